@@ -1,0 +1,1 @@
+"""Calculators: what turns a score and a point into saliency."""

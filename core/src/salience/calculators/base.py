@@ -1,0 +1,41 @@
+"""What a calculator is: it turns a score function and a point into saliency."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from salience.probe import Values
+from salience.score import Score
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Saliency of some rows.
+
+    Args:
+        saliency: Target variable → saliency, broadcastable to the variable's shape: an axis that
+            the method does not resolve has length 1.
+        score: f(x) of each row, shape (R,).
+        baseline_score: f(baseline) of each row, shape (R,), for methods whose saliency sums to
+            f(x) − f(baseline); else ``None``.
+    """
+
+    saliency: Values
+    score: Tensor
+    baseline_score: Tensor | None = None
+
+
+class Calculator(ABC):
+    """Turns a score and a point into saliency. A frozen dataclass of its parameters."""
+
+    @abstractmethod
+    def __call__(self, score: Score, x: Values) -> Attribution:
+        """Saliency of R rows at ``x``.
+
+        Args:
+            score: Gives values and gradients within the budget.
+            x: Target variable → its values for all R rows; stays as it is.
+        """

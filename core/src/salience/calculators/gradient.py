@@ -1,0 +1,26 @@
+"""The plain gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from salience.calculators.base import Attribution, Calculator
+from salience.probe import Values
+from salience.score import Score
+
+
+@dataclass(frozen=True)
+class Gradient(Calculator):
+    """∂f(x)/∂x (Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", 2014).
+
+    Args:
+        multiply_by_target: Return x · ∂f(x)/∂x instead ("gradient × input").
+    """
+
+    multiply_by_target: bool = False
+
+    def __call__(self, score: Score, x: Values) -> Attribution:
+        value, gradient = score.gradient(x)
+        if self.multiply_by_target:
+            gradient = {name: g * x[name] for name, g in gradient.items()}
+        return Attribution(gradient, value)

@@ -1,0 +1,307 @@
+"""The engine: items × draws × path points are rows, packed into forward passes under one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience.batch import Batch
+from salience.budget import Budget
+from salience.calculators.base import Attribution, Calculator
+from salience.domain import Domain
+from salience.errors import InputError
+from salience.keyed import Numbers, row_keys
+from salience.layout import ITEM
+from salience.probe import NotFiniteError, Probe, Values
+from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, VariableDraw
+from salience.score import Score
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be computed for every item.
+
+    Args:
+        probe: Runs the model.
+        domain: Collates the samples.
+        calculator: Makes saliency of a draw.
+        noise: Noise samplers, applied one after the other.
+        parameters: Parameter samplers, all active at once.
+        n_samples: Draws per item, M.
+        seed: Seed of all draws.
+        budget: Bounds every forward pass.
+    """
+
+    probe: Probe
+    domain: Domain
+    calculator: Calculator
+    noise: Sequence[NoiseSampler]
+    parameters: Sequence[ParameterSampler]
+    n_samples: int
+    seed: int
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A batch of items with its prediction.
+
+    Args:
+        batch: The collated items.
+        positions: Position of each item in the data set.
+        keys: Key of each item.
+        x: Target variable → values.
+        axes: Target variable → names of its axes.
+        masks: Target variable → True at real positions, only where padded.
+        prediction: The model's output.
+        score: f(x), shape (B,).
+        fixed: What the output variable keeps fixed.
+    """
+
+    batch: Batch
+    positions: Tensor
+    keys: Tensor
+    x: Values
+    axes: dict[str, tuple[str, ...]]
+    masks: Values
+    prediction: Any
+    score: Tensor
+    fixed: Tensor | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some draws of all the items of a batch.
+
+    Args:
+        draws: Target variable → saliency, shape (D, L, …): L items or real elements.
+        axes: Target variable → names of the axes behind L.
+        delta: f(x') − f(baseline), shape (D, B); NaN without baseline.
+        gap: |Σ saliency − delta|, shape (D, B); NaN without baseline.
+    """
+
+    draws: Values
+    axes: dict[str, tuple[str, ...]]
+    delta: Tensor
+    gap: Tensor
+
+
+def batches(task: Task, samples: Sequence[Any], keys: Tensor) -> Iterator[Clean]:
+    """Collate the samples into batches within the budget and predict each.
+
+    Raises:
+        InputError: What a domain, the model or the output variable cannot serve.
+    """
+    sizes = None
+    if task.domain.layout.elements:
+        sizes = [task.domain.size(sample) for sample in samples]
+        _check_sizes(sizes, task.budget)
+    start = 0
+    while start < len(samples):
+        stop = _fitting(start, len(samples), sizes, task.budget.current)
+        positions = torch.arange(start, stop)
+        batch = task.domain.collate(samples[start:stop])
+        yield _clean(task, batch, positions, keys[start:stop])
+        start = stop
+
+
+def blocks(task: Task, clean: Clean) -> Iterator[Block]:
+    """Draws of one batch, as many at once as the budget holds."""
+    if clean.positions[0] == 0:
+        _trial(task, clean)
+    draw = 0
+    while draw < task.n_samples:
+        room = task.budget.current // max(1, clean.batch.size())
+        count = min(max(1, room), task.n_samples - draw)
+        yield _block(task, clean, torch.arange(draw, draw + count))
+        draw += count
+
+
+def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
+    copies = torch.arange(len(clean.positions), device=clean.batch.device).repeat(len(draws))
+    score, x = _rows(task, clean, draws, copies)
+    result = task.calculator(score, x)
+    saliency = {name: result.saliency[name] for name in x}
+    for name, mask in _masks(clean, copies).items():
+        saliency[name] = saliency[name] * mask.to(saliency[name].dtype)
+    delta, gap = _completeness(result, saliency, score)
+    shape = (len(draws), len(clean.positions))
+    shaped, axes = {}, {}
+    for name, values in saliency.items():
+        shaped[name], axes[name] = _by_draw(values, score, name, clean, len(draws))
+    return Block(shaped, axes, delta.reshape(shape), gap.reshape(shape))
+
+
+def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Score, Values]:
+    """The score of these draws of all items, and the point that noise moved them to."""
+    picked = clean.batch.pick(copies)
+    keys = row_keys(task.seed, clean.keys, draws).to(clean.batch.device)
+    score = Score(
+        task.probe,
+        picked.batch(),
+        keys,
+        clean.positions.to(copies.device)[copies],
+        None if clean.fixed is None else clean.fixed[copies],
+        task.parameters,
+        task.budget,
+    )
+    x = {name: picked.take(value, score.axes[name]) for name, value in clean.x.items()}
+    rows = score.batch.all_rows()
+    masks = _masks(clean, copies)
+    for i, sampler in enumerate(task.noise):
+        for j, (name, value) in enumerate(x.items()):
+            # Streams of noise lie apart from those of dropout calls, which count up from 1.
+            stream = -1 - (i * len(x) + j)
+            numbers = Numbers(keys, rows, score.axes[name], tuple(value.shape), stream)
+            x[name] = sampler(value, VariableDraw(numbers, masks.get(name)))
+    return score, x
+
+
+def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor) -> Clean:
+    probe = task.probe
+    annotated, n_items = batch.annotations, batch.n_items
+    batch = batch.to(probe.device, probe.dtype)
+    try:
+        # The model gets a copy, so that its in-place operations do not meet the user's tensors.
+        x, output = probe.clean(batch.all_rows().batch())
+        _check_masks(probe)
+        fixed = probe.fix(output, positions.to(probe.device))
+        score = probe.read(output, fixed, n_items)
+        finite = score.isfinite()
+        if not finite.all():
+            raise NotFiniteError("the model's output", int((~finite).nonzero()[0, 0]))
+    except NotFiniteError as error:
+        raise NotFiniteError(error.what, int(positions[error.item])) from None
+    masks = {}
+    for v in probe.variables:
+        if v.mask is not None:
+            masks[v.name] = _spread(batch, v.mask, v.axes)
+    arguments = [v.argument for v in probe.variables if v.argument is not None]
+    batch = batch.without(arguments)
+    batch = Batch(
+        batch.arguments, batch.layout, n_items, batch.counts, annotated, device=batch.device
+    )
+    prediction = output if isinstance(output, Tensor) else score
+    axes = {v.name: v.axes for v in probe.variables}
+    return Clean(batch, positions, keys, x, axes, masks, prediction, score, fixed)
+
+
+def _trial(task: Task, clean: Clean) -> None:
+    """Let parameter samplers refuse the model before any work."""
+    if not task.parameters:
+        return
+    first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
+    picked = clean.batch.pick(first)
+    x = {name: picked.take(value, clean.axes[name]) for name, value in clean.x.items()}
+    batch = picked.batch()
+    fixed = None if clean.fixed is None else clean.fixed[first]
+    draw = ModelDraw(first, batch.all_rows())
+    with torch.no_grad():
+        for sampler in task.parameters:
+            sampler.trial(draw, lambda: task.probe(batch, x, fixed))
+
+
+def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[Tensor, Tensor]:
+    if result.baseline_score is None:
+        nothing = torch.full_like(result.score, torch.nan)
+        return nothing, nothing
+    delta = result.score - result.baseline_score
+    rows = score.batch.all_rows()
+    total = sum(rows.sum(values, score.axes[name]) for name, values in saliency.items())
+    return delta, (total - delta).abs()
+
+
+def _by_draw(
+    values: Tensor, score: Score, name: str, clean: Clean, n_draws: int
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Saliency as (D, L, …), and the names of the axes behind L; padding is left out."""
+    lead = score.batch.layout.lead(score.axes[name])
+    assert lead is not None
+    rest = tuple(axis for i, axis in enumerate(score.axes[name]) if i != lead[0])
+    values = values.movedim(lead[0], 0)
+    values = values.reshape(n_draws, -1, *values.shape[1:])
+    if name in clean.masks:
+        mask = clean.masks[name].movedim(lead[0], 0)
+        # The mask spans the padded axes and has length 1 along all others.
+        padded = [i for i, length in enumerate(mask.shape) if i > 0 and length > 1]
+        padded = padded or [1]
+        values = values.movedim([i + 1 for i in padded], range(2, 2 + len(padded)))
+        flat_mask = mask.movedim(padded, range(1, 1 + len(padded))).flatten(1 + len(padded))[..., 0]
+        values = values[:, flat_mask]
+        rest = tuple(axis for i, axis in enumerate(rest) if i + 1 not in padded)
+    return values, rest
+
+
+def _spread(batch: Batch, mask: str, axes: tuple[str, ...]) -> Tensor:
+    """A boolean argument, with axes of length 1 where the variable has more axes."""
+    value: Tensor = batch.arguments[mask]
+    own = batch.layout.fields[mask].axes
+    order = [own.index(axis) for axis in axes if axis in own]
+    shape = [value.shape[own.index(axis)] if axis in own else 1 for axis in axes]
+    return value.permute(order).reshape(shape).bool()
+
+
+def _masks(clean: Clean, copies: Tensor) -> Values:
+    """Masks of repeated rows."""
+    return {name: mask.index_select(0, copies) for name, mask in clean.masks.items()}
+
+
+def _check_masks(probe: Probe) -> None:
+    for variable in probe.variables:
+        if variable.mask is not None and variable.axes[0] != ITEM:
+            raise InputError(
+                f"target variable {variable.name!r} with axes {variable.axes} is padded, so its "
+                f"first axis must be 'item'; give it other axes"
+            )
+
+
+def _check_sizes(sizes: list[int], budget: Budget) -> None:
+    if not budget.fixed:
+        return
+    for item, size in enumerate(sizes):
+        if size > budget.current:
+            raise InputError(
+                f"item {item} has {size} elements, more than max_rows={budget.current} allows in "
+                f"one forward pass; raise max_rows to {size} or more, or leave the item out"
+            )
+
+
+def _fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
+    """End of the longest run of items from ``start`` that fits; at least one."""
+    if sizes is None:
+        return min(start + room, end)
+    stop, held = start, 0
+    while stop < end and (stop == start or held + sizes[stop] <= room):
+        held += sizes[stop]
+        stop += 1
+    return stop
+
+
+def counts(clean: Clean, name: str) -> Tensor | None:
+    """Elements of each item in a target variable, int64 of shape (B,); None where all alike."""
+    if name in clean.masks:
+        return clean.masks[name].flatten(1).sum(1).cpu()
+    lead = clean.batch.layout.lead(clean.axes[name])
+    assert lead is not None
+    return None if lead[1] == ITEM else clean.batch.counts[lead[1]].cpu()
+
+
+def sums(clean: Clean) -> dict[str, tuple[Tensor, Tensor]]:
+    """Sum of each target variable over items, or real elements, and how many they are."""
+    found = {}
+    for name, value in clean.x.items():
+        lead = clean.batch.layout.lead(clean.axes[name])
+        assert lead is not None
+        moved = value.movedim(lead[0], 0)
+        if name in clean.masks:
+            mask = clean.masks[name].expand_as(value).movedim(lead[0], 0)
+            padded = tuple(i for i, n in enumerate(clean.masks[name].shape) if n > 1 or i == 0)
+            total = (moved * mask).sum(padded, keepdim=True)[0]
+            found[name] = total, mask.sum(padded, keepdim=True)[0]
+        else:
+            found[name] = moved.sum(0), torch.tensor(len(moved), device=moved.device)
+    return found

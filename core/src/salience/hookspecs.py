@@ -1,0 +1,60 @@
+"""The five hooks that a plugin may implement.
+
+``salience`` is the project name, the marker's name, the prefix of the hooks and the entry-point
+group. Each hook returns a mapping: name → class, or name → ``"module:attr"``, which is imported on
+first use. A plugin module that is named in an entry point should import nothing but
+:data:`hookimpl`, so that listing plugins stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pluggy
+
+GROUP = "salience"
+
+hookspec = pluggy.HookspecMarker(GROUP)
+#: Marks a function of a plugin module as the implementation of a hook.
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+Parts = Mapping[str, "type | str"]
+
+
+@hookspec
+def salience_domains() -> Parts:
+    """Domains: name → :class:`salience.Domain`, the adapter of a kind of data.
+
+    It declares the input layout, the monitored target variable and the renderer.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def salience_calculators() -> Parts:
+    """Calculators: name → :class:`salience.Calculator`.
+
+    A calculator turns a score function and a point into saliency.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def salience_samplers() -> Parts:
+    """Samplers: name → :class:`salience.NoiseSampler` or :class:`salience.ParameterSampler`.
+
+    A noise sampler moves the target variable, a parameter sampler moves the model.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def salience_aggregators() -> Parts:
+    """Aggregators: name → :class:`salience.Aggregator`, which turns draws into one saliency."""
+    raise NotImplementedError
+
+
+@hookspec
+def salience_visualizers() -> Parts:
+    """Visualizers: name → :class:`salience.Visualizer`, which renders saliency."""
+    raise NotImplementedError

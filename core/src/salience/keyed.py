@@ -1,0 +1,113 @@
+"""Counter-based random numbers: each depends on (seed, item, draw) and its place in the item only.
+
+Every number is the output of the splitmix64 finaliser (Steele, Lea and Flood, "Fast splittable
+pseudorandom number generators", 2014) at a counter that says which number it is. Nothing is drawn
+in order, so packing, neighbours and the number of workers do not matter, and the global random
+state is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from salience.batch import Picked
+from salience.layout import ITEM
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+_GAMMA = _signed(0x9E3779B97F4A7C15)
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
+_POSITIVE = (1 << 63) - 1
+
+
+def mix(state: Tensor) -> Tensor:
+    """The splitmix64 finaliser of each int64 in ``state``, in place; all 64 bits are random."""
+    # >> keeps the sign, so the bits that it brings in from the left are masked off.
+    state ^= (state >> 30).bitwise_and_((1 << 34) - 1)
+    state *= _MIX_1
+    state ^= (state >> 27).bitwise_and_((1 << 37) - 1)
+    state *= _MIX_2
+    state ^= (state >> 31).bitwise_and_((1 << 33) - 1)
+    return state
+
+
+def item_keys(ids: Sequence[int | str]) -> Tensor:
+    """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
+    keys = [
+        i
+        if isinstance(i, int)
+        else int.from_bytes(hashlib.blake2b(str(i).encode(), digest_size=8).digest(), "little")
+        for i in ids
+    ]
+    return torch.tensor([_signed(key) for key in keys], dtype=torch.int64)
+
+
+def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
+    """One key for each (draw, item), draws first, int64 of shape (D · B,).
+
+    Args:
+        seed: The user's seed.
+        items: Key of each item, int64 of shape (B,).
+        draws: Number of each draw, int64 of shape (D,).
+    """
+    first = mix(items + _signed(mix(torch.tensor([seed + 1]) * _GAMMA).item()))  # type: ignore[arg-type]
+    return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Random numbers for the positions of one tensor.
+
+    Position j of a row gets the number with counter j, counted within the row alone, so that the
+    dense and the ragged form of an item get the same numbers, whatever the padding.
+
+    Args:
+        keys: Key of each row, int64 of shape (R,).
+        rows: The rows that the tensor belongs to.
+        axes: Axes of the tensor.
+        shape: Its shape.
+        stream: Tells this tensor's numbers from those for other tensors of the same rows.
+    """
+
+    keys: Tensor
+    rows: Picked
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    stream: int = 0
+
+    def bits(self) -> Tensor:
+        """63 random bits as an int64 from 0 to 2⁶³ − 1 for each position."""
+        lead = self.rows.source.layout.lead(self.axes)
+        assert lead is not None
+        position, name = lead
+        moved = [length for i, length in enumerate(self.shape) if i != position]
+        inner = torch.Size(moved).numel()
+        state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))
+        if name != ITEM:
+            # The owner's state, moved on to where this element's own counters begin.
+            state = state[self.rows.owner(name)] + self.rows.local(name) * inner * _GAMMA
+        steps = torch.arange(1, inner + 1, device=state.device) * _GAMMA
+        bits = mix(state[:, None] + steps).bitwise_and_(_POSITIVE)
+        return bits.reshape(-1, *moved).movedim(0, position)
+
+    def uniform(self) -> Tensor:
+        """Uniform on (0, 1), float64; 53 bits, both ends left out."""
+        return ((self.bits() >> 10).double() + 0.5).mul_(2.0**-53)
+
+    def normal(self) -> Tensor:
+        """Standard normal, float64: the inverse of the normal distribution of :meth:`uniform`."""
+        return torch.special.ndtri(self.uniform())
+
+    def keep(self, probability: float) -> Tensor:
+        """True with the given probability, bool."""
+        return self.bits() < int(probability * 2.0**63)

@@ -1,0 +1,71 @@
+"""Named axes: how the arguments of a model are indexed.
+
+From a layout alone core can repeat, select and split any batch, dense, padded or ragged. The word
+``"item"`` names the axis that counts items. An axis listed in :attr:`Layout.elements` is ragged: it
+counts elements (atoms, bonds, …) of all the items, one item after the other. Every other axis has
+the same length for all the items of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+ITEM = "item"
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one model argument is indexed.
+
+    Args:
+        axes: A name for each axis, e.g. ``("item", "channel", "height", "width")``,
+            ``("atom", "channel")`` or ``("end", "bond")``. An argument with neither an item axis
+            nor an element axis is shared: all the rows see the same value.
+        refers_to: The axis that the integers in this argument point into: ``"atom"`` for an
+            ``edge_index``, ``"item"`` for an owner vector. They are shifted when the batch is
+            repeated or split.
+        counts: The axis whose length this argument holds (``"item"`` for a number of graphs). The
+            argument is then a plain ``int``.
+        mask: The argument that marks real positions of a padded batch, by its name: a boolean
+            argument with axes that are among these axes.
+    """
+
+    axes: tuple[str, ...] = ()
+    refers_to: str | None = None
+    counts: str | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the arguments of a model are indexed, and which axes a domain reduces.
+
+    Args:
+        fields: Argument name → :class:`Field`, in the order in which the model takes them.
+        elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the first.
+        reduce: The axes that aggregators sum over, e.g. ``("channel",)``.
+        main: The argument that ``target="input"`` means; the first field where it is empty.
+        inner: The axes of a variable inside the model, where a target does not name them.
+        inner_mask: The field that marks real positions of a variable inside the model.
+    """
+
+    fields: Mapping[str, Field]
+    elements: tuple[str, ...] = ()
+    reduce: tuple[str, ...] = ()
+    main: str = ""
+    inner: tuple[str, ...] = ()
+    inner_mask: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        if not self.main:
+            object.__setattr__(self, "main", next(iter(self.fields), ""))
+
+    def lead(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
+        """Position and name of the axis along which rows are counted, ``None`` where shared."""
+        for position, name in enumerate(axes):
+            if name == ITEM or name in self.elements:
+                return position, name
+        return None

@@ -1,0 +1,52 @@
+"""Mean and variance over a stream of draws, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and sum of squared deviations of draws.
+
+    Blocks are joined by the update of Chan, Golub and LeVeque ("Updating formulae and a pairwise
+    algorithm for computing sample variances", 1979), which does not lose digits by cancellation
+    and never gives a negative variance.
+
+    Args:
+        count: Number of draws M.
+        mean: Their mean.
+        squares: Σ (draw − mean)², shape of the mean.
+    """
+
+    count: int
+    mean: Tensor
+    squares: Tensor
+
+    @staticmethod
+    def of(draws: Tensor) -> Moments:
+        """Moments of a block of draws, which lie along the first axis."""
+        mean = draws.mean(0)
+        return Moments(len(draws), mean, (draws - mean).square_().sum(0))
+
+    def merge(self, other: Moments) -> Moments:
+        """Moments of both sets of draws together."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        mean = self.mean + delta * (other.count / count)
+        squares = self.squares + other.squares
+        squares += delta.square_() * (self.count * other.count / count)
+        return Moments(count, mean, squares)
+
+    def variance(self) -> Tensor:
+        """Sample variance (divided by M − 1); NaN for a single draw."""
+        if self.count < 2:
+            return torch.full_like(self.mean, torch.nan)
+        return self.squares / (self.count - 1)
+
+    def std_error(self) -> Tensor:
+        """Standard error of the mean, √(variance / M); NaN for a single draw."""
+        return (self.variance() / self.count).sqrt_()

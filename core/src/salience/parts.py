@@ -1,0 +1,101 @@
+"""Parts by object, by name or by config mapping, and back to a config that can be saved."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from salience.errors import InputError, nearest
+from salience.plugins import host
+
+
+def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
+    """A part from what the user wrote.
+
+    Args:
+        kind: ``"domains"``, ``"calculators"``, …
+        spec: An object, which is returned as it is; a name with or without parameters
+            (``"gaussian:scale=0.15"``); or a mapping (``{"name": "gaussian", "scale": 0.15}``).
+        options: Further parameters for a part that is made by name.
+
+    Raises:
+        InputError: Unknown name or parameter, or a class where an object is expected.
+    """
+    options = dict(options or {})
+    if isinstance(spec, str):
+        name, parameters = parse(spec)
+    elif isinstance(spec, Mapping):
+        parameters = dict(spec)
+        name = parameters.pop("name", "")
+    elif isinstance(spec, type):
+        raise InputError(f"{spec.__name__} is a class; pass an object, {spec.__name__}(...)")
+    elif options:
+        raise InputError(
+            f"parameters {sorted(options)} were given beside an object of "
+            f"{type(spec).__name__}; put them into the object or pass its name"
+        )
+    else:
+        return spec
+    cls = host().get(kind, name)
+    parameters |= options
+    allowed = inspect.signature(cls).parameters
+    for parameter in parameters:
+        if parameter not in allowed:
+            raise InputError(
+                f"{kind[:-1]} {name!r} has no parameter {parameter!r}; "
+                f"{nearest(parameter, allowed)}"
+            )
+    try:
+        return cls(**parameters)
+    except TypeError as error:
+        raise InputError(f"{kind[:-1]} {name!r} cannot be made of {parameters}: {error}") from error
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``"name:key=value,key=value"``; values are Python literals or bare words.
+
+    Raises:
+        InputError: The text does not have that form.
+    """
+    name, _, arguments = text.partition(":")
+    mistake = InputError(
+        f"cannot read {text!r}; write a name and parameters as in "
+        f"'gaussian:scale=0.15,mode=relative'"
+    )
+    if "(" in name:
+        raise mistake
+    try:
+        call = ast.parse(f"f({arguments})", mode="eval").body
+    except SyntaxError:
+        raise mistake from None
+    if not isinstance(call, ast.Call) or call.args:
+        raise mistake
+    parameters: dict[str, Any] = {}
+    for keyword in call.keywords:
+        value = keyword.value
+        if keyword.arg is None:
+            raise mistake
+        if isinstance(value, ast.Name):
+            parameters[keyword.arg] = value.id
+            continue
+        try:
+            parameters[keyword.arg] = ast.literal_eval(value)
+        except ValueError:
+            raise mistake from None
+    return name, parameters
+
+
+def to_config(kind: str, part: Any) -> dict[str, Any]:
+    """The part's name and parameters, from which :func:`make` makes it again.
+
+    A part that no plugin registers is named by its class in angle brackets: it is told of, and
+    cannot be made again from the record alone.
+    """
+    name = host().name_of(kind, type(part))
+    config: dict[str, Any] = {"name": name or f"<{type(part).__qualname__}>"}
+    if is_dataclass(part):
+        config |= {field.name: getattr(part, field.name) for field in fields(part) if field.init}
+    return config

@@ -1,0 +1,264 @@
+"""The probe: puts values in the place of target variables and reads the output variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience.batch import Batch
+from salience.domain import Domain
+from salience.errors import InputError
+from salience.outputs import Output, Tap
+from salience.replica import home, replicate
+from salience.targets import Target, Variable, check_module
+
+#: Target variable → its values.
+Values = dict[str, Tensor]
+
+
+@dataclass
+class _Pass:
+    """What the hooks share during one forward pass."""
+
+    values: Mapping[str, Tensor] | None
+    seen: Values = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    tapped: Any = None
+
+
+class Probe:
+    """A private replica of the model, hooked at its target variables.
+
+    Not to be shared between threads; each computation makes its own.
+
+    Args:
+        model: The user's model; it is not changed.
+        domain: Makes the arguments of the forward.
+        variables: The target variables.
+        output: The output variable.
+        device: Where to run; where the model is if ``None``.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        domain: Domain,
+        variables: tuple[Variable, ...],
+        output: Output,
+        device: torch.device | None = None,
+    ) -> None:
+        if isinstance(output, Tap):
+            check_module(model, output.module)
+        own_device, self.dtype = home(model)
+        self.device = device if device is not None else own_device
+        self.variables = variables
+        self._domain = domain
+        self._output = output
+        self._replica = replicate(model, device)
+        self._pass = _Pass(None)
+        for variable in variables:
+            if variable.target is not None:
+                self._hook(variable.name, variable.target)
+        if isinstance(output, Tap):
+            self._replica.get_submodule(output.module).register_forward_hook(self._tap(output))
+
+    def clean(self, batch: Batch) -> tuple[Values, Any]:
+        """Run the batch as it is.
+
+        Returns:
+            The values of the target variables, and what the output variable is read from.
+
+        Raises:
+            InputError: The model cannot be run on the batch, or a target variable is not met, is
+                of integers, does not have its axes or holds a value that is not finite.
+        """
+        with self._running(None) as state, torch.no_grad():
+            try:
+                output = self._call(batch, state)
+            except (RuntimeError, TypeError, IndexError, ValueError) as error:
+                if isinstance(error, InputError | torch.OutOfMemoryError):
+                    raise
+                raise InputError(f"{_shapes(batch)}: {error}") from error
+            values = {v.name: self._value(v, batch, state) for v in self.variables}
+        return values, output
+
+    def __call__(self, batch: Batch, values: Mapping[str, Tensor], fixed: Tensor | None) -> Tensor:
+        """The output variable of each row, shape (R,), with ``values`` as target variables."""
+        with self._running(values) as state:
+            return self.read(self._call(batch, state), fixed, batch.n_items)
+
+    def fix(self, output: Any, positions: Tensor) -> Tensor | None:
+        """What the output variable fixes from the clean output."""
+        return self._output.fix(output, positions)
+
+    def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
+        """The output variable of each row.
+
+        Raises:
+            InputError: It is not one scalar a row.
+        """
+        scalars = self._output(output, fixed)
+        if not isinstance(scalars, Tensor) or scalars.shape != (n_rows,):
+            got = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
+            raise InputError(
+                f"the output variable has shape {got}, expected one scalar an item, ({n_rows},); "
+                f"let the model keep the item axis (no mean over the batch) or pass another output"
+            )
+        return scalars
+
+    @contextmanager
+    def _running(self, values: Mapping[str, Tensor] | None) -> Any:
+        self._pass = _Pass(values)
+        try:
+            yield self._pass
+        finally:
+            self._pass = _Pass(None)
+
+    def _call(self, batch: Batch, state: _Pass) -> Any:
+        named = dict(batch.arguments)
+        if state.values is not None:
+            for variable in self.variables:
+                if variable.argument is not None:
+                    named[variable.argument] = state.values[variable.name]
+        args, kwargs = self._domain.arguments(named)
+        output = self._replica(*args, **kwargs)
+        if isinstance(self._output, Tap):
+            if state.tapped is None:
+                raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
+            return state.tapped
+        return output
+
+    def _value(self, variable: Variable, batch: Batch, state: _Pass) -> Tensor:
+        if variable.argument is not None:
+            value = batch.arguments[variable.argument]
+        elif variable.name in state.seen:
+            value = state.seen[variable.name]
+        else:
+            assert variable.target is not None
+            raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
+        check_value(variable, value, batch)
+        return value.detach().clone() if variable.argument is None else value
+
+    def _hook(self, name: str, target: Target) -> None:
+        module = self._replica.get_submodule(target.module)
+
+        def turn(holder: Any) -> Any:
+            """Read or replace the variable in what the module takes or returns."""
+            state = self._pass
+            call = state.calls.get(name, 0)
+            state.calls[name] = call + 1
+            if call != target.call:
+                return None
+            if state.values is None:
+                state.seen[name] = _get(holder, target)
+                return None
+            return _put(holder, target, state.values[name])
+
+        if target.at == "output":
+            module.register_forward_hook(lambda _, args, output: turn(output))
+        elif isinstance(target.index, str):
+            module.register_forward_pre_hook(
+                lambda _, args, kwargs: None if (new := turn(kwargs)) is None else (args, new),
+                with_kwargs=True,
+            )
+        else:
+            module.register_forward_pre_hook(lambda _, args: turn(args))
+
+    def _tap(self, output: Tap) -> Any:
+        def keep(module: Any, args: Any, result: Any) -> None:
+            call = self._pass.calls.get("<tap>", 0)
+            self._pass.calls["<tap>"] = call + 1
+            if call == output.call:
+                self._pass.tapped = result
+
+        return keep
+
+
+def check_value(variable: Variable, value: Any, batch: Batch) -> None:
+    """Raise InputError where the value of a target variable cannot receive saliency."""
+    if not isinstance(value, Tensor):
+        raise InputError(
+            f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
+            f"pass Target(..., index=...) to pick one"
+        )
+    if not value.is_floating_point():
+        raise InputError(
+            f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
+            f"gradient; explain the output of the embedding that reads them, e.g. target='embed'"
+        )
+    if value.ndim != len(variable.axes):
+        raise InputError(
+            f"target variable {variable.name!r} has shape {tuple(value.shape)}, but its axes are "
+            f"{variable.axes}; pass Target(..., axes=(...)) with a name for each axis"
+        )
+    lead = batch.layout.lead(variable.axes)
+    assert lead is not None
+    expected = batch.n_items if lead[1] == "item" else int(batch.counts[lead[1]].sum())
+    if value.shape[lead[0]] != expected:
+        raise InputError(
+            f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
+            f"{variable.axes}, expected {expected} along {lead[1]!r}; pass Target(..., axes=(...))"
+        )
+    finite = value.isfinite()
+    if not finite.all():
+        where = int((~finite).nonzero()[0, lead[0]])
+        item = int(batch.all_rows().owner(lead[1])[where])
+        raise NotFiniteError(f"target variable {variable.name!r}", item)
+
+
+class NotFiniteError(InputError):
+    """NaN or infinite; ``item`` counts within the batch."""
+
+    def __init__(self, what: str, item: int) -> None:
+        self.what = what
+        self.item = item
+        super().__init__(
+            f"{what} of item {item} holds NaN or infinity; expected finite numbers: remove or "
+            f"repair this item, or look for overflow in the model"
+        )
+
+
+def _get(holder: Any, target: Target) -> Any:
+    if isinstance(holder, Tensor):
+        return holder
+    try:
+        return holder[target.index]
+    except (IndexError, KeyError, TypeError) as error:
+        raise InputError(
+            f"module {target.module!r} has no {target.at} {target.index!r} at call {target.call}; "
+            f"pass another Target(..., index=...)"
+        ) from error
+
+
+def _put(holder: Any, target: Target, value: Tensor) -> Any:
+    if isinstance(holder, Tensor):
+        return value
+    if isinstance(holder, Mapping):
+        return type(holder)({**holder, target.index: value})  # type: ignore[call-arg]
+    changed = [value if i == target.index else part for i, part in enumerate(holder)]
+    return type(holder)(*changed) if hasattr(holder, "_fields") else type(holder)(changed)
+
+
+def _missed(what: str, key: str, call: int, state: _Pass) -> InputError:
+    met = state.calls.get(key, 0)
+    return InputError(
+        f"{what} was not met: call {call} was asked for, but its module is called {met} times in a "
+        f"forward pass; pass a call from 0 to {max(met - 1, 0)}, or a module that the forward uses"
+    )
+
+
+def _shapes(batch: Batch) -> str:
+    shapes = ", ".join(
+        f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+        for name, value in batch.arguments.items()
+        if isinstance(value, Tensor)
+    )
+    return (
+        f"the model cannot be run on this data ({shapes}); "
+        f"pass items of the shape that the model expects"
+    )

@@ -1,0 +1,64 @@
+"""What ran: parts, parameters, seed and versions, and how to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from salience.errors import InputError
+from salience.outputs import output_config
+from salience.parts import to_config
+from salience.plugins import host
+from salience.targets import Target
+
+if TYPE_CHECKING:
+    from salience.calculators.base import Calculator
+    from salience.explainer import Explainer
+
+part = to_config
+
+
+def record(
+    explainer: Explainer, calculator: Calculator, samplers: Sequence[Any], n_samples: int, seed: int
+) -> dict[str, Any]:
+    """The record of a computation; only tensors and other data in it are not JSON types."""
+    targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
+    return {
+        "model": type(explainer.model).__qualname__,
+        "domain": part("domains", explainer.domain),
+        "target": [asdict(t) if isinstance(t, Target) else t for t in targets],
+        "output": output_config(explainer.output),
+        "calculator": part("calculators", calculator),
+        "samplers": [part("samplers", sampler) for sampler in samplers],
+        "n_samples": n_samples,
+        "seed": seed,
+        "versions": _versions(),
+    }
+
+
+def settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of :func:`salience.explain` that a record stands for.
+
+    Raises:
+        InputError: A part in it is none that a plugin registers.
+    """
+    names = ("domain", "output", "calculator", "aggregator")
+    chosen = {name: record[name] for name in (*names, "samplers", "n_samples", "seed")}
+    for config in (*(record[name] for name in names), *record["samplers"]):
+        if config["name"].startswith("<"):
+            raise InputError(
+                f"the record names {config['name']}, which no plugin registers; "
+                f"pass the object to salience.explain yourself"
+            )
+    targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
+    chosen["target"] = targets[0] if len(targets) == 1 else targets
+    return chosen
+
+
+def _versions() -> dict[str, str]:
+    plugins = {r.distribution: r.version for r in host().records if r.error is None}
+    return plugins | {"salience": metadata.version("salience"), "torch": str(torch.__version__)}

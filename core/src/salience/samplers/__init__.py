@@ -1,0 +1,1 @@
+"""Samplers: what makes draws."""

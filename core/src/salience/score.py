@@ -1,0 +1,205 @@
+"""The score: where calculators and domains meet.
+
+A score maps the target variables of some rows to one scalar a row. It hides the domain, the model,
+the parameter draws and the budget; a calculator sees tensors by name and asks for values and
+gradients.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from salience.batch import Batch, Picked
+from salience.budget import Budget
+from salience.errors import InputError
+from salience.probe import Probe, Values
+from salience.samplers.base import ModelDraw, ParameterSampler
+
+
+@dataclass(frozen=True)
+class Score:
+    """f: values of the target variables → one scalar for each of R rows.
+
+    Args:
+        probe: Runs the model.
+        batch: The rows; arguments that target variables take the place of are left out.
+        keys: Key of each row's draw, int64 of shape (R,).
+        positions: Position in the data set of each row's item, int64 of shape (R,).
+        fixed: What the output variable keeps fixed for each row, or ``None``.
+        samplers: Parameter samplers, each of which moves the model during forward passes.
+        budget: Bounds every forward pass.
+    """
+
+    probe: Probe
+    batch: Batch
+    keys: Tensor
+    positions: Tensor
+    fixed: Tensor | None
+    samplers: Sequence[ParameterSampler]
+    budget: Budget
+    axes: Mapping[str, tuple[str, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", {v.name: v.axes for v in self.probe.variables})
+
+    def __len__(self) -> int:
+        return self.batch.n_items
+
+    @property
+    def reduced_axes(self) -> tuple[str, ...]:
+        """The axes that the domain sums over."""
+        return self.batch.layout.reduce
+
+    def value(self, x: Values) -> Tensor:
+        """f(x) of each row, shape (R,), without autograd."""
+
+        def work(score: Score, values: Values) -> tuple[Tensor, Values]:
+            with torch.inference_mode(False), torch.no_grad():
+                return score._forward(values), {}
+
+        return self._within_budget("value", x, work)[0]
+
+    def gradient(self, x: Values) -> tuple[Tensor, Values]:
+        """f(x), shape (R,), and its gradient with respect to each target variable.
+
+        The scalars are summed before one backward pass: rows do not meet inside the model, so the
+        gradient of the sum holds the gradient of each row.
+        """
+
+        def work(score: Score, values: Values) -> tuple[Tensor, Values]:
+            with torch.inference_mode(False), torch.enable_grad():
+                leaves = {k: v.detach().clone().requires_grad_() for k, v in values.items()}
+                # The model gets clones, so that its in-place operations do not meet leaves.
+                scalars = score._forward({k: leaf.clone() for k, leaf in leaves.items()})
+                gradients = _backward(scalars, leaves)
+            return scalars.detach(), gradients
+
+        return self._within_budget("gradient", x, work)
+
+    def split(self, variants: int | Tensor) -> Iterator[Part]:
+        """Cut the grid of rows × variants (path points, windows) into parts within the budget.
+
+        Args:
+            variants: Number of variants of every row, or of each row (int64 of shape (R,)).
+        """
+        if isinstance(variants, int):
+            variants = torch.full((len(self),), variants, device=self.keys.device)
+        row = torch.repeat_interleave(variants)
+        variant = torch.arange(len(row), device=row.device) - (variants.cumsum(0) - variants)[row]
+        start = 0
+        while start < len(row):
+            stop = self._fitting(row, start)
+            picked = self.batch.pick(row[start:stop])
+            yield Part(self._of(picked), picked, variant[start:stop])
+            start = stop
+
+    def _forward(self, values: Values) -> Tensor:
+        with ExitStack() as stack:
+            for sampler in self.samplers:
+                stack.enter_context(sampler.active(ModelDraw(self.keys, self.batch.all_rows())))
+            return self.probe(self.batch, values, self.fixed)
+
+    def _of(self, picked: Picked) -> Score:
+        """The score of picked rows."""
+        return Score(
+            self.probe,
+            picked.batch(),
+            self.keys[picked.rows],
+            self.positions[picked.rows],
+            None if self.fixed is None else self.fixed[picked.rows],
+            self.samplers,
+            self.budget,
+        )
+
+    def _fitting(self, rows: Tensor, start: int) -> int:
+        """End of the longest run of rows from ``start`` that fits the budget; at least one."""
+        room = self.budget.current
+        if not self.batch.layout.elements:
+            return min(start + room, len(rows))
+        # A row has at least one element, so more than `room` rows never fit.
+        sizes = self.batch.sizes()[rows[start : start + room]].cumsum(0)
+        return start + max(1, int((sizes <= room).sum()))
+
+    def _within_budget(
+        self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
+    ) -> tuple[Tensor, Values]:
+        """Run ``work`` on all rows at once where they fit, else part by part."""
+        size = self.batch.size()
+        if size <= self.budget.current or len(self) == 1:
+            try:
+                began = time.perf_counter()
+                result = work(self, x)
+                self.budget.record(kind, size, time.perf_counter() - began)
+                return result
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if len(self) == 1:
+                    raise InputError(
+                        f"a single item of size {size} does not fit into memory; "
+                        f"use a device with more memory or a smaller item"
+                    ) from error
+                self.budget.halve()
+        scalars: list[Tensor] = []
+        values: dict[str, list[Tensor]] = {}
+        for part in self.split(1):
+            some, more = part.score._within_budget(kind, part.take(x), work)
+            scalars.append(some)
+            for name, value in more.items():
+                values.setdefault(name, []).append(value)
+        leads = {name: self.batch.layout.lead(self.axes[name]) for name in values}
+        joined = {n: torch.cat(v, leads[n][0]) for n, v in values.items()}  # type: ignore[index]
+        return torch.cat(scalars), joined
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pairs of a row and a variant of it, few enough for one forward pass.
+
+    Args:
+        score: The score of these pairs.
+        picked: Which rows they are of.
+        variant: Number of the variant of each pair, int64.
+    """
+
+    score: Score
+    picked: Picked
+    variant: Tensor
+
+    def take(self, x: Values) -> Values:
+        """The values of these pairs, from those of all rows."""
+        return {name: self.picked.take(v, self.score.axes[name]) for name, v in x.items()}
+
+    def expand(self, scalars: Tensor, name: str) -> Tensor:
+        """One scalar a pair, made to broadcast against the target variable."""
+        return self.picked.expand(scalars, self.score.axes[name])
+
+    def add_to(self, total: Values, values: Values) -> None:
+        """Add the pairs' values to those of their rows."""
+        for name, value in values.items():
+            self.picked.add_to(total[name], value, self.score.axes[name])
+
+
+def _backward(scalars: Tensor, leaves: Values) -> Values:
+    if not scalars.requires_grad:
+        names = ", ".join(repr(name) for name in leaves)
+        raise InputError(
+            f"the output variable does not depend on the target variable {names} by autograd; "
+            f"look for detach, rounding or numpy on the way, or use occlusion"
+        )
+    found = torch.autograd.grad(scalars.sum(), list(leaves.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
+    }
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
