@@ -227,10 +227,10 @@ def _by_draw(
     if name in clean.masks:
         mask = clean.masks[name].movedim(lead[0], 0)
         # The mask spans the padded axes and has length 1 along all others.
-        padded = [i for i, length in enumerate(mask.shape) if i > 0 and length > 1]
-        padded = padded or [1]
-        values = values.movedim([i + 1 for i in padded], range(2, 2 + len(padded)))
-        flat_mask = mask.movedim(padded, range(1, 1 + len(padded))).flatten(1 + len(padded))[..., 0]
+        padded = [i for i, length in enumerate(mask.shape) if i > 0 and length > 1] or [1]
+        front = list(range(1, 1 + len(padded)))
+        values = values.movedim([i + 1 for i in padded], [i + 1 for i in front])
+        flat_mask = mask.movedim(padded, front).flatten(1 + len(padded))[..., 0]
         values = values[:, flat_mask]
         rest = tuple(axis for i, axis in enumerate(rest) if i + 1 not in padded)
     return values, rest

@@ -107,8 +107,8 @@ class Explainer:
                         parts.setdefault(name, []).append(draws.cpu())
                 for name, blocks in parts.items():
                     kept.setdefault(name, []).append(torch.cat(blocks))
-        draws = {name: torch.cat(blocks, 1) for name, blocks in kept.items()}
-        return Samples(draws, run.axes, run.counts(), run.facts())
+        joined = {name: torch.cat(blocks, 1) for name, blocks in kept.items()}
+        return Samples(joined, run.axes, run.counts(), run.facts())
 
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
@@ -167,8 +167,7 @@ class Explainer:
                     kept.setdefault(name, []).append((values.cpu(), errors.cpu()))
         results = {}
         for name, pairs in kept.items():
-            values, errors = zip(*pairs, strict=True)
-            results[name] = torch.cat(values), torch.cat(errors)
+            results[name] = torch.cat([v for v, _ in pairs]), torch.cat([e for _, e in pairs])
         return _explanation(results, run.counts(), run.facts(), made)
 
 
@@ -247,9 +246,7 @@ class _Run:
         self._ids = _checked_ids(ids, n_items)
         self._record = provenance.record(explainer, calculator, made, n_samples, seed)
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
-        probe = Probe(
-            explainer.model, self._domain, variables, explainer.output, explainer.device
-        )
+        probe = Probe(explainer.model, self._domain, variables, explainer.output, explainer.device)
         self._task = Task(
             probe,
             self._domain,

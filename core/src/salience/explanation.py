@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from salience.domain import Domain
@@ -43,7 +44,7 @@ class Saliency:
         return self._split(self.flat_error)
 
     def _split(self, flat: Tensor) -> Any:
-        return flat if self.counts is None else list(flat.split(self.counts.tolist()))
+        return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ class Explanation:
             figure = renderer.mean(self)
         else:
             if not -len(self) <= item < len(self):
-                raise InputError(f"no item {item}: the explanation holds items 0 to {len(self) - 1}")
+                raise InputError(
+                    f"no item {item}: the explanation holds items 0 to {len(self) - 1}"
+                )
             figure = renderer.item(self, item % len(self))
         if path is not None:
             save_figure(figure, path)

@@ -106,7 +106,8 @@ class Numbers:
 
     def normal(self) -> Tensor:
         """Standard normal, float64: the inverse of the normal distribution of :meth:`uniform`."""
-        return torch.special.ndtri(self.uniform())
+        normal: Tensor = torch.special.ndtri(self.uniform())
+        return normal
 
     def keep(self, probability: float) -> Tensor:
         """True with the given probability, bool."""

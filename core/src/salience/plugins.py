@@ -233,5 +233,3 @@ def _import_error(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{text}; install the missing module {error.name!r}"
     return f"{text}; mend the plugin or uninstall it"
-
-

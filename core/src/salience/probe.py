@@ -142,7 +142,8 @@ class Probe:
             assert variable.target is not None
             raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
         check_value(variable, value, batch)
-        return value.detach().clone() if variable.argument is None else value
+        own: Tensor = value.detach().clone() if variable.argument is None else value
+        return own
 
     def _hook(self, name: str, target: Target) -> None:
         module = self._replica.get_submodule(target.module)

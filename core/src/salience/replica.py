@@ -38,7 +38,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
         return model
     memo: dict[int, Any] = {}
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
         memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
     for module in model.modules():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from salience.domain import Domain
@@ -52,4 +53,4 @@ class Samples:
         name = next(iter(self.draws))
         counts = self.counts[name]
         draws = self.draws[name]
-        return draws if counts is None else list(draws.split(counts.tolist(), dim=1))
+        return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))

@@ -74,5 +74,5 @@ def quadrature(rule: str, steps: int) -> tuple[Tensor, Tensor]:
         even = torch.full((steps,), 1 / (steps - 1), dtype=torch.float64)
         even[[0, -1]] /= 2
         return torch.linspace(0, 1, steps, dtype=torch.float64), even
-    nodes = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
-    return nodes, torch.full((steps,), 1 / steps, dtype=torch.float64)
+    middle = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    return middle, torch.full((steps,), 1 / steps, dtype=torch.float64)

@@ -84,8 +84,9 @@ class Occlusion(Calculator):
                 f"pass window=... instead"
             )
         free = [a for a in axes if a != ITEM and a not in score.reduced_axes]
-        window = dict(self.window) if isinstance(self.window, Mapping) else None
-        if window is None:
+        if isinstance(self.window, Mapping):
+            window = dict(self.window)
+        else:
             window = dict.fromkeys(free or [a for a in axes if a != ITEM], self.window)
         stride = self.stride if isinstance(self.stride, Mapping) else None
         slides = []
@@ -115,9 +116,7 @@ class Occlusion(Calculator):
         if self.groups is not None:
             chosen = [torch.as_tensor(self.groups[i]) for i in score.positions.tolist()]
             sizes = score.batch.counts[lead[1]].tolist()
-            for position, groups, size in zip(
-                score.positions.tolist(), chosen, sizes, strict=True
-            ):
+            for position, groups, size in zip(score.positions.tolist(), chosen, sizes, strict=True):
                 if groups.shape != (size,):
                     raise InputError(
                         f"groups of item {position} have shape {tuple(groups.shape)}, expected one "

@@ -1,0 +1,42 @@
+# `make demo` and `make test` need nothing but make and Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PLUGINS := tabular vision molgraph template
+PACKAGES := core $(PLUGINS:%=plugins/%)
+PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/iris.py --out out
+	$(BIN)/python examples/photos.py --out out
+	$(BIN)/python examples/solubility.py --out out
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES:%=%/src) examples
+
+clean:
+	rm -rf $(VENV) out
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "salience needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made $(PROJECTS) examples/requirements.txt
+	$(PIP) $(PACKAGES:%=-e ./%) -r examples/requirements.txt
+	touch $@
+
+# Captum is the peer that results are compared with. It pins an old numpy that it does not need.
+$(VENV)/.test: $(VENV)/.demo tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
+	$(PIP) --no-deps captum
+	touch $@

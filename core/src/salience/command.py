@@ -1,0 +1,124 @@
+"""What ``salience explain`` does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from salience.errors import InputError
+from salience.explainer import Explainer
+from salience.explanation import Explanation
+from salience.parts import parse
+
+
+def run(
+    model: str,
+    weights: str | None,
+    *,
+    domain: str,
+    data: Sequence[str],
+    out: str,
+    target: Sequence[str],
+    max_rows: str,
+    device: str | None,
+    output: str | None,
+    visualizer: str | None,
+    suffix: str,
+    **settings: Any,
+) -> None:
+    """Explain, save the explanation and draw every item.
+
+    Raises:
+        InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
+    """
+    if max_rows != "auto" and not max_rows.isdigit():
+        raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
+    explainer = Explainer(
+        load_model(model, weights),
+        domain,
+        target=list(target) or None,
+        output=output,
+        max_rows="auto" if max_rows == "auto" else int(max_rows),
+        device=device,
+    )
+    explanation = explainer.explain(data[0] if len(data) == 1 else list(data), **settings)
+    folder = Path(out)
+    explanation.save(folder / "run.salience")
+    name, options = parse(visualizer) if visualizer else (None, {})
+    for item in range(len(explanation)):
+        explanation.visualize(
+            item, path=folder / f"{item:04d}.{suffix}", visualizer=name, **options
+        )
+    _report(explanation, folder, suffix)
+
+
+def load_model(factory: str, weights: str | None) -> Any:
+    """Make the model by ``module:factory`` and load its weights.
+
+    Only tensors are read from the file of weights; nothing in it is executed.
+
+    Raises:
+        InputError: The factory or the weights are missing or do not fit.
+    """
+    module, _, attribute = factory.partition(":")
+    if not attribute:
+        raise InputError(f"--model {factory!r} is not of the form module:factory")
+    sys.path.insert(0, "")  # as `python -m` does, so that a module in this folder is found
+    try:
+        make = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"cannot import the model {factory!r}: {error}") from error
+    finally:
+        sys.path.remove("")
+    model = make if isinstance(make, nn.Module) else make()
+    if weights is not None:
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"{factory!r} makes a {type(model).__name__}, which takes no weights; "
+                f"leave --weights out"
+            )
+        _load_weights(model, Path(weights))
+    return model
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"there are no weights at {str(path)!r}; pass the path of a state dict")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise InputError(f"cannot read weights from {str(path)!r}: {error}") from error
+    except Exception as error:  # pickle.UnpicklingError: something that is not a tensor
+        raise InputError(
+            f"{str(path)!r} holds more than tensors, and nothing else is loaded; "
+            f"save model.state_dict() and pass that file"
+        ) from error
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"the weights in {str(path)!r} do not fit the model: {error}") from error
+
+
+def _report(explanation: Explanation, folder: Path, suffix: str) -> None:
+    record = explanation.provenance
+    samplers = ", ".join(sampler["name"] for sampler in record["samplers"]) or "no sampler"
+    click.echo(
+        f"{len(explanation)} items, {record['calculator']['name']}, {samplers}, "
+        f"{explanation.n_samples} draws, {record['aggregator']['name']}"
+    )
+    gap = explanation.completeness_gap
+    if gap.isfinite().all():
+        click.echo(f"completeness gap: median {gap.median():.2g}, largest {gap.max():.2g}")
+    click.echo(f"wrote run.salience and {len(explanation)} .{suffix} pictures to {folder}")

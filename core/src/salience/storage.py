@@ -1,0 +1,136 @@
+"""Explanations on disk: one safetensors file whose header holds JSON; nothing is pickled.
+
+Tensors inside the JSON (images of annotations, baselines of the record) are replaced by
+``{"$tensor": name}`` and stored beside the saliency.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from salience.domain import Domain
+from salience.errors import InputError
+from salience.explanation import Explanation, Saliency
+from salience.files import write_whole
+from salience.parts import make, to_config
+
+_KEY = "salience"
+_FORMAT = 1
+_PLAIN = ("prediction", "score", "delta", "completeness_gap")
+
+
+def save(explanation: Explanation, path: Path) -> None:
+    """See :meth:`salience.Explanation.save`."""
+    domain = explanation.domain
+    tensors = {name: getattr(explanation, name) for name in _PLAIN}
+    for name, saliency in explanation.saliency.items():
+        tensors[f"values/{name}"] = saliency.flat
+        tensors[f"std_error/{name}"] = saliency.flat_error
+        if saliency.counts is not None:
+            tensors[f"counts/{name}"] = saliency.counts
+    annotations = explanation.annotations
+    if isinstance(domain, Domain):
+        annotations = [domain.encode(annotation) for annotation in annotations]
+        domain = to_config("domains", domain)
+    head = {
+        "format": _FORMAT,
+        "variables": list(explanation.saliency),
+        "domain": domain,
+        "facts": explanation.facts,
+        "provenance": explanation.provenance,
+        "ids": list(explanation.ids),
+        "annotations": annotations,
+    }
+    text = json.dumps(_pack(head, tensors))
+    data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    payload = serialize(data, metadata={_KEY: text})
+    write_whole(path, lambda stream: stream.write(payload))
+
+
+def load(path: Path) -> Explanation:
+    """See :meth:`salience.Explanation.load`."""
+    if not path.is_file():
+        raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{str(path)!r} is no explanation of salience: {error}") from error
+    if text is None:
+        raise InputError(f"{str(path)!r} is no explanation of salience; pass what save wrote")
+    head = _unpack(json.loads(text), tensors)
+    if head["format"] > _FORMAT:
+        raise InputError(
+            f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
+            f"upgrade salience"
+        )
+    saliency = {
+        name: Saliency(
+            tensors[f"values/{name}"], tensors[f"std_error/{name}"], tensors.get(f"counts/{name}")
+        )
+        for name in head["variables"]
+    }
+    domain, annotations = _domain(head["domain"]), head["annotations"]
+    if isinstance(domain, Domain):
+        annotations = [domain.decode(annotation) for annotation in annotations]
+    return Explanation(
+        saliency,
+        tensors["prediction"],
+        tensors["score"],
+        tensors["delta"],
+        tensors["completeness_gap"],
+        annotations,
+        head["facts"],
+        head["provenance"],
+        domain,
+        head["ids"],
+    )
+
+
+def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
+    try:
+        made: Domain = make("domains", config)
+    except InputError:
+        # Values stay readable without the plugin; only drawing needs it, and says so.
+        return config
+    return made
+
+
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """JSON types of ``value``; tensors in it are added to ``tensors``."""
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
+    if isinstance(value, Tensor):
+        name = f"data/{len(tensors)}"
+        tensors[name] = value
+        return {"$tensor": name}
+    if isinstance(value, Mapping):
+        return {str(key): _pack(item, tensors) for key, item in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Sequence | set | frozenset):
+        return [_pack(item, tensors) for item in value]
+    # A function or an object of the user's: told of, not stored.
+    return f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
+
+
+def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"$tensor"}:
+            return tensors[value["$tensor"]]
+        return {key: _unpack(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unpack(item, tensors) for item in value]
+    return value
