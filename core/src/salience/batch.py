@@ -12,6 +12,8 @@ from torch import Tensor
 from salience.errors import InputError
 from salience.layout import ITEM, Field, Layout
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -37,7 +39,7 @@ class Batch:
     n_items: int
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     annotations: Sequence[Mapping[str, Any]] = ()
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     def __post_init__(self) -> None:
         lengths = {ITEM: self.n_items}
@@ -97,7 +99,7 @@ class Batch:
     def without(self, names: Collection[str]) -> Batch:
         """The batch with these arguments left empty, for values that will take their place."""
         arguments = {k: None if k in names else v for k, v in self.arguments.items()}
-        return replace(self, arguments=arguments, annotations=())
+        return replace(self, arguments=arguments)
 
 
 class Picked:
@@ -144,10 +146,10 @@ class Picked:
         return self._indexes[axis]
 
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """The rows of a tensor with these axes, as a copy; a shared tensor as it is."""
+        """The rows of a tensor with these axes; a copy, of a shared tensor too."""
         lead = self.source.layout.lead(axes)
         if lead is None:
-            return tensor
+            return tensor.clone()
         return tensor.index_select(lead[0], self.index(lead[1]))
 
     def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
@@ -189,7 +191,7 @@ class Picked:
     def _argument(self, value: Any, spec: Field) -> Any:
         if spec.counts is not None:
             return len(self) if spec.counts == ITEM else int(self.counts[spec.counts].sum())
-        if not isinstance(value, Tensor) or self.source.layout.lead(spec.axes) is None:
+        if not isinstance(value, Tensor):
             return value
         taken = self.take(value, spec.axes)
         if spec.refers_to is None:

@@ -16,6 +16,7 @@ from salience.domain import Domain
 from salience.errors import InputError
 from salience.keyed import Numbers, row_keys
 from salience.layout import ITEM
+from salience.padding import Padding
 from salience.probe import NotFiniteError, Probe, Values
 from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, VariableDraw
 from salience.score import Score
@@ -56,7 +57,7 @@ class Clean:
         keys: Key of each item.
         x: Target variable → values.
         axes: Target variable → names of its axes.
-        masks: Target variable → True at real positions, only where padded.
+        padding: Target variable → its real positions, only where padded.
         prediction: The model's output.
         score: f(x), shape (B,).
         fixed: What the output variable keeps fixed.
@@ -67,7 +68,7 @@ class Clean:
     keys: Tensor
     x: Values
     axes: dict[str, tuple[str, ...]]
-    masks: Values
+    padding: dict[str, Padding]
     prediction: Any
     score: Tensor
     fixed: Tensor | None
@@ -79,13 +80,11 @@ class Block:
 
     Args:
         draws: Target variable → saliency, shape (D, L, …): L items or real elements.
-        axes: Target variable → names of the axes behind L.
         delta: f(x') − f(baseline), shape (D, B); NaN without baseline.
         gap: |Σ saliency − delta|, shape (D, B); NaN without baseline.
     """
 
     draws: Values
-    axes: dict[str, tuple[str, ...]]
     delta: Tensor
     gap: Tensor
 
@@ -111,8 +110,6 @@ def batches(task: Task, samples: Sequence[Any], keys: Tensor) -> Iterator[Clean]
 
 def blocks(task: Task, clean: Clean) -> Iterator[Block]:
     """Draws of one batch, as many at once as the budget holds."""
-    if clean.positions[0] == 0:
-        _trial(task, clean)
     draw = 0
     while draw < task.n_samples:
         room = task.budget.current // max(1, clean.batch.size())
@@ -126,14 +123,12 @@ def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
     score, x = _rows(task, clean, draws, copies)
     result = task.calculator(score, x)
     saliency = {name: result.saliency[name] for name in x}
-    for name, mask in _masks(clean, copies).items():
-        saliency[name] = saliency[name] * mask.to(saliency[name].dtype)
+    for name, padding in clean.padding.items():
+        saliency[name] = saliency[name] * padding.pick(copies)
     delta, gap = _completeness(result, saliency, score)
     shape = (len(draws), len(clean.positions))
-    shaped, axes = {}, {}
-    for name, values in saliency.items():
-        shaped[name], axes[name] = _by_draw(values, score, name, clean, len(draws))
-    return Block(shaped, axes, delta.reshape(shape), gap.reshape(shape))
+    by_draw = {n: _by_draw(v, clean, n, len(draws)) for n, v in saliency.items()}
+    return Block(by_draw, delta.reshape(shape), gap.reshape(shape))
 
 
 def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Score, Values]:
@@ -151,7 +146,7 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Scor
     )
     x = {name: picked.take(value, score.axes[name]) for name, value in clean.x.items()}
     rows = score.batch.all_rows()
-    masks = _masks(clean, copies)
+    masks = {name: padding.pick(copies) for name, padding in clean.padding.items()}
     for i, sampler in enumerate(task.noise):
         for j, (name, value) in enumerate(x.items()):
             # Streams of noise lie apart from those of dropout calls, which count up from 1.
@@ -163,37 +158,31 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Scor
 
 def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor) -> Clean:
     probe = task.probe
-    annotated, n_items = batch.annotations, batch.n_items
     batch = batch.to(probe.device, probe.dtype)
     try:
-        # The model gets a copy, so that its in-place operations do not meet the user's tensors.
-        x, output = probe.clean(batch.all_rows().batch())
-        _check_masks(probe)
+        x, output = probe.clean(batch)
         fixed = probe.fix(output, positions.to(probe.device))
-        score = probe.read(output, fixed, n_items)
+        score = probe.read(output, fixed, batch.n_items)
         finite = score.isfinite()
         if not finite.all():
             raise NotFiniteError("the model's output", int((~finite).nonzero()[0, 0]))
     except NotFiniteError as error:
         raise NotFiniteError(error.what, int(positions[error.item])) from None
-    masks = {}
-    for v in probe.variables:
-        if v.mask is not None:
-            masks[v.name] = _spread(batch, v.mask, v.axes)
-    arguments = [v.argument for v in probe.variables if v.argument is not None]
-    batch = batch.without(arguments)
-    batch = Batch(
-        batch.arguments, batch.layout, n_items, batch.counts, annotated, device=batch.device
+    return Clean(
+        batch.without([v.argument for v in probe.variables if v.argument is not None]),
+        positions,
+        keys,
+        x,
+        {v.name: v.axes for v in probe.variables},
+        {v.name: p for v in probe.variables if (p := Padding.of(v, batch)) is not None},
+        output if isinstance(output, Tensor) else score,
+        score,
+        fixed,
     )
-    prediction = output if isinstance(output, Tensor) else score
-    axes = {v.name: v.axes for v in probe.variables}
-    return Clean(batch, positions, keys, x, axes, masks, prediction, score, fixed)
 
 
-def _trial(task: Task, clean: Clean) -> None:
-    """Let parameter samplers refuse the model before any work."""
-    if not task.parameters:
-        return
+def trial(task: Task, clean: Clean) -> None:
+    """Let parameter samplers refuse the model, by one pass of one item."""
     first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
     picked = clean.batch.pick(first)
     x = {name: picked.take(value, clean.axes[name]) for name, value in clean.x.items()}
@@ -215,48 +204,14 @@ def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[
     return delta, (total - delta).abs()
 
 
-def _by_draw(
-    values: Tensor, score: Score, name: str, clean: Clean, n_draws: int
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Saliency as (D, L, …), and the names of the axes behind L; padding is left out."""
-    lead = score.batch.layout.lead(score.axes[name])
+def _by_draw(values: Tensor, clean: Clean, name: str, n_draws: int) -> Tensor:
+    """Saliency of D × B rows as (D, L, …); padding is left out."""
+    lead = clean.batch.layout.lead(clean.axes[name])
     assert lead is not None
-    rest = tuple(axis for i, axis in enumerate(score.axes[name]) if i != lead[0])
     values = values.movedim(lead[0], 0)
     values = values.reshape(n_draws, -1, *values.shape[1:])
-    if name in clean.masks:
-        mask = clean.masks[name].movedim(lead[0], 0)
-        # The mask spans the padded axes and has length 1 along all others.
-        padded = [i for i, length in enumerate(mask.shape) if i > 0 and length > 1] or [1]
-        front = list(range(1, 1 + len(padded)))
-        values = values.movedim([i + 1 for i in padded], [i + 1 for i in front])
-        flat_mask = mask.movedim(padded, front).flatten(1 + len(padded))[..., 0]
-        values = values[:, flat_mask]
-        rest = tuple(axis for i, axis in enumerate(rest) if i + 1 not in padded)
-    return values, rest
-
-
-def _spread(batch: Batch, mask: str, axes: tuple[str, ...]) -> Tensor:
-    """A boolean argument, with axes of length 1 where the variable has more axes."""
-    value: Tensor = batch.arguments[mask]
-    own = batch.layout.fields[mask].axes
-    order = [own.index(axis) for axis in axes if axis in own]
-    shape = [value.shape[own.index(axis)] if axis in own else 1 for axis in axes]
-    return value.permute(order).reshape(shape).bool()
-
-
-def _masks(clean: Clean, copies: Tensor) -> Values:
-    """Masks of repeated rows."""
-    return {name: mask.index_select(0, copies) for name, mask in clean.masks.items()}
-
-
-def _check_masks(probe: Probe) -> None:
-    for variable in probe.variables:
-        if variable.mask is not None and variable.axes[0] != ITEM:
-            raise InputError(
-                f"target variable {variable.name!r} with axes {variable.axes} is padded, so its "
-                f"first axis must be 'item'; give it other axes"
-            )
+    padding = clean.padding.get(name)
+    return values if padding is None else padding.real(values)
 
 
 def _check_sizes(sizes: list[int], budget: Budget) -> None:
@@ -283,25 +238,23 @@ def _fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
 
 def counts(clean: Clean, name: str) -> Tensor | None:
     """Elements of each item in a target variable, int64 of shape (B,); None where all alike."""
-    if name in clean.masks:
-        return clean.masks[name].flatten(1).sum(1).cpu()
+    if name in clean.padding:
+        return clean.padding[name].counts().cpu()
     lead = clean.batch.layout.lead(clean.axes[name])
     assert lead is not None
     return None if lead[1] == ITEM else clean.batch.counts[lead[1]].cpu()
 
 
-def sums(clean: Clean) -> dict[str, tuple[Tensor, Tensor]]:
+def sums(clean: Clean) -> dict[str, tuple[Tensor, int]]:
     """Sum of each target variable over items, or real elements, and how many they are."""
-    found = {}
-    for name, value in clean.x.items():
-        lead = clean.batch.layout.lead(clean.axes[name])
-        assert lead is not None
-        moved = value.movedim(lead[0], 0)
-        if name in clean.masks:
-            mask = clean.masks[name].expand_as(value).movedim(lead[0], 0)
-            padded = tuple(i for i, n in enumerate(clean.masks[name].shape) if n > 1 or i == 0)
-            total = (moved * mask).sum(padded, keepdim=True)[0]
-            found[name] = total, mask.sum(padded, keepdim=True)[0]
-        else:
-            found[name] = moved.sum(0), torch.tensor(len(moved), device=moved.device)
-    return found
+    values = {name: _by_draw(value, clean, name, 1)[0] for name, value in clean.x.items()}
+    return {name: (value.sum(0), len(value)) for name, value in values.items()}
+
+
+def rest(clean: Clean, name: str) -> tuple[str, ...]:
+    """Names of the axes of a target variable behind the items or elements."""
+    axes = clean.axes[name]
+    lead = clean.batch.layout.lead(axes)
+    assert lead is not None
+    gone = {lead[0], *(clean.padding[name].axes if name in clean.padding else ())}
+    return tuple(axis for i, axis in enumerate(axes) if i not in gone)

@@ -60,7 +60,7 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
         items: Key of each item, int64 of shape (B,).
         draws: Number of each draw, int64 of shape (D,).
     """
-    first = mix(items + _signed(mix(torch.tensor([seed + 1]) * _GAMMA).item()))  # type: ignore[arg-type]
+    first = mix(items + _signed(mix(torch.tensor([_signed(seed + 1)]) * _GAMMA).item()))  # type: ignore[arg-type]
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
 
 

@@ -21,7 +21,7 @@ from salience.parts import parse
 class Output(ABC):
     """Reads one scalar per row from what the model returns."""
 
-    def check(self, n_items: int) -> None:
+    def check(self, n_items: int) -> None:  # noqa: B027 - most outputs serve any number
         """Raise InputError where this cannot serve a data set of that many items."""
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
@@ -50,6 +50,7 @@ class Predicted(Output):
         return _scores(output, "Predicted").argmax(1)
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The score of each row's fixed class."""
         assert fixed is not None
         picked: Tensor = output.gather(1, fixed[:, None])[:, 0]
         return picked
@@ -75,6 +76,7 @@ class ClassScore(Output):
             )
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The score of the class."""
         picked: Tensor = output[:, self.index]
         return picked
 
@@ -113,6 +115,7 @@ class CrossEntropy(Output):
         return labels
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The cross entropy of each row's fixed label."""
         assert fixed is not None
         return torch.nn.functional.cross_entropy(output, fixed, reduction="none")
 
@@ -147,6 +150,7 @@ class Value(Output):
             )
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The value."""
         column: Tensor = output if output.ndim == 1 else output[:, self.index or 0]
         return column
 
@@ -158,6 +162,7 @@ class Custom(Output):
     function: Callable[[Any], Tensor]
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """What the function returns."""
         return self.function(output)
 
 
@@ -177,6 +182,7 @@ class Tap(Output):
     reduce: Callable[[Any], Tensor] | None = None
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The reduced output of the module."""
         if self.reduce is not None:
             return self.reduce(output)
         if not isinstance(output, Tensor) or output.ndim == 0:

@@ -110,7 +110,7 @@ class PluginHost:
             _check_core_version(point)
             parts = self._register(name, distribution, load())
         except Exception as error:  # whatever a plugin does must cost only itself
-            reason = str(error) if isinstance(error, _Refused) else _import_error(error)
+            reason = str(error) if isinstance(error, _RefusedError) else _import_error(error)
             text = f"plugin {name!r} of {distribution} {version} is left out: {reason}"
             self.records.append(PluginRecord(name, distribution, version, error=text))
         else:
@@ -118,7 +118,7 @@ class PluginHost:
 
     def _register(self, name: str, distribution: str, plugin: Any) -> dict[str, list[str]]:
         if self._manager.has_plugin(name):
-            raise _Refused(
+            raise _RefusedError(
                 f"another plugin is already called {name!r}; uninstall one of the two, "
                 f"or rename its entry point"
             )
@@ -127,7 +127,7 @@ class PluginHost:
         for kind, parts in offered.items():
             for part in parts:
                 if part in self._parts[kind]:
-                    raise _Refused(
+                    raise _RefusedError(
                         f"its {kind[:-1]} {part!r} is already brought by "
                         f"{self._providers[kind, part]}; uninstall one of the two, "
                         f"or rename the part in its salience_{kind} hook"
@@ -173,7 +173,7 @@ def host() -> PluginHost:
     return PluginHost(metadata.entry_points(group=hookspecs.GROUP))
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A plugin that cannot be registered; the message says why and how to mend it."""
 
 
@@ -192,7 +192,7 @@ def _check_core_version(point: metadata.EntryPoint | None) -> None:
         if canonicalize_name(requirement.name) != "salience":
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
-            raise _Refused(
+            raise _RefusedError(
                 f"it asks for salience{requirement.specifier}, but {installed} is installed; "
                 f"upgrade the one that is older"
             )
@@ -204,9 +204,11 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
         marked = manager.parse_hookimpl_opts(plugin, name) is not None
         looks_like_one = name.startswith("salience_") and callable(getattr(plugin, name))
         if (marked or looks_like_one) and name not in known:
-            raise _Refused(f"it has a hook {name!r} that salience does not; {nearest(name, known)}")
+            raise _RefusedError(
+                f"it has a hook {name!r} that salience does not; {nearest(name, known)}"
+            )
         if looks_like_one and not marked:
-            raise _Refused(f"its hook {name!r} is not marked; put @hookimpl above it")
+            raise _RefusedError(f"its hook {name!r} is not marked; put @hookimpl above it")
 
 
 def _call_hook(plugin: Any, kind: str) -> Mapping[str, type | str]:
@@ -220,7 +222,7 @@ def _call_hook(plugin: Any, kind: str) -> Mapping[str, type | str]:
         for name, part in parts.items()
     )
     if not good:
-        raise _Refused(
+        raise _RefusedError(
             f"its hook salience_{kind} returned {parts!r}; "
             f'let it return a mapping name → class or "module:attr"'
         )

@@ -79,7 +79,8 @@ class Probe:
         """
         with self._running(None) as state, torch.no_grad():
             try:
-                output = self._call(batch, state)
+                # The model gets a copy: its in-place operations must not meet the user's tensors.
+                output = self._call(batch.all_rows().batch(), state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError | torch.OutOfMemoryError):
                     raise

@@ -98,8 +98,10 @@ def load(path: Path) -> Explanation:
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
+    # Functions among the settings were told of, not stored; they are not needed for drawing.
+    stored = {k: v for k, v in config.items() if not str(v).startswith("<")}
     try:
-        made: Domain = make("domains", config)
+        made: Domain = make("domains", stored)
     except InputError:
         # Values stay readable without the plugin; only drawing needs it, and says so.
         return config

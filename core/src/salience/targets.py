@@ -113,10 +113,15 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
             f"the axes {axes} of target {target.name!r} name neither {ITEM!r} nor one of the "
             f"element axes {layout.elements}; pass Target({target.module!r}, axes=(...))"
         )
-    # A mask speaks of item axes; a ragged variable has no padding to mark.
+    # A variable without the padded axes has no padding to mark.
     mask = layout.inner_mask
     if mask is not None and not set(layout.fields[mask].axes) <= set(axes):
         mask = None
+    if mask is not None and axes[0] != ITEM:
+        raise InputError(
+            f"target {target.name!r} with axes {axes} is padded, so its first axis must be "
+            f"{ITEM!r}; pass Target({target.module!r}, axes=(...)) of a variable like that"
+        )
     return Variable(target.name, axes, mask, target=target)
 
 

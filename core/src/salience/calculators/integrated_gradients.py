@@ -47,6 +47,7 @@ class IntegratedGradients(Calculator):
             raise InputError(f"steps={self.steps!r}; {self.rule} needs a whole number from {least}")
 
     def __call__(self, score: Score, x: Values) -> Attribution:
+        """The path points of all rows, packed into passes within the budget."""
         base = baseline_of(self.baseline, score, x)
         span = {name: x[name] - base[name] for name in x}
         integral = {name: torch.zeros_like(v) for name, v in x.items()}

@@ -56,6 +56,7 @@ class Occlusion(Calculator):
                 raise InputError(f"{name}={setting!r}; pass whole numbers from 1")
 
     def __call__(self, score: Score, x: Values) -> Attribution:
+        """The windows of all rows, packed into passes within the budget."""
         whole = score.value(x)
         replacement = baseline_of(self.value, score, x)
         saliency = {}

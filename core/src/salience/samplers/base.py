@@ -42,7 +42,7 @@ class VariableDraw:
     mask: Tensor | None
 
     def range(self, x: Tensor) -> Tensor:
-        """max − min of each row over its real positions, broadcastable against ``x``."""
+        """The max − min of each row over its real positions, broadcastable against ``x``."""
         rows, axes = self.numbers.rows, self.numbers.axes
         lead = rows.source.layout.lead(axes)
         assert lead is not None

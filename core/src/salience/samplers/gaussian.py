@@ -33,6 +33,7 @@ class GaussianNoise(NoiseSampler):
             raise InputError(f"scale={self.scale!r}; pass a number from 0")
 
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
+        """Noise that depends on the draw alone, added at real positions."""
         noise = draw.numbers.normal().to(x.dtype) * self.scale
         if self.mode == "relative":
             noise *= draw.range(x)
