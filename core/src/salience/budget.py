@@ -8,7 +8,9 @@ from salience.errors import InputError
 
 _START = 8
 _LARGEST = 2**16
-# A doubling has to pay this much in throughput to be kept.
+# A pass this short is mostly overhead, so that more rows are sure to pay.
+_SHORT = 0.02
+# A longer pass has to gain this much throughput by being doubled, best of two tries each.
 _GAIN = 1.1
 _TRIES = 2
 
@@ -33,21 +35,38 @@ class Budget:
         self.fixed = max_rows != "auto"
         self.current = int(max_rows) if self.fixed else _START
         self._searching = not self.fixed
-        self._rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._kind = ""
+        self._rates: dict[int, list[float]] = defaultdict(list)
+
+    @property
+    def searching(self) -> bool:
+        """Whether passes are still to be timed."""
+        return self._searching
 
     def record(self, kind: str, size: int, seconds: float) -> None:
-        """Take in that a pass of this kind and size took so long."""
-        if not self._searching or not self.current * 0.75 <= size <= self.current:
+        """Take in how long a pass took.
+
+        Args:
+            kind: ``"gradient"`` or ``"value"``; once there are gradients, values are not judged by.
+            size: Rows (or elements) of the pass; passes that leave much of the budget are ignored.
+            seconds: Its duration.
+        """
+        if kind == "gradient" and self._kind != kind:
+            self._kind = kind
+            self._rates.clear()
+        if not self._searching or kind != (self._kind or kind) or size < 0.75 * self.current:
             return
-        rates = self._rates[kind, self.current]
-        rates.append(size / max(seconds, 1e-9))
-        before = self._rates.get((kind, self.current // 2))
-        if len(rates) < _TRIES:
-            return
-        if before and max(rates) < _GAIN * max(before):
-            self.current //= 2
-            self._searching = False
-        elif self.current >= _LARGEST:
+        if seconds > _SHORT:
+            rates = self._rates[self.current]
+            rates.append(size / seconds)
+            if len(rates) < _TRIES:
+                return
+            before = self._rates.get(self.current // 2)
+            if before and max(rates) < _GAIN * max(before):
+                self.current //= 2
+                self._searching = False
+                return
+        if self.current >= _LARGEST:
             self._searching = False
         else:
             self.current *= 2

@@ -15,6 +15,7 @@ from salience.calculators.base import Calculator
 from salience.domain import Domain
 from salience.errors import InputError
 from salience.explanation import Explanation, Saliency
+from salience.isolation import isolated
 from salience.outputs import make_output
 from salience.parts import make
 from salience.run import Run
@@ -62,6 +63,7 @@ class Explainer:
         Budget(max_rows)
         resolve(self.target, self.domain.layout, model)
 
+    @isolated()
     def compute(
         self,
         data: Any,
@@ -115,6 +117,7 @@ class Explainer:
             results[name] = made.finalize(made.update(made.init(), draws, axes))
         return _explanation(results, samples.counts, samples.known, made)
 
+    @isolated()
     def explain(
         self,
         data: Any,

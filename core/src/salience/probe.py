@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from salience.batch import Batch
 from salience.domain import Domain
@@ -143,7 +144,7 @@ class Probe:
             assert variable.target is not None
             raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
         check_value(variable, value, batch)
-        own: Tensor = value.detach().clone() if variable.argument is None else value
+        own: Tensor = value.detach()
         return own
 
     def _hook(self, name: str, target: Target) -> None:
@@ -157,7 +158,7 @@ class Probe:
             if call != target.call:
                 return None
             if state.values is None:
-                state.seen[name] = _get(holder, target)
+                state.seen[name] = _copy(_get(holder, target))
                 return None
             return _put(holder, target, state.values[name])
 
@@ -176,7 +177,7 @@ class Probe:
             call = self._pass.calls.get("<tap>", 0)
             self._pass.calls["<tap>"] = call + 1
             if call == output.call:
-                self._pass.tapped = result
+                self._pass.tapped = _copy(result)
 
         return keep
 
@@ -235,6 +236,11 @@ def _get(holder: Any, target: Target) -> Any:
             f"module {target.module!r} has no {target.at} {target.index!r} at call {target.call}; "
             f"pass another Target(..., index=...)"
         ) from error
+
+
+def _copy(value: Any) -> Any:
+    """A copy of what a module returned: the next one may work on it in place."""
+    return tree_map(lambda part: part.clone() if isinstance(part, Tensor) else part, value)
 
 
 def _put(holder: Any, target: Target, value: Tensor) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from salience.errors import InputError
 
@@ -40,14 +41,12 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
-        memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
-    for module in model.modules():
-        # deepcopy refuses tensors inside a graph, such as an activation kept by a forward.
-        for value in vars(module).values():
-            if isinstance(value, Tensor) and value.grad_fn is not None:
-                memo[id(value)] = value.detach()
+        # What was made in inference mode takes part in autograd only as a copy.
+        values = parameter.clone() if parameter.is_inference() else parameter.detach()
+        memo[id(parameter)] = nn.Parameter(values, requires_grad=False)
     try:
-        replica = copy.deepcopy(model, memo)
+        with _Detaching():
+            replica = copy.deepcopy(model, memo)
     except Exception as error:
         raise InputError(
             f"the model {type(model).__name__} cannot be copied ({type(error).__name__}: {error}); "
@@ -55,6 +54,18 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
         ) from error
     replica.eval()
     return replica if device is None else replica.to(device)
+
+
+class _Detaching(TorchFunctionMode):
+    """Lets deepcopy take tensors inside a graph, such as an activation that a forward has kept."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.__deepcopy__ and args[0].grad_fn is not None:
+            tensor, memo = args
+            return memo.setdefault(id(tensor), tensor.detach().clone())
+        return func(*args, **(kwargs or {}))
 
 
 def home(model: Any) -> tuple[torch.device, torch.dtype | None]:

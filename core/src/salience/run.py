@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -74,11 +71,11 @@ class Run:
         self.axes: dict[str, tuple[str, ...]] = {}
 
     def bar(self, progress: bool | None) -> Any:
-        """A progress bar over items × draws, while the global random state is kept."""
+        """A progress bar over items × draws."""
         total = len(self._samples) * self._task.n_samples
         hidden = None if progress is None else not progress
-        return _kept_random_state(
-            tqdm(total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False)
+        return tqdm(
+            total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
         )
 
     def batches(self) -> Iterator[Clean]:
@@ -158,18 +155,6 @@ class Run:
                     total, count = total + sums[name][0], count + sums[name][1]
                 sums[name] = total, count
         return {name: total / count for name, (total, count) in sums.items()}
-
-
-@contextmanager
-def _kept_random_state(bar: Any) -> Iterator[Any]:
-    """Hand the global random states back as they were: a forward of the user's may draw."""
-    python, numpy_state = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(), bar:
-            yield bar
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_state)
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:

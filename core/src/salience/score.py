@@ -61,7 +61,8 @@ class Score:
 
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
             with torch.inference_mode(False), torch.no_grad():
-                return score._forward(values), {}
+                # Clones, so that in-place operations of the model leave the point as it is.
+                return score._forward({k: v.clone() for k, v in values.items()}), {}
 
         return self._within_budget("value", x, work)[0]
 
@@ -75,7 +76,7 @@ class Score:
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
             with torch.inference_mode(False), torch.enable_grad():
                 leaves = {k: v.detach().clone().requires_grad_() for k, v in values.items()}
-                # The model gets clones, so that its in-place operations do not meet leaves.
+                # Clones here too, since in-place operations must not meet leaves.
                 scalars = score._forward({k: leaf.clone() for k, leaf in leaves.items()})
                 gradients = _backward(scalars, leaves)
             return scalars.detach(), gradients
@@ -126,6 +127,22 @@ class Score:
         sizes = self.batch.sizes()[rows[start : start + room]].cumsum(0)
         return start + max(1, int((sizes <= room).sum()))
 
+    def _timed(
+        self,
+        kind: str,
+        size: int,
+        x: Values,
+        work: Callable[[Score, Values], tuple[Tensor, Values]],
+    ) -> tuple[Tensor, Values]:
+        if not self.budget.searching:
+            return work(self, x)
+        began = time.perf_counter()
+        result = work(self, x)
+        if self.keys.is_cuda:
+            torch.cuda.synchronize(self.keys.device)
+        self.budget.record(kind, size, time.perf_counter() - began)
+        return result
+
     def _within_budget(
         self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
     ) -> tuple[Tensor, Values]:
@@ -133,10 +150,7 @@ class Score:
         size = self.batch.size()
         if size <= self.budget.current or len(self) == 1:
             try:
-                began = time.perf_counter()
-                result = work(self, x)
-                self.budget.record(kind, size, time.perf_counter() - began)
-                return result
+                return self._timed(kind, size, x, work)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise

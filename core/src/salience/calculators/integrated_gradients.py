@@ -59,9 +59,12 @@ class IntegratedGradients(Calculator):
                 along = part.expand(alpha[part.variant], name).to(x[name].dtype)
                 at[name] = at[name] + along * step[name]
             _, gradient = part.score.gradient(at)
-            for name, g in gradient.items():
-                g *= part.expand(weight[part.variant], name).to(g.dtype)
-            part.add_to(integral, gradient)
+            # Not in place: a gradient that autograd has expanded shares its memory among elements.
+            weighted = {
+                name: g * part.expand(weight[part.variant], name).to(g.dtype)
+                for name, g in gradient.items()
+            }
+            part.add_to(integral, weighted)
         saliency = {name: span[name] * integral[name] for name in x}
         return Attribution(saliency, score.value(x), score.value(base))
 

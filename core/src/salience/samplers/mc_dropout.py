@@ -157,9 +157,9 @@ def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
 
 
-# A mode is off while it answers a call, and this function asks at its start whether a mode wants to
-# answer it. This copy of it does not ask, so that it can run with the mode on, and the dropout calls in
-# it come to the mode.
+# A mode is off while it answers a call, and this function asks at its start whether a mode wants
+# to answer it. This copy of it does not ask, so that it can run with the mode on, and the dropout
+# calls in it come to the mode.
 _attention = FunctionType(
     F.multi_head_attention_forward.__code__,
     {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda _: False},
