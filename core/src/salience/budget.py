@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import torch
+
 from salience.errors import InputError
 
 _START = 8
@@ -43,6 +45,11 @@ class Budget:
         """Whether passes are still to be timed."""
         return self._searching
 
+    def begin(self, size: float) -> None:
+        """Take in the mean size of the items: the search begins with a few of them a pass."""
+        if self._searching:
+            self.current = max(self.current, round(_START * size))
+
     def record(self, kind: str, size: int, seconds: float) -> None:
         """Take in how long a pass took.
 
@@ -75,3 +82,18 @@ class Budget:
         """Take in that a pass ran out of memory."""
         self.current = max(1, self.current // 2)
         self._searching = False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a pass did not fit; the CPU allocator's is a RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def too_large(size: int) -> InputError:
+    """The error for a single item that does not fit."""
+    return InputError(
+        f"a single item of size {size} does not fit into memory; "
+        f"use a device with more memory or a smaller item"
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.batch import Batch
-from salience.budget import Budget
+from salience.budget import Budget, out_of_memory, too_large
 from salience.calculators.base import Attribution, Calculator
 from salience.domain import Domain
 from salience.errors import InputError
@@ -89,8 +89,17 @@ class Block:
     gap: Tensor
 
 
-def batches(task: Task, samples: Sequence[Any], keys: Tensor) -> Iterator[Clean]:
+def batches(
+    task: Task, samples: Sequence[Any], keys: Tensor, explained: bool = True
+) -> Iterator[Clean]:
     """Collate the samples into batches within the budget and predict each.
+
+    Args:
+        task: What is to be computed.
+        samples: What the domain read.
+        keys: Key of each item.
+        explained: Whether these items are explained; of others, such as the data of a mean, the
+            output variable is not read, since it may know the explained items only.
 
     Raises:
         InputError: What a domain, the model or the output variable cannot serve.
@@ -99,12 +108,22 @@ def batches(task: Task, samples: Sequence[Any], keys: Tensor) -> Iterator[Clean]
     if task.domain.layout.elements:
         sizes = [task.domain.size(sample) for sample in samples]
         _check_sizes(sizes, task.budget)
+        task.budget.begin(sum(sizes) / len(sizes))
     start = 0
     while start < len(samples):
         stop = _fitting(start, len(samples), sizes, task.budget.current)
         positions = torch.arange(start, stop)
         batch = task.domain.collate(samples[start:stop])
-        yield _clean(task, batch, positions, keys[start:stop])
+        try:
+            clean = _clean(task, batch, positions, keys[start:stop], explained)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if stop - start == 1:
+                raise too_large(batch.size()) from error
+            task.budget.halve()
+            continue
+        yield clean
         start = stop
 
 
@@ -156,13 +175,17 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Scor
     return score, x
 
 
-def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor) -> Clean:
+def _clean(
+    task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained: bool
+) -> Clean:
     probe = task.probe
     batch = batch.to(probe.device, probe.dtype)
     try:
         x, output = probe.clean(batch)
-        fixed = probe.fix(output, positions.to(probe.device))
-        score = probe.read(output, fixed, batch.n_items)
+        fixed, score = None, torch.zeros(batch.n_items)
+        if explained:
+            fixed = probe.fix(output, positions.to(probe.device))
+            score = probe.read(output, fixed, batch.n_items)
         finite = score.isfinite()
         if not finite.all():
             raise NotFiniteError("the model's output", int((~finite).nonzero()[0, 0]))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from salience.batch import Batch
+from salience.budget import out_of_memory
 from salience.domain import Domain
 from salience.errors import InputError
 from salience.outputs import Output, Tap
@@ -80,10 +81,9 @@ class Probe:
         """
         with self._running(None) as state, torch.no_grad():
             try:
-                # The model gets a copy: its in-place operations must not meet the user's tensors.
-                output = self._call(batch.all_rows().batch(), state)
+                output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
-                if isinstance(error, InputError | torch.OutOfMemoryError):
+                if isinstance(error, InputError) or out_of_memory(error):
                     raise
                 raise InputError(f"{_shapes(batch)}: {error}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
@@ -122,7 +122,8 @@ class Probe:
             self._pass = _Pass(None)
 
     def _call(self, batch: Batch, state: _Pass) -> Any:
-        named = dict(batch.arguments)
+        # Copies, since the model may work in place on what it is given.
+        named = {k: v.clone() if isinstance(v, Tensor) else v for k, v in batch.arguments.items()}
         if state.values is not None:
             for variable in self.variables:
                 if variable.argument is not None:

@@ -136,11 +136,16 @@ class Run:
         """Put the means of given data in the place of :class:`Mean` parameters."""
         if not is_dataclass(calculator):
             return calculator
-        means = {
-            f.name: self._mean(value.data)
-            for f in fields(calculator)
-            if isinstance(value := getattr(calculator, f.name), Mean)
-        }
+        means: dict[str, Any] = {}
+        for f in fields(calculator):
+            value = getattr(calculator, f.name)
+            if isinstance(value, Mean):
+                means[f.name] = self._mean(value.data)
+            elif isinstance(value, Mapping):
+                means[f.name] = {
+                    k: self._mean(v.data).get(k, v) if isinstance(v, Mean) else v
+                    for k, v in value.items()
+                }
         made: Calculator = replace(calculator, **means)
         return made
 
@@ -148,8 +153,9 @@ class Run:
         samples = self._domain.read(data)
         if len(samples) == 0:
             raise InputError("Mean(...) got empty data; pass at least one item")
+        keys = item_keys(range(len(samples)))
         sums: dict[str, tuple[Tensor, int]] = {}
-        for clean in engine.batches(self._task, samples, item_keys(range(len(samples)))):
+        for clean in engine.batches(self._task, samples, keys, explained=False):
             for name, (total, count) in engine.sums(clean).items():
                 if name in sums:
                     total, count = total + sums[name][0], count + sums[name][1]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from salience.batch import Batch, Picked
-from salience.budget import Budget
+from salience.budget import Budget, out_of_memory, too_large
 from salience.errors import InputError
 from salience.probe import Probe, Values
 from salience.samplers.base import ModelDraw, ParameterSampler
@@ -151,14 +151,11 @@ class Score:
         if size <= self.budget.current or len(self) == 1:
             try:
                 return self._timed(kind, size, x, work)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+            except RuntimeError as error:
+                if not out_of_memory(error):
                     raise
                 if len(self) == 1:
-                    raise InputError(
-                        f"a single item of size {size} does not fit into memory; "
-                        f"use a device with more memory or a smaller item"
-                    ) from error
+                    raise too_large(size) from error
                 self.budget.halve()
         scalars: list[Tensor] = []
         values: dict[str, list[Tensor]] = {}
@@ -212,8 +209,3 @@ def _backward(scalars: Tensor, leaves: Values) -> Values:
         name: torch.zeros_like(leaf) if gradient is None else gradient
         for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
     }
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # The CPU allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
