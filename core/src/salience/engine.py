@@ -175,9 +175,7 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Scor
     return score, x
 
 
-def _clean(
-    task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained: bool
-) -> Clean:
+def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained: bool) -> Clean:
     probe = task.probe
     batch = batch.to(probe.device, probe.dtype)
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# More names than this are no help in one sentence.
+_LISTED = 12
+
 
 class InputError(ValueError):
     """The model, the data or a setting cannot be served.
@@ -14,10 +17,18 @@ class InputError(ValueError):
     """
 
 
-def nearest(name: str, known: Iterable[str], n: int = 3) -> str:
+def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
     """A sentence part that offers the known names closest to ``name``, or lists them all."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=n, cutoff=0.4)
+    close = difflib.get_close_matches(str(name), known, n=n, cutoff=0.4)
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return "known are: " + (", ".join(known) or "none")
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return "known are: " + (", ".join(known[:_LISTED]) or "none") + more
+
+
+def brief(value: object, length: int = 120) -> str:
+    """What an exception or a value says of itself, in one line of at most that length."""
+    text = str(value) if isinstance(value, BaseException) else repr(value)
+    line = text.strip().partition("\n")[0].rstrip(" .:")
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -13,7 +13,7 @@ from salience.aggregators import Aggregator
 from salience.budget import Budget
 from salience.calculators.base import Calculator
 from salience.domain import Domain
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.explanation import Explanation, Saliency
 from salience.isolation import isolated
 from salience.outputs import make_output
@@ -55,11 +55,11 @@ class Explainer:
         self.model = model
         self.domain: Domain = make("domains", domain)
         if not isinstance(self.domain, Domain):
-            raise InputError(f"domain is {self.domain!r}; pass a domain's name or object")
+            raise InputError(f"domain is {brief(self.domain)}; pass a domain's name or object")
         self.target = self.domain.target if target is None else target
         self.output = make_output(self.domain.output if output is None else output)
         self.max_rows = max_rows
-        self.device = None if device is None else torch.device(device)
+        self.device = None if device is None else _device(device)
         Budget(max_rows)
         resolve(self.target, self.domain.layout, model)
 
@@ -110,7 +110,7 @@ class Explainer:
         Raises:
             InputError: Unknown aggregator, or saliency that is not finite.
         """
-        made: Aggregator = make("aggregators", aggregator)
+        made = _aggregator(aggregator)
         results = {}
         for name, draws in samples.draws.items():
             axes = _reduced(samples.axes[name], self.domain)
@@ -144,7 +144,7 @@ class Explainer:
         Raises:
             InputError: As in :meth:`compute`.
         """
-        made: Aggregator = make("aggregators", aggregator)
+        made = _aggregator(aggregator)
         run = Run(self, data, calculator, samplers, n_samples, seed, ids)
         kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
         with run.bar(progress) as bar:
@@ -209,6 +209,23 @@ def rerun(model: Any, data: Any, record: Mapping[str, Any], **settings: Any) -> 
         InputError: The record names a part that no plugin registers.
     """
     return explain(model, data, **provenance.settings(record), **settings)
+
+
+def _aggregator(spec: Any) -> Aggregator:
+    made = make("aggregators", spec)
+    if not isinstance(made, Aggregator):
+        raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
+    return made
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        # Where there is no such device, torch says so only when it is used.
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {str(device)!r} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
+        ) from error
 
 
 def _reduced(axes: tuple[str, ...], domain: Domain) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from salience.domain import Domain
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 from salience.parts import make
 from salience.visualizer import Visualizer, save_figure
 
@@ -252,5 +252,12 @@ def _visualizer(
                 f"installed, so nothing can draw it; install its plugin or pass a visualizer"
             )
         visualizer = explanation.domain.visualizer
-    made: Visualizer = make("visualizers", visualizer, options)
+        if not visualizer:
+            raise InputError(
+                f"the domain {type(explanation.domain).__name__} has no visualizer of its own; "
+                f"pass visualizer=..., a name or an object"
+            )
+    made = make("visualizers", visualizer, options)
+    if not isinstance(made, Visualizer):
+        raise InputError(f"visualizer is {brief(made)}; pass a visualizer's name or object")
     return made

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 from salience.parts import parse
 
 
@@ -93,10 +93,28 @@ class CrossEntropy(Output):
     labels: Sequence[int] | Tensor | None = None
 
     def check(self, n_items: int) -> None:
-        """One label an item."""
-        if self.labels is not None and len(self.labels) != n_items:
+        """One whole number an item."""
+        if self.labels is None:
+            return
+        try:
+            labels = torch.as_tensor(self.labels)
+        except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
-                f"CrossEntropy got {len(self.labels)} labels for {n_items} items; pass one an item"
+                f"the labels of CrossEntropy cannot be read ({brief(error)}); pass whole numbers"
+            ) from error
+        if labels.ndim == 1 and len(labels) != n_items:
+            raise InputError(
+                f"CrossEntropy got {len(labels)} labels for {n_items} items; pass one an item"
+            )
+        if labels.shape != (n_items,):
+            raise InputError(
+                f"the labels of CrossEntropy have shape {tuple(labels.shape)}, expected one "
+                f"whole number an item, ({n_items},)"
+            )
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise InputError(
+                f"the labels of CrossEntropy are of {labels.dtype}, expected whole numbers; "
+                f"pass labels.long()"
             )
 
     def fix(self, output: Any, positions: Tensor) -> Tensor:
@@ -104,15 +122,16 @@ class CrossEntropy(Output):
         scores = _scores(output, "CrossEntropy")
         if self.labels is None:
             return scores.argmax(1)
-        labels = torch.as_tensor(self.labels, device=scores.device)[positions].long()
+        labels = torch.as_tensor(self.labels, device=scores.device).long()
+        # All of them, so that a wrong one far down is not met after hours of work.
         wrong = (labels < 0) | (labels >= scores.shape[1])
         if wrong.any():
             first = int(wrong.nonzero()[0, 0])
             raise InputError(
-                f"label {int(labels[first])} of item {int(positions[first])} is out of range: the "
-                f"model scores {scores.shape[1]} classes; pass 0 to {scores.shape[1] - 1}"
+                f"label {int(labels[first])} of item {first} is out of range: the model scores "
+                f"{scores.shape[1]} classes; pass 0 to {scores.shape[1] - 1}"
             )
-        return labels
+        return labels[positions]
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
         """The cross entropy of each row's fixed label."""
@@ -214,9 +233,12 @@ def make_output(spec: Any) -> Output:
     """
     if isinstance(spec, Output):
         return spec
+    known = ", ".join(_NAMED)
     if isinstance(spec, Mapping):
         parameters = dict(spec)
         name = str(parameters.pop("name", ""))
+        if not name:
+            raise InputError(f"the output {brief(spec)} has no 'name'; known are: {known}")
     elif isinstance(spec, str):
         name, _, rest = spec.partition(":")
         if rest.lstrip("-").isdigit():
@@ -225,14 +247,21 @@ def make_output(spec: Any) -> Output:
             name, parameters = parse(spec)
     elif callable(spec) and not isinstance(spec, type):
         return Custom(spec)
+    elif isinstance(spec, type):
+        raise InputError(f"{spec.__name__} is a class; pass an object, {spec.__name__}(...)")
     else:
-        raise InputError(f"output is {spec!r}; pass a name, an object such as Value(), a function")
+        hint = f", for a class ClassScore({spec})" if isinstance(spec, int) else ""
+        raise InputError(
+            f"output is {brief(spec)}; pass a name, an object such as Value() or a function{hint}"
+        )
     if name not in _NAMED:
         raise InputError(f"unknown output {name!r}; {nearest(name, _NAMED)}")
     try:
         return _NAMED[name](**parameters)
     except TypeError as error:
-        raise InputError(f"output {name!r} cannot be made of {parameters}: {error}") from error
+        raise InputError(
+            f"output {name!r} cannot be made of {brief(parameters)}: {brief(error)}"
+        ) from error
 
 
 def output_config(output: Output) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 from salience.plugins import host
 
 
@@ -29,7 +29,10 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
         name, parameters = parse(spec)
     elif isinstance(spec, Mapping):
         parameters = dict(spec)
-        name = parameters.pop("name", "")
+        name = str(parameters.pop("name", ""))
+        if not name:
+            known = ", ".join(host().names(kind))
+            raise InputError(f"the {kind[:-1]} {brief(spec)} has no 'name'; known are: {known}")
     elif isinstance(spec, type):
         raise InputError(f"{spec.__name__} is a class; pass an object, {spec.__name__}(...)")
     elif options:
@@ -51,7 +54,9 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     try:
         return cls(**parameters)
     except TypeError as error:
-        raise InputError(f"{kind[:-1]} {name!r} cannot be made of {parameters}: {error}") from error
+        raise InputError(
+            f"{kind[:-1]} {name!r} cannot be made of {brief(parameters)}: {brief(error)}"
+        ) from error
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 from salience.batch import Batch
 from salience.budget import out_of_memory
 from salience.domain import Domain
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.outputs import Output, Tap
 from salience.replica import home, replicate
 from salience.targets import Target, Variable, check_module
@@ -79,13 +79,16 @@ class Probe:
             InputError: The model cannot be run on the batch, or a target variable is not met, is
                 of integers, does not have its axes or holds a value that is not finite.
         """
+        for variable in self.variables:
+            if variable.argument is not None:
+                check_value(variable, batch.arguments[variable.argument], batch)
         with self._running(None) as state, torch.no_grad():
             try:
                 output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
                     raise
-                raise InputError(f"{_shapes(batch)}: {error}") from error
+                raise InputError(f"{_shapes(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
         return values, output
 
@@ -138,12 +141,11 @@ class Probe:
 
     def _value(self, variable: Variable, batch: Batch, state: _Pass) -> Tensor:
         if variable.argument is not None:
-            value = batch.arguments[variable.argument]
-        elif variable.name in state.seen:
-            value = state.seen[variable.name]
-        else:
-            assert variable.target is not None
+            return batch.arguments[variable.argument]
+        assert variable.target is not None
+        if variable.name not in state.seen:
             raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
+        value = state.seen[variable.name]
         check_value(variable, value, batch)
         own: Tensor = value.detach()
         return own
@@ -193,7 +195,7 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
     if not value.is_floating_point():
         raise InputError(
             f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
-            f"gradient; explain the output of the embedding that reads them, e.g. target='embed'"
+            f"gradient; pass floats, or explain the output of the embedding that reads them, e.g. target='embed'"
         )
     if value.ndim != len(variable.axes):
         raise InputError(
@@ -255,9 +257,14 @@ def _put(holder: Any, target: Target, value: Tensor) -> Any:
 
 def _missed(what: str, key: str, call: int, state: _Pass) -> InputError:
     met = state.calls.get(key, 0)
+    if met == 0:
+        return InputError(
+            f"{what} was not met: its module is not called in a forward pass; "
+            f"pass a module that the forward uses"
+        )
     return InputError(
-        f"{what} was not met: call {call} was asked for, but its module is called {met} times in a "
-        f"forward pass; pass a call from 0 to {max(met - 1, 0)}, or a module that the forward uses"
+        f"{what} was not met: call {call} was asked for, but its module is called {met} "
+        f"time{'s' if met > 1 else ''} in a forward pass; pass a call from 0 to {met - 1}"
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 
 
 def replicate(model: Any, device: torch.device | None = None) -> Any:
@@ -32,6 +32,8 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
         InputError: The model has lazy parameters that were never run, or cannot be copied.
     """
     if not isinstance(model, nn.Module):
+        if isinstance(model, type):
+            raise InputError(f"{model.__name__} is a class; pass an object, {model.__name__}(...)")
         if not callable(model):
             raise InputError(
                 f"the model is a {type(model).__name__}; pass a torch.nn.Module or a function"
@@ -49,7 +51,8 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             replica = copy.deepcopy(model, memo)
     except Exception as error:
         raise InputError(
-            f"the model {type(model).__name__} cannot be copied ({type(error).__name__}: {error}); "
+            f"the model {type(model).__name__} cannot be copied ({type(error).__name__}: "
+            f"{brief(error)}); "
             f"take what cannot be copied (locks, open files) out of it or give it a __deepcopy__"
         ) from error
     replica.eval()

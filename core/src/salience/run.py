@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from salience.budget import Budget
 from salience.calculators.base import Calculator
 from salience.calculators.baselines import Mean
 from salience.engine import Clean, Task
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.keyed import item_keys
 from salience.parts import make
 from salience.probe import NotFiniteError, Probe, Values
@@ -43,8 +43,10 @@ class Run:
         self._explainer = explainer
         self._domain = explainer.domain
         calculator = make("calculators", calculator)
-        if isinstance(samplers, str | Mapping):
-            raise InputError(f"samplers is {samplers!r}; pass a sequence, [{samplers!r}]")
+        if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
+            raise InputError(
+                f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
+            )
         made = [make("samplers", sampler) for sampler in samplers]
         _check_parts(calculator, made, n_samples, seed)
         self._samples = self._domain.read(data)
@@ -52,6 +54,7 @@ class Run:
         if n_items == 0:
             raise InputError("the data is empty; pass at least one item")
         explainer.output.check(n_items)
+        calculator.check(n_items)
         self._ids = _checked_ids(ids, n_items)
         self._record = provenance.record(explainer, calculator, made, n_samples, seed)
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
@@ -165,10 +168,10 @@ class Run:
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:
     if not isinstance(calculator, Calculator):
-        raise InputError(f"calculator is {calculator!r}; pass a calculator's name or object")
+        raise InputError(f"calculator is {brief(calculator)}; pass a calculator's name or object")
     for sampler in samplers:
         if not isinstance(sampler, NoiseSampler | ParameterSampler):
-            raise InputError(f"samplers holds {sampler!r}; pass samplers' names or objects")
+            raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
     if not isinstance(n_samples, int) or n_samples < 1:
         raise InputError(f"n_samples={n_samples!r}; pass a whole number from 1")
     if n_samples > 1 and not samplers:

@@ -78,6 +78,6 @@ def get_scaler(scaler: str | Scaler) -> Scaler:
     """
     if callable(scaler):
         return scaler
-    if scaler not in _SCALERS:
+    if not isinstance(scaler, str) or scaler not in _SCALERS:
         raise InputError(f"unknown scaler {scaler!r}; {nearest(scaler, _SCALERS)}")
     return _SCALERS[scaler]

@@ -18,7 +18,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from salience.domain import Domain
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.explanation import Explanation, Saliency
 from salience.files import write_whole
 from salience.parts import make, to_config
@@ -65,10 +65,18 @@ def load(path: Path) -> Explanation:
             text = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise InputError(f"{str(path)!r} is no explanation of salience: {error}") from error
+        raise InputError(f"{str(path)!r} is no explanation of salience: {brief(error)}") from error
     if text is None:
         raise InputError(f"{str(path)!r} is no explanation of salience; pass what save wrote")
-    head = _unpack(json.loads(text), tensors)
+    try:
+        return _explanation(_unpack(json.loads(text), tensors), tensors, path)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{str(path)!r} is no explanation of salience, or a damaged one: {brief(error)}"
+        ) from error
+
+
+def _explanation(head: Any, tensors: Mapping[str, Tensor], path: Path) -> Explanation:
     if head["format"] > _FORMAT:
         raise InputError(
             f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "

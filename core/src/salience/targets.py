@@ -102,6 +102,8 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
             spec = layout.fields[name]
             return Variable(target, spec.axes, spec.mask, argument=name)
         target = Target(target)
+    if isinstance(target, type):
+        raise InputError(f"{target.__name__} is a class; pass an object, {target.__name__}(...)")
     if not isinstance(target, Target):
         raise InputError(
             f"target is a {type(target).__name__}; pass 'input', a module path or a Target"

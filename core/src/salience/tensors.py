@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salience.batch import Batch
 from salience.domain import Domain
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.layout import ITEM, Field, Layout
 
 
@@ -53,17 +53,20 @@ class Tensors(Domain):
         """Check shapes and values.
 
         Raises:
-            InputError: Wrong names, number of axes or lengths, no items, or values not finite.
+            InputError: No numbers, wrong names, number of axes or lengths, no items, or values
+                not finite.
         """
         given = dict(data) if isinstance(data, Mapping) else {"x": data}
         if set(given) != set(self.layout.fields):
             raise InputError(
                 f"data has the arguments {sorted(given)}, expected {sorted(self.layout.fields)}"
             )
-        tensors = {n: torch.as_tensor(given[n]).detach() for n in self.layout.fields}
+        tensors = {name: _tensor(given[name], name) for name in self.layout.fields}
         lengths = set()
         for name, spec in self.layout.fields.items():
             tensor = tensors[name]
+            if tensor.shape == (0,):
+                raise InputError("the data is empty; pass at least one item")
             if tensor.ndim != len(spec.axes):
                 raise InputError(
                     f"argument {name!r} has shape {tuple(tensor.shape)}, expected the "
@@ -90,6 +93,16 @@ class Tensors(Domain):
         """A slice of the tensors."""
         assert isinstance(samples, _Rows)
         return Batch(samples.tensors(), self.layout, len(samples))
+
+
+def _tensor(value: Any, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(value).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"argument {name!r} is a {type(value).__name__} that cannot be read "
+            f"({brief(error)}); pass a tensor or array of numbers"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ class Attribution:
 class Calculator(ABC):
     """Turns a score and a point into saliency. A frozen dataclass of its parameters."""
 
+    def check(self, n_items: int) -> None:  # noqa: B027 - most calculators serve any number
+        """Raise InputError where this cannot serve a data set of that many items."""
+
     @abstractmethod
     def __call__(self, score: Score, x: Values) -> Attribution:
         """Saliency of R rows at ``x``.

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from salience.errors import InputError
+from salience.layout import ITEM
 from salience.probe import Values
 from salience.score import Score
 
@@ -21,7 +23,7 @@ class PerItem:
     Args:
         values: In the order of the data: a tensor of shape (B, …) or a sequence of one tensor an
             item, whose elements come first where items are ragged. Each broadcasts against the
-            target variable of its item.
+            target variable of its item; padding follows where items are padded.
     """
 
     values: Tensor | Sequence[Tensor]
@@ -38,6 +40,16 @@ class Mean:
     """
 
     data: Any
+
+
+def check_baseline(baseline: Any, n_items: int) -> None:
+    """Raise InputError where a baseline an item does not serve that many items."""
+    for one in baseline.values() if isinstance(baseline, Mapping) else (baseline,):
+        if isinstance(one, PerItem) and len(one.values) != n_items:
+            raise InputError(
+                f"PerItem(...) holds {len(one.values)} baselines for {n_items} items; "
+                f"pass one an item"
+            )
 
 
 def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
@@ -68,14 +80,16 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
     lead = score.batch.layout.lead(axes)
     assert lead is not None
     if isinstance(baseline, PerItem):
-        rows = [torch.as_tensor(baseline.values[i]) for i in score.positions.tolist()]
-        if lead[1] == "item":
-            value = torch.stack([row.expand(_without(x.shape, lead[0])) for row in rows])
+        items, inner = score.positions.tolist(), _without(x.shape, lead[0])
+        if lead[1] == ITEM:
+            padded = any(v.name == name and v.mask is not None for v in score.probe.variables)
+            value = torch.stack([_row(baseline, name, i, inner, padded, x) for i in items])
         else:
             sizes = score.batch.counts[lead[1]].tolist()
-            inner = _without(x.shape, lead[0])
-            value = torch.cat([r.expand(n, *inner) for r, n in zip(rows, sizes, strict=True)])
-        return value.movedim(0, lead[0]).to(x)
+            shapes = [(size, *inner) for size in sizes]
+            rows = zip(items, shapes, strict=True)
+            value = torch.cat([_row(baseline, name, i, shape, False, x) for i, shape in rows])
+        return value.movedim(0, lead[0])
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
     try:
@@ -86,6 +100,28 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
             f"the baseline for target variable {name!r} is {_describe(baseline)}, expected a "
             f"number or a tensor that broadcasts against {_without(x.shape, lead[0])}, the shape "
             f"without the {lead[1]} axis; for one baseline an item pass PerItem(...)"
+        ) from error
+
+
+def _row(
+    baseline: PerItem, name: str, item: int, shape: tuple[int, ...], padded: bool, like: Tensor
+) -> Tensor:
+    """The baseline of one item."""
+    if item >= len(baseline.values):
+        raise InputError(
+            f"PerItem(...) for target variable {name!r} holds {len(baseline.values)} baselines, "
+            f"none for item {item}; pass one an item"
+        )
+    row = torch.as_tensor(baseline.values[item]).to(like)
+    if padded and row.ndim == len(shape):
+        short = [want - own if own > 1 else 0 for own, want in zip(row.shape, shape, strict=True)]
+        row = pad(row, [n for missing in reversed(short) for n in (0, max(missing, 0))])
+    try:
+        return row.expand(shape)
+    except RuntimeError as error:
+        raise InputError(
+            f"the baseline of item {item} for target variable {name!r} has shape "
+            f"{tuple(row.shape)}, expected one that broadcasts against {shape}"
         ) from error
 
 

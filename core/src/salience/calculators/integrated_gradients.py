@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.calculators.base import Attribution, Calculator
-from salience.calculators.baselines import baseline_of
+from salience.calculators.baselines import baseline_of, check_baseline
 from salience.errors import InputError
 from salience.probe import Values
 from salience.score import Score
@@ -45,6 +45,10 @@ class IntegratedGradients(Calculator):
         least = 2 if self.rule == "trapezoid" else 1
         if not isinstance(self.steps, int) or self.steps < least:
             raise InputError(f"steps={self.steps!r}; {self.rule} needs a whole number from {least}")
+
+    def check(self, n_items: int) -> None:
+        """One baseline an item, where each has its own."""
+        check_baseline(self.baseline, n_items)
 
     def __call__(self, score: Score, x: Values) -> Attribution:
         """The path points of all rows, packed into passes within the budget."""

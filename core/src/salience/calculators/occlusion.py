@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from salience.calculators.base import Attribution, Calculator
-from salience.calculators.baselines import baseline_of
+from salience.calculators.baselines import baseline_of, check_baseline
 from salience.errors import InputError
 from salience.layout import ITEM
+from salience.padding import Padding
 from salience.probe import Values
 from salience.score import Part, Score
 
@@ -31,15 +32,16 @@ class Occlusion(Calculator):
             ``{"height": 27, "width": 27}``; one number for all axes that the domain does not
             reduce.
         stride: Step of the window along each axis, of the same form; an axis left out takes half
-            the window, at least 1. The last window is moved back to end at the border.
+            the window, at least 1. The last window is moved back to end at the border, which for
+            a padded item is where its real positions end.
         value: What replaces the window: anything that serves as a baseline of
             :class:`IntegratedGradients`.
         groups: Ragged data only: for each item the group of each element (integers from 0), e.g.
             the functional group of each atom; the elements of a group are replaced together.
 
     Raises:
-        InputError: Windows or strides below 1, axes that the target variable does not have, or
-            windows longer than it.
+        InputError: Windows or strides below 1, strides longer than the window, axes that the
+            target variable does not have, or windows longer than it.
     """
 
     window: int | Mapping[str, int] = 1
@@ -54,14 +56,35 @@ class Occlusion(Calculator):
             numbers = setting.values() if isinstance(setting, Mapping) else (setting,)
             if not all(isinstance(n, int) and n >= 1 for n in numbers):
                 raise InputError(f"{name}={setting!r}; pass whole numbers from 1")
+        if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
+            _check_known(self.stride, self.window)
+        named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]
+        for axis in named[0] if named else ("",):
+            length, step = self._along(axis)
+            if step > length:
+                where = f" along {axis!r}" if axis else ""
+                raise InputError(
+                    f"a stride of {step}{where} is longer than the window of {length}, so that "
+                    f"positions between windows would get no saliency; "
+                    f"pass a stride from 1 to {length}"
+                )
+
+    def check(self, n_items: int) -> None:
+        """One replacement and one grouping an item, where each has its own."""
+        check_baseline(self.value, n_items)
+        if self.groups is not None and len(self.groups) != n_items:
+            raise InputError(
+                f"Occlusion got groups for {len(self.groups)} items, but the data holds "
+                f"{n_items}; pass one sequence an item"
+            )
 
     def __call__(self, score: Score, x: Values) -> Attribution:
         """The windows of all rows, packed into passes within the budget."""
-        whole = score.value(x)
+        every = {name: self._windows(score, name, x[name]) for name in x}
         replacement = baseline_of(self.value, score, x)
+        whole = score.value(x)
         saliency = {}
-        for name in x:
-            windows = self._windows(score, name, x[name])
+        for name, windows in every.items():
             total = torch.zeros_like(windows.cover)
             for part in score.split(windows.count):
                 at = part.take(x)
@@ -78,6 +101,11 @@ class Occlusion(Calculator):
         lead = score.batch.layout.lead(axes)
         assert lead is not None
         if lead[1] != ITEM:
+            if self.window != 1 or self.stride is not None:
+                raise InputError(
+                    f"windows cannot slide along {lead[1]!r}, an axis of elements without order, "
+                    f"of target variable {name!r}; pass groups=... instead of window and stride"
+                )
             return self._groups(score, axes, lead, x)
         if self.groups is not None:
             raise InputError(
@@ -86,28 +114,35 @@ class Occlusion(Calculator):
             )
         free = [a for a in axes if a != ITEM and a not in score.reduced_axes]
         if isinstance(self.window, Mapping):
-            window = dict(self.window)
+            slid = list(self.window)
         else:
-            window = dict.fromkeys(free or [a for a in axes if a != ITEM], self.window)
-        stride = self.stride if isinstance(self.stride, Mapping) else None
+            slid = free or [a for a in axes if a != ITEM]
+        if isinstance(self.stride, Mapping):
+            _check_known(self.stride, slid)
+        lengths = _lengths(score, name, x)
         slides = []
-        for axis, length in window.items():
+        for axis in slid:
             if axis not in axes or axis == ITEM:
                 raise InputError(
                     f"target variable {name!r} has no axis {axis!r} to slide along; "
                     f"its axes are {axes}"
                 )
-            size = x.shape[axes.index(axis)]
-            if length > size:
+            position = axes.index(axis)
+            window, step = self._along(axis)
+            if window > x.shape[position] and position not in lengths:
                 raise InputError(
-                    f"a window of {length} along {axis!r} is longer than target variable {name!r}, "
-                    f"which has {size}; pass a window from 1 to {size}"
+                    f"a window of {window} along {axis!r} is longer than target variable {name!r}, "
+                    f"which has {x.shape[position]}; pass a window from 1 to {x.shape[position]}"
                 )
-            step = self.stride if isinstance(self.stride, int) else (stride or {}).get(axis)
-            step = step or max(1, length // 2)
-            starts = [*range(0, size - length, step), size - length]
-            slides.append((axes.index(axis), torch.tensor(starts, device=x.device), length))
+            length = lengths.get(position, torch.full_like(score.positions, x.shape[position]))
+            slides.append(_Slide(position, window, step, length))
         return _Grid(slides, lead[0], x)
+
+    def _along(self, axis: str) -> tuple[int, int]:
+        """Length and step of the window along an axis."""
+        window = self.window[axis] if isinstance(self.window, Mapping) else self.window
+        step = self.stride.get(axis) if isinstance(self.stride, Mapping) else self.stride
+        return window, step or max(1, window // 2)
 
     def _groups(
         self, score: Score, axes: tuple[str, ...], lead: tuple[int, str], x: Tensor
@@ -132,41 +167,81 @@ class Occlusion(Calculator):
         return _Groups(group, lead, count, x.new_ones(len(group)).reshape(shape))
 
 
-class _Grid:
-    """Windows over axes of constant length."""
+@dataclass(frozen=True)
+class _Slide:
+    """A window that slides along one axis.
 
-    def __init__(self, slides: list[tuple[int, Tensor, int]], lead: int, x: Tensor) -> None:
+    Args:
+        axis: Position of the axis.
+        window: Length of the window.
+        step: Its stride.
+        length: Length of the axis in each row, where its padding starts, int64 of shape (R,).
+    """
+
+    axis: int
+    window: int
+    step: int
+    length: Tensor
+
+    def count(self) -> Tensor:
+        """Windows of each row, shape (R,); one where the item is shorter than the window."""
+        return (self._last() + self.step - 1) // self.step + 1
+
+    def start(self, rows: Tensor, number: Tensor) -> Tensor:
+        """Where these windows of these rows start; the last ends at the border."""
+        return torch.minimum(number * self.step, self._last()[rows])
+
+    def cover(self, size: int) -> Tensor:
+        """How many windows of each row cover each of ``size`` positions, shape (R, size)."""
+        count = self.count()
+        row = torch.repeat_interleave(count)
+        number = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+        start = self.start(row, number)
+        steps = count.new_zeros(len(count), size + 1)
+        one = torch.ones_like(start)
+        steps.index_put_((row, start), one, accumulate=True)
+        steps.index_put_((row, (start + self.window).clamp_(max=size)), -one, accumulate=True)
+        return steps.cumsum(1)[:, :size]
+
+    def _last(self) -> Tensor:
+        return (self.length - self.window).clamp_(min=0)
+
+
+class _Grid:
+    """Windows over the axes of items."""
+
+    def __init__(self, slides: list[_Slide], lead: int, x: Tensor) -> None:
         self._slides = slides
         self._lead = lead
         self._shape = x.shape
-        self.count = 1
+        self.count = torch.ones(x.shape[lead], dtype=torch.int64, device=x.device)
         cover = x.new_ones([n if i == lead else 1 for i, n in enumerate(x.shape)])
-        for position, starts, length in slides:
-            self.count *= len(starts)
-            hits = self._hits(position, starts, length).sum(0)
-            shape = [1] * x.ndim
-            shape[position] = -1
-            cover = cover * hits.to(x.dtype).reshape(shape)
+        for slide in slides:
+            self.count = self.count * slide.count()
+            hits = slide.cover(x.shape[slide.axis])
+            # No window needs to reach padding.
+            cover = cover * self._shaped(hits.clamp_(min=1).to(x.dtype), slide.axis)
         #: How many windows cover each position.
         self.cover = cover
 
     def inside(self, part: Part) -> Tensor:
         """True inside each pair's window, broadcastable."""
-        number = part.variant
+        number, rows = part.variant, part.picked.rows
         result = torch.ones([1] * len(self._shape), dtype=torch.bool, device=number.device)
-        for position, starts, length in reversed(self._slides):
-            hits = self._hits(position, starts[number % len(starts)], length)
-            number = number // len(starts)
-            shape = [1] * len(self._shape)
-            shape[self._lead], shape[position] = hits.shape
-            hits = hits if self._lead < position else hits.T
-            result = result & hits.reshape(shape)
+        for slide in reversed(self._slides):
+            count = slide.count()[rows]
+            start = slide.start(rows, number % count)[:, None]
+            number = number // count
+            along = torch.arange(self._shape[slide.axis], device=start.device)
+            hits = (along >= start) & (along < start + slide.window)
+            result = result & self._shaped(hits, slide.axis)
         return result
 
-    def _hits(self, position: int, starts: Tensor, length: int) -> Tensor:
-        """Which positions of the axis each window covers, shape (W, length of the axis)."""
-        along = torch.arange(self._shape[position], device=starts.device)
-        return (along >= starts[:, None]) & (along < starts[:, None] + length)
+    def _shaped(self, values: Tensor, axis: int) -> Tensor:
+        """Values of shape (rows, length of the axis), made to broadcast against the variable."""
+        shape = [1] * len(self._shape)
+        shape[self._lead], shape[axis] = values.shape
+        return (values if self._lead < axis else values.T).reshape(shape)
 
 
 class _Groups:
@@ -186,3 +261,25 @@ class _Groups:
         shape = [1] * self.cover.ndim
         shape[position] = -1
         return hit.reshape(shape)
+
+
+def _lengths(score: Score, name: str, x: Tensor) -> dict[int, Tensor]:
+    """Padded axis of a target variable → where the real positions of each row end."""
+    variable = next(v for v in score.probe.variables if v.name == name)
+    padding = Padding.of(variable, score.batch)
+    if padding is None:
+        return {}
+    ends = {}
+    for axis in padding.axes:
+        real = padding.mask.movedim(axis, 1).flatten(2).any(2)
+        ends[axis] = (real * torch.arange(1, real.shape[1] + 1, device=x.device)).amax(1)
+    return ends
+
+
+def _check_known(stride: Mapping[str, int], slid: Collection[str]) -> None:
+    for axis in stride:
+        if axis not in slid:
+            raise InputError(
+                f"stride names the axis {axis!r}, along which no window slides; "
+                f"windows slide along {', '.join(map(repr, slid)) or 'no axis'}"
+            )

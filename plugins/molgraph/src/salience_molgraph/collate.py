@@ -1,0 +1,70 @@
+"""Graphs to one batch: one after the other, or padded to the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from salience.layout import Layout
+from torch import Tensor
+
+from salience_molgraph.graph import Graph
+
+
+def ragged(graphs: Sequence[Graph], layout: Layout) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """All atoms in a row.
+
+    Returns:
+        The arguments, and the number of atoms and of directed bonds of each molecule.
+    """
+    n_atoms = torch.tensor([graph.n_atoms for graph in graphs], dtype=torch.int64)
+    n_bonds = torch.tensor([graph.n_bonds for graph in graphs], dtype=torch.int64)
+    first_atom = n_atoms.cumsum(0) - n_atoms
+    arguments: dict[str, Any] = {}
+    for name in layout.fields:
+        if name in ("owner", "batch"):
+            arguments[name] = torch.arange(len(graphs)).repeat_interleave(n_atoms)
+        elif name == "n_molecules":
+            arguments[name] = len(graphs)
+        elif name == "edge_index":
+            arguments[name] = _join(graphs, name, 1) + first_atom.repeat_interleave(n_bonds)
+        else:
+            arguments[name] = _join(graphs, name, 0)
+    return arguments, {"atom": n_atoms, "bond": n_bonds}
+
+
+def dense(graphs: Sequence[Graph], layout: Layout, n_bond_types: int) -> dict[str, Tensor]:
+    """All molecules padded with zeros to the largest one of this batch."""
+    n_atoms = torch.tensor([graph.n_atoms for graph in graphs], dtype=torch.int64)
+    longest = int(n_atoms.max())
+    mask = torch.arange(longest) < n_atoms[:, None]
+    arguments: dict[str, Tensor] = {}
+    for name in layout.fields:
+        if name == "mask":
+            arguments[name] = mask
+        elif name in ("adjacency", "bond_adjacency"):
+            arguments[name] = _adjacency(graphs, longest, name, n_bond_types)
+        else:
+            values = _join(graphs, name, 0)
+            padded = values.new_zeros(len(graphs), longest, *values.shape[1:])
+            padded[mask] = values
+            arguments[name] = padded
+    return arguments
+
+
+def _adjacency(graphs: Sequence[Graph], longest: int, name: str, n_bond_types: int) -> Tensor:
+    n_bonds = torch.tensor([graph.n_bonds for graph in graphs], dtype=torch.int64)
+    item = torch.arange(len(graphs)).repeat_interleave(n_bonds)
+    start, end = _join(graphs, "edge_index", 1)
+    if name == "adjacency":
+        adjacency = torch.zeros(len(graphs), longest, longest)
+        adjacency[item, start, end] = 1.0
+        return adjacency
+    adjacency = torch.zeros(len(graphs), n_bond_types, longest, longest)
+    adjacency[item, _join(graphs, "bond_type", 0), start, end] = 1.0
+    return adjacency
+
+
+def _join(graphs: Sequence[Graph], name: str, axis: int) -> Tensor:
+    return torch.cat([graph.tensors[name] for graph in graphs], axis)

@@ -1,0 +1,205 @@
+"""The domain of molecules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdMolInterchange
+from salience.batch import Batch
+from salience.domain import Domain
+from salience.errors import InputError
+from salience.layout import Layout
+
+from salience_molgraph import collate, pyg
+from salience_molgraph.fields import DEFAULTS, make_layout
+from salience_molgraph.graph import AtomFeatures, Graph, from_mol
+from salience_molgraph.reading import Source, is_graph, parse_smiles, sources
+
+
+@dataclass(frozen=True)
+class MolGraph(Domain):
+    """Molecules as graphs of atoms and bonds.
+
+    Items are SMILES strings, RDKit molecules or PyG ``Data``, one or an iterable of them; a PyG
+    ``Batch``; the path of an .sdf, .smi or .csv file; or a table with a ``smiles`` column. Every
+    item keeps its own atom order. The user's molecules are copied, never changed.
+
+    A field is an array that the model takes. E counts the atoms of all the molecules of a batch,
+    D their bonds in both directions, N the atoms of the largest molecule:
+
+    ================== ==================== =====================================================
+    field              shape                meaning
+    ================== ==================== =====================================================
+    ``atoms``          (E,) or (E, C)       labels, or what ``atom_features`` returns
+    ``edge_index``     (2, D) int64         the two atoms of each bond
+    ``bond_type``      (D,) int64           position in ``bond_types``
+    ``owner``          (E,) int64           the molecule of each atom (``batch`` is the same)
+    ``n_molecules``    int                  B
+    ``x``, ``z``       (E, C), (E,)         PyG's features and atomic numbers
+    ``pos``            (E, 3)               coordinates of the conformer, in Å
+    ``edge_attr``      (D, C)               PyG's features of bonds; (D, 1) bond types from RDKit
+    ``adjacency``      (B, N, N)            dense form: 1 where there is a bond
+    ``bond_adjacency`` (B, T, N, N)         dense form: the same for each of T bond types
+    ``mask``           (B, N) bool          dense form: real positions; atoms are padded with 0
+    ================== ==================== =====================================================
+
+    Args:
+        form: ``"ragged"`` for models that take arrays with all atoms in a row, ``"dense"`` for
+            arrays padded to the largest molecule of the batch, ``"pyg"`` for models that take one
+            PyG ``Data``.
+        atom_features: ``"labels"`` for atomic numbers, int64, which an embedding layer reads; or
+            a function of an RDKit molecule that returns float features of shape (n, C).
+        fields: The fields that the model takes, in its order. Where empty: ``atoms, edge_index,
+            owner``; dense ``atoms, adjacency, mask``; pyg ``x, edge_index, edge_attr, batch``.
+        bond_types: RDKit's names of the kinds of bonds, in the order of their numbers.
+        add_hs: Whether hydrogens are made explicit when molecules are read.
+        target: The target variable where the user names none. Where empty: the module ``embed``
+            with labels, the input with float features.
+        output: The output variable where the user names none.
+
+    Raises:
+        InputError: A setting is unknown, or PyG is asked for and missing.
+    """
+
+    visualizer: ClassVar[str] = "molecule"
+
+    form: str = "ragged"
+    atom_features: str | AtomFeatures = "labels"
+    fields: Sequence[str] = ()
+    bond_types: Sequence[str] = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
+    add_hs: bool = False
+    target: str = ""
+    output: str = "value"
+
+    def __post_init__(self) -> None:
+        labels = isinstance(self.atom_features, str)
+        if labels and self.atom_features != "labels":
+            raise InputError(
+                f"unknown atom_features={self.atom_features!r}; pass 'labels' or a function of a "
+                f"molecule that returns float features of shape (atoms, C)"
+            )
+        fields = (self.fields,) if isinstance(self.fields, str) else tuple(self.fields)
+        object.__setattr__(self, "fields", fields or DEFAULTS.get(self.form, ("atoms",)))
+        object.__setattr__(self, "bond_types", tuple(self.bond_types))
+        object.__setattr__(self, "target", self.target or ("embed" if labels else "input"))
+        object.__setattr__(self, "_layout", make_layout(self.form, self.fields, labels=labels))
+        for kind in self.bond_types:
+            if kind not in Chem.BondType.names:
+                raise InputError(
+                    f"unknown bond type {kind!r} in bond_types; pass names of RDKit's BondType, "
+                    f"such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
+                )
+        if self.form == "pyg":
+            pyg.check_installed()
+
+    @property
+    def layout(self) -> Layout:
+        """How the fields are indexed."""
+        layout: Layout = getattr(self, "_layout")  # noqa: B009  # no field, so mypy knows it not
+        return layout
+
+    def read(self, data: Any) -> list[Graph]:
+        """Molecules as graphs.
+
+        Raises:
+            InputError: A molecule cannot be parsed, is empty or lacks what a field needs; the
+                message names the item.
+        """
+        graphs: list[Graph] = []
+        problems: list[tuple[int, str]] = []
+        with rdBase.BlockLogs():
+            for number, source in enumerate(sources(data, remove_hs=not self.add_hs)):
+                try:
+                    graphs.append(self._graph(source))
+                except InputError as error:
+                    problems.append((number, f"item {number}{source.where} {error}"))
+        if problems:
+            rest = ", ".join(str(number) for number, _ in problems[1:11])
+            more = f" (and so for {len(problems) - 1} more: items {rest})" if rest else ""
+            raise InputError(problems[0][1] + more)
+        if not graphs:
+            raise InputError("there are no molecules in this data; pass at least one")
+        self._check_alike(graphs)
+        return graphs
+
+    def collate(self, samples: Sequence[Graph]) -> Batch:
+        """Graphs to one batch on the CPU."""
+        notes = tuple({"mol": graph.mol, "name": graph.name} for graph in samples)
+        if self.form == "dense":
+            padded = collate.dense(samples, self.layout, len(self.bond_types))
+            return Batch(padded, self.layout, len(samples), {}, notes)
+        arguments, counts = collate.ragged(samples, self.layout)
+        return Batch(arguments, self.layout, len(samples), counts, notes)
+
+    def size(self, sample: Graph) -> int:
+        """Number of atoms."""
+        return sample.n_atoms
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The fields by position; one PyG batch in the form ``"pyg"``."""
+        if self.form == "pyg":
+            return (pyg.to_data(values, self.fields),), {}
+        return tuple(values[name] for name in self.fields), {}
+
+    def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
+        """The molecule as RDKit's JSON, which keeps atom order and coordinates."""
+        mol = annotation["mol"]
+        return {**annotation, "mol": None if mol is None else rdMolInterchange.MolToJSON(mol)}
+
+    def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
+        """The inverse of :meth:`encode`."""
+        text = annotation["mol"]
+        return {**annotation, "mol": None if text is None else _from_json(text)}
+
+    def _graph(self, source: Source) -> Graph:
+        value, name = source.value, source.name
+        if source.problem:
+            raise InputError(f"was refused: {source.problem}; mend it or leave it out")
+        if is_graph(value):
+            graph = pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
+        else:
+            mol, name = self._mol(value, name)
+            kinds = tuple(self.bond_types)
+            graph = from_mol(mol, name, self.fields, self.atom_features, kinds)
+        if graph.n_atoms == 0:
+            raise InputError("is a molecule without atoms; leave it out")
+        return graph
+
+    def _mol(self, value: Any, name: str) -> tuple[Chem.Mol, str]:
+        """A molecule of our own and its name."""
+        if isinstance(value, str):
+            mol, name = parse_smiles(value), name or value
+        elif isinstance(value, Chem.Mol):
+            mol = Chem.Mol(value)
+        else:
+            raise InputError(
+                f"is a {type(value).__name__}, expected a SMILES string, an RDKit molecule or a "
+                f"PyG Data; mend it or leave it out"
+            )
+        if mol.GetNumAtoms() == 0:
+            raise InputError("is a molecule without atoms; leave it out")
+        title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
+        name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
+        if self.add_hs:
+            mol.UpdatePropertyCache(strict=False)
+            mol = Chem.AddHs(mol, addCoords=mol.GetNumConformers() > 0)
+        return mol, name
+
+    def _check_alike(self, graphs: Sequence[Graph]) -> None:
+        """All items must have the same number of features of each kind."""
+        first = graphs[0].tensors
+        for number, graph in enumerate(graphs):
+            for name, tensor in graph.tensors.items():
+                if name != "edge_index" and tensor.shape[1:] != first[name].shape[1:]:
+                    raise InputError(
+                        f"item {number} has {tensor.shape[1:].numel()} features an element in "
+                        f"{name!r}, but item 0 has {first[name].shape[1:].numel()}; "
+                        f"make them the same"
+                    )
+
+
+def _from_json(text: str) -> Chem.Mol:
+    return rdMolInterchange.JSONToMols(text)[0]

@@ -1,0 +1,90 @@
+"""The picture that the visualizer returns, as SVG and as PNG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from salience_molgraph.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture; notebooks show it as it is.
+
+    Args:
+        width: Width in SVG units (1/96 inch).
+        height: Height in SVG units.
+        shapes: What it is made of, from back to front.
+        title: What it shows, for readers who do not see it.
+        resolution: Pixels per unit of the PNG.
+    """
+
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+    title: str = ""
+    resolution: float = 2.0
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG; highlighted atoms and bonds have the classes atom-i and bond-j."""
+        body = "".join(shape.svg() for shape in self.shapes)
+        width, height = f"{self.width:g}", f"{self.height:g}"
+        return (
+            "<?xml version='1.0' encoding='utf-8'?>\n"
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}px" '
+            f'height="{height}px" viewBox="0 0 {width} {height}">\n'
+            f"<title>{escape(self.title)}</title>\n"
+            f'<rect width="{width}" height="{height}" fill="#FFFFFF"/>\n'
+            f"{body}</svg>\n"
+        )
+
+    @property
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        size = (round(self.width * self.resolution), round(self.height * self.resolution))
+        image = Image.new("RGB", size, "white")
+        for shape in self.shapes:
+            shape.paint(image, self.resolution)
+        stream = BytesIO()
+        dpi = 96 * self.resolution
+        image.save(stream, "png", dpi=(dpi, dpi), optimize=True)
+        return stream.getvalue()
+
+    def savefig(self, fname: str | PathLike[str] | IO[bytes], *, format: str | None = None) -> None:
+        """Write the picture.
+
+        Args:
+            fname: A path or a binary stream.
+            format: ``"svg"`` or ``"png"``; the suffix of the path where ``None``.
+
+        Raises:
+            ValueError: Another format.
+        """
+        path = Path(fname) if isinstance(fname, str | PathLike) else None
+        if format is None:
+            format = path.suffix.removeprefix(".").lower() if path is not None else "png"
+        if format == "svg":
+            content = self.svg.encode()
+        elif format == "png":
+            content = self.png
+        else:
+            raise ValueError(f"molecules are drawn as svg or png, not as {format!r}")
+        if path is not None:
+            path.write_bytes(content)
+        else:
+            assert not isinstance(fname, str | PathLike)
+            fname.write(content)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_png_(self) -> bytes:
+        return self.png

@@ -1,0 +1,84 @@
+"""The arrays that a model of molecules may take, and how each is indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from salience.errors import InputError, nearest
+from salience.layout import ITEM, Field, Layout
+
+#: Name → how it is indexed, where all the molecules of a batch stand one after the other. The
+#: names of the second half are PyG's.
+FIELDS = MappingProxyType(
+    {
+        "atoms": Field(("atom",)),
+        "bond_type": Field(("bond",)),
+        "owner": Field(("atom",), refers_to=ITEM),
+        "n_molecules": Field(counts=ITEM),
+        "edge_index": Field(("end", "bond"), refers_to="atom"),
+        "x": Field(("atom", "channel")),
+        "z": Field(("atom",)),
+        "pos": Field(("atom", "channel")),
+        "edge_attr": Field(("bond", "channel")),
+        "batch": Field(("atom",), refers_to=ITEM),
+    }
+)
+
+#: Name → how it is indexed, where each molecule is padded to the largest one of its batch.
+PADDED = MappingProxyType(
+    {
+        "atoms": Field((ITEM, "atom"), mask="mask"),
+        "x": Field((ITEM, "atom", "channel"), mask="mask"),
+        "z": Field((ITEM, "atom"), mask="mask"),
+        "pos": Field((ITEM, "atom", "channel"), mask="mask"),
+        "adjacency": Field((ITEM, "from", "to")),
+        "bond_adjacency": Field((ITEM, "bond_type", "from", "to")),
+        "mask": Field((ITEM, "atom")),
+    }
+)
+
+#: Form → the fields that a model takes where the user names none.
+DEFAULTS = MappingProxyType(
+    {
+        "ragged": ("atoms", "edge_index", "owner"),
+        "dense": ("atoms", "adjacency", "mask"),
+        "pyg": ("x", "edge_index", "edge_attr", "batch"),
+    }
+)
+
+#: Form → fields that core needs even where the model does not take them.
+_ALWAYS = {"ragged": (), "dense": ("mask",), "pyg": ("batch", "n_molecules")}
+
+
+def make_layout(form: str, names: Sequence[str], *, labels: bool) -> Layout:
+    """The layout of a form.
+
+    Args:
+        form: ``"ragged"``, ``"dense"`` or ``"pyg"``.
+        names: The fields that the model takes, in its order.
+        labels: Whether ``atoms`` are integers, with no channel axis.
+
+    Raises:
+        InputError: An unknown form or field, or a field twice.
+    """
+    if form not in DEFAULTS:
+        raise InputError(f"unknown form {form!r}; {nearest(form, DEFAULTS)}")
+    known = PADDED if form == "dense" else FIELDS
+    for name in names:
+        if name not in known:
+            raise InputError(f"form {form!r} has no field {name!r}; {nearest(name, known, 10)}")
+    if len(set(names)) != len(names) or not names:
+        raise InputError(f"fields={tuple(names)} must name at least one field, and each once")
+    fields = {name: known[name] for name in dict.fromkeys((*names, *_ALWAYS[form]))}
+    if "atoms" in fields and not labels:
+        spec = fields["atoms"]
+        fields["atoms"] = Field((*spec.axes, "channel"), mask=spec.mask)
+    dense = form == "dense"
+    return Layout(
+        fields=fields,
+        elements=() if dense else ("atom", "bond"),
+        reduce=("channel",),
+        inner=(ITEM, "atom", "channel") if dense else ("atom", "channel"),
+        inner_mask="mask" if dense else None,
+    )

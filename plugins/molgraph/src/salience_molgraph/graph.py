@@ -1,0 +1,111 @@
+"""One molecule as arrays, in its own atom order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rdkit import Chem
+from salience import InputError
+from torch import Tensor
+
+#: A function of a molecule that returns one row of features for each atom, float of shape (n, C).
+AtomFeatures = Callable[[Chem.Mol], Any]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One molecule as arrays.
+
+    Args:
+        mol: The molecule, a copy of the user's, or ``None`` for a bare PyG graph.
+        name: Title or SMILES.
+        n_atoms: Number of atoms n.
+        tensors: Field name → values on the CPU; ``edge_index``, int64 of shape (2, D), is always
+            there and holds both directions of each bond.
+    """
+
+    mol: Chem.Mol | None
+    name: str
+    n_atoms: int
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def n_bonds(self) -> int:
+        """Number of directed bonds D."""
+        return int(self.tensors["edge_index"].shape[1])
+
+
+def from_mol(
+    mol: Chem.Mol,
+    name: str,
+    fields: Collection[str],
+    atom_features: str | AtomFeatures,
+    bond_types: tuple[str, ...],
+) -> Graph:
+    """The graph of a molecule, with those fields that are asked for.
+
+    Args:
+        mol: A molecule that belongs to the graph from now on.
+        name: Title or SMILES.
+        fields: Names of the fields.
+        atom_features: ``"labels"`` or a function, see :class:`salience_molgraph.MolGraph`.
+        bond_types: Names of the kinds of bonds, in the order of their numbers.
+
+    Raises:
+        InputError: Something that a field needs is not there.
+    """
+    # By number, since RDKit's iterators over atoms and bonds take twice the time.
+    atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
+    links = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
+    ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in links]
+    bonds = torch.tensor(ends, dtype=torch.int64).reshape(-1, 2).T
+    tensors = {"edge_index": torch.cat([bonds, bonds.flip(0)], 1)}
+    labels = torch.tensor([atom.GetAtomicNum() for atom in atoms], dtype=torch.int64)
+    if "z" in fields:
+        tensors["z"] = labels
+    if "atoms" in fields or "x" in fields:
+        if isinstance(atom_features, str):
+            tensors |= {"atoms": labels, "x": labels[:, None]}
+        else:
+            tensors |= dict.fromkeys(("atoms", "x"), _features(mol, atom_features))
+    if "pos" in fields:
+        if mol.GetNumConformers() == 0:
+            raise InputError(
+                "has no coordinates for the field 'pos'; give molecules with a conformer "
+                "(an SDF file, or rdkit.Chem.AllChem.EmbedMolecule)"
+            )
+        tensors["pos"] = torch.from_numpy(np.array(mol.GetConformer().GetPositions()))
+    if not {"bond_type", "edge_attr", "bond_adjacency"}.isdisjoint(fields):
+        kinds = torch.tensor([_kind(bond, bond_types) for bond in links], dtype=torch.int64)
+        tensors["bond_type"] = kinds.repeat(2)
+        tensors["edge_attr"] = tensors["bond_type"][:, None]
+    return Graph(mol, name, len(labels), tensors)
+
+
+def _kind(bond: Chem.Bond, bond_types: tuple[str, ...]) -> int:
+    kind = str(bond.GetBondType())
+    if kind not in bond_types:
+        raise InputError(
+            f"has a bond of the kind {kind} between atoms {bond.GetBeginAtomIdx()} and "
+            f"{bond.GetEndAtomIdx()}, and bond_types={bond_types} does not number it; "
+            f"add it there or leave this item out"
+        )
+    return bond_types.index(kind)
+
+
+def _features(mol: Chem.Mol, function: AtomFeatures) -> Tensor:
+    features = torch.as_tensor(np.asarray(function(mol)))
+    if features.ndim != 2 or len(features) != mol.GetNumAtoms():
+        raise InputError(
+            f"got atom features of shape {tuple(features.shape)}, expected one row for each of "
+            f"its {mol.GetNumAtoms()} atoms, ({mol.GetNumAtoms()}, C); mend atom_features"
+        )
+    if not features.is_floating_point():
+        features = features.to(torch.get_default_dtype())
+    if not features.isfinite().all():
+        raise InputError("got atom features that are NaN or infinite; mend atom_features")
+    return features

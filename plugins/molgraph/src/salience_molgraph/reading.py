@@ -1,0 +1,145 @@
+"""Where molecules come from: SMILES, RDKit molecules, files, tables and PyG data."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rdkit import Chem
+from salience.errors import InputError, nearest
+
+_SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One item as the user gave it.
+
+    Args:
+        value: A SMILES string, an RDKit molecule, a PyG ``Data``, or anything else, which is
+            refused later.
+        name: Title, where the source gives one.
+        where: Where it stands in a file, for error messages.
+        problem: Why it could not be read, where that is known.
+    """
+
+    value: Any
+    name: str = ""
+    where: str = ""
+    problem: str = ""
+
+
+def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
+    """The items of what the user handed in, one by one.
+
+    Args:
+        data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
+            .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
+        remove_hs: Whether explicit hydrogens of an SDF file are made implicit, as in SMILES.
+
+    Raises:
+        InputError: No such file, a file of another kind, or data of another type.
+    """
+    if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
+        yield from _file(Path(data), remove_hs)
+    elif isinstance(data, str | Chem.Mol):
+        yield Source(data)
+    elif hasattr(data, "to_data_list"):
+        yield from map(Source, data.to_data_list())
+    elif is_graph(data):
+        yield Source(data)
+    elif hasattr(data, "columns") or isinstance(data, Mapping):
+        yield from map(Source, data[_smiles_column(list(data))])
+    elif isinstance(data, Iterable):
+        yield from map(Source, data)
+    else:
+        raise InputError(
+            f"cannot read molecules from a {type(data).__name__}; pass SMILES, RDKit molecules, "
+            f"PyG Data, a list of these, or the path of an .sdf, .smi or .csv file"
+        )
+
+
+def is_graph(value: Any) -> bool:
+    """Whether it is one graph of PyG, told without importing it."""
+    return hasattr(value, "edge_index") and hasattr(value, "num_nodes")
+
+
+def parse_smiles(text: str) -> Chem.Mol:
+    """The molecule of a SMILES string, its atoms in the order of the string.
+
+    Raises:
+        InputError: It cannot be parsed; the message tells why.
+    """
+    mol = Chem.MolFromSmiles(text)
+    if mol is None:
+        reason = _chemistry_problem(Chem.MolFromSmiles(text, sanitize=False))
+        raise InputError(f"{text!r} is not a SMILES string that can be parsed{reason}")
+    return mol
+
+
+def _is_path(text: str) -> bool:
+    return text.lower().endswith(_SUFFIXES)
+
+
+def _file(path: Path, remove_hs: bool) -> Iterator[Source]:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
+    if not path.is_file():
+        raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
+    if suffix == ".smi":
+        yield from _smi(path)
+    elif suffix == ".csv":
+        yield from _csv(path)
+    else:
+        yield from _sdf(path, remove_hs)
+
+
+def _sdf(path: Path, remove_hs: bool) -> Iterator[Source]:
+    if path.stat().st_size == 0:
+        return
+    records = Chem.SDMolSupplier(str(path), removeHs=remove_hs)
+    for number in range(len(records)):
+        mol = records[number]
+        where = f" (record {number + 1} of {path.name})"
+        if mol is not None:
+            yield Source(mol, where=where)
+            continue
+        # The mol block is what counts: a SMILES stored beside it is never read.
+        block = records.GetItemText(number)
+        reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
+        yield Source(None, where=where, problem=f"its mol block cannot be parsed{reason}")
+
+
+def _smi(path: Path) -> Iterator[Source]:
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            text, _, name = line.strip().replace("\t", " ").partition(" ")
+            if text and not (number == 1 and text.lower() == "smiles"):
+                yield Source(text, name.strip(), f" (line {number} of {path.name})")
+
+
+def _csv(path: Path) -> Iterator[Source]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        table = csv.DictReader(stream)
+        column = _smiles_column(list(table.fieldnames or ()))
+        for row in table:
+            where = f" (line {table.line_num} of {path.name})"
+            yield Source((row[column] or "").strip(), where=where)
+
+
+def _smiles_column(names: list[Any]) -> Any:
+    for name in names:
+        if isinstance(name, str) and name.strip().lower() == "smiles":
+            return name
+    shown = [str(name) for name in names]
+    raise InputError(f"the table has no column 'smiles'; {nearest('smiles', shown)}; rename one")
+
+
+def _chemistry_problem(mol: Chem.Mol | None) -> str:
+    """Why RDKit refuses it, behind a colon, or nothing where its text is not even well formed."""
+    problems = [] if mol is None else Chem.DetectChemistryProblems(mol)
+    return f": {problems[0].Message()}" if problems else ""

@@ -1,0 +1,189 @@
+"""The domain of rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from salience import Batch, Domain, Field, InputError, Layout
+from salience.errors import nearest
+from salience_tabular.reading import codes, floats, load, to_array
+from salience_tabular.table import Row, Table
+
+
+@dataclass(frozen=True)
+class Tabular(Domain):
+    """Rows of a table, some of whose columns may hold categories.
+
+    Without categorical columns the model is called as ``model(x)``, with ``x`` of shape (B, F).
+    With categorical columns it is called as ``model(numeric, categorical)``: floats of shape
+    (B, Fn) in the order of the table, and int64 codes of shape (B, Fc) in the order in which they
+    are declared here. Codes have no gradient, so the output of the model's embedding receives the
+    saliency in their place:
+
+    - one module for all the categorical columns, returning (B, Fc, C):
+      ``target=["numeric", "embed"]``;
+    - one module for each, returning (B, C), listed in the declared order:
+      ``target=["numeric", *(Target(f"embeds.{i}", axes=("item", "channel")) for i in range(Fc))]``.
+
+    Saliency sums over C. Where the targets cover all F columns, it is put together as one variable
+    ``"features"`` of shape (B, F) in the order of the table.
+
+    Args:
+        categorical: The columns that hold categories, by name or by position from 0, in the order
+            in which the model takes them. A column of pandas' category dtype is read as its
+            codes; any other must hold whole numbers from 0.
+        feature_names: A name for each column, for arrays or in place of a data frame's own.
+
+    Raises:
+        InputError: A column is declared twice.
+    """
+
+    visualizer: ClassVar[str] = "bar"
+
+    categorical: Sequence[str | int] = ()
+    feature_names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        # A lone name is one column, not one for each of its letters.
+        declared: Any = self.categorical
+        declared = (declared,) if isinstance(declared, str | int) else declared
+        plain = tuple(column if isinstance(column, str) else int(column) for column in declared)
+        if len(set(plain)) != len(plain):
+            raise InputError(f"categorical={plain} names a column twice; name each once")
+        object.__setattr__(self, "categorical", plain)
+        if self.feature_names is not None:
+            names = self.feature_names
+            names = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+            object.__setattr__(self, "feature_names", names)
+
+    @property
+    def layout(self) -> Layout:
+        """Values by (item, feature), and codes likewise where categorical columns are declared."""
+        fields = {"numeric": Field(("item", "feature"))}
+        if self.categorical:
+            fields["categorical"] = Field(("item", "feature"))
+        return Layout(fields, reduce=("channel",), inner=("item", "feature", "channel"))
+
+    def read(self, data: Any) -> Table:
+        """Read an array or tensor of shape (B, F), a data frame, or the path of a CSV file.
+
+        Floats keep their precision; integers and booleans become float64. The data is copied.
+
+        Raises:
+            InputError: The data is none of these or empty, a name or declared column does not
+                fit, or a cell holds no number, NaN, infinity or no code; row and column are named.
+        """
+        table = load(data)
+        names = self._names(table)
+        at = self._positions(names)
+        array = to_array(table, names, at)
+        rest = tuple(i for i in range(len(names)) if i not in set(at))
+        return Table(
+            numeric=floats(array[:, rest], [names[i] for i in rest]),
+            categorical=codes(array[:, at], [names[i] for i in at]),
+            columns=names,
+            numeric_at=rest,
+            categorical_at=at,
+        )
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        """A slice of a :class:`Table`, or a sequence of its rows, as one batch."""
+        if isinstance(samples, Table):
+            # Copies, so that a model that writes to its input writes to this batch alone.
+            numeric, categorical = samples.numeric.clone(), samples.categorical.clone()
+        else:
+            rows: Sequence[Row] = samples
+            numeric = torch.stack([row.numeric for row in rows])
+            categorical = torch.stack([row.categorical for row in rows])
+        arguments = {"numeric": numeric}
+        if self.categorical:
+            arguments["categorical"] = categorical
+        return Batch(arguments, self.layout, len(samples))
+
+    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+        """Names of the columns, and which positions are numeric and which categorical."""
+        assert isinstance(samples, Table)
+        return {
+            "columns": list(samples.columns),
+            "numeric": list(samples.numeric_at),
+            "categorical": list(samples.categorical_at),
+        }
+
+    def join(
+        self, saliency: Mapping[str, Tensor], facts: Mapping[str, Any]
+    ) -> Mapping[str, Tensor]:
+        """Numeric and categorical columns as one variable, in the order of the table.
+
+        Args:
+            saliency: Target variable → shape (B, …): the numeric columns under the name
+                ``"numeric"`` or ``"input"``, and for the categorical ones either (B, Fc), or
+                Fc variables of shape (B,), or any mixture of the two, in the declared order.
+            facts: What :meth:`describe` returned.
+
+        Returns:
+            ``{"features": (B, F)}``; the saliency as it is where there are no categorical columns
+            or the variables do not cover all the columns.
+        """
+        if not facts["categorical"]:
+            return saliency
+        rest = dict(saliency)
+        numeric = [rest.pop(name) for name in ("numeric", "input") if name in rest]
+        blocks = [t[:, None] if t.ndim == 1 else t for t in [*numeric, *rest.values()]]
+        order = [*facts["numeric"], *facts["categorical"]]
+        widths = [block.shape[1] for block in blocks]
+        n_numeric = sum(widths[: len(numeric)])
+        if (
+            any(block.ndim != 2 for block in blocks)
+            or n_numeric != len(facts["numeric"])
+            or sum(widths) != len(order)
+        ):
+            return saliency
+        back = torch.tensor(order).argsort()
+        return {"features": torch.cat(blocks, 1).index_select(1, back.to(blocks[0].device))}
+
+    def _names(self, table: Any) -> tuple[str, ...]:
+        width = table.shape[1]
+        if self.feature_names is None:
+            own = getattr(table, "columns", None)
+            return tuple(str(n) for n in (own if own is not None else _numbered(width)))
+        if len(self.feature_names) != width:
+            raise InputError(
+                f"feature_names holds {len(self.feature_names)} names, but the table has "
+                f"{width} columns; pass one name a column"
+            )
+        return tuple(self.feature_names)
+
+    def _positions(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        at = [_position(column, names) for column in self.categorical]
+        if len(set(at)) != len(at):
+            raise InputError(
+                f"categorical={self.categorical} names a column twice, by name and by position; "
+                f"name each once"
+            )
+        return tuple(at)
+
+
+def _numbered(width: int) -> list[str]:
+    return [f"feature {i}" for i in range(width)]
+
+
+def _position(column: str | int, names: tuple[str, ...]) -> int:
+    if isinstance(column, int):
+        if not 0 <= column < len(names):
+            raise InputError(
+                f"categorical column {column} is out of range: the table has {len(names)} "
+                f"columns; pass 0 to {len(names) - 1}"
+            )
+        return column
+    if names.count(column) != 1:
+        why = nearest(column, names) if column not in names else "pass the position of one of them"
+        raise InputError(
+            f"the table has {names.count(column)} columns called {column!r}, "
+            f"which is declared categorical; {why}"
+        )
+    return names.index(column)

@@ -1,0 +1,137 @@
+"""A heat map of many rows: where do rows agree, and which stand out?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from salience import Explanation, InputError, Visualizer
+from salience.errors import nearest
+from salience.scalers import Scaler, get_scaler
+from salience_tabular.look import (
+    FAINT,
+    INK,
+    item_title,
+    mean_title,
+    names_of,
+    new_figure,
+    plain,
+    tidy,
+)
+
+Array = NDArray[np.floating[Any]]
+_LABELLED_ROWS = 40
+_LABELLED_FEATURES = 60
+
+
+@dataclass(frozen=True)
+class HeatMap(Visualizer):
+    """Rows by features, coloured by saliency.
+
+    :meth:`item` draws one row and :meth:`mean` draws all of them, one below the other: the picture
+    that the mean is the mean of.
+
+    Args:
+        cmap: A matplotlib colour map or its name; where ``None``, ``"RdBu_r"`` with white at 0 if
+            any value is negative, else ``"viridis"`` from 0.
+        scaler: Name or function, applied to all the rows at once.
+        title: Instead of the row's number or id, or of "n rows".
+        colorbar: Whether to draw the colour bar.
+
+    Raises:
+        InputError: The scaler or the colour map is unknown.
+    """
+
+    cmap: str | Colormap | None = None
+    scaler: str | Scaler = "identity"
+    title: str | None = None
+    colorbar: bool = True
+
+    def __post_init__(self) -> None:
+        get_scaler(self.scaler)
+        _check_cmap(self.cmap)
+
+    def item(self, explanation: Explanation, item: int) -> Figure:
+        """The heat map of one row."""
+        title = self.title if self.title is not None else item_title(explanation, item)
+        return self._figure({title: explanation}, [item])
+
+    def mean(self, explanation: Explanation) -> Figure:
+        """The heat map of all rows."""
+        own = mean_title(explanation).removeprefix("mean of ")
+        title = self.title if self.title is not None else own
+        return self._figure({title: explanation}, range(len(explanation)))
+
+    def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
+        """One heat map of these rows for each explanation, each with its own colour scale."""
+        return self._figure({plain(title): e for title, e in explanations.items()}, items)
+
+    def _figure(self, panels: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
+        names = [names_of(explanation) for explanation in panels.values()]
+        rows = list(items)
+        scaled = [self._scaled(explanation)[rows] for explanation in panels.values()]
+        longest = max(len(name) for own in names for name in own)
+        n_features = max(len(own) for own in names)
+        labelled = n_features <= _LABELLED_FEATURES
+        slanted = labelled and n_features <= 8
+        cell = min(max(4.4 / n_features, 0.24), 1.0)
+        width = min(cell * n_features * len(panels), 11.0) + 1.0 * len(panels) + 0.8
+        body = min(max(0.25 * len(rows), 0.4), 6.0)
+        below = longest * (0.045 if slanted else 0.085) if labelled else 0.4
+        figure = new_figure(width, body + below + 0.7)
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        signed = any((values < 0).any() for values in scaled)
+        for axes, own, title, values in zip(grid, names, panels, scaled, strict=True):
+            image = self._draw(axes, values, signed)
+            axes.set_title(title, fontsize=11)
+            if labelled:
+                axes.set_xticks(range(len(own)), own)
+                turn = {"rotation": 30, "ha": "right"} if slanted else {"rotation": 90}
+                for label in axes.get_xticklabels():
+                    label.set(rotation_mode="anchor" if slanted else "default", **turn)
+            else:
+                axes.set_xlabel(f"{len(own)} features", fontsize=10, color=INK)
+            tidy(axes, kept=())
+            axes.tick_params(length=0 if labelled else 3)
+            if self.colorbar:
+                _colorbar(figure, axes, image, body)
+        if len(rows) == 1:
+            grid[0].set_yticks([])
+        elif len(rows) <= _LABELLED_ROWS:
+            first = next(iter(panels.values()))
+            grid[0].set_yticks(range(len(rows)), [item_title(first, item) for item in rows])
+        else:
+            grid[0].set_ylabel("row", fontsize=10, color=INK)
+        return figure
+
+    def _scaled(self, explanation: Explanation) -> Array:
+        values = explanation.values.detach().cpu().double().numpy()
+        return get_scaler(self.scaler)(values)(values)
+
+    def _draw(self, axes: Axes, values: Array, signed: bool) -> AxesImage:
+        peak = float(np.abs(values).max()) or 1.0
+        cmap = self.cmap if self.cmap is not None else "RdBu_r" if signed else "viridis"
+        scale = Normalize(-peak if signed else 0.0, peak)
+        return axes.imshow(values, cmap=cmap, norm=scale, aspect="auto", interpolation="nearest")
+
+
+def _check_cmap(cmap: str | Colormap | None) -> None:
+    if isinstance(cmap, str) and cmap not in colormaps:
+        raise InputError(f"unknown colour map {cmap!r}; {nearest(cmap, colormaps)}")
+
+
+def _colorbar(figure: Figure, axes: Axes, image: AxesImage, height: float) -> None:
+    bar = figure.colorbar(image, ax=axes, fraction=0.08, pad=0.02, aspect=height / 0.13)
+    bar.locator = MaxNLocator(max(2, min(int(height * 3), 7)), steps=[1, 2, 5, 10])
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, color=FAINT, labelcolor=INK)

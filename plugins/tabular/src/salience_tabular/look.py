@@ -1,0 +1,68 @@
+"""What the pictures of this plugin share: names, titles and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from salience import Explanation, InputError
+
+#: One hue for importances; two that colour-blind readers tell apart where signs differ.
+PLAIN, POSITIVE, NEGATIVE = "#33658a", "#c8553d", "#33658a"
+INK, FAINT = "#333333", "#8a8a8a"
+
+
+def names_of(explanation: Explanation) -> list[str]:
+    """Names of the positions that have saliency, shortened to be drawn.
+
+    Raises:
+        InputError: The saliency is not of shape (B, F), or has several target variables.
+    """
+    values = explanation.values
+    shape = tuple(getattr(values, "shape", ()))
+    if len(shape) != 2:
+        raise InputError(
+            f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"
+            f"; explain the columns or their embeddings, and let the domain sum over channels"
+        )
+    columns = [str(name) for name in explanation.facts.get("columns", ())]
+    if len(columns) != shape[1]:  # not the whole table: the numeric columns alone, or a layer
+        at = explanation.facts.get("numeric", ())
+        columns = [columns[i] for i in at] if len(at) == shape[1] else []
+    return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]
+
+
+def plain(text: str, longest: int = 32) -> str:
+    """Text without mathematics and no longer than fits beside a picture."""
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def item_title(explanation: Explanation, item: int) -> str:
+    """``row 7``, or the id of the item where ids are words."""
+    identity = explanation.ids[item]
+    return plain(identity) if isinstance(identity, str) else f"row {identity}"
+
+
+def mean_title(explanation: Explanation) -> str:
+    """How many rows the mean is over."""
+    n = len(explanation)
+    return f"mean of {n} rows" if n > 1 else "mean of 1 row"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches that lays itself out, apart from pyplot's."""
+    engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    return Figure(figsize=(width, height), layout=engine, dpi=150)
+
+
+def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
+    """Leave only the frame lines that carry a scale."""
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in kept)
+        spine.set_color(FAINT)
+    axes.tick_params(color=FAINT, labelcolor=INK, labelsize=9)
+    axes.title.set_color(INK)

@@ -1,0 +1,185 @@
+"""From what the user hands in to one array of numbers, every fault named by row and column."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from salience import InputError
+
+
+def load(data: Any) -> NDArray[Any] | pd.DataFrame:
+    """The user's table as an array or a data frame of two axes and at least one cell.
+
+    Args:
+        data: An array or tensor of shape (B, F), a data frame, or the path of a CSV file; also a
+            list that holds one such path, as the command line hands it in.
+
+    Raises:
+        InputError: The data is of another kind or shape, is empty, or cannot be read.
+    """
+    if isinstance(data, list | tuple) and len(data) == 1 and _is_path(data[0]):
+        data = data[0]
+    if _is_path(data):
+        data = _csv(Path(data))
+    elif isinstance(data, Tensor):
+        data = _from_tensor(data)
+    if not isinstance(data, np.ndarray | pd.DataFrame):
+        raise InputError(
+            f"tabular data cannot be read from a {type(data).__name__}; pass an array or tensor "
+            f"of shape (rows, columns), a pandas DataFrame, or the path of one CSV file"
+        )
+    if data.ndim != 2:
+        raise InputError(
+            f"the table has shape {data.shape}, expected (rows, columns); "
+            f"reshape it, a single row as row[None, :]"
+        )
+    if 0 in data.shape:
+        raise InputError(
+            f"the table has {data.shape[0]} rows and {data.shape[1]} columns; "
+            f"pass at least one of each"
+        )
+    return data
+
+
+def to_array(
+    table: NDArray[Any] | pd.DataFrame, names: Sequence[str], categorical: Collection[int]
+) -> NDArray[Any]:
+    """All the columns as one new array of real numbers, shape (B, F).
+
+    A column of pandas' category dtype becomes its codes, -1 where a value is missing; any other
+    missing value becomes NaN.
+
+    Args:
+        table: What :func:`load` returned.
+        names: Name of each column.
+        categorical: Positions of the columns that hold categories.
+
+    Raises:
+        InputError: A column holds no numbers, or categories that were not declared.
+    """
+    if isinstance(table, pd.DataFrame):
+        columns = [
+            _column(table.iloc[:, at], name, at in categorical) for at, name in enumerate(names)
+        ]
+        return np.column_stack(columns)
+    if table.dtype.kind not in "fiub":
+        raise InputError(
+            f"the table is an array of {table.dtype}, expected real numbers; "
+            f"pass table.astype(float), or a pandas DataFrame with a dtype for each column"
+        )
+    if isinstance(table, np.ma.MaskedArray):
+        return np.ma.filled(table.astype(float), np.nan)
+    return np.array(table)
+
+
+def floats(array: NDArray[Any], names: Sequence[str]) -> Tensor:
+    """Numeric columns as a tensor, shape (B, Fn); floats keep their dtype, integers get float64.
+
+    Raises:
+        InputError: A value is NaN or infinite.
+    """
+    kept = array.dtype in (np.float16, np.float32)
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=") if kept else np.float64)
+    _refuse(
+        ~np.isfinite(array), array, names, "a finite number", "fill or drop missing values first"
+    )
+    return torch.from_numpy(array)
+
+
+def codes(array: NDArray[Any], names: Sequence[str]) -> Tensor:
+    """Categorical columns as a tensor of codes, int64 of shape (B, Fc).
+
+    Raises:
+        InputError: A value is no whole number from 0.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = ~np.isfinite(array) | (array < 0) | (array != np.floor(array))
+    _refuse(
+        wrong,
+        array,
+        names,
+        "the code of a category, a whole number from 0",
+        "code the column as the model was trained, a missing value as a category of its own",
+    )
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+
+
+def _is_path(data: Any) -> bool:
+    return isinstance(data, str | os.PathLike)
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    # pandas would take an address on the web as well; only files of this machine are meant.
+    if not path.is_file():
+        raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
+    try:
+        return pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read as CSV ({error}); "
+            f"expected a line of column names, then one line a row"
+        ) from error
+
+
+def _from_tensor(data: Tensor) -> NDArray[Any]:
+    data = data.detach().cpu()
+    if data.dtype == torch.bfloat16:  # numpy has no such type; float32 holds all its values
+        data = data.float()
+    try:
+        array: NDArray[Any] = data.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"a tensor of layout {data.layout} and {data.dtype} cannot be read as a table; "
+            f"pass a dense one of real numbers, e.g. table.to_dense().float()"
+        ) from error
+    return array
+
+
+def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any]:
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        if not categorical:
+            raise InputError(
+                f"column {name!r} holds categories but is not declared; pass "
+                f"Tabular(categorical=({name!r}, ...)) and a model that takes (numeric, "
+                f"categorical), or turn the column into numbers"
+            )
+        return np.asarray(column.cat.codes)
+    types = pd.api.types
+    if not types.is_numeric_dtype(dtype) or types.is_complex_dtype(dtype):
+        # Codes made here of the values that happen to be in this table would not be the codes
+        # that the model was trained with.
+        mend = (
+            f"give it the categories that the model was trained with, "
+            f"frame[{name!r}].astype(pd.CategoricalDtype([...])), or its integer codes"
+            if categorical
+            else "turn it into numbers, drop it, or code it and declare it in "
+            f"Tabular(categorical=({name!r}, ...))"
+        )
+        raise InputError(f"column {name!r} holds {dtype} values, expected numbers; {mend}")
+    if types.is_extension_array_dtype(dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return column.to_numpy()
+
+
+def _refuse(
+    wrong: NDArray[np.bool_], array: NDArray[Any], names: Sequence[str], expected: str, mend: str
+) -> None:
+    if not wrong.any():
+        return
+    row, column = np.argwhere(wrong)[0]
+    others = int(wrong.sum()) - 1
+    more = f" (and {others} more like it)" if others else ""
+    raise InputError(
+        f"row {row}, column {names[column]!r} holds {array[row, column]}{more}, "
+        f"expected {expected}; {mend}"
+    )

@@ -1,0 +1,55 @@
+"""A table as samples: slices of it are tables, without a loop over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One row.
+
+    Args:
+        numeric: Values of the numeric columns, shape (Fn,).
+        categorical: Codes of the categorical columns, int64 of shape (Fc,).
+    """
+
+    numeric: Tensor
+    categorical: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Sequence[Row]):
+    """Rows of a table; F = Fn + Fc columns.
+
+    Args:
+        numeric: Values of the numeric columns, floating point of shape (B, Fn).
+        categorical: Codes of the categorical columns, int64 of shape (B, Fc).
+        columns: Name of each column, in the order of the user's table.
+        numeric_at: Position in ``columns`` of each numeric column.
+        categorical_at: Position in ``columns`` of each categorical column.
+    """
+
+    numeric: Tensor
+    categorical: Tensor
+    columns: tuple[str, ...]
+    numeric_at: tuple[int, ...]
+    categorical_at: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return int(self.numeric.shape[0])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Table: ...
+
+    def __getitem__(self, index: int | slice) -> Row | Table:
+        if isinstance(index, slice):
+            return replace(self, numeric=self.numeric[index], categorical=self.categorical[index])
+        return Row(self.numeric[index], self.categorical[index])

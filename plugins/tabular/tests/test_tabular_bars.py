@@ -1,0 +1,172 @@
+"""Bars: which are drawn, in which order, how long, and with what whiskers."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import LineCollection
+
+import salience
+from salience import InputError
+from salience.scalers import Scaling
+from salience_tabular import BarPlot
+from salience_tabular.look import NEGATIVE, POSITIVE
+
+NAMES = ["small", "large", "negative", "middle"]
+VALUES = [[0.1, 3.0, -2.0, 1.0], [0.3, 1.0, -4.0, 1.0]]
+ERRORS = [[0.01, 0.3, 0.2, 0.1], [0.01, 0.3, 0.2, 0.1]]
+
+
+def labels(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def lengths(axes):
+    return [bar.get_width() for bar in axes.patches]
+
+
+def whiskers(axes):
+    found = [c for c in axes.collections if isinstance(c, LineCollection)]
+    return [segment[:, 0].tolist() for c in found for segment in c.get_segments()]
+
+
+def test_largest_magnitude_is_at_the_top(by_hand):
+    axes = by_hand(VALUES, columns=NAMES).visualize(0).axes[0]
+    assert labels(axes) == ["large", "negative", "middle", "small"]
+    assert lengths(axes) == [3.0, -2.0, 1.0, 0.1]
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # the axis runs downwards, so the first bar is the topmost
+
+
+def test_unsorted_bars_keep_the_order_of_the_table(by_hand):
+    axes = by_hand(VALUES, columns=NAMES).visualize(0, sort=False).axes[0]
+    assert labels(axes) == NAMES
+
+
+@pytest.mark.parametrize(("sort", "kept"), [(True, [2, 1]), (False, [1, 2])])
+def test_num_visualize_keeps_the_most_important(by_hand, sort, kept):
+    values = [[0.1, 2.0, -3.0, 1.0]]
+    figure = by_hand(values, columns=NAMES).visualize(0, num_visualize=2, sort=sort)
+    assert labels(figure.axes[0]) == [NAMES[i] for i in kept]
+    assert "the 2 largest of 4 features" in figure.get_supxlabel()
+
+
+def test_all_features_can_be_drawn(by_hand):
+    explanation = by_hand(torch.arange(50.0)[None])
+    assert len(explanation.visualize(0).axes[0].patches) == 30
+    assert len(explanation.visualize(0, num_visualize=None).axes[0].patches) == 50
+
+
+def test_whiskers_are_one_standard_error_and_scale_with_the_bars(by_hand):
+    axes = by_hand([[1.0, 3.0]], [[0.1, 0.4]]).visualize(0, scaler="normalize").axes[0]
+    assert lengths(axes) == pytest.approx([0.75, 0.25])
+    assert sorted(whiskers(axes)) == [
+        pytest.approx([0.225, 0.275]),
+        pytest.approx([0.65, 0.85]),
+    ]
+
+
+def test_no_whisker_where_the_standard_error_is_unknown(by_hand):
+    assert whiskers(by_hand(VALUES).visualize(0).axes[0]) == []
+    partly = by_hand([[1.0, 3.0]], [[float("nan"), 0.5]]).visualize(0).axes[0]
+    assert whiskers(partly) == [[2.5, 3.5]]
+
+
+def test_mean_draws_the_mean_and_its_standard_error(by_hand):
+    figure = by_hand([[1.0], [3.0]], [[0.3], [0.4]]).visualize()
+    assert lengths(figure.axes[0]) == [2.0]
+    assert whiskers(figure.axes[0]) == [pytest.approx([1.75, 2.25])]
+    assert figure.axes[0].get_title() == "mean of 2 rows"
+
+
+def test_scaling_sees_all_features_before_any_is_left_out(by_hand):
+    axes = by_hand([[1.0, 3.0]]).visualize(0, scaler="normalize", num_visualize=1).axes[0]
+    assert lengths(axes) == [0.75]
+
+
+def test_a_function_can_scale(by_hand):
+    visualizer = BarPlot(scaler=lambda values: Scaling(10.0))
+    assert lengths(by_hand([[1.0, 3.0]]).visualize(0, visualizer=visualizer).axes[0]) == [30, 10]
+
+
+def test_colours_tell_signs_apart_unless_one_is_chosen(by_hand):
+    from matplotlib.colors import to_rgba
+
+    explanation = by_hand([[1.0, -2.0]])
+    faces = [bar.get_facecolor() for bar in explanation.visualize(0).axes[0].patches]
+    assert faces == [to_rgba(NEGATIVE), to_rgba(POSITIVE)]
+    faces = {bar.get_facecolor() for bar in explanation.visualize(0, color="red").axes[0].patches}
+    assert faces == {to_rgba("red")}
+
+
+def test_titles_and_labels(by_hand):
+    explanation = by_hand(VALUES, ids=["Ann", "Bob"])
+    assert explanation.visualize(1).axes[0].get_title() == "Bob"
+    axes = explanation.visualize(1, title="t", xlabel="x").axes[0]
+    assert (axes.get_title(), axes.get_xlabel()) == ("t", "x")
+    assert by_hand(VALUES).visualize(1).axes[0].get_title() == "row 1"
+
+
+def test_names_are_not_read_as_mathematics_and_do_not_outgrow_the_picture(by_hand):
+    explanation = by_hand([[2.0, 1.0]], columns=["$x_1$ or $y^", "n" * 200])
+    figure = explanation.visualize(0)
+    figure.savefig(io.BytesIO(), format="png")
+    dollars, long = labels(figure.axes[0])
+    assert dollars == r"\$x_1\$ or \$y^"
+    assert len(long) == 32 and long.endswith("…")
+
+
+def test_grid_has_items_by_explanations_in_one_order_a_row(by_hand):
+    first = by_hand([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]], columns=["a", "b"])
+    second = by_hand([[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]], columns=["a", "b"])
+    figure = salience.grid({"one": first, "two": second}, [0, 1], scaler="abs_max")
+    axes = np.array(figure.axes).reshape(2, 2)
+    assert [a.get_title() for a in axes[0]] == ["one", "two"]
+    assert [a.get_ylabel() for a in axes[:, 0]] == ["row 0", "row 1"]
+    assert labels(axes[0, 0]) == ["a", "b"]
+    assert lengths(axes[0, 0]) == [0.5, 1.0]
+    assert lengths(axes[0, 1]) == [1.0, 0.0]
+    assert labels(axes[0, 1]) == ["", ""]
+
+
+def test_grid_refuses_explanations_of_other_features(by_hand):
+    with pytest.raises(InputError, match="'two' has other features"):
+        salience.grid({"one": by_hand([[1.0, 2.0]]), "two": by_hand([[1.0]])})
+
+
+def test_positions_that_are_not_the_columns_are_numbered(by_hand):
+    explanation = by_hand([[1.0, 2.0]], columns=["a", "b", "c"])
+    assert labels(explanation.visualize(0).axes[0]) == ["feature 1", "feature 0"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_visualize": 0}, "leaves nothing to draw"),
+        ({"scaler": "normalise"}, "did you mean 'normalize'"),
+        ({"colour": "red"}, "did you mean 'color'"),
+    ],
+)
+def test_refuses_settings_before_drawing(by_hand, options, message):
+    with pytest.raises(InputError, match=message):
+        by_hand(VALUES).visualize(0, **options)
+
+
+def test_refuses_saliency_that_is_no_table(by_hand):
+    with pytest.raises(InputError, match=r"shape \(rows, features\), got \(1, 2, 3\)"):
+        by_hand(torch.zeros(1, 2, 3), columns=["a", "b"]).visualize(0)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_writes_files_and_leaves_pyplot_alone(by_hand, tmp_path, suffix):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    by_hand(VALUES).visualize(0, path=tmp_path / f"bars.{suffix}")
+    assert (tmp_path / f"bars.{suffix}").stat().st_size > 1000
+    assert dict(mpl.rcParams) == before
+    import sys
+
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()

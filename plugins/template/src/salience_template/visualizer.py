@@ -1,0 +1,93 @@
+"""The picture of a spectrum: where in it the saliency is, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from salience import Explanation, Visualizer
+from salience.scalers import Scaler, get_scaler
+
+Array = NDArray[np.floating[Any]]
+
+
+# A frozen dataclass again: its fields are the look, and visualize(0, cmap="jet") sets them.
+@dataclass(frozen=True)
+class SpectrumPlot(Visualizer):
+    """Above, intensity coloured by saliency; below, saliency within one standard error.
+
+    Args:
+        cmap: Colour map of the saliency; a diverging one, since its middle is 0.
+        scaler: Name or function: ``"abs_max"``, ``"normalize"``, ``"min_max"``, ``"identity"``.
+        title: Instead of the id of the item, or of "mean of n spectra".
+    """
+
+    cmap: str = "coolwarm"
+    scaler: str | Scaler = "abs_max"
+    title: str | None = None
+
+    def item(self, explanation: Explanation, item: int) -> Figure:
+        """One spectrum."""
+        intensity = explanation.annotations[item]["intensity"]
+        values, errors = explanation.values[item], explanation.std_error[item]
+        title = f"spectrum {explanation.ids[item]}"
+        return self._figure(explanation, intensity, values, errors, title)
+
+    # Leave `mean` out where items share no positions (molecules): the base class then refuses.
+    def mean(self, explanation: Explanation) -> Figure:
+        """The mean spectrum with the mean saliency."""
+        intensity = sum(a["intensity"] for a in explanation.annotations) / len(explanation)
+        values, errors = explanation.mean(), explanation.mean_std_error()
+        title = f"mean of {len(explanation)} spectra"
+        return self._figure(explanation, intensity, values, errors, title)
+
+    def _figure(
+        self, explanation: Explanation, intensity: Any, values: Tensor, errors: Tensor, title: str
+    ) -> Figure:
+        x = np.asarray(explanation.facts["wavelengths"], dtype=float)
+        saliency, error = _numpy(values), _numpy(errors)
+        # Values and standard errors share one scaling.
+        scaling = get_scaler(self.scaler)(saliency)
+        saliency, error = scaling(saliency), scaling.error(error)
+        # Figure, not pyplot: a library leaves no figures open and no settings changed.
+        figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        peak = float(np.abs(saliency).max()) or 1.0
+        for channel in _numpy(intensity):
+            points = np.column_stack([x, channel])
+            lines = LineCollection(
+                list(np.stack([points[:-1], points[1:]], axis=1)),
+                array=(saliency[:-1] + saliency[1:]) / 2,
+                cmap=self.cmap,
+                norm=Normalize(-peak, peak),
+                linewidth=2.5,
+                capstyle="round",
+            )
+            above.add_collection(lines)
+        above.autoscale_view()
+        above.set(title=title if self.title is None else self.title, ylabel="intensity")
+        figure.colorbar(lines, ax=above, label="saliency", pad=0.01).outline.set_visible(False)
+        below.axhline(0.0, color="#8a8a8a", linewidth=0.8)
+        below.plot(x, saliency, color="#333333", linewidth=1.2)
+        # A single draw has no standard error: NaN, and matplotlib then draws no band.
+        if np.isfinite(error).any():
+            below.fill_between(
+                x, saliency - error, saliency + error, color="#8a8a8a", alpha=0.4, linewidth=0
+            )
+        unit = explanation.facts["unit"]
+        xlabel = unit if unit == "position" else f"wavelength ({unit})"
+        below.set(xlabel=xlabel, ylabel="saliency", xlim=(x.min(), x.max()) if len(x) > 1 else None)
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+        return figure
+
+
+def _numpy(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().double().numpy()

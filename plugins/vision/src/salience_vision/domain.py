@@ -1,0 +1,218 @@
+"""The vision domain: photos or image tensors in, named axes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from salience import Batch, Domain, Field, InputError, Layout
+from salience.errors import nearest
+from salience.layout import ITEM
+from salience_vision.sources import Photo, Ready, call, listed, sort_out
+from salience_vision.transform import ImageTransform
+
+_AXES = (ITEM, "channel", "height", "width")
+_LAYOUT = Layout({"image": Field(_AXES)}, reduce=("channel",), inner=_AXES)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """An item, with the shape that the first item has and that every other one must share."""
+
+    item: Photo | Ready
+    first: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Vision(Domain):
+    """Photos for a network that takes one tensor (item, channel, height, width).
+
+    What is a photo goes through ``transform``; what is ready goes to the model as it is:
+
+    ==================================================  =======================================
+    path, PIL image                                     photo
+    uint8 array (height, width[, 1, 3 or 4])            photo
+    float array (height, width[, 1, 3 or 4]) in [0, 1]  photo, rounded to 8 bits
+    uint8 tensor (1, 3 or 4, height, width)             photo
+    float tensor (channel, height, width)               ready
+    float array (channel, height, width)                ready
+    ==================================================  =======================================
+
+    A list may mix them, and one array or tensor with four axes holds several. Photos are turned
+    upright by their EXIF tag and converted to RGB; opacity is dropped. Files are checked by their
+    header at first and decoded slice by slice, so a long list is never held in memory.
+
+    Args:
+        transform: PIL image in RGB → float tensor (channel, height, width), or the settings of an
+            :class:`ImageTransform` as a mapping. All the photos must come out in one shape.
+        display: What the model sees (channel, height, width) → a picture (height, width, 3) within
+            [0, 1]. Where ``None``, photos are shown by undoing the default transform; tensors, and
+            photos of your own transform, as they are if within [0, 1], else stretched from their
+            smallest to their largest value.
+        class_names: Name of each class, for titles.
+        max_pixels: Photos with more pixels are refused before they are decoded.
+    """
+
+    transform: Callable[[Image.Image], Tensor] | Mapping[str, Any] | str = field(
+        default_factory=ImageTransform
+    )
+    display: Callable[[Tensor], NDArray[Any]] | str | None = None
+    class_names: Sequence[str] | None = None
+    max_pixels: int = 64_000_000
+
+    visualizer: ClassVar[str] = "overlay"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.transform, Mapping):
+            object.__setattr__(self, "transform", _image_transform(self.transform))
+        if not callable(self.transform) and not _is_record(self.transform):
+            raise InputError(
+                f"transform is {self.transform!r}; pass a callable from a PIL image to a tensor "
+                f"(channel, height, width), or ImageTransform(...)"
+            )
+        if isinstance(self.class_names, str):
+            raise InputError("class_names is one string; pass a list with a name for each class")
+        if self.class_names is not None:
+            object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+
+    @property
+    def layout(self) -> Layout:
+        """One field, ``"image"``; saliency sums over its channels."""
+        return _LAYOUT
+
+    def read(self, data: Any) -> Sequence[_Sample]:
+        """Check every item, decode the first.
+
+        The first item goes through the transform right away, so that a transform that does not
+        work is found before anything is computed.
+
+        Raises:
+            InputError: Data of the wrong kind, a missing, broken or too large file, values that
+                are not finite, or shapes that differ.
+        """
+        items = [
+            sort_out(number, item, self.max_pixels) for number, item in enumerate(listed(data))
+        ]
+        first = _Sample(items[0], call(items[0]), ())
+        tensor = self._tensor(first)
+        self._picture(items[0], tensor)
+        shape = tuple(tensor.shape)
+        samples = [replace(first, item=item, shape=shape) for item in items]
+        for sample in samples:
+            if isinstance(sample.item, Ready):
+                _check_shape(sample, tuple(sample.item.source.shape))
+        return samples
+
+    def collate(self, samples: Sequence[_Sample]) -> Batch:
+        """Decode and transform a slice: ``image`` of shape (item, channel, height, width).
+
+        Annotations of each item: ``image``, uint8 (height, width, 3), as the model sees it, and
+        ``name``, the file's name or ``"item i"``.
+
+        Raises:
+            InputError: A file is cut short, or comes out in another shape than the first item.
+        """
+        tensors = [self._tensor(sample) for sample in samples]
+        annotations = [
+            {"image": self._picture(sample.item, tensor), "name": sample.item.name}
+            for sample, tensor in zip(samples, tensors, strict=True)
+        ]
+        image = torch.stack(tensors)
+        return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
+
+    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+        """The class names, where given."""
+        return {} if self.class_names is None else {"class_names": list(self.class_names)}
+
+    def _tensor(self, sample: _Sample) -> Tensor:
+        """The item as the model takes it, checked."""
+        item, name = sample.item, call(sample.item)
+        if isinstance(item, Ready):
+            return item.tensor()
+        tensor = _function("transform", self.transform)(item.image())
+        if not isinstance(tensor, Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
+            got = (
+                f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
+                if isinstance(tensor, Tensor)
+                else f"a {type(tensor).__name__}"
+            )
+            raise InputError(
+                f"transform made {got} of {name}; it must return a float tensor "
+                f"(channel, height, width)"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"transform made NaN or infinite values of {name}; mend the transform")
+        if sample.shape:
+            _check_shape(sample, tuple(tensor.shape))
+        return tensor.detach().cpu()
+
+    def _picture(self, item: Photo | Ready, tensor: Tensor) -> Tensor:
+        """What the model sees of an item, uint8 of shape (height, width, 3)."""
+        if self.display is not None:
+            shown = _function("display", self.display)(tensor.clone())
+            pixels = np.asarray(shown, dtype=np.float64)
+        elif isinstance(item, Photo) and isinstance(self.transform, ImageTransform):
+            pixels = self.transform.display(tensor).astype(np.float64)
+        else:
+            pixels = _stretched(tensor)
+        size = tuple(tensor.shape[1:])
+        if pixels.ndim != 3 or pixels.shape[:2] != size or pixels.shape[2] not in (1, 3):
+            raise InputError(
+                f"display made a picture of shape {pixels.shape} of {call(item)}; expected "
+                f"(height, width, 3) = {(*size, 3)}"
+            )
+        pixels = np.broadcast_to(pixels, (*size, 3))
+        return torch.from_numpy(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+
+
+def _image_transform(settings: Mapping[str, Any]) -> ImageTransform:
+    known = [setting.name for setting in fields(ImageTransform)]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"ImageTransform has no setting {name!r}; {nearest(name, known)}")
+    return ImageTransform(**settings)
+
+
+def _is_record(value: object) -> bool:
+    """Whether this is the name that a saved explanation keeps in the place of a function.
+
+    Such an explanation can be drawn, and only running it again needs the function.
+    """
+    return isinstance(value, str) and value.startswith("<")
+
+
+def _function(setting: str, value: Any) -> Callable[[Any], Any]:
+    if not callable(value):
+        raise InputError(
+            f"{setting} is {value!r}, the record of a function that was not saved; pass the "
+            f"function itself, Vision({setting}=...)"
+        )
+    made: Callable[[Any], Any] = value
+    return made
+
+
+def _stretched(tensor: Tensor) -> NDArray[np.float64]:
+    """Numbers of unknown scale as a picture; channels that are not RGB are averaged to grey."""
+    pixels = tensor.double().numpy().transpose(1, 2, 0)
+    if pixels.shape[2] != 3:
+        pixels = pixels.mean(2, keepdims=True)
+    low, high = float(pixels.min()), float(pixels.max())
+    if low >= 0 and high <= 1:
+        return np.asarray(pixels)
+    return np.asarray((pixels - low) / (high - low or 1.0))
+
+
+def _check_shape(sample: _Sample, shape: tuple[int, ...]) -> None:
+    if shape != sample.shape:
+        raise InputError(
+            f"{call(sample.item)} has shape {shape} but {sample.first} has {sample.shape}; resize "
+            f"or crop them to one (channel, height, width), or explain them apart"
+        )

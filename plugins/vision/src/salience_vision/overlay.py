@@ -1,0 +1,166 @@
+"""Saliency as a colour map over the photo, item by item or as a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from salience import Explanation, InputError, Visualizer
+from salience.errors import nearest
+from salience.scalers import Scaler, get_scaler
+from salience_vision.captions import caption
+from salience_vision.maps import Map, opacity, read_map, tone
+from salience_vision.page import Page
+
+_BACKDROPS = ("auto", "colour", "dark", "light")
+_WORDS = {
+    "abs_max": "relative saliency",
+    "min_max": "relative saliency",
+    "normalize": "share of saliency",
+}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Colours of a figure: map, range, what the photos look like and how the bar ends."""
+
+    cmap: Colormap
+    norm: Normalize
+    backdrop: str
+    ends: str
+
+
+@dataclass(frozen=True)
+class Overlay(Visualizer):
+    """A colour map over the photo.
+
+    By default opacity grows with the magnitude, so that the photo stays visible where saliency is
+    low, and the photo is toned down so that the colours stand out from it.
+    ``Overlay(cmap="jet", alpha=0.5, percentile=100)`` is the even film of chainer-chemistry.
+
+    A map that is smaller than the photo (a target variable inside the model) is upsampled
+    bilinearly.
+
+    Args:
+        cmap: A colour map of matplotlib; ``None`` takes ``"inferno"`` where saliency is nowhere
+            negative, and ``"coolwarm"``, centred at 0, where it has signs. Both can be read with
+            colour-blind eyes.
+        alpha: ``"fade"``, or one opacity from 0 to 1 for the whole map.
+        scaler: ``"abs_max"``, ``"min_max"``, ``"normalize"``, ``"identity"`` or a function; see
+            :mod:`salience.scalers`. Each map is scaled by itself.
+        percentile: Magnitudes above this percentile are drawn as it is, so that a few extreme
+            pixels do not dim the rest; the colour bar then ends in arrows. 100 clips nothing.
+        colorbar: Whether to draw the colour bar.
+        title: Instead of the item's name; ``""`` for none.
+        backdrop: The photo in ``"colour"``, ``"dark"`` (dim, nearly grey), ``"light"`` (grey), or
+            ``"auto"``: in colour below an even film, else dark, or light below signed saliency.
+        variable: Which target variable to draw, where several were explained.
+
+    Raises:
+        InputError: A setting is unknown or out of range, or the saliency is no map.
+    """
+
+    cmap: str | None = None
+    alpha: float | str = "fade"
+    scaler: str | Scaler = "abs_max"
+    percentile: float = 99.0
+    colorbar: bool = True
+    title: str | None = None
+    backdrop: str = "auto"
+    variable: str | None = None
+
+    def __post_init__(self) -> None:
+        get_scaler(self.scaler)
+        if self.cmap is not None and self.cmap not in matplotlib.colormaps:
+            known = nearest(self.cmap, matplotlib.colormaps)
+            raise InputError(f"unknown colour map {self.cmap!r}; {known}")
+        if self.alpha != "fade" and (isinstance(self.alpha, str) or not 0 <= self.alpha <= 1):
+            raise InputError(f'alpha is {self.alpha!r}; pass "fade" or a number from 0 to 1')
+        if not 0 < self.percentile <= 100:
+            raise InputError(f"percentile is {self.percentile}; pass one above 0 and up to 100")
+        if self.backdrop not in _BACKDROPS:
+            raise InputError(
+                f"unknown backdrop {self.backdrop!r}; {nearest(self.backdrop, _BACKDROPS)}"
+            )
+
+    def item(self, explanation: Explanation, item: int) -> Figure:
+        """The photo under its saliency, titled by name, predicted class and its output."""
+        name, predicted = caption(explanation, item)
+        title = name if self.title is None else self.title
+        subtitle = " · ".join(predicted) if title else ""
+        return self._single(self._read(explanation, item), title, subtitle)
+
+    def mean(self, explanation: Explanation) -> Figure:
+        """The mean map over all the items, without a photo."""
+        title = f"mean over {len(explanation)} items" if self.title is None else self.title
+        return self._single(self._read(explanation, None), title, "")
+
+    def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
+        """Items (rows) × explanations (columns), with the photos themselves in front.
+
+        One colour bar serves all the maps; each is scaled by itself.
+        """
+        first = next(iter(explanations.values()))
+        maps = [[self._read(one, item) for one in explanations.values()] for item in items]
+        look = self._look([drawn for row in maps for drawn in row])
+        photos = [row[0].photo for row in maps]
+        front = ("photo",) if all(photo is not None for photo in photos) else ()
+        page = Page(
+            len(items),
+            (*front, *explanations),
+            ratio=maps[0][0].ratio,
+            labels=tuple(caption(first, item) for item in items),
+            title=self.title or "",
+            bar=self.colorbar,
+        )
+        for axes, row, photo in zip(page.axes, maps, photos, strict=True):
+            if front and photo is not None:
+                axes[0].imshow(photo)
+            for cell, drawn in zip(axes[len(front) :], row, strict=True):
+                self._draw(cell, drawn, look)
+        self._bar(page, look)
+        return page.figure
+
+    def _single(self, drawn: Map, title: str, subtitle: str) -> Figure:
+        look = self._look([drawn])
+        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=self.colorbar)
+        self._draw(page.axes[0][0], drawn, look)
+        self._bar(page, look)
+        return page.figure
+
+    def _read(self, explanation: Explanation, item: int | None) -> Map:
+        return read_map(explanation, item, self.variable, get_scaler(self.scaler), self.percentile)
+
+    def _look(self, maps: Sequence[Map]) -> _Look:
+        """The colours that all the maps of a figure share."""
+        signed = any(drawn.signed for drawn in maps)
+        limit = max(drawn.peak for drawn in maps) or 1.0
+        backdrop = self.backdrop
+        if backdrop == "auto":
+            backdrop = "colour" if self.alpha != "fade" else "light" if signed else "dark"
+        norm = Normalize(-limit if signed else 0.0, limit)
+        cmap = matplotlib.colormaps[self.cmap or ("coolwarm" if signed else "inferno")]
+        ends = ("neither", "max", "both")[any(drawn.clipped for drawn in maps) * (1 + signed)]
+        return _Look(cmap, norm, backdrop, ends)
+
+    def _draw(self, axes: Axes, drawn: Map, look: _Look) -> None:
+        alpha: Any = None
+        if drawn.photo is not None:
+            axes.imshow(tone(drawn.photo, look.backdrop))
+            fades = self.alpha == "fade"
+            alpha = opacity(drawn.values, float(look.norm.vmax or 1)) if fades else self.alpha
+        axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
+
+    def _bar(self, page: Page, look: _Look) -> None:
+        if not self.colorbar:
+            return
+        words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
+        alpha = None if isinstance(self.alpha, str) else self.alpha
+        page.bar(ScalarMappable(look.norm, look.cmap), words, extend=look.ends, alpha=alpha)

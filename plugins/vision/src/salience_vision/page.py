@@ -1,0 +1,119 @@
+"""A figure laid out in inches: equal cells, words beside them, one colour bar."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from salience_vision.captions import shortened
+
+_INK, _GREY = "#1a1a1a", "#5c5c5c"
+_GAP, _EDGE = 0.08, 0.15
+_BAR, _BAR_ROOM, _BAR_MOST = 0.14, 0.85, 4.6
+_LETTER, _LINE = 0.075, 0.19
+
+
+class Page:
+    """Axes without frames, each as wide and high as its picture asks for.
+
+    Args:
+        rows: Number of rows.
+        heads: Title of each column; the page has one without a title where empty.
+        ratio: Width over height of the pictures.
+        labels: Name of each row and lines below it, put at its left; none where empty.
+        title: Above everything, with ``subtitle`` below it.
+        subtitle: In smaller letters.
+        bar: Whether to leave room for a colour bar at the right.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        heads: tuple[str, ...] = (),
+        *,
+        ratio: float,
+        labels: tuple[tuple[str, tuple[str, ...]], ...] = (),
+        title: str = "",
+        subtitle: str = "",
+        bar: bool = True,
+    ) -> None:
+        columns = len(heads) or 1
+        side = 1.9 if heads or rows > 1 else 4.4
+        self._cell = side * ratio**0.5, side / ratio**0.5
+        names = [
+            (shortened(name, 20), [part for line in words for part in textwrap.wrap(line, 22)[:2]])
+            for name, words in labels
+        ]
+        longest = max((len(line) for name, below in names for line in (name, *below)), default=0)
+        self._left = _EDGE + (longest * _LETTER + 0.2 if labels else 0.0)
+        self._wide = columns * self._cell[0] + (columns - 1) * _GAP
+        self._high = rows * self._cell[1] + (rows - 1) * _GAP
+        wrapped = [_wrapped(head, self._cell[0]) for head in heads]
+        lines = max((head.count("\n") + 1 for head in wrapped), default=0)
+        above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
+        width = self._left + self._wide + (_BAR_ROOM if bar else _EDGE)
+        height = _EDGE + self._high + above + _EDGE
+        self._bottom = _EDGE
+        self._size = width, height
+        self.figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+        self.axes = [[self._add(row, column) for column in range(columns)] for row in range(rows)]
+        for column, head in enumerate(wrapped):
+            x = self._left + column * (self._cell[0] + _GAP) + self._cell[0] / 2
+            self._write(x, self._bottom + self._high + 0.06, head, 9, _INK, ha="center")
+        for row, (name, below) in enumerate(names):
+            self._label(row, name, "\n".join(below))
+        top = height - _EDGE
+        room = int((width - self._left) * 11)
+        if title:
+            self._write(self._left, top, shortened(title, room), 11.5, _INK, va="top")
+        if subtitle:
+            self._write(
+                self._left, top - 0.25, shortened(subtitle, int(room * 1.2)), 9.5, _GREY, va="top"
+            )
+
+    def bar(self, colours: ScalarMappable, words: str, *, extend: str, alpha: float | None) -> None:
+        """The colour bar, at the right of the first rows."""
+        high = min(self._high, _BAR_MOST)
+        left = self._left + self._wide + 0.12
+        axes = self._axes(left, self._bottom + self._high - high, _BAR, high)
+        bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=0.03, alpha=alpha)
+        bar.outline.set_visible(False)
+        bar.locator = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+        bar.formatter = FuncFormatter(lambda value, _: f"{value:.3g}".replace("-", "−"))
+        bar.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
+        bar.set_label(words, size=8.5, color=_GREY)
+
+    def _label(self, row: int, name: str, below: str) -> None:
+        middle = self._bottom + self._high - row * (self._cell[1] + _GAP) - self._cell[1] / 2
+        right = self._left - 0.12
+        self._write(right, middle + 0.03, name, 9, _INK, ha="right", va="bottom")
+        self._write(right, middle - 0.03, below, 8, _GREY, ha="right", va="top")
+
+    def _add(self, row: int, column: int) -> Axes:
+        wide, high = self._cell
+        left = self._left + column * (wide + _GAP)
+        axes = self._axes(left, self._bottom + self._high - high - row * (high + _GAP), wide, high)
+        axes.set_axis_off()
+        return axes
+
+    def _axes(self, left: float, bottom: float, wide: float, high: float) -> Axes:
+        width, height = self._size
+        box = (left / width, bottom / height, wide / width, high / height)
+        return self.figure.add_axes(box)
+
+    def _write(self, x: float, y: float, text: str, size: float, color: str, **how: Any) -> None:
+        # File names may hold dollar signs, which are no formulae here.
+        place = x / self._size[0], y / self._size[1]
+        self.figure.text(*place, text, size=size, color=color, parse_math=False, **how)
+
+
+def _wrapped(head: str, inches: float) -> str:
+    lines = textwrap.wrap(head, max(int(inches * 11), 8))
+    if len(lines) > 2:
+        lines = [lines[0], shortened(" ".join(lines[1:]), max(int(inches * 11), 8))]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""From a photo to the numbers that an ImageNet network expects, and back to a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from salience import InputError
+from salience.errors import nearest
+
+_FILTERS = {filter_.name.lower(): filter_ for filter_ in Image.Resampling}
+#: A photo of 1 × 10 000 pixels must not become one of 256 × 2 560 000.
+_MAX_RESIZED = 64_000_000
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """Resize the shorter side, crop the centre, scale to [0, 1], normalise each channel.
+
+    Sizes are rounded as torchvision's ``Resize`` and ``CenterCrop`` round them, and the photo is
+    resized as 8-bit pixels, as it is there.
+
+    Args:
+        resize: Length of the shorter side in pixels, the ratio is kept; ``None`` keeps the size.
+        crop: Side of the square cut from the centre, in pixels; ``None`` keeps everything.
+        mean: Subtracted from each channel, in units of [0, 1]; ImageNet's by default. One value
+            instead of three makes a grey image of one channel.
+        std: Divides each channel, in the same units, of the same length.
+        interpolation: ``"bicubic"``, ``"bilinear"``, ``"nearest"``, ``"lanczos"``, ``"box"`` or
+            ``"hamming"``, each with Pillow's antialiasing.
+
+    Raises:
+        InputError: Settings that contradict each other, or a photo that is smaller than the crop.
+    """
+
+    resize: int | None = 256
+    crop: int | None = 224
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
+        object.__setattr__(self, "std", tuple(float(value) for value in self.std))
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise InputError(
+                f"mean has {len(self.mean)} values and std {len(self.std)}; "
+                f"give both three (RGB) or both one (grey)"
+            )
+        if min(self.std) <= 0:
+            raise InputError(f"std must be above 0 in every channel, got {self.std}")
+        for name, side in (("resize", self.resize), ("crop", self.crop)):
+            if side is not None and (not isinstance(side, int) or side < 1):
+                raise InputError(f"{name} must be a whole number of pixels or None, got {side!r}")
+        if self.resize is not None and self.crop is not None and self.crop > self.resize:
+            raise InputError(
+                f"a crop of {self.crop} does not fit into a shorter side of {self.resize}; "
+                f"make resize at least as large as crop"
+            )
+        if self.interpolation not in _FILTERS:
+            raise InputError(
+                f"unknown interpolation {self.interpolation!r}; "
+                f"{nearest(self.interpolation, _FILTERS)}"
+            )
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """The photo as a float32 tensor of shape (channel, height, width)."""
+        image = image.convert("L" if len(self.mean) == 1 else "RGB")
+        image = self._cropped(self._resized(image))
+        pixels = np.asarray(image, dtype=np.float32).reshape(image.height, image.width, -1) / 255
+        mean, std = np.array([self.mean, self.std], dtype=np.float32)
+        normal = (pixels - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+
+    def display(self, tensor: Tensor) -> NDArray[np.float32]:
+        """What :meth:`__call__` made, as a picture (height, width, channel) within [0, 1]."""
+        normal = tensor.float().numpy().transpose(1, 2, 0)
+        mean, std = np.array([self.mean, self.std], dtype=np.float32)
+        shown: NDArray[np.float32] = np.clip(normal * std + mean, 0, 1)
+        return shown
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        if self.resize is None:
+            return image
+        shorter = min(image.size)
+        width, height = (int(self.resize * side / shorter) for side in image.size)
+        if width * height > _MAX_RESIZED:
+            raise InputError(
+                f"a photo of {image.width} × {image.height} pixels would become one of "
+                f"{width} × {height}; cut it to a less extreme shape"
+            )
+        return image.resize((width, height), _FILTERS[self.interpolation])
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        if self.crop is None:
+            return image
+        if min(image.size) < self.crop:
+            raise InputError(
+                f"a photo of {image.width} × {image.height} pixels is smaller than the crop of "
+                f"{self.crop}; set resize, or pass a larger photo"
+            )
+        left, top = round((image.width - self.crop) / 2), round((image.height - self.crop) / 2)
+        return image.crop((left, top, left + self.crop, top + self.crop))

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from salience import Explanation, InputError
+from salience.explanation import Saliency
+from salience_vision import Overlay, Vision
+
+
+def explanation(values: Tensor, **changes: Any) -> Explanation:
+    count = len(values)
+    nothing = torch.full((count,), torch.nan)
+    generator = torch.Generator().manual_seed(0)
+    photos = torch.randint(0, 256, (count, 12, 16, 3), generator=generator, dtype=torch.uint8)
+    prediction = torch.zeros(count, 5)
+    prediction[:, 2] = 7.25
+    made: dict[str, Any] = {
+        "saliency": {"image": Saliency(values, values * 0)},
+        "prediction": prediction,
+        "score": nothing,
+        "delta": nothing,
+        "completeness_gap": nothing,
+        "annotations": [{"image": photo, "name": f"p{i}.png"} for i, photo in enumerate(photos)],
+        "facts": {"class_names": ["a", "b", "tiger cat", "d", "e"]},
+        "provenance": {"n_samples": 1},
+        "domain": Vision(),
+        "ids": list(range(count)),
+    }
+    return Explanation(**(made | changes))
+
+
+def positive(height: int = 12, width: int = 16, count: int = 2) -> Tensor:
+    return torch.rand(count, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def drawn(figure: Figure) -> Any:
+    return figure.axes[0].images[-1]
+
+
+def test_the_photo_lies_below_its_map() -> None:
+    made = explanation(positive())
+    figure = Overlay(backdrop="colour", percentile=100).item(made, 1)
+    photo, layer = figure.axes[0].images
+    assert np.array_equal(photo.get_array(), made.annotations[1]["image"])
+    assert layer.get_array().max() == pytest.approx(1)
+    assert np.allclose(layer.get_array(), made.values[1] / made.values[1].max())
+
+
+def test_opacity_grows_with_the_magnitude() -> None:
+    values = positive()
+    values[0, 0, 0] = 0
+    alpha = drawn(Overlay().item(explanation(values), 0)).get_alpha()
+    assert alpha.shape == (12, 16)
+    assert alpha[0, 0] == 0
+    assert alpha.max() == pytest.approx(1)
+    order = values[0].flatten().argsort().numpy()
+    assert (np.diff(alpha.flatten()[order]) >= 0).all()
+
+
+def test_one_number_is_an_even_film_over_the_photo_in_colour() -> None:
+    made = explanation(positive())
+    figure = Overlay(cmap="jet", alpha=0.5).item(made, 0)
+    photo, layer = figure.axes[0].images
+    assert layer.get_alpha() == 0.5
+    assert layer.get_cmap().name == "jet"
+    assert np.array_equal(photo.get_array(), made.annotations[0]["image"])
+
+
+def test_signs_choose_colours_centred_at_zero() -> None:
+    one_sign = drawn(Overlay().item(explanation(positive()), 0))
+    assert (one_sign.norm.vmin, one_sign.norm.vmax) == (0, pytest.approx(1))
+    assert one_sign.get_cmap().name == "inferno"
+    values = positive()
+    values[1] -= 0.9
+    for item in (0, 1):
+        signed = drawn(Overlay().item(explanation(values), item))
+        assert signed.norm.vmin == pytest.approx(-1)
+        assert signed.get_cmap().name == "coolwarm"
+
+
+def test_min_max_leaves_no_sign_to_show() -> None:
+    layer = drawn(Overlay(scaler="min_max").item(explanation(positive() - 0.5), 0))
+    assert (layer.norm.vmin, layer.norm.vmax) == (0, pytest.approx(1))
+
+
+def test_normalised_values_sum_to_one() -> None:
+    figure = Overlay(scaler="normalize", percentile=100).item(explanation(positive()), 0)
+    assert float(drawn(figure).get_array().sum()) == pytest.approx(1)
+    assert figure.axes[1].get_ylabel() == "share of saliency"
+
+
+def test_extreme_pixels_are_clipped_and_the_bar_says_so() -> None:
+    values = torch.full((1, 20, 20), 0.5)
+    values[0, 0, 0] = 1000.0
+    made = explanation(values, annotations=())
+    assert float(drawn(Overlay().item(made, 0)).get_array()[9, 9]) == pytest.approx(1)
+    kept = Overlay(percentile=100).item(made, 0)
+    assert float(drawn(kept).get_array()[9, 9]) == pytest.approx(0.0005)
+
+
+def test_a_map_of_a_single_point_is_not_erased_by_clipping() -> None:
+    values = torch.zeros(1, 20, 20)
+    values[0, 3, 4] = 2.0
+    assert drawn(Overlay().item(explanation(values, annotations=()), 0)).get_array().max() == 1
+
+
+def test_a_map_of_zeros_can_be_drawn() -> None:
+    layer = drawn(Overlay().item(explanation(torch.zeros(1, 12, 16)), 0))
+    assert layer.get_array().max() == 0
+    assert (layer.norm.vmin, layer.norm.vmax) == (0, 1)
+
+
+def test_a_feature_map_is_upsampled_to_the_photo() -> None:
+    values = torch.zeros(1, 3, 4)
+    values[0, 0, 0] = 1
+    layer = drawn(Overlay(percentile=100).item(explanation(values), 0)).get_array()
+    assert layer.shape == (12, 16)
+    assert layer[:2, :2].min() > 0.5
+    assert layer[6:, 8:].max() == 0
+
+
+def test_titles_tell_name_class_and_output() -> None:
+    made = explanation(positive())
+    assert words(Overlay().item(made, 1)) == ["p1.png", "tiger cat · 7.25"]
+    assert words(Overlay(title="mine").item(made, 1))[0] == "mine"
+    assert words(Overlay(title="").item(made, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"facts": {}}, "class 2 · 7.25"),
+        ({"facts": {"class_names": ["a"]}}, "class 2 · 7.25"),
+        ({"prediction": torch.tensor([1.5, 2.0])}, "1.5"),
+        ({"prediction": torch.tensor([[1.5], [2.0]])}, "1.5"),
+    ],
+)
+def test_captions_without_names(changes: dict[str, Any], expected: str) -> None:
+    assert words(Overlay().item(explanation(positive(), **changes), 0))[1] == expected
+
+
+def test_dollar_signs_in_file_names_are_no_formulae() -> None:
+    made = explanation(positive(), annotations=[{"name": r"$\bad$.png"}] * 2)
+    Overlay().item(made, 0).savefig(io.BytesIO(), format="png")
+    Overlay().grid({"$_$": made}, [0, 1]).savefig(io.BytesIO(), format="svg")
+
+
+def test_the_mean_is_a_map_without_a_photo() -> None:
+    figure = Overlay().mean(explanation(positive()))
+    assert len(figure.axes[0].images) == 1
+    assert words(figure) == ["mean over 2 items"]
+
+
+def test_the_grid_has_photos_in_front_and_one_bar() -> None:
+    made = explanation(positive(count=3))
+    figure = Overlay().grid({"vanilla": made, "smooth": made}, [2, 0])
+    cells, bar = figure.axes[:-1], figure.axes[-1]
+    assert len(cells) == 2 * 3
+    assert [len(axes.images) for axes in cells] == [1, 2, 2] * 2
+    assert np.array_equal(cells[0].images[0].get_array(), made.annotations[2]["image"])
+    assert words(figure)[:3] == ["photo", "vanilla", "smooth"]
+    assert words(figure)[3:] == ["p2.png", "tiger cat\n7.25", "p0.png", "tiger cat\n7.25"]
+    assert bar.get_ylabel() == "relative saliency"
+    assert len(Overlay(colorbar=False).grid({"vanilla": made}, [0]).axes) == 2
+
+
+@pytest.mark.parametrize("factor", [1, 1e6, 1e-6])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (7, 2)])
+@pytest.mark.parametrize("size", [(12, 16), (40, 10)])
+def test_nothing_overlaps_and_nothing_leaves_the_page(
+    rows: int, columns: int, size: tuple[int, int], factor: float
+) -> None:
+    values = (positive(*size, count=rows) - 0.5) * factor
+    notes = [{"image": torch.zeros(*size, 3), "name": "a rather long name of a file.jpeg"}] * 7
+    facts = {"class_names": ["hair slide", "b", "bookshop, bookstore, bookstall", "d", "e"]}
+    made = explanation(values, facts=facts, annotations=notes[:rows])
+    titles = [f"integrated gradients with many words {i}" for i in range(columns)]
+    look = Overlay(title="All of them", scaler="identity")
+    figure = look.grid(dict.fromkeys(titles, made), list(range(rows)))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    boxes += [axes.get_window_extent(renderer) for axes in figure.axes[:-1]]
+    boxes.append(figure.axes[-1].get_tightbbox(renderer))
+    width, height = canvas.get_width_height()
+    for number, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+        for other in boxes[number + 1 :]:
+            apart = (
+                box.x1 <= other.x0 + 1
+                or other.x1 <= box.x0 + 1
+                or box.y1 <= other.y0 + 1
+                or other.y1 <= box.y0 + 1
+            )
+            assert apart
+
+
+def test_drawing_changes_neither_values_nor_photo() -> None:
+    made = explanation(positive() - 0.5)
+    values = made.values.clone()
+    photo = made.annotations[0]["image"].clone()
+    Overlay().item(made, 0)
+    Overlay().grid({"one": made}, [0])
+    assert torch.equal(made.values, values)
+    assert torch.equal(made.annotations[0]["image"], photo)
+
+
+def test_a_named_variable_is_drawn() -> None:
+    values = positive()
+    pair = {"image": Saliency(values, values), "conv": Saliency(values[:, :3, :4], values)}
+    made = explanation(values, saliency=pair)
+    assert drawn(Overlay(variable="conv").item(made, 0)).get_array().shape == (12, 16)
+    with pytest.raises(InputError, match="several target variables"):
+        Overlay().item(made, 0)
+
+
+def test_saliency_that_is_no_map_is_refused() -> None:
+    with pytest.raises(InputError, match=r"\(item, height, width\), but got \(2, 9\)"):
+        Overlay().item(explanation(torch.rand(2, 9)), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cmap": "infern"}, "did you mean 'inferno'"),
+        ({"alpha": 2}, "alpha is 2"),
+        ({"alpha": "fad"}, "alpha is 'fad'"),
+        ({"percentile": 0}, "percentile is 0"),
+        ({"scaler": "absmax"}, "did you mean 'abs_max'"),
+        ({"backdrop": "drak"}, "did you mean 'dark'"),
+    ],
+)
+def test_unknown_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Overlay(**settings)
