@@ -48,9 +48,10 @@ def train(rows: Tensor, labels: Tensor, seed: int, epochs: int) -> nn.Module:
         # Fused: on so small a network the other forms of Adam spend most of their time in overhead.
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         for _ in range(epochs):
-            for batch in torch.randperm(len(rows)).split(16):
+            for batch in torch.split(torch.randperm(len(rows)), 16):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(model(rows[batch]), labels[batch]).backward()
+                loss = nn.functional.cross_entropy(model(rows[batch]), labels[batch])
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
     return model.eval()
 

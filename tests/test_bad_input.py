@@ -581,6 +581,19 @@ def test_a_bad_budget_is_refused(max_rows: Any, model: Net, work: Work) -> None:
     assert work.forwards == 0
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device: str, model: Net, work: Work) -> None:
+    refused(lambda: Explainer(model, Tensors(), device=device), f"device {device!r}", "'cpu'")
+    assert work.forwards == 0
+
+
+@pytest.mark.parametrize("aggregator", ["sqare", Raw, Gradient(), 3])
+def test_a_bad_aggregator_of_kept_draws_is_refused(aggregator: Any) -> None:
+    explainer = Explainer(lambda x: x, Tensors())
+    samples = explainer.compute(ROWS)
+    refused(lambda: explainer.aggregate(samples, aggregator))
+
+
 @pytest.mark.parametrize("domain", [3, None, Tensors, Gradient()])
 def test_a_domain_of_another_kind_is_refused(domain: Any, model: Net) -> None:
     refused(lambda: Explainer(model, domain), "domain" if domain is not Tensors else "Tensors(...)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # More names than this are no help in one sentence.
@@ -28,7 +29,7 @@ def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
 
 
 def brief(value: object, length: int = 120) -> str:
-    """What an exception or a value says of itself, in one line of at most that length."""
+    """What an exception or a value says of itself: its first sentence, cut to that length."""
     text = str(value) if isinstance(value, BaseException) else repr(value)
-    line = text.strip().partition("\n")[0].rstrip(" .:")
+    line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
     return line if len(line) <= length else line[: length - 1] + "…"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -44,8 +45,8 @@ def mix(state: Tensor) -> Tensor:
 def item_keys(ids: Sequence[int | str]) -> Tensor:
     """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
     keys = [
-        i
-        if isinstance(i, int)
+        int(i)
+        if isinstance(i, Integral)
         else int.from_bytes(hashlib.blake2b(str(i).encode(), digest_size=8).digest(), "little")
         for i in ids
     ]
@@ -64,12 +65,18 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
 
 
+def _stride(axis: int) -> int:
+    """How far the counter moves along an axis, counted from the last one, which is 1."""
+    return _GAMMA if axis == 1 else _signed(int(mix(torch.tensor([axis]))) | 1)
+
+
 @dataclass(frozen=True)
 class Numbers:
     """Random numbers for the positions of one tensor.
 
-    Position j of a row gets the number with counter j, counted within the row alone, so that the
-    dense and the ragged form of an item get the same numbers, whatever the padding.
+    The counter of a position is Σ index · stride over its axes, counted within the row alone. The
+    strides are large odd numbers that do not depend on the shape, so that the dense and the ragged
+    form of an item get the same numbers, whatever the padding, and axes of length 1 do not matter.
 
     Args:
         keys: Key of each row, int64 of shape (R,).
@@ -91,14 +98,14 @@ class Numbers:
         assert lead is not None
         position, name = lead
         moved = [length for i, length in enumerate(self.shape) if i != position]
-        inner = torch.Size(moved).numel()
         state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))
         if name != ITEM:
-            # The owner's state, moved on to where this element's own counters begin.
-            state = state[self.rows.owner(name)] + self.rows.local(name) * inner * _GAMMA
-        steps = torch.arange(1, inner + 1, device=state.device) * _GAMMA
-        bits = mix(state[:, None] + steps).bitwise_and_(_POSITIVE)
-        return bits.reshape(-1, *moved).movedim(0, position)
+            local = self.rows.local(name)
+            state = state[self.rows.owner(name)] + local * _stride(len(moved) + 1)
+        for behind, length in zip(reversed(range(len(moved))), moved, strict=True):
+            along = torch.arange(length, device=state.device)
+            state = state[..., None] + along * _stride(behind + 1)
+        return mix(state + _GAMMA).bitwise_and_(_POSITIVE).movedim(0, position)
 
     def uniform(self) -> Tensor:
         """Uniform on (0, 1), float64; 53 bits, both ends left out."""

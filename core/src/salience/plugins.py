@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from salience import builtin, hookspecs
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 
 #: The kinds of parts, one hook each.
 KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers")
@@ -109,7 +109,7 @@ class PluginHost:
         try:
             _check_core_version(point)
             parts = self._register(name, distribution, load())
-        except Exception as error:  # whatever a plugin does must cost only itself
+        except (Exception, SystemExit) as error:  # whatever a plugin does costs only itself
             reason = str(error) if isinstance(error, _RefusedError) else _import_error(error)
             text = f"plugin {name!r} of {distribution} {version} is left out: {reason}"
             self.records.append(PluginRecord(name, distribution, version, error=text))
@@ -143,7 +143,7 @@ class PluginHost:
         provider = self._providers[kind, name]
         try:
             part = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"the {kind[:-1]} {name!r} of {provider} cannot be imported from {path!r}: "
                 f"{_import_error(error)}"
@@ -157,9 +157,13 @@ class PluginHost:
 
     def _unknown(self, kind: str, name: str) -> str:
         text = f"unknown {kind[:-1]} {name!r}; installed are: {', '.join(self.names(kind))}"
-        if kind == "domains" and name in _PACKAGES:
-            return f"{text}; install this one by: pip install {_PACKAGES[name]}"
+        package = _PACKAGES.get(name, "") if kind == "domains" else ""
         broken = [r.error for r in self.records if r.error]
+        for record in self.records:
+            if record.error and (record.name == name or record.distribution == package):
+                return f"{text}; {record.error}"
+        if package:
+            return f"{text}; install this one by: pip install {package}"
         if broken:
             text += f"; {broken[0]}" + (f" (and {len(broken) - 1} more)" if broken[1:] else "")
             return text
@@ -190,6 +194,8 @@ def _check_core_version(point: metadata.EntryPoint | None) -> None:
     for line in point.dist.requires or ():
         requirement = Requirement(line)
         if canonicalize_name(requirement.name) != "salience":
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
             raise _RefusedError(
@@ -223,7 +229,7 @@ def _call_hook(plugin: Any, kind: str) -> Mapping[str, type | str]:
     )
     if not good:
         raise _RefusedError(
-            f"its hook salience_{kind} returned {parts!r}; "
+            f"its hook salience_{kind} returned {brief(parts)}; "
             f'let it return a mapping name → class or "module:attr"'
         )
     checked: Mapping[str, type | str] = parts
@@ -231,7 +237,7 @@ def _call_hook(plugin: Any, kind: str) -> Mapping[str, type | str]:
 
 
 def _import_error(error: BaseException) -> str:
-    text = f"it raised {type(error).__name__}: {error}"
+    text = f"it raised {type(error).__name__}: {brief(error)}"
     if isinstance(error, ModuleNotFoundError):
         return f"{text}; install the missing module {error.name!r}"
     return f"{text}; mend the plugin or uninstall it"

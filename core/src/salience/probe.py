@@ -141,7 +141,8 @@ class Probe:
 
     def _value(self, variable: Variable, batch: Batch, state: _Pass) -> Tensor:
         if variable.argument is not None:
-            return batch.arguments[variable.argument]
+            given: Tensor = batch.arguments[variable.argument]
+            return given
         assert variable.target is not None
         if variable.name not in state.seen:
             raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
@@ -195,7 +196,8 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
     if not value.is_floating_point():
         raise InputError(
             f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
-            f"gradient; pass floats, or explain the output of the embedding that reads them, e.g. target='embed'"
+            f"gradient; pass floats, or explain the output of the embedding that reads them, "
+            f"e.g. target='embed'"
         )
     if value.ndim != len(variable.axes):
         raise InputError(

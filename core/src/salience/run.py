@@ -186,7 +186,8 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed:
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int) -> Sequence[int | str]:
     if ids is None:
         return range(n_items)
-    ids = list(ids)
+    # Arrays hand out numbers of their own types.
+    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
     if len(set(ids)) != n_items:

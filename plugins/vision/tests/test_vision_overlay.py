@@ -176,9 +176,15 @@ def test_the_grid_has_photos_in_front_and_one_bar() -> None:
     assert len(Overlay(colorbar=False).grid({"vanilla": made}, [0]).axes) == 2
 
 
-@pytest.mark.parametrize("factor", [1, 1e6, 1e-6])
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (7, 2)])
-@pytest.mark.parametrize("size", [(12, 16), (40, 10)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "size", "factor"),
+    [
+        (1, 1, (12, 16), 1),
+        (2, 5, (12, 16), 1e6),
+        (4, 2, (40, 10), 1e-6),
+        (1, 2, (10, 40), 1.2345e-3),
+    ],
+)
 def test_nothing_overlaps_and_nothing_leaves_the_page(
     rows: int, columns: int, size: tuple[int, int], factor: float
 ) -> None:

@@ -148,9 +148,9 @@ class _Dropping(TorchFunctionMode):
 @dataclass(frozen=True)
 class _Blocks(Numbers):
     def bits(self) -> Tensor:
-        inner = torch.Size(self.shape).numel() // len(self.keys)
-        flat = Numbers(self.keys, self.rows, (ITEM, "block"), (len(self.keys), inner), self.stream)
-        return flat.bits().reshape(self.shape)
+        shape = len(self.keys), self.shape[0] // len(self.keys), *self.shape[1:]
+        axes = (ITEM, *(f"axis{i}" for i in range(1, len(shape))))
+        return Numbers(self.keys, self.rows, axes, shape, self.stream).bits().reshape(self.shape)
 
 
 def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:

@@ -118,7 +118,7 @@ class Overlay(Visualizer):
             ratio=maps[0][0].ratio,
             labels=tuple(caption(first, item) for item in items),
             title=self.title or "",
-            bar=self.colorbar,
+            bar=look.norm if self.colorbar else None,
         )
         for axes, row, photo in zip(page.axes, maps, photos, strict=True):
             if front and photo is not None:
@@ -130,7 +130,8 @@ class Overlay(Visualizer):
 
     def _single(self, drawn: Map, title: str, subtitle: str) -> Figure:
         look = self._look([drawn])
-        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=self.colorbar)
+        bar = look.norm if self.colorbar else None
+        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=bar)
         self._draw(page.axes[0][0], drawn, look)
         self._bar(page, look)
         return page.figure

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -14,7 +15,7 @@ from salience_vision.captions import shortened
 
 _INK, _GREY = "#1a1a1a", "#5c5c5c"
 _GAP, _EDGE = 0.08, 0.15
-_BAR, _BAR_ROOM, _BAR_MOST = 0.14, 0.85, 4.6
+_BAR, _BAR_MOST = 0.14, 4.6
 _LETTER, _LINE = 0.075, 0.19
 
 
@@ -28,7 +29,7 @@ class Page:
         labels: Name of each row and lines below it, put at its left; none where empty.
         title: Above everything, with ``subtitle`` below it.
         subtitle: In smaller letters.
-        bar: Whether to leave room for a colour bar at the right.
+        bar: Range of the colour bar that gets room at the right, if any.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Page:
         labels: tuple[tuple[str, tuple[str, ...]], ...] = (),
         title: str = "",
         subtitle: str = "",
-        bar: bool = True,
+        bar: Normalize | None = None,
     ) -> None:
         columns = len(heads) or 1
         side = 1.9 if heads or rows > 1 else 4.4
@@ -56,7 +57,7 @@ class Page:
         wrapped = [_wrapped(head, self._cell[0]) for head in heads]
         lines = max((head.count("\n") + 1 for head in wrapped), default=0)
         above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
-        width = self._left + self._wide + (_BAR_ROOM if bar else _EDGE)
+        width = self._left + self._wide + (_bar_room(bar) if bar else _EDGE)
         height = _EDGE + self._high + above + _EDGE
         self._bottom = _EDGE
         self._size = width, height
@@ -83,8 +84,8 @@ class Page:
         axes = self._axes(left, self._bottom + self._high - high, _BAR, high)
         bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=0.03, alpha=alpha)
         bar.outline.set_visible(False)
-        bar.locator = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
-        bar.formatter = FuncFormatter(lambda value, _: f"{value:.3g}".replace("-", "−"))
+        bar.locator = _ticks()
+        bar.formatter = FuncFormatter(lambda value, _: _number(value))
         bar.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
         bar.set_label(words, size=8.5, color=_GREY)
 
@@ -110,6 +111,19 @@ class Page:
         # File names may hold dollar signs, which are no formulae here.
         place = x / self._size[0], y / self._size[1]
         self.figure.text(*place, text, size=size, color=color, parse_math=False, **how)
+
+
+def _ticks() -> MaxNLocator:
+    return MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _bar_room(norm: Normalize) -> float:
+    ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
+    return 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
 
 
 def _wrapped(head: str, inches: float) -> str:
