@@ -6,6 +6,10 @@ entropy with the true species is explained with respect to the four measurements
 (BayesGrad), each squared and averaged. The mean over all flowers is the importance of a
 measurement; a random forest's own importances stand beside it as a second opinion.
 
+Petal length and width come first with the default seed. They do for 17 of the seeds 0 to 19, by all
+three methods alike; in the other networks sepal width overtakes petal length. So the whiskers say
+how sure the mean is for this network, not what another training would give.
+
     pip install salience salience-tabular scikit-learn
     python examples/iris.py --out out
 """

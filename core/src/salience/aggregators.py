@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from salience.moments import Moments
@@ -34,9 +35,13 @@ class Aggregator(ABC):
             draws: Saliency, shape (D, L, …): D draws of L items or elements.
             axes: Positions of the axes to sum over.
         """
-        values = self.transform(draws)
-        block = Moments.of(values.sum(axes) if axes else values)
-        return block if state is None else state.merge(block)
+        # One by one, so that the result does not depend on how draws are packed into blocks.
+        for draw in torch.split(draws, 1):
+            values = self.transform(draw)
+            values = (values.sum(axes) if axes else values)[0]
+            state = Moments.of(values) if state is None else state.add(values)
+        assert state is not None
+        return state
 
     def merge(self, one: Moments, other: Moments) -> Moments:
         """The state after the draws of both."""

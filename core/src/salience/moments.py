@@ -27,10 +27,16 @@ class Moments:
     squares: Tensor
 
     @staticmethod
-    def of(draws: Tensor) -> Moments:
-        """Moments of a block of draws, which lie along the first axis."""
-        mean = draws.mean(0)
-        return Moments(len(draws), mean, (draws - mean).square_().sum(0))
+    def of(draw: Tensor) -> Moments:
+        """Moments of one draw."""
+        return Moments(1, draw.clone(), torch.zeros_like(draw))
+
+    def add(self, draw: Tensor) -> Moments:
+        """Moments with one more draw (Welford, "Note on a method for calculating", 1962)."""
+        count = self.count + 1
+        delta = draw - self.mean
+        mean = self.mean + delta / count
+        return Moments(count, mean, torch.addcmul(self.squares, delta, draw - mean))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of draws together."""

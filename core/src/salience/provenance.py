@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -48,15 +48,26 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = ("domain", "output", "calculator", "aggregator")
     chosen = {name: record[name] for name in (*names, "samplers", "n_samples", "seed")}
-    for config in (*(record[name] for name in names), *record["samplers"]):
-        if config["name"].startswith("<"):
-            raise InputError(
-                f"the record names {config['name']}, which no plugin registers; "
-                f"pass the object to salience.explain yourself"
-            )
+    for told in _told(chosen):
+        raise InputError(
+            f"the record tells of {told} without holding it, since no plugin registers it or it is "
+            f"no data; pass the object to salience.explain yourself"
+        )
     targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
+
+
+def _told(value: Any) -> Iterator[str]:
+    """What a record names in angle brackets."""
+    if isinstance(value, str) and value.startswith("<"):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _told(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _told(item)
 
 
 def _versions() -> dict[str, str]:

@@ -56,7 +56,6 @@ class Run:
         explainer.output.check(n_items)
         calculator.check(n_items)
         self._ids = _checked_ids(ids, n_items)
-        self._record = provenance.record(explainer, calculator, made, n_samples, seed)
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
         probe = Probe(explainer.model, self._domain, variables, explainer.output, explainer.device)
         self._task = Task(
@@ -69,7 +68,9 @@ class Run:
             seed,
             Budget(explainer.max_rows),
         )
-        self._task = replace(self._task, calculator=self._with_means(calculator))
+        calculator = self._with_means(calculator)
+        self._task = replace(self._task, calculator=calculator)
+        self._record = provenance.record(explainer, calculator, made, n_samples, seed)
         self._gathered: list[dict[str, Any]] = []
         self.axes: dict[str, tuple[str, ...]] = {}
 
@@ -163,7 +164,7 @@ class Run:
                 if name in sums:
                     total, count = total + sums[name][0], count + sums[name][1]
                 sums[name] = total, count
-        return {name: total / count for name, (total, count) in sums.items()}
+        return {name: (total / count).cpu() for name, (total, count) in sums.items()}
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:

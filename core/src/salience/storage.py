@@ -1,13 +1,15 @@
 """Explanations on disk: one safetensors file whose header holds JSON; nothing is pickled.
 
 Tensors inside the JSON (images of annotations, baselines of the record) are replaced by
-``{"$tensor": name}`` and stored beside the saliency.
+``{"$tensor": name}`` and stored beside the saliency. What is neither data nor settings, such as a
+function, is told of in angle brackets.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from salience.calculators.baselines import Mean, PerItem
 from salience.domain import Domain
 from salience.errors import InputError, brief
 from salience.explanation import Explanation, Saliency
@@ -132,6 +135,12 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return value
     if isinstance(value, Sequence | set | frozenset):
         return [_pack(item, tensors) for item in value]
+    if isinstance(value, PerItem):
+        return {"$per_item": _pack(value.values, tensors)}
+    if is_dataclass(value) and not isinstance(value, type | Mean):
+        # The settings of a setting, such as a transform: its part takes them as a mapping.
+        own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        return _pack(own, tensors)
     # A function or an object of the user's: told of, not stored.
     return f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
 
@@ -140,6 +149,8 @@ def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, dict):
         if set(value) == {"$tensor"}:
             return tensors[value["$tensor"]]
+        if set(value) == {"$per_item"}:
+            return PerItem(_unpack(value["$per_item"], tensors))
         return {key: _unpack(item, tensors) for key, item in value.items()}
     if isinstance(value, list):
         return [_unpack(item, tensors) for item in value]

@@ -1,7 +1,9 @@
-"""Molecules for salience: graph networks explained atom by atom."""
+"""Molecules for salience: graph networks explained atom by atom.
 
-from salience_molgraph.domain import MolGraph
-from salience_molgraph.drawing import Drawing
-from salience_molgraph.plot import MoleculePlot
+The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
+torch nor RDKit.
+"""
 
-__all__ = ["Drawing", "MolGraph", "MoleculePlot"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

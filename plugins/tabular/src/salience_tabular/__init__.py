@@ -1,8 +1,9 @@
-"""salience for tables: which columns did the model look at, row by row and on average?"""
+"""salience for tables: which columns did the model look at, row by row and on average?
 
-from salience_tabular.bars import BarPlot, draw_bars
-from salience_tabular.domain import Tabular
-from salience_tabular.heatmap import HeatMap
-from salience_tabular.table import Row, Table
+The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
+torch, pandas nor matplotlib.
+"""
 
-__all__ = ["BarPlot", "HeatMap", "Row", "Table", "Tabular", "draw_bars"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

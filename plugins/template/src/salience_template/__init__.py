@@ -1,6 +1,9 @@
-"""salience for spectra: which wavelengths did the model look at?"""
+"""salience for spectra: which wavelengths did the model look at?
 
-from salience_template.domain import Spectra
-from salience_template.visualizer import SpectrumPlot
+The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
+torch nor matplotlib.
+"""
 
-__all__ = ["Spectra", "SpectrumPlot"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
