@@ -21,11 +21,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import salience
 import torch
 from rdkit import Chem
-from salience_molgraph import Drawing, MolGraph, MoleculePlot
 from torch import Tensor, nn
+
+import salience
+from salience_molgraph import Drawing, MoleculePlot, MolGraph
 
 ESOL_COLUMN = "measured log solubility in mols per litre"
 STEPS = 32

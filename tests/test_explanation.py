@@ -56,6 +56,8 @@ def equal(one: Any, other: Any) -> None:
     if isinstance(one, Tensor):
         assert one.dtype == other.dtype
         torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    elif isinstance(one, PerItem):
+        equal(one.values, other.values)
     elif isinstance(one, Mapping):
         assert list(one) == list(other)
         for key in one:
@@ -454,7 +456,7 @@ def test_a_record_with_a_function_of_the_users_says_that_it_cannot_run_again(
     first = salience.explain(network(), ROWS, Tensors(), output=margin)
     first.save(tmp_path / "run.salience")
     for record in (first.provenance, Explanation.load(tmp_path / "run.salience").provenance):
-        with pytest.raises(InputError, match="tells of <.*> .*; pass the object"):
+        with pytest.raises(InputError, match=r"tells of <.*> .*; pass the object"):
             salience.rerun(network(), ROWS, record)
 
 

@@ -76,7 +76,9 @@ def test_core_and_every_plugin_build_a_wheel_of_their_own(wheels: Path) -> None:
 def test_one_domain_works_alone(plugin: str, wheels: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
     python = str(tmp_path / "env" / "bin" / "python")
-    chosen = [str(next(wheels.glob(f"{name}-*.whl"))) for name in ("salience", f"salience_{plugin}")]
+    chosen = [
+        str(next(wheels.glob(f"{name}-*.whl"))) for name in ("salience", f"salience_{plugin}")
+    ]
     constraints = str(ROOT / "constraints.txt")
     run(python, "-m", "pip", "install", "-q", "-c", constraints, *chosen)
     listed = json.loads(run(python, "-m", "salience", "plugins", "--json", cwd=tmp_path))

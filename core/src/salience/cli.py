@@ -45,12 +45,13 @@ def plugins(as_json: bool) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", help="Where to run, e.g. cuda.")
 @click.option("--max-rows", default="auto", show_default=True, help="Rows in a forward pass.")
+@click.option("--items", default=16, show_default=True, help="Draw at most so many items.")
 @click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures.")
 @click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to.")
 @click.argument("data", nargs=-1, required=True)
 def explain(model: str, weights: str | None, **settings: Any) -> None:
-    """Explain a model on DATA (files, or what the domain reads) and draw every item."""
+    """Explain a model on DATA (files, or what the domain reads), save it and draw it."""
     # Imported here, so that `salience plugins` imports no torch.
     from salience.command import run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from salience.errors import InputError
 from salience.explainer import Explainer
 from salience.explanation import Explanation
 from salience.parts import parse
+from salience.visualizer import NoMeanError
 
 
 def run(
@@ -33,9 +35,10 @@ def run(
     output: str | None,
     visualizer: str | None,
     suffix: str,
+    items: int,
     **settings: Any,
 ) -> None:
-    """Explain, save the explanation and draw every item.
+    """Explain, save the explanation, draw the first items and, where it has a meaning, the mean.
 
     Raises:
         InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
@@ -54,11 +57,13 @@ def run(
     folder = Path(out)
     explanation.save(folder / "run.salience")
     name, options = parse(visualizer) if visualizer else (None, {})
-    for item in range(len(explanation)):
-        explanation.visualize(
-            item, path=folder / f"{item:04d}.{suffix}", visualizer=name, **options
-        )
-    _report(explanation, folder, suffix)
+    drawn = min(items, len(explanation))
+    for item in range(drawn):
+        path = folder / f"{item:04d}.{suffix}"
+        explanation.visualize(item, path=path, visualizer=name, **options)
+    with suppress(NoMeanError):
+        explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
+    _report(explanation, folder, drawn)
 
 
 def load_model(factory: str, weights: str | None) -> Any:
@@ -111,7 +116,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         raise InputError(f"the weights in {str(path)!r} do not fit the model: {error}") from error
 
 
-def _report(explanation: Explanation, folder: Path, suffix: str) -> None:
+def _report(explanation: Explanation, folder: Path, drawn: int) -> None:
     record = explanation.provenance
     samplers = ", ".join(sampler["name"] for sampler in record["samplers"]) or "no sampler"
     click.echo(
@@ -121,4 +126,4 @@ def _report(explanation: Explanation, folder: Path, suffix: str) -> None:
     gap = explanation.completeness_gap
     if gap.isfinite().all():
         click.echo(f"completeness gap: median {gap.median():.2g}, largest {gap.max():.2g}")
-    click.echo(f"wrote run.salience and {len(explanation)} .{suffix} pictures to {folder}")
+    click.echo(f"wrote run.salience and pictures of {drawn} items to {folder}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -202,8 +202,8 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
     )
 
 
-def trial(task: Task, clean: Clean) -> None:
-    """Let parameter samplers refuse the model, by one pass of one item."""
+def trial(task: Task, clean: Clean) -> Task:
+    """Let parameter samplers refuse the model or get to know it, by one pass of one item."""
     first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
     picked = clean.batch.pick(first)
     x = {name: picked.take(value, clean.axes[name]) for name, value in clean.x.items()}
@@ -211,8 +211,8 @@ def trial(task: Task, clean: Clean) -> None:
     fixed = None if clean.fixed is None else clean.fixed[first]
     draw = ModelDraw(first, batch.all_rows())
     with torch.no_grad():
-        for sampler in task.parameters:
-            sampler.trial(draw, lambda: task.probe(batch, x, fixed))
+        ready = [s.trial(draw, lambda: task.probe(batch, x, fixed)) for s in task.parameters]
+    return replace(task, parameters=ready)
 
 
 def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[Tensor, Tensor]:

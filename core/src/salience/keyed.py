@@ -76,7 +76,7 @@ class Numbers:
 
     The counter of a position is Σ index · stride over its axes, counted within the row alone. The
     strides are large odd numbers that do not depend on the shape, so that the dense and the ragged
-    form of an item get the same numbers, whatever the padding, and axes of length 1 do not matter.
+    form of an item get the same numbers, whatever the padding.
 
     Args:
         keys: Key of each row, int64 of shape (R,).
@@ -94,18 +94,22 @@ class Numbers:
 
     def bits(self) -> Tensor:
         """63 random bits as an int64 from 0 to 2⁶³ − 1 for each position."""
+        lead, owner, local = self.place()
+        behind = range(len(self.shape), 0, -1)
+        state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))[owner]
+        state = state + (local * _stride(behind[lead]) + _GAMMA)
+        for axis, length in enumerate(self.shape):
+            if axis != lead:
+                along = torch.arange(length, device=state.device)
+                state = state[..., None] + along * _stride(behind[axis])
+        return mix(state).bitwise_and_(_POSITIVE).movedim(0, lead)
+
+    def place(self) -> tuple[int, Tensor, Tensor]:
+        """The axis that counts rows, and the row and the number in it of each position along it."""
         lead = self.rows.source.layout.lead(self.axes)
         assert lead is not None
         position, name = lead
-        moved = [length for i, length in enumerate(self.shape) if i != position]
-        state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))
-        if name != ITEM:
-            local = self.rows.local(name)
-            state = state[self.rows.owner(name)] + local * _stride(len(moved) + 1)
-        for behind, length in zip(reversed(range(len(moved))), moved, strict=True):
-            along = torch.arange(length, device=state.device)
-            state = state[..., None] + along * _stride(behind + 1)
-        return mix(state + _GAMMA).bitwise_and_(_POSITIVE).movedim(0, position)
+        return position, self.rows.owner(name), self.rows.local(name)
 
     def uniform(self) -> Tensor:
         """Uniform on (0, 1), float64; 53 bits, both ends left out."""

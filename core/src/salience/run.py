@@ -89,7 +89,7 @@ class Run:
     def blocks(self, clean: Clean, bar: Any) -> Iterator[engine.Block]:
         """Blocks of draws of a batch; what they say beside the draws is gathered."""
         if not self._gathered:
-            engine.trial(self._task, clean)
+            self._task = engine.trial(self._task, clean)
         self.axes = {name: engine.rest(clean, name) for name in clean.x}
         delta = torch.zeros_like(clean.score)
         gap = torch.zeros_like(clean.score)

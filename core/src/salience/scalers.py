@@ -52,9 +52,9 @@ def abs_max(values: Array) -> Scaling:
 
 
 def normalize(values: Array) -> Scaling:
-    """To a sum of 1. Values whose sum is 0 stay as they are."""
-    total = float(values.sum())
-    return Scaling(1.0 / total if total != 0 else 1.0)
+    """To magnitudes that sum to 1, so that signs stay; zeros stay zeros."""
+    total = float(np.abs(values).sum())
+    return Scaling(1.0 / total if total > 0 else 1.0)
 
 
 def identity(values: Array) -> Scaling:

@@ -19,7 +19,7 @@ from salience.batch import Batch, Picked
 from salience.budget import Budget, out_of_memory, too_large
 from salience.errors import InputError
 from salience.probe import Probe, Values
-from salience.samplers.base import ModelDraw, ParameterSampler
+from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ class Score:
 
         return self._within_budget("gradient", x, work)
 
-    def split(self, variants: int | Tensor) -> Iterator[Part]:
+    def split(self, variants: int | Tensor, most: int | None = None) -> Iterator[Part]:
         """Cut the grid of rows × variants (path points, windows) into parts within the budget.
 
         Args:
             variants: Number of variants of every row, or of each row (int64 of shape (R,)).
+            most: Pairs in a part at most, where fewer than the budget holds.
         """
         if isinstance(variants, int):
             variants = torch.full((len(self),), variants, device=self.keys.device)
@@ -95,7 +96,7 @@ class Score:
         variant = torch.arange(len(row), device=row.device) - (variants.cumsum(0) - variants)[row]
         start = 0
         while start < len(row):
-            stop = self._fitting(row, start)
+            stop = self._fitting(row[: start + most] if most else row, start)
             picked = self.batch.pick(row[start:stop])
             yield Part(self._of(picked), picked, variant[start:stop])
             start = stop
@@ -147,10 +148,12 @@ class Score:
         self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
     ) -> tuple[Tensor, Values]:
         """Run ``work`` on all rows at once where they fit, else part by part."""
-        size = self.batch.size()
+        size, most = self.batch.size(), None
         if size <= self.budget.current or len(self) == 1:
             try:
                 return self._timed(kind, size, x, work)
+            except CannotPackError:
+                most = 1
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -159,7 +162,7 @@ class Score:
                 self.budget.halve()
         scalars: list[Tensor] = []
         values: dict[str, list[Tensor]] = {}
-        for part in self.split(1):
+        for part in self.split(1, most):
             some, more = part.score._within_budget(kind, part.take(x), work)
             scalars.append(some)
             for name, value in more.items():

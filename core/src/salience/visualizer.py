@@ -21,6 +21,10 @@ class Figure(Protocol):
         """Write the picture in a format such as ``"png"`` or ``"svg"``; ValueError if unknown."""
 
 
+class NoMeanError(InputError):
+    """A mean over items was asked for, of items that share no positions."""
+
+
 class Visualizer(ABC):
     """Renders saliency. A frozen dataclass whose fields are the look."""
 
@@ -30,7 +34,7 @@ class Visualizer(ABC):
 
     def mean(self, explanation: Explanation) -> Any:
         """The figure of the mean over the data set, where items share their positions."""
-        raise InputError(
+        raise NoMeanError(
             f"{type(self).__name__} draws single items only, since items do not share positions; "
             f"pass the number of an item, e.g. visualize(0)"
         )

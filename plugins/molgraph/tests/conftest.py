@@ -22,7 +22,9 @@ class Ragged(nn.Module):
         for parameter in self.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator).double() * 0.4
 
-    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor, bond_type: Tensor) -> Tensor:
+    def forward(
+        self, atoms: Tensor, edge_index: Tensor, owner: Tensor, bond_type: Tensor
+    ) -> Tensor:
         state = self.embed(atoms)
         start, end = edge_index
         row = torch.arange(len(start))

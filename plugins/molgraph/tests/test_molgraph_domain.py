@@ -12,8 +12,8 @@ import pytest
 import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem
-from salience import InputError
 
+from salience import InputError
 from salience_molgraph import MolGraph
 
 

@@ -63,6 +63,13 @@ class VariableDraw:
         return rows.expand(high - low, axes)
 
 
+class CannotPackError(Exception):
+    """A parameter sampler cannot tell the rows of this pass apart: they are to be run one by one.
+
+    Raised inside a forward pass of several rows.
+    """
+
+
 class NoiseSampler(ABC):
     """Moves the target variable. A frozen dataclass whose fields are the parameters."""
 
@@ -78,11 +85,15 @@ class ParameterSampler(ABC):
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """While active, the forward passes of this thread run with the draws of these rows."""
 
-    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> None:
-        """Run one forward pass before all others; raise InputError if the model has no part in it.
+    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
+        """Run one forward pass of a single row before all others.
+
+        Returns:
+            What takes part in this computation: this sampler, or one that knows what it has seen.
 
         Raises:
             InputError: The model holds nothing that this sampler moves.
         """
         with self.active(draw):
             forward()
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import FunctionType
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from salience.errors import InputError
 from salience.keyed import Numbers
 from salience.layout import ITEM
-from salience.samplers.base import ModelDraw, ParameterSampler
+from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 
 # Negative saturation value of SELU, −λα (Klambauer et al., 2017), which alpha dropout sets.
 _SATURATION = -1.7580993408473766
@@ -33,31 +33,55 @@ class MCDropout(ParameterSampler):
     draw) alone, so that all path points of one draw share them. Batch norm, stochastic depth and
     whatever else has a training mode stay as they are in eval mode.
 
-    The rows of a dropped tensor must come first, as items or elements, or as items times heads.
+    The rows of a dropped tensor may lie along any axis, as items, as elements, or as items times
+    heads. Which it is shows in how its shape differs from the one it has for a single row; passes
+    in which it does not show are run row by row.
     """
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Answer dropout calls with the masks of these rows."""
         return _Dropping(draw)
 
-    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> None:
-        """Refuse a model without dropout."""
+    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
+        """Refuse a model without dropout; note the shapes of what is dropped for a single row."""
         with _Dropping(draw) as dropping:
             forward()
-        if dropping.calls == 0:
+        if dropping.shapes:
+            counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
+            return _Prepared(tuple(dropping.shapes), counts)
+        else:
             raise InputError(
                 "mc_dropout needs a model with dropout of a rate above 0, but this forward pass "
                 "calls none; add dropout to the model or use another sampler"
             )
 
 
+@dataclass(frozen=True)
+class _Prepared(ParameterSampler):
+    """Monte Carlo dropout in a model that has been run with one row.
+
+    Args:
+        shapes: Shape of the mask of each dropout call.
+        counts: Element axis → elements of that row.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    counts: Mapping[str, int]
+
+    def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
+        """Answer dropout calls with the masks of these rows."""
+        return _Dropping(draw, self)
+
+
 class _Dropping(TorchFunctionMode):
     """Answers every dropout call of one forward pass."""
 
-    def __init__(self, draw: ModelDraw) -> None:
+    def __init__(self, draw: ModelDraw, alone: _Prepared | None = None) -> None:
         super().__init__()
-        self.calls = 0
+        #: Shape of the mask of each call so far.
+        self.shapes: list[tuple[int, ...]] = []
         self._draw = draw
+        self._alone = alone
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -79,7 +103,9 @@ class _Dropping(TorchFunctionMode):
         p: float = 0.5,
         training: bool = True,
         inplace: bool = False,
+        train: bool = True,
     ) -> Tensor:
+        """What the dropout function returns in training mode."""
         if p <= 0:
             return input
         whole_channels, alpha = _DROPOUTS[func]
@@ -87,16 +113,16 @@ class _Dropping(TorchFunctionMode):
         if whole_channels:
             # Unbatched (C, ...) input is a matter of the model's; items always come first here.
             shape = shape[:2] + (1,) * (input.ndim - 2)
+        numbers = self._numbers(shape or (1,))
         if p >= 1:
-            keep = torch.zeros(shape, dtype=torch.bool, device=input.device)
+            dropped = torch.zeros_like(input)
+        elif alpha:
+            kept = torch.where(numbers.keep(1 - p).reshape(shape), input, _SATURATION)
+            a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
+            dropped = (kept - p * _SATURATION) * a
         else:
-            keep = self._numbers(shape).keep(1 - p)
-        if not alpha:
-            return input * keep.to(input.dtype) * (1 / (1 - p) if p < 1 else 0.0)
-        if p >= 1:
-            return torch.zeros_like(input)
-        a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
-        return (torch.where(keep, input, _SATURATION) - p * _SATURATION) * a
+            dropped = input * numbers.keep(1 - p).reshape(shape).to(input.dtype) * (1 / (1 - p))
+        return input.copy_(dropped) if inplace else dropped
 
     def _attend(
         self,
@@ -126,31 +152,59 @@ class _Dropping(TorchFunctionMode):
         return self._dropout(F.dropout, logits.softmax(-1), dropout_p) @ value
 
     def _numbers(self, shape: tuple[int, ...]) -> Numbers:
-        """Numbers for the next dropout call, whose first axis counts rows in some way."""
+        """Numbers for the next dropout call."""
         rows, keys = self._draw.rows, self._draw.keys
-        self.calls += 1
-        layout = rows.source.layout
-        for axis in (ITEM, *layout.elements):
-            size = len(rows) if axis == ITEM else len(rows.owner(axis))
-            if shape and shape[0] == size:
-                axes = (axis, *(f"axis{i}" for i in range(1, len(shape))))
-                return Numbers(keys, rows, axes, shape, self.calls)
-        if shape and shape[0] % len(rows) == 0:
-            # Items times heads (or times positions): a block of the first axis for each row.
-            return _Blocks(keys, rows, (ITEM,), shape, self.calls)
-        raise InputError(
-            f"dropout is called on a tensor of shape {shape} whose first axis counts neither the "
-            f"{len(rows)} items nor their elements, so that its mask cannot follow the items; put "
-            f"the item axis first"
-        )
+        self.shapes.append(shape)
+        # A single row has all positions, along whichever axis.
+        axis, name = (0, ITEM) if len(rows) == 1 else self._lead(shape)
+        axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
+        kind = _Blocks if name == ITEM else Numbers
+        return kind(keys, rows, axes, shape, len(self.shapes))
+
+    def _lead(self, shape: tuple[int, ...]) -> tuple[int, str]:
+        """Which axis of a mask counts rows, and whether in items (or blocks of them) or elements.
+
+        Raises:
+            CannotPackError: The shape of the call for a single row leaves no answer, or several.
+        """
+        rows, call = self._draw.rows, len(self.shapes) - 1
+        if self._alone is None or call >= len(self._alone.shapes):
+            raise CannotPackError
+        alone = self._alone.shapes[call]
+        found: dict[int, list[tuple[int, str]]] = {}
+        for axis in range(len(shape) if len(shape) == len(alone) else 0):
+            # Other axes may differ by padding; the fewer do, the better is the answer.
+            others = sum(a != b for i, (a, b) in enumerate(zip(shape, alone)) if i != axis)
+            if shape[axis] == alone[axis] * len(rows):
+                found.setdefault(others, []).append((axis, ITEM))
+            for name, count in self._alone.counts.items():
+                if shape[axis] == len(rows.owner(name)) and alone[axis] == count:
+                    found.setdefault(others, []).append((axis, name))
+        if not found:
+            raise CannotPackError
+        (axis, name), *more = found[min(found)]
+        for other_axis, other in more:
+            if other_axis != axis or not self._alike(name, other, alone[axis]):
+                raise CannotPackError
+        return axis, name
+
+    def _alike(self, one: str, other: str, block: int) -> bool:
+        """Whether two ways of counting give each row the same share of an axis."""
+        counts = self._draw.rows.counts
+        blocks = torch.full_like(self._draw.keys, block)
+        return torch.equal(counts.get(one, blocks), counts.get(other, blocks))
 
 
 @dataclass(frozen=True)
 class _Blocks(Numbers):
-    def bits(self) -> Tensor:
-        shape = len(self.keys), self.shape[0] // len(self.keys), *self.shape[1:]
-        axes = (ITEM, *(f"axis{i}" for i in range(1, len(shape))))
-        return Numbers(self.keys, self.rows, axes, shape, self.stream).bits().reshape(self.shape)
+    """Numbers of a tensor with a block of the item axis for each row: items times heads."""
+
+    def place(self) -> tuple[int, Tensor, Tensor]:
+        """The item axis, and the row and the number in its block of each position along it."""
+        axis = self.axes.index(ITEM)
+        block = max(1, self.shape[axis] // len(self.keys))
+        number = torch.arange(self.shape[axis], device=self.keys.device)
+        return axis, number // block, number % block
 
 
 def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:

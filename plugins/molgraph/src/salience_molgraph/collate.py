@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from salience.layout import Layout
 from torch import Tensor
 
+from salience.layout import Layout
 from salience_molgraph.graph import Graph
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from rdkit import Chem
-from salience import InputError
 from torch import Tensor
+
+from salience import InputError
 
 #: A function of a molecule that returns one row of features for each atom, float of shape (n, C).
 AtomFeatures = Callable[[Chem.Mol], Any]

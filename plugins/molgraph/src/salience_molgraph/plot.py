@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
+
 from salience.errors import InputError
 from salience.scalers import Scaler, Scaling, get_scaler
 from salience.visualizer import Visualizer
-
 from salience_molgraph.colors import ColorFn, get_color_fn
 from salience_molgraph.drawing import Drawing
 from salience_molgraph.shapes import Gradient, Rule, Shape, Structure, Text, shorten
@@ -31,7 +31,7 @@ _BAR = 62.0
 _SCALED = {
     "abs_max": "saliency, largest magnitude = 1",
     "min_max": "saliency, from smallest to largest",
-    "normalize": "saliency, sum = 1",
+    "normalize": "saliency, magnitudes sum to 1",
     "identity": "saliency",
 }
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from rdkit import Chem
-from salience import InputError
 from torch import Tensor
 
+from salience import InputError
 from salience_molgraph.fields import FIELDS
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rdkit import Chem
+
 from salience.errors import InputError, nearest
 
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
