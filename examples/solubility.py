@@ -36,7 +36,7 @@ MANY_STEPS = 1024
 
 
 class SolubilityNet(nn.Module):
-    """A gated graph network (GGNN): embedding, 4 message steps, readout, MLP.
+    """A gated graph network (GGNN): embedding, message steps, gated sum and mean, MLP.
 
     Args:
         mean: Mean of the log solubilities that it is trained on.
@@ -68,7 +68,7 @@ class SolubilityNet(nn.Module):
         self.gate = nn.Linear(2 * width, width)
         self.value = nn.Linear(width, width, bias=False)
         self.mlp = nn.Sequential(
-            *(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout)),
+            *(nn.Linear(2 * width, width), nn.ReLU(), nn.Dropout(dropout)),
             *(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout)),
             nn.Linear(width, 1),
         )
@@ -94,7 +94,9 @@ class SolubilityNet(nn.Module):
         gate = torch.sigmoid(self.gate(torch.cat([state, first], 1)))
         read = gate * torch.tanh(self.value(state))
         total = read.new_zeros(n_molecules, self.width).index_add(0, owner, read)
-        return self.mlp(total)[:, 0] * self.std + self.mean
+        n_atoms = read.new_zeros(n_molecules).index_add(0, owner, torch.ones_like(read[:, 0]))
+        pooled = torch.cat([total, total / n_atoms[:, None]], 1)
+        return self.mlp(pooled)[:, 0] * self.std + self.mean
 
 
 #: The arrays that the network takes, in its order.
@@ -134,15 +136,15 @@ def load(csv: Path | None, seed: int) -> Data:
 
 
 def train(data: Data, *, epochs: int, seed: int, device: str) -> SolubilityNet:
-    """Train with Adam; the data are made arrays once, and batches are picked from them."""
+    """Train with AdamW; the data are made arrays once, and batches are picked from them."""
     torch.manual_seed(seed)
     y = data.train_y.to(device)
     net = SolubilityNet(float(y.mean()), float(y.std())).to(device)
     batch = DOMAIN.collate(DOMAIN.read(data.train)).to(torch.device(device), None)
-    optimizer = torch.optim.Adam(net.parameters(), lr=4e-3, weight_decay=1e-5)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.1)
     size = 64
     steps = epochs * -(-len(y) // size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 8e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(epochs):
         for rows in torch.randperm(len(y)).to(device).split(size):
             args, kwargs = DOMAIN.arguments(batch.pick(rows).batch().arguments)
@@ -256,6 +258,7 @@ def run(
         scaler="identity",
         legend="{name}   predicted log solubility {score:.2f}",
         label="contribution to log solubility (mol/l)",
+        size=(290, 150),
     )
     figures: dict[str, Drawing] = {
         "solubility_grid": salience.grid(explained, visualizer=look),

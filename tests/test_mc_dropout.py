@@ -22,6 +22,7 @@ from salience import (
     IntegratedGradients,
     Layout,
     MCDropout,
+    PerItem,
     Tensors,
     Value,
 )
@@ -83,12 +84,18 @@ def attention(need_weights: bool) -> nn.Module:
 
 
 def encoder_layer() -> nn.Module:
-    part = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.4, batch_first=True)
+    part = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.4, activation="gelu", batch_first=True)
     return Of(lambda m, x: total(m(x).sin()), part)
 
 
 def scaled_dot_product(x: Tensor) -> Tensor:
     return total(F.scaled_dot_product_attention(x, x.cos(), x.sin(), dropout_p=0.4))
+
+
+def dropped_in_place(x: Tensor) -> Tensor:
+    h = x.sin()
+    F.dropout(h, 0.4, inplace=True)
+    return total(h)
 
 
 MOVING: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], Domain]] = {
@@ -98,6 +105,7 @@ MOVING: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], Domain]] = {
         (5,),
         Tensors(),
     ),
+    "functional in place": (lambda: Of(dropped_in_place), (5,), Tensors()),
     "functional": (lambda: Of(lambda x: total(F.dropout(x, 0.4, False).sin())), (5,), Tensors()),
     "functional by keyword": (
         lambda: Of(lambda x: total(F.dropout(input=x, p=0.4, training=False).sin())),
@@ -165,9 +173,14 @@ def test_values_and_gradients_are_taken_of_one_function(kind: str) -> None:
     make, shape, domain = MOVING[kind]
     x = torch.randn(3, *shape).double()
     explainer = salience.Explainer(make(), domain, output=Value())
-    found = explainer.explain(x, IntegratedGradients(24, 0.1), samplers=[MCDropout()], n_samples=4)
+    found = explainer.explain(
+        x,
+        IntegratedGradients(32, PerItem(x + 0.5 * torch.randn_like(x))),
+        samplers=[MCDropout()],
+        n_samples=4,
+    )
     assert (found.completeness_gap < 1e-6).all()
-    assert (found.delta.abs() > 1e-3).all()
+    assert (found.delta.abs() > 1e-2).all()
 
 
 def test_attention_drops_the_same_with_and_without_weights() -> None:
@@ -410,7 +423,10 @@ def test_alpha_dropout_keeps_mean_and_variance_of_standard_normal_units() -> Non
     assert units.mean().abs() < 0.03
     assert (units.var() - 1).abs() < 0.05
     # A dropped unit is set to the negative saturation of SELU, rescaled.
-    assert (units == units.min()).double().mean() == pytest.approx(0.3, abs=0.02)
+    low = 1.7580993408473766
+    dropped = -0.7 * low / (0.7 * (1 + 0.3 * low**2)) ** 0.5
+    rate = ((units - dropped).abs() < 1e-12).double().mean()
+    assert float(rate) == pytest.approx(0.3, abs=0.02)
 
 
 def test_dropout_of_rate_one_leaves_nothing() -> None:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from salience.batch import Picked
-from salience.layout import ITEM
 
 
 def _signed(value: int) -> int:

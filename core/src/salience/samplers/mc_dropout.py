@@ -34,8 +34,8 @@ class MCDropout(ParameterSampler):
     whatever else has a training mode stay as they are in eval mode.
 
     The rows of a dropped tensor may lie along any axis, as items, as elements, or as items times
-    heads. Which it is shows in how its shape differs from the one it has for a single row; passes
-    in which it does not show are run row by row.
+    heads (item by item). Which it is shows in how its shape differs from the one it has for a
+    single row; passes in which it does not show are run row by row.
     """
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
@@ -46,14 +46,13 @@ class MCDropout(ParameterSampler):
         """Refuse a model without dropout; note the shapes of what is dropped for a single row."""
         with _Dropping(draw) as dropping:
             forward()
-        if dropping.shapes:
-            counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
-            return _Prepared(tuple(dropping.shapes), counts)
-        else:
+        if not dropping.shapes:
             raise InputError(
                 "mc_dropout needs a model with dropout of a rate above 0, but this forward pass "
                 "calls none; add dropout to the model or use another sampler"
             )
+        counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
+        return _Prepared(tuple(dropping.shapes), counts)
 
 
 @dataclass(frozen=True)
@@ -171,11 +170,13 @@ class _Dropping(TorchFunctionMode):
         if self._alone is None or call >= len(self._alone.shapes):
             raise CannotPackError
         alone = self._alone.shapes[call]
+        # What holds several numbers a row of ragged items may be anything, such as bonds and atoms.
+        dense = not rows.source.layout.elements
         found: dict[int, list[tuple[int, str]]] = {}
         for axis in range(len(shape) if len(shape) == len(alone) else 0):
             # Other axes may differ by padding; the fewer do, the better is the answer.
-            others = sum(a != b for i, (a, b) in enumerate(zip(shape, alone)) if i != axis)
-            if shape[axis] == alone[axis] * len(rows):
+            others = sum(shape[i] != alone[i] for i in range(len(shape)) if i != axis)
+            if shape[axis] == alone[axis] * len(rows) and (alone[axis] == 1 or dense):
                 found.setdefault(others, []).append((axis, ITEM))
             for name, count in self._alone.counts.items():
                 if shape[axis] == len(rows.owner(name)) and alone[axis] == count:

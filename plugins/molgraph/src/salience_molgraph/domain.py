@@ -159,14 +159,9 @@ class MolGraph(Domain):
         if source.problem:
             raise InputError(f"was refused: {source.problem}; mend it or leave it out")
         if is_graph(value):
-            graph = pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
-        else:
-            mol, name = self._mol(value, name)
-            kinds = tuple(self.bond_types)
-            graph = from_mol(mol, name, self.fields, self.atom_features, kinds)
-        if graph.n_atoms == 0:
-            raise InputError("is a molecule without atoms; leave it out")
-        return graph
+            return pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
+        mol, name = self._mol(value, name)
+        return from_mol(mol, name, self.fields, self.atom_features, tuple(self.bond_types))
 
     def _mol(self, value: Any, name: str) -> tuple[Chem.Mol, str]:
         """A molecule of our own and its name."""

@@ -175,7 +175,7 @@ class MoleculePlot(Visualizer):
 
     def _legend(self, explanation: Explanation, item: int, mol: Chem.Mol) -> str:
         name = explanation.annotations[item].get("name") or Chem.MolToSmiles(Chem.Mol(mol))
-        score = float(explanation.score[item])
+        score = _Number(explanation.score[item])
         try:
             return self.legend.format(name=name, id=explanation.ids[item], score=score)
         except (KeyError, IndexError, ValueError) as error:
@@ -240,6 +240,13 @@ class _Painter:
 
     def _color(self, value: float) -> tuple[float, float, float]:
         return self.color_fn(min(max(value / self.limit, -1.0), 1.0))
+
+
+class _Number(float):
+    """Formats with a minus sign in the place of a hyphen."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec).replace("-", "−")
 
 
 def _flatten(mol: Chem.Mol) -> Chem.Mol:

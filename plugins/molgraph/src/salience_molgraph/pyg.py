@@ -46,7 +46,9 @@ def from_data(
         InputError: A field is missing, or has a wrong shape or a wrong type.
     """
     edges = getattr(data, "edge_index", None)
-    n_atoms = int(data.num_nodes or 0)
+    n_atoms = _n_atoms(data)
+    if n_atoms == 0:
+        raise InputError("is a molecule without atoms; leave it out")
     if not isinstance(edges, Tensor) or edges.ndim != 2 or len(edges) != 2:
         raise InputError("has no edge_index of shape (2, bonds); pass Data with one")
     edges = edges.detach().cpu().long()
@@ -89,6 +91,17 @@ def to_data(values: Mapping[str, Any], names: Collection[str]) -> Any:
     batch.ptr = torch.cat([owner.new_zeros(1), owner.bincount(minlength=n_molecules).cumsum(0)])
     batch._num_graphs = n_molecules  # what Data.from_data_list sets, read by num_graphs
     return batch
+
+
+def _n_atoms(data: Any) -> int:
+    """Number of atoms, from an array of atoms where there is one.
+
+    PyG itself does not count ``z``, and then misses atoms without bonds.
+    """
+    for name in ("x", "z", "pos"):
+        if isinstance(getattr(data, name, None), Tensor):
+            return len(getattr(data, name))
+    return int(data.num_nodes or 0)
 
 
 def _atoms(data: Any, mol: Chem.Mol | None, atom_features: str | AtomFeatures) -> Tensor:

@@ -65,7 +65,8 @@ def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
 
 def is_graph(value: Any) -> bool:
     """Whether it is one graph of PyG, told without importing it."""
-    return hasattr(value, "edge_index") and hasattr(value, "num_nodes")
+    # Asked of the class, since PyG works a number of nodes out, and may warn, when it is read.
+    return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
 
 
 def parse_smiles(text: str) -> Chem.Mol:

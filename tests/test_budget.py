@@ -1,0 +1,370 @@
+"""No forward pass exceeds the budget, and running out of memory costs nothing but time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor, nn
+
+import salience
+from salience import InputError, IntegratedGradients, Mean, Occlusion, PerItem, Raw, Tensors
+from salience.budget import Budget
+from salience.moments import Moments
+
+SAMPLERS: list[list[str]] = [[], ["gaussian"], ["mc_dropout"], ["gaussian", "mc_dropout"]]
+
+
+@pytest.fixture(autouse=True)
+def same_weights() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        yield
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.3), nn.Linear(6, 3)).double()
+
+
+DATA = torch.linspace(-1, 2, 11 * 4).reshape(11, 4).double()
+
+
+def calculators(n: int) -> dict[str, Any]:
+    """Calculators whose passes pile up path points, windows and baselines."""
+    return {
+        "gradient": "gradient",
+        "integrated gradients": IntegratedGradients(7, PerItem(torch.zeros(n, 1))),
+        "integrated gradients from a mean": IntegratedGradients(7, Mean(DATA)),
+        "occlusion": Occlusion(2, 1),
+    }
+
+
+# --- The largest pass -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
+@pytest.mark.parametrize("kind", calculators(11))
+@pytest.mark.parametrize("max_rows", [1, 2, 5, 16, 40])
+def test_no_pass_holds_more_than_max_rows(
+    kind: str, samplers: Sequence[str], max_rows: int
+) -> None:
+    sizes: list[int] = []
+    model = mlp()
+    # A hook of the user's own, which counts what the model is given.
+    model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    explainer = salience.Explainer(model, Tensors(), max_rows=max_rows)
+    explainer.explain(
+        DATA, calculators(11)[kind], samplers=samplers, n_samples=6 if samplers else 1
+    )
+    assert max(sizes) <= max_rows
+    # The budget is used, too: whatever there is to run is packed to fill it.
+    assert max(sizes) == max_rows or (kind == "gradient" and not samplers)
+
+
+@pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
+@pytest.mark.parametrize(
+    "calculator", [IntegratedGradients(5), Occlusion()], ids=["ig", "occlusion"]
+)
+@pytest.mark.parametrize("max_rows", [1, 3, 8])
+def test_no_pass_holds_more_where_several_variables_are_explained(
+    calculator: Any, samplers: Sequence[str], max_rows: int, watched: Any
+) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(5, 3)
+            self.dropout = nn.Dropout(0.3)
+            self.double()
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return a.sum(1).sin() + self.dropout(self.embed(b)).sum((1, 2)).cos()
+
+    sizes: list[int] = []
+    domain = Tensors(
+        {"a": ("item", "feature"), "b": ("item", "column")}, inner=("item", "column", "channel")
+    )
+    explainer = salience.Explainer(
+        watched(Two(), sizes), domain, ["a", "model.embed"], output="value", max_rows=max_rows
+    )
+    data = {"a": DATA, "b": torch.arange(22).reshape(11, 2) % 5}
+    explainer.explain(data, calculator, samplers=samplers, n_samples=4 if samplers else 1)
+    assert max(sizes) == max_rows
+
+
+@pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
+@pytest.mark.parametrize("calculator", ["gradient", IntegratedGradients(5), Occlusion()])
+@pytest.mark.parametrize("max_rows", [5, 6, 11, 30])
+def test_passes_over_graphs_are_counted_in_elements(
+    graphs: Any, watched: Any, calculator: Any, samplers: Sequence[str], max_rows: int
+) -> None:
+    sizes: list[int] = []
+    model = watched(graphs.models(p=0.3)[0], sizes)
+    explainer = salience.Explainer(model, graphs.ragged(target="model.embed"), max_rows=max_rows)
+    explainer.explain(graphs.data, calculator, samplers=samplers, n_samples=6 if samplers else 1)
+    assert max(sizes) <= max_rows
+    assert max(sizes) > max_rows - 5 or (calculator == "gradient" and not samplers)
+
+
+def test_the_number_of_passes_does_not_grow_when_draws_and_path_points_fill_them() -> None:
+    # 11 items × 6 draws × 7 path points = 462 rows of gradients; values at both ends 2 × 66.
+    sizes: list[int] = []
+    model = mlp()
+    model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    explainer = salience.Explainer(model, Tensors(), max_rows=66)
+    explainer.explain(DATA, IntegratedGradients(7), samplers=["gaussian"], n_samples=6)
+    assert sizes == [11, *[66] * 7, 66, 66]
+
+
+def test_an_item_that_no_pass_can_hold_is_refused_before_computing(
+    graphs: Any, watched: Any
+) -> None:
+    sizes: list[int] = []
+    model = watched(graphs.models()[0], sizes)
+    explainer = salience.Explainer(model, graphs.ragged(target="model.embed"), max_rows=4)
+    message = "item 2 has 5 elements, more than max_rows=4 allows in one forward pass"
+    with pytest.raises(InputError, match=message):
+        explainer.explain(graphs.data)
+    assert not sizes
+
+
+@pytest.mark.parametrize("max_rows", [0, -3, 2.5, "many", None, True])
+def test_a_budget_that_is_no_number_is_refused(max_rows: Any) -> None:
+    with pytest.raises(InputError, match="pass 'auto' or a whole number from 1"):
+        salience.Explainer(mlp(), Tensors(), max_rows=max_rows)
+
+
+# --- Memory ---------------------------------------------------------------------------------------
+
+
+def cpu_error(message: str) -> Exception:
+    """What the CPU allocator raises."""
+    return RuntimeError(f"DefaultCPUAllocator: can't allocate memory: {message}")
+
+
+@pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
+@pytest.mark.parametrize("kind", calculators(11))
+@pytest.mark.parametrize("max_rows", [16, 50, "auto"])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, cpu_error], ids=["cuda", "cpu"])
+def test_running_out_of_memory_halves_the_passes_and_loses_nothing(
+    watched: Any,
+    kind: str,
+    samplers: Sequence[str],
+    max_rows: int | str,
+    error: Callable[[str], Exception],
+) -> None:
+    model, sizes = mlp(), []
+    calculator = calculators(11)[kind]
+    settings: dict[str, Any] = {"samplers": samplers, "n_samples": 6 if samplers else 1}
+    expected = salience.Explainer(model, Tensors(), max_rows=3).explain(
+        DATA, calculator, **settings
+    )
+    tight = watched(model, sizes, most=5, error=error)
+    found = salience.Explainer(tight, Tensors(), max_rows=max_rows).explain(
+        DATA, calculator, **settings
+    )
+    assert max(sizes) > 5  # memory did run out
+    for name in ("values", "std_error", "score", "delta", "completeness_gap", "prediction"):
+        torch.testing.assert_close(
+            getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12, equal_nan=True
+        )
+
+
+def test_after_running_out_of_memory_passes_stay_small(watched: Any) -> None:
+    sizes: list[int] = []
+    model = watched(mlp(), sizes, most=5)
+    explainer = salience.Explainer(model, Tensors(), max_rows=16)
+    explainer.explain(DATA, IntegratedGradients(7), samplers=["gaussian"], n_samples=20)
+    failed = [i for i, size in enumerate(sizes) if size > 5]
+    # 11, then 8, then nothing that does not fit: what is learnt is not forgotten.
+    assert [sizes[i] for i in failed] == [11, 8]
+    assert max(failed) < 3
+    assert set(sizes[5:-5]) <= {1, 2, 3, 4}
+
+
+def test_memory_may_run_out_in_the_backward_pass() -> None:
+    class Heavy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
+            if len(gradient) > 3:
+                raise torch.OutOfMemoryError("out of memory")
+            return gradient
+
+    model = mlp()
+    found = salience.explain(lambda x: model(Heavy.apply(x)), DATA, Tensors(), max_rows=16)
+    torch.testing.assert_close(found.values, salience.explain(model, DATA, Tensors()).values)
+
+
+def test_graphs_run_out_of_memory_and_go_on(graphs: Any, watched: Any) -> None:
+    ragged, _ = graphs.models(p=0.3)
+    settings: dict[str, Any] = {"samplers": ["gaussian", "mc_dropout"], "n_samples": 6}
+    expected = salience.Explainer(ragged, graphs.ragged(), max_rows=5).explain(
+        graphs.data, IntegratedGradients(5), **settings
+    )
+    sizes: list[int] = []
+    explainer = salience.Explainer(
+        watched(ragged, sizes, most=7), graphs.ragged(target="model.embed"), max_rows=60
+    )
+    found = explainer.explain(graphs.data, IntegratedGradients(5), **settings)
+    assert max(sizes) > 7
+    for a, b in zip(found.values, expected.values, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("calculator", ["gradient", IntegratedGradients(3), Occlusion()])
+def test_a_single_item_that_does_not_fit_is_named_as_such(watched: Any, calculator: Any) -> None:
+    model = watched(mlp(), [], most=0)
+    with pytest.raises(InputError, match="a single item of size 1 does not fit into memory"):
+        salience.explain(model, DATA, Tensors(), calculator)
+
+
+def test_other_errors_of_the_model_are_not_taken_for_want_of_memory(watched: Any) -> None:
+    sizes: list[int] = []
+    model = watched(mlp(), sizes, most=5, error=RuntimeError)
+    with pytest.raises(InputError, match="the model cannot be run on this data"):
+        salience.explain(model, DATA, Tensors(), max_rows=16)
+    assert sizes == [11]
+
+
+# --- "auto" ---------------------------------------------------------------------------------------
+
+
+def searched(throughput: Callable[[int], float], passes: int = 200) -> tuple[int, list[int]]:
+    """Where the search ends if a pass of n rows takes n / throughput(n) seconds, and its sizes."""
+    budget, sizes = Budget("auto"), []
+    for _ in range(passes):
+        sizes.append(budget.current)
+        budget.record("gradient", budget.current, budget.current / throughput(budget.current))
+    return budget.current, sizes
+
+
+@pytest.mark.parametrize("best", [16, 64, 256])
+def test_auto_doubles_while_throughput_grows_and_stays_at_the_best(best: int) -> None:
+    # Throughput grows with the rows up to `best`, and not beyond; passes take a second or so.
+    end, sizes = searched(lambda n: min(n, best))
+    assert end == best
+    assert max(sizes) == 2 * best
+    assert set(sizes[-50:]) == {best}
+
+
+def test_auto_stays_small_where_larger_passes_are_slower() -> None:
+    end, _ = searched(lambda n: 1 / n)
+    assert end == 8
+
+
+def test_auto_does_not_grow_without_bound() -> None:
+    end, _ = searched(lambda n: n * 1e3)
+    assert end == 2**16
+
+
+def test_auto_does_not_grow_after_running_out_of_memory() -> None:
+    budget = Budget("auto")
+    budget.record("gradient", 8, 1e-4)
+    assert budget.current == 16
+    budget.halve()
+    for _ in range(10):
+        budget.record("gradient", 8, 1e-4)
+    assert budget.current == 8
+
+
+@pytest.mark.parametrize("max_rows", [1, 12])
+def test_a_budget_that_is_given_does_not_move_but_for_memory(max_rows: int) -> None:
+    budget = Budget(max_rows)
+    for _ in range(10):
+        budget.record("gradient", max_rows, 1e-4)
+    assert budget.current == max_rows
+    budget.halve()
+    assert budget.current == max(1, max_rows // 2)
+
+
+def test_auto_packs_several_graphs_into_the_first_passes(graphs: Any, watched: Any) -> None:
+    # Graphs of 23 atoms would each be alone if the search began with 8 atoms.
+    chain = graphs.graph((1,) * 23, tuple((i, i + 1) for i in range(22)))
+    sizes: list[int] = []
+    explainer = salience.Explainer(
+        watched(graphs.models()[0], sizes), graphs.ragged(target="model.embed")
+    )
+    explainer.explain([chain] * 40)
+    assert min(sizes) >= 4 * 23
+    assert sum(sizes) == 2 * 40 * 23
+
+
+def test_auto_fills_larger_passes_as_it_goes() -> None:
+    sizes: list[int] = []
+    model = mlp()
+    model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    salience.explain(model, DATA, Tensors(), samplers=["gaussian"], n_samples=500)
+    assert max(sizes) > 64
+
+
+# --- Moments --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(blocks=st.lists(st.integers(1, 7), min_size=1, max_size=6), seed=st.integers(0, 999))
+def test_moments_of_any_blocks_are_those_of_all_draws(blocks: list[int], seed: int) -> None:
+    draws = np.random.default_rng(seed).normal(3, 2, (sum(blocks), 2, 3))
+    parts = [Moments.of(torch.from_numpy(b)) for b in np.split(draws, np.cumsum(blocks)[:-1])]
+    # As a chain and as a tree, as parts come in order or from workers.
+    chain = parts[0]
+    for part in parts[1:]:
+        chain = chain.merge(part)
+    while len(parts) > 1:
+        pairs = [a.merge(b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
+        parts = pairs + ([parts[-1]] if len(parts) % 2 else [])
+    for moments in (chain, parts[0]):
+        assert moments.count == len(draws)
+        np.testing.assert_allclose(moments.mean, draws.mean(0), rtol=1e-12)
+        if len(draws) > 1:
+            np.testing.assert_allclose(moments.variance(), draws.var(0, ddof=1), rtol=1e-11)
+            error = draws.std(0, ddof=1) / len(draws) ** 0.5
+            np.testing.assert_allclose(moments.std_error(), error, rtol=1e-11)
+        else:
+            assert moments.std_error().isnan().all()
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 50, 1000])
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0])
+def test_variance_near_1e4_in_single_precision_is_right_and_never_negative(
+    block: int, spread: float
+) -> None:
+    # The difference of mean square and squared mean would lose all its digits here.
+    generator = np.random.default_rng(1)
+    draws = torch.from_numpy(1e4 + spread * generator.standard_normal((1000, 200))).float()
+    total = None
+    for part in draws.split(block):
+        moments = Moments.of(part)
+        total = moments if total is None else total.merge(moments)
+    assert total is not None
+    variance = total.variance()
+    assert variance.dtype == torch.float32
+    assert (variance >= 0).all()
+    true = draws.double().var(0)
+    # Values near 1e4 are themselves kept to 1e-3, so their spread is known to some of that.
+    assert ((variance.double() - true).abs() <= 1e-5 * true + 1e-6).all()
+
+
+def test_merging_leaves_both_parts_as_they_are() -> None:
+    one, other = Moments.of(torch.rand(3, 2)), Moments.of(torch.rand(4, 2))
+    before = [t.clone() for t in (one.mean, one.squares, other.mean, other.squares)]
+    one.merge(other)
+    after = (one.mean, one.squares, other.mean, other.squares)
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_aggregators_merge_as_if_all_draws_had_come_at_once() -> None:
+    draws = torch.rand(9, 4, 3).double()
+    raw = Raw()
+    whole = raw.finalize(raw.update(raw.init(), draws, (2,)))
+    one = raw.update(raw.update(raw.init(), draws[:2], (2,)), draws[2:5], (2,))
+    other = raw.update(raw.init(), draws[5:], (2,))
+    for a, b in zip(raw.finalize(raw.merge(one, other)), whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
