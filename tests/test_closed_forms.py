@@ -289,6 +289,26 @@ def test_baselines_of_graphs_are_those_of_their_atoms(
         close(found.delta[i], expected.sum())
 
 
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        (PerItem(torch.zeros(4, 4)), "holds 4 baselines for 5 items; pass one an item"),
+        (PerItem(torch.zeros(5, 3)), r"the baseline of item 0 .* has shape \(3,\), expected one"),
+        (torch.zeros(5), r"is of shape \(5,\), expected a number or a tensor that broadcasts"),
+        (torch.zeros(5, 4), r"is of shape \(5, 4\).*for one baseline an item pass PerItem"),
+        ("blur", "is 'blur', expected a number or a tensor"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [lambda b: IntegratedGradients(2, b), lambda b: Occlusion(value=b)]
+)
+def test_a_baseline_that_does_not_fit_is_refused(
+    make: Callable[[Any], Any], baseline: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        salience.explain(quadratic(), normal(5, 4), Tensors(), make(baseline), output="value")
+
+
 def test_the_mean_of_a_background_may_hold_more_items_than_there_are_labels() -> None:
     model = nn.Linear(4, 3).double()
     x, background = normal(2, 4), normal(9, 4, seed=1)

@@ -368,6 +368,12 @@ def test_high_and_low_bits_are_fair() -> None:
     assert (bits >= 0).all()
 
 
+def test_no_two_positions_of_a_large_block_share_their_bits() -> None:
+    # Each axis has a stride of its own, so that no two index tuples meet in one counter.
+    bits = numbers(2, 6, 40, 50, 30).bits()
+    assert len(bits.flatten().unique()) == bits.numel()
+
+
 def test_rows_and_columns_of_a_block_are_not_correlated() -> None:
     block = numbers(200, 300).normal().numpy()
     rows, columns = np.corrcoef(block), np.corrcoef(block.T)

@@ -140,7 +140,8 @@ def name_of(fake: str) -> str:
 def python(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = dict(os.environ, PYTHONIOENCODING="utf-8")
     if folder is not None:
-        environment["PYTHONPATH"] = str(folder)
+        path = os.environ.get("PYTHONPATH", "")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), path]))
     return subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
     )

@@ -48,8 +48,8 @@ class Aggregator(ABC):
         return one.merge(other)
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
-        """Saliency and its standard error over the draws, shape (L, …) each."""
-        return state.mean, state.std_error()
+        """Saliency and its standard error over the draws, shape (L, …) each, in their precision."""
+        return state.mean.to(state.dtype), state.std_error().to(state.dtype)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.explanation import Explanation
-from salience.parts import parse
+from salience.parts import make, parse
 from salience.visualizer import NoMeanError
 
 
@@ -45,6 +45,9 @@ def run(
     """
     if max_rows != "auto" and not max_rows.isdigit():
         raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
+    name, options = parse(visualizer) if visualizer else (None, {})
+    if name:
+        make("visualizers", name, options)  # refused before the work, not after it
     explainer = Explainer(
         load_model(model, weights),
         domain,
@@ -56,7 +59,6 @@ def run(
     explanation = explainer.explain(data[0] if len(data) == 1 else list(data), **settings)
     folder = Path(out)
     explanation.save(folder / "run.salience")
-    name, options = parse(visualizer) if visualizer else (None, {})
     drawn = min(items, len(explanation))
     for item in range(drawn):
         path = folder / f"{item:04d}.{suffix}"
@@ -79,12 +81,15 @@ def load_model(factory: str, weights: str | None) -> Any:
         raise InputError(f"--model {factory!r} is not of the form module:factory")
     sys.path.insert(0, "")  # as `python -m` does, so that a module in this folder is found
     try:
-        make = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"cannot import the model {factory!r}: {error}") from error
+        found = getattr(importlib.import_module(module), attribute)
+        model = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # whatever the user's module does
+        raise InputError(
+            f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
+            f"pass module:factory, where factory() returns the model"
+        ) from error
     finally:
         sys.path.remove("")
-    model = make if isinstance(make, nn.Module) else make()
     if weights is not None:
         if not isinstance(model, nn.Module):
             raise InputError(
@@ -104,7 +109,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"cannot read weights from {str(path)!r}: {error}") from error
+        raise InputError(f"cannot read weights from {str(path)!r}: {brief(error)}") from error
     except Exception as error:  # pickle.UnpicklingError: something that is not a tensor
         raise InputError(
             f"{str(path)!r} holds more than tensors, and nothing else is loaded; "
@@ -113,7 +118,13 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(f"the weights in {str(path)!r} do not fit the model: {error}") from error
+        # torch puts a headline first, then a line for each kind of misfit.
+        _, _, misfit = str(error).partition("\n")
+        told = RuntimeError(misfit) if misfit else error
+        raise InputError(
+            f"the weights in {str(path)!r} do not fit the model: {brief(told)}; "
+            f"pass those of the model that --model makes"
+        ) from error
 
 
 def _report(explanation: Explanation, folder: Path, drawn: int) -> None:

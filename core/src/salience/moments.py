@@ -14,29 +14,35 @@ class Moments:
 
     Blocks are joined by the update of Chan, Golub and LeVeque ("Updating formulae and a pairwise
     algorithm for computing sample variances", 1979), which does not lose digits by cancellation
-    and never gives a negative variance.
+    and never gives a negative variance. They are kept in float64, since what a draw adds to the
+    mean of many is below the precision of the draw.
 
     Args:
         count: Number of draws M.
         mean: Their mean.
         squares: Σ (draw − mean)², shape of the mean.
+        dtype: Precision of the draws.
     """
 
     count: int
     mean: Tensor
     squares: Tensor
+    dtype: torch.dtype
 
     @staticmethod
     def of(draw: Tensor) -> Moments:
         """Moments of one draw."""
-        return Moments(1, draw.clone(), torch.zeros_like(draw))
+        # Apple's devices have no float64.
+        wide = draw.to(torch.float32 if draw.device.type == "mps" else torch.float64, copy=True)
+        return Moments(1, wide, torch.zeros_like(wide), draw.dtype)
 
     def add(self, draw: Tensor) -> Moments:
         """Moments with one more draw (Welford, "Note on a method for calculating", 1962)."""
         count = self.count + 1
         delta = draw - self.mean
         mean = self.mean + delta / count
-        return Moments(count, mean, torch.addcmul(self.squares, delta, draw - mean))
+        squares = torch.addcmul(self.squares, delta, draw - mean)
+        return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of draws together."""
@@ -45,7 +51,7 @@ class Moments:
         mean = self.mean + delta * (other.count / count)
         squares = self.squares + other.squares
         squares += delta.square_() * (self.count * other.count / count)
-        return Moments(count, mean, squares)
+        return Moments(count, mean, squares, self.dtype)
 
     def variance(self) -> Tensor:
         """Sample variance (divided by M − 1); NaN for a single draw."""

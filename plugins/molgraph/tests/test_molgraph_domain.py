@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_bad_features_are_refused(features, message):
 
 def test_a_bond_of_an_unnumbered_kind_is_refused_only_where_kinds_are_used():
     mol = Chem.MolFromSmiles("CO->[Fe]", sanitize=False)
-    with pytest.raises(InputError, match="item 0 .*DATIVE between atoms 1 and 2"):
+    with pytest.raises(InputError, match=r"item 0 .*DATIVE between atoms 1 and 2"):
         MolGraph(fields=("atoms", "bond_type")).read(mol)
     kinds = ("SINGLE", "DATIVE")
     graph = MolGraph(fields=("bond_type",), bond_types=kinds).read(mol)[0]
@@ -247,10 +248,24 @@ def test_saved_molecules_keep_atom_order_coordinates_and_charges():
 
 def test_listing_the_plugin_imports_neither_rdkit_nor_torch():
     code = (
-        "import sys, importlib.util as u; s = u.find_spec('salience_molgraph').origin; "
-        "spec = u.spec_from_file_location('p', s.replace('__init__', 'plugin')); "
-        "m = u.module_from_spec(spec); spec.loader.exec_module(m); "
-        "print(m.salience_domains(), [n for n in ('torch', 'rdkit', 'PIL') if n in sys.modules])"
+        "import sys; from salience_molgraph import plugin; "
+        "heavy = [n for n in ('torch', 'rdkit', 'PIL', 'numpy') if n in sys.modules]; "
+        "print(plugin.salience_domains(), plugin.salience_visualizers(), heavy)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "{'molgraph': 'salience_molgraph.domain:MolGraph'} []"
+    assert run.stdout.strip() == (
+        "{'molgraph': 'salience_molgraph.domain:MolGraph'} "
+        "{'molecule': 'salience_molgraph.plot:MoleculePlot'} []"
+    )
+
+
+def test_domain_and_samples_can_be_sent_to_another_process():
+    domain = MolGraph("dense", fields=("atoms", "bond_adjacency"))
+    again = pickle.loads(pickle.dumps(domain))
+    assert again == domain and again.layout == domain.layout
+    graph = pickle.loads(pickle.dumps(domain.read("CC=O")))[0]
+    assert graph.tensors["atoms"].tolist() == [6, 6, 8]
+
+
+def test_kinds_of_items_may_be_mixed():
+    assert _labels(["CO", Chem.MolFromSmiles("C")]) == [[6, 8], [6]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import salience
 import torch
 from rdkit import Chem
-from salience import InputError
 from torch import nn
 
+import salience
+from salience import InputError
 from salience_molgraph import MolGraph
 
 RAGGED = MolGraph(fields=("atoms", "edge_index", "owner", "bond_type"))
@@ -33,7 +33,8 @@ class Additive(nn.Module):
         self.weight = nn.Parameter(torch.randn(5))
 
     def forward(self, atoms, edge_index, owner):
-        return torch.zeros(int(owner.max()) + 1).index_add(0, owner, self.embed(atoms) @ self.weight)
+        terms = self.embed(atoms) @ self.weight
+        return torch.zeros(int(owner.max()) + 1).index_add(0, owner, terms)
 
 
 def test_an_additive_model_gives_each_atom_its_own_term(smiles):
@@ -48,9 +49,7 @@ def test_an_additive_model_gives_each_atom_its_own_term(smiles):
 
 @pytest.mark.parametrize("domain", [RAGGED, DENSE], ids=["ragged", "dense"])
 @pytest.mark.parametrize("samplers", [[], ["gaussian", "mc_dropout"]], ids=["clean", "noisy"])
-def test_a_packed_batch_agrees_with_one_molecule_at_a_time(
-    domain, samplers, smiles, request
-):
+def test_a_packed_batch_agrees_with_one_molecule_at_a_time(domain, samplers, smiles, request):
     model = request.getfixturevalue(domain.form)
     settings = {"samplers": samplers, "n_samples": 3 if samplers else 1}
     packed = salience.explain(model, smiles, domain, STEPS, ids=smiles, **settings)
@@ -89,9 +88,7 @@ def test_pyg_agrees_with_ragged(ragged, pyg, smiles):
 def test_padding_is_nowhere_to_be_seen(dense):
     """A small molecule's saliency, noise included, does not know how large its neighbour is."""
     runs = [
-        salience.explain(
-            dense, ["CCO", other], DENSE, STEPS, samplers=["gaussian"], n_samples=3
-        )
+        salience.explain(dense, ["CCO", other], DENSE, STEPS, samplers=["gaussian"], n_samples=3)
         for other in ("C", "CCCCCCCCCCCC")
     ]
     assert runs[0].values[0].shape == (3,)
@@ -108,14 +105,22 @@ def test_float_features_are_explained_at_the_input():
 
     domain = MolGraph(atom_features=features)
     explanation = salience.explain(model, ["CO"], domain, "integrated_gradients")
-    assert torch.allclose(explanation.values[0], torch.tensor([11.0, 15.0]))
+    assert torch.allclose(explanation.values[0], torch.tensor([11.0, 15.0]).double())
 
 
 def test_occlusion_hides_one_atom_at_a_time(smiles):
     model = Additive()
-    window = salience.Occlusion(window={"atom": 1})
-    explanation = salience.explain(model, smiles, "molgraph", window)
+    explanation = salience.explain(model, smiles, "molgraph", "occlusion")
     _same(explanation.values, salience.explain(model, smiles, "molgraph", STEPS).values, 1e-4)
+
+
+def test_occlusion_hides_groups_of_atoms_together():
+    grouped = salience.Occlusion(groups=[[0, 1, 1]])
+    explanation = salience.explain(Additive(), ["CCO"], "molgraph", grouped)
+    single = salience.explain(Additive(), ["CCO"], "molgraph", "occlusion").values[0]
+    together = single[1] + single[2]
+    expected = torch.stack([single[0], together, together])
+    assert torch.allclose(explanation.values[0], expected, atol=1e-5)
 
 
 def test_model_and_molecules_are_as_before(ragged, smiles):
@@ -123,7 +128,8 @@ def test_model_and_molecules_are_as_before(ragged, smiles):
     before = [mol.ToBinary() for mol in mols]
     weights = {name: value.clone() for name, value in ragged.state_dict().items()}
     ragged.train()
-    explanation = salience.explain(ragged, mols, RAGGED, STEPS, samplers=["mc_dropout"], n_samples=2)
+    settings = {"samplers": ["mc_dropout"], "n_samples": 2}
+    explanation = salience.explain(ragged, mols, RAGGED, STEPS, **settings)
     explanation.visualize(1)
     assert [mol.ToBinary() for mol in mols] == before
     assert ragged.training

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import salience
 import torch
 from rdkit import Chem
-from salience import InputError
 from torch import nn
 
+import salience
+from salience import InputError
 from salience_molgraph import MolGraph
 from salience_molgraph import pyg as pyg_module
 
@@ -132,3 +132,10 @@ def test_without_pyg_the_form_is_refused_and_the_others_work(monkeypatch):
     with pytest.raises(InputError, match=r"pip install salience-molgraph\[pyg\]"):
         MolGraph("pyg")
     assert MolGraph("ragged").read("CO")
+
+
+def test_graphs_and_smiles_may_be_mixed():
+    graph = Data(z=torch.tensor([6, 8]), edge_index=torch.tensor([[0, 1], [1, 0]]))
+    domain = MolGraph()
+    for data in (["CO", graph], [graph, "CO"]):
+        assert domain.collate(domain.read(data)).arguments["atoms"].tolist() == [6, 8, 6, 8]

@@ -12,17 +12,15 @@ Color = tuple[float, float, float]
 ColorFn = Callable[[float], Color]
 
 #: Colours at evenly spaced stops from -1 to 1; white stands for 0 in all of them.
-_STOPS: dict[str, tuple[str, ...]] = {
+_STOPS: dict[str, str] = {
     # Blue and vermilion of Okabe and Ito's palette, told apart in every kind of colour blindness;
     # both stay light enough for a black bond or letter on top.
-    "blue_vermilion": ("#0072b2", "#84b9dc", "#ffffff", "#f0ab85", "#d55e00"),
+    "blue_vermilion": "0072b2 84b9dc ffffff f0ab85 d55e00",
     # The pure blue and red of the first saliency module for molecules.
-    "bwr": ("#0000ff", "#ffffff", "#ff0000"),
+    "bwr": "0000ff ffffff ff0000",
     # ColorBrewer's RdBu and PuOr, turned so that positive is warm.
-    "RdBu_r": ("#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#ffffff")
-    + ("#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f"),
-    "PuOr_r": ("#2d004b", "#542788", "#8073ac", "#b2abd2", "#d8daeb", "#ffffff")
-    + ("#fee0b6", "#fdb863", "#e08214", "#b35806", "#7f3b08"),
+    "RdBu_r": "053061 2166ac 4393c3 92c5de d1e5f0 ffffff fddbc7 f4a582 d6604d b2182b 67001f",
+    "PuOr_r": "2d004b 542788 8073ac b2abd2 d8daeb ffffff fee0b6 fdb863 e08214 b35806 7f3b08",
 }
 
 
@@ -36,9 +34,9 @@ def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
         return color_fn
     if color_fn not in _STOPS:
         raise InputError(f"unknown colour map {color_fn!r}; {nearest(color_fn, _STOPS)}")
-    stops = _STOPS[color_fn]
+    stops = _STOPS[color_fn].split()
     places = np.linspace(-1.0, 1.0, len(stops))
-    channels = np.array([[int(s[i : i + 2], 16) / 255 for i in (1, 3, 5)] for s in stops]).T
+    channels = np.array([[int(s[i : i + 2], 16) / 255 for i in (0, 2, 4)] for s in stops]).T
 
     def interpolate(value: float) -> Color:
         red, green, blue = (float(np.interp(value, places, channel)) for channel in channels)

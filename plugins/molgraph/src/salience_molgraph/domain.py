@@ -16,7 +16,7 @@ from salience.layout import Layout
 from salience_molgraph import collate, pyg
 from salience_molgraph.fields import DEFAULTS, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
-from salience_molgraph.reading import Source, is_graph, parse_smiles, sources
+from salience_molgraph.reading import Source, is_graph, own_mol, sources
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class MolGraph(Domain):
         object.__setattr__(self, "fields", fields or DEFAULTS.get(self.form, ("atoms",)))
         object.__setattr__(self, "bond_types", tuple(self.bond_types))
         object.__setattr__(self, "target", self.target or ("embed" if labels else "input"))
-        object.__setattr__(self, "_layout", make_layout(self.form, self.fields, labels=labels))
+        _ = self.layout  # refuses an unknown form or field
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
                 raise InputError(
@@ -98,8 +98,8 @@ class MolGraph(Domain):
     @property
     def layout(self) -> Layout:
         """How the fields are indexed."""
-        layout: Layout = getattr(self, "_layout")  # noqa: B009  # no field, so mypy knows it not
-        return layout
+        labels = isinstance(self.atom_features, str)
+        return make_layout(self.form, self.fields, labels=labels)
 
     def read(self, data: Any) -> list[Graph]:
         """Molecules as graphs.
@@ -118,7 +118,7 @@ class MolGraph(Domain):
                     problems.append((number, f"item {number}{source.where} {error}"))
         if problems:
             rest = ", ".join(str(number) for number, _ in problems[1:11])
-            more = f" (and so for {len(problems) - 1} more: items {rest})" if rest else ""
+            more = f" ({len(problems) - 1} more cannot be served: items {rest})" if rest else ""
             raise InputError(problems[0][1] + more)
         if not graphs:
             raise InputError("there are no molecules in this data; pass at least one")
@@ -160,35 +160,17 @@ class MolGraph(Domain):
             raise InputError(f"was refused: {source.problem}; mend it or leave it out")
         if is_graph(value):
             return pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
-        mol, name = self._mol(value, name)
+        mol, name = own_mol(value, name, add_hs=self.add_hs)
         return from_mol(mol, name, self.fields, self.atom_features, tuple(self.bond_types))
-
-    def _mol(self, value: Any, name: str) -> tuple[Chem.Mol, str]:
-        """A molecule of our own and its name."""
-        if isinstance(value, str):
-            mol, name = parse_smiles(value), name or value
-        elif isinstance(value, Chem.Mol):
-            mol = Chem.Mol(value)
-        else:
-            raise InputError(
-                f"is a {type(value).__name__}, expected a SMILES string, an RDKit molecule or a "
-                f"PyG Data; mend it or leave it out"
-            )
-        if mol.GetNumAtoms() == 0:
-            raise InputError("is a molecule without atoms; leave it out")
-        title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
-        name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
-        if self.add_hs:
-            mol.UpdatePropertyCache(strict=False)
-            mol = Chem.AddHs(mol, addCoords=mol.GetNumConformers() > 0)
-        return mol, name
 
     def _check_alike(self, graphs: Sequence[Graph]) -> None:
         """All items must have the same number of features of each kind."""
         first = graphs[0].tensors
         for number, graph in enumerate(graphs):
             for name, tensor in graph.tensors.items():
-                if name != "edge_index" and tensor.shape[1:] != first[name].shape[1:]:
+                if name == "edge_index" or name not in first:
+                    continue
+                if tensor.shape[1:] != first[name].shape[1:]:
                     raise InputError(
                         f"item {number} has {tensor.shape[1:].numel()} features an element in "
                         f"{name!r}, but item 0 has {first[name].shape[1:].numel()}; "
@@ -197,4 +179,8 @@ class MolGraph(Domain):
 
 
 def _from_json(text: str) -> Chem.Mol:
-    return rdMolInterchange.JSONToMols(text)[0]
+    mol: Chem.Mol = rdMolInterchange.JSONToMols(text)[0]
+    # The JSON leaves these out, and the layout of a drawing asks for them: alkynes are straight.
+    Chem.SetConjugation(mol)
+    Chem.SetHybridization(mol)
+    return mol

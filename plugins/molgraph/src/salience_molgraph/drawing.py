@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import IO
 
 from PIL import Image
 
-from salience_molgraph.shapes import Shape
+from salience_molgraph.shapes import Shape, xml_text
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Drawing:
             "<?xml version='1.0' encoding='utf-8'?>\n"
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}px" '
             f'height="{height}px" viewBox="0 0 {width} {height}">\n'
-            f"<title>{escape(self.title)}</title>\n"
+            f"<title>{xml_text(self.title)}</title>\n"
             f'<rect width="{width}" height="{height}" fill="#FFFFFF"/>\n'
             f"{body}</svg>\n"
         )
@@ -69,14 +68,14 @@ class Drawing:
             ValueError: Another format.
         """
         path = Path(fname) if isinstance(fname, str | PathLike) else None
-        if format is None:
-            format = path.suffix.removeprefix(".").lower() if path is not None else "png"
-        if format == "svg":
+        suffix = path.suffix.removeprefix(".").lower() if path is not None else "png"
+        kind = suffix if format is None else format
+        if kind == "svg":
             content = self.svg.encode()
-        elif format == "png":
+        elif kind == "png":
             content = self.png
         else:
-            raise ValueError(f"molecules are drawn as svg or png, not as {format!r}")
+            raise ValueError(f"molecules are drawn as svg or png, not as {kind!r}")
         if path is not None:
             path.write_bytes(content)
         else:

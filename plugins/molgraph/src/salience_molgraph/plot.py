@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import rdDepictor
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from salience.errors import InputError
-from salience.scalers import Scaler, Scaling, get_scaler
+from salience.scalers import Scaler, get_scaler
 from salience.visualizer import Visualizer
 from salience_molgraph.colors import ColorFn, get_color_fn
 from salience_molgraph.drawing import Drawing
-from salience_molgraph.shapes import Gradient, Rule, Shape, Structure, Text, shorten
+from salience_molgraph.painter import BondFn, Number, Painter, Values, mean_of_ends, meaning
+from salience_molgraph.shapes import Rule, Shape, Text, shorten
+from salience_molgraph.structure import Structure, flatten
 
 if TYPE_CHECKING:
     from salience.explanation import Explanation
-
-Values = NDArray[np.float64]
 
 _PAD = 10.0
 _TITLE = 30.0
 _LEGEND = 26.0
 _BAR = 62.0
-_SCALED = {
-    "abs_max": "saliency, largest magnitude = 1",
-    "min_max": "saliency, from smallest to largest",
-    "normalize": "saliency, magnitudes sum to 1",
-    "identity": "saliency",
-}
-
-
-def mean_of_ends(first: float, second: float) -> float:
-    """The value of a bond: the mean of its two atoms, so that it has a sign as they do."""
-    return (first + second) / 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +60,7 @@ class MoleculePlot(Visualizer):
     color_fn: str | ColorFn = "blue_vermilion"
     scaler: str | Scaler = "abs_max"
     ratio: float = 1.0
-    bond_fn: Callable[[float, float], float] | None = mean_of_ends
+    bond_fn: BondFn | None = mean_of_ends
     legend: str = "{name}"
     label: str | None = None
     color_bar: bool = True
@@ -101,7 +87,7 @@ class MoleculePlot(Visualizer):
         mol, values = self._read(explanation, item)
         paint = self._painter(values)
         width, height = (float(v) for v in self.size)
-        shapes: list[Shape] = [paint.structure(mol, values, _PAD, _PAD, item)]
+        shapes: list[Shape] = [self._structure(paint, mol, values, _PAD, _PAD, item)]
         bottom = height + _PAD
         legend = self._legend(explanation, item, mol)
         if legend:
@@ -109,7 +95,8 @@ class MoleculePlot(Visualizer):
             shapes.append(Text(_PAD + width / 2, bottom + 17, text))
             bottom += _LEGEND
         if self.color_bar:
-            shapes += paint.bar(_PAD + width / 2, bottom, width)
+            label = meaning(self.scaler) if self.label is None else self.label
+            shapes += paint.bar(_PAD + width / 2, bottom, width, label)
             bottom += _BAR
         title = f"Saliency of {legend or f'item {item}'}"
         return Drawing(width + 2 * _PAD, bottom + _PAD, tuple(shapes), title, self.resolution)
@@ -144,11 +131,12 @@ class MoleculePlot(Visualizer):
             for c, t in enumerate(explanations):
                 mol, values = cells[item, t]
                 left = _PAD + c * step
-                shapes.append(paint.structure(mol, values, left, top + 1, item, t))
+                shapes.append(self._structure(paint, mol, values, left, top + 1, item, t))
             top += height + 2
         if self.color_bar:
+            label = meaning(self.scaler) if self.label is None else self.label
             shapes.append(Rule(_PAD, top, total - _PAD, top))
-            shapes += paint.bar(total / 2, top + 6, total - 2 * _PAD)
+            shapes += paint.bar(total / 2, top + 6, total - 2 * _PAD, label)
             top += _BAR + 6
         title = f"Saliency of {len(items)} molecules by {', '.join(explanations)}"
         return Drawing(total, top + _PAD, tuple(shapes), title, self.resolution)
@@ -169,13 +157,15 @@ class MoleculePlot(Visualizer):
                 f"each of its {mol.GetNumAtoms()} atoms; explain a variable of atoms"
             )
         if not np.isfinite(values).all():
-            raise InputError(f"the saliency of item {item} holds NaN or infinity, which no colour "
-                             f"can show; look for overflow in the model")  # fmt: skip
+            raise InputError(
+                f"the saliency of item {item} holds NaN or infinity, which no colour can show; "
+                f"look for overflow in the model"
+            )
         return mol, values
 
     def _legend(self, explanation: Explanation, item: int, mol: Chem.Mol) -> str:
         name = explanation.annotations[item].get("name") or Chem.MolToSmiles(Chem.Mol(mol))
-        score = _Number(explanation.score[item])
+        score = Number(explanation.score[item])
         try:
             return self.legend.format(name=name, id=explanation.ids[item], score=score)
         except (KeyError, IndexError, ValueError) as error:
@@ -184,87 +174,23 @@ class MoleculePlot(Visualizer):
                 f"use {{name}}, {{id}} and {{score:.2f}} only"
             ) from error
 
-    def _painter(self, values: Values) -> _Painter:
+    def _painter(self, values: Values) -> Painter:
         scaling = get_scaler(self.scaler)(values)
         limit = self.limit or float(np.abs(scaling(values)).max()) or 1.0
-        return _Painter(self, scaling, limit, get_color_fn(self.color_fn))
+        return Painter(scaling, limit, get_color_fn(self.color_fn))
 
-
-@dataclass(frozen=True)
-class _Painter:
-    """One picture's scale: turns values into colours."""
-
-    plot: MoleculePlot
-    scaling: Scaling
-    limit: float
-    color_fn: ColorFn
-
-    def structure(
-        self, mol: Chem.Mol, values: Values, x: float, y: float, item: int, column: str = ""
+    def _structure(
+        self,
+        paint: Painter,
+        mol: Chem.Mol,
+        values: Values,
+        x: float,
+        y: float,
+        item: int,
+        column: str = "",
     ) -> Structure:
         """The molecule in a box with its upper left corner at (x, y)."""
-        scaled = self.scaling(values)
-        # The small number keeps 0.1 · 30 = 3.0000000000000004 from becoming 4 atoms.
-        n_shown = int(np.ceil(len(values) * self.plot.ratio - 1e-9))
-        shown = np.argsort(-np.abs(values), kind="stable")[:n_shown].tolist()
-        atoms = {atom: self._color(float(scaled[atom])) for atom in sorted(shown)}
-        bonds: dict[int, Any] = {}
-        if self.plot.bond_fn is not None:
-            for bond in mol.GetBonds():
-                first, second = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-                if first in atoms and second in atoms:
-                    value = self.plot.bond_fn(float(scaled[first]), float(scaled[second]))
-                    bonds[bond.GetIdx()] = self._color(value)
-        width, height = self.plot.size
-        flat = _flatten(mol)
-        indices = self.plot.atom_indices
-        return Structure(x, y, width, height, flat, atoms, bonds, item, column, indices)
-
-    def bar(self, middle: float, top: float, room: float) -> list[Shape]:
-        """The colour bar with its ends, zero and label."""
-        width = min(240.0, 0.7 * room)
-        left = middle - width / 2
-        colors = tuple(self.color_fn(float(v)) for v in np.linspace(-1, 1, 65))
-        end = f"{self.limit:.3g}"
-        scaler = self.plot.scaler
-        label = self.plot.label
-        if label is None:
-            label = _SCALED.get(scaler, "saliency") if isinstance(scaler, str) else "saliency"
-        return [
-            Gradient(left, top + 8, width, 10, colors),
-            Text(left, top + 31, f"−{end}", 11, kind="tick"),
-            Text(middle, top + 31, "0", 11, kind="tick"),
-            Text(left + width, top + 31, f"+{end}", 11, kind="tick"),
-            Text(middle, top + 50, shorten(label, 12, room), 12, kind="label"),
-        ]
-
-    def _color(self, value: float) -> tuple[float, float, float]:
-        return self.color_fn(min(max(value / self.limit, -1.0), 1.0))
-
-
-class _Number(float):
-    """Formats with a minus sign in the place of a hyphen."""
-
-    def __format__(self, spec: str) -> str:
-        return super().__format__(spec).replace("-", "−")
-
-
-def _flatten(mol: Chem.Mol) -> Chem.Mol:
-    """A copy with coordinates in the plane, ready to be drawn; atoms and bonds keep their order."""
-    copy = Chem.Mol(mol)
-    copy.UpdatePropertyCache(strict=False)
-    Chem.FastFindRings(copy)
-    if not _is_flat(copy):
-        copy.RemoveAllConformers()
-        rdDepictor.Compute2DCoords(copy)
-    try:
-        return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=True, addChiralHs=False)
-    except Chem.KekulizeException:  # an aromatic ring that has no Kekulé form is drawn dashed
-        return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=False, addChiralHs=False)
-
-
-def _is_flat(mol: Chem.Mol) -> bool:
-    if mol.GetNumConformers() == 0 or mol.GetConformer().Is3D():
-        return False
-    places = mol.GetConformer().GetPositions()
-    return mol.GetNumAtoms() == 1 or bool(np.ptp(places, axis=0).max() > 0)
+        atoms = paint.atoms(values, self.ratio)
+        bonds = {} if self.bond_fn is None else paint.bonds(mol, values, atoms, self.bond_fn)
+        flat = flatten(mol)
+        return Structure(x, y, *self.size, flat, atoms, bonds, item, column, self.atom_indices)

@@ -69,16 +69,44 @@ def is_graph(value: Any) -> bool:
     return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
 
 
-def parse_smiles(text: str) -> Chem.Mol:
-    """The molecule of a SMILES string, its atoms in the order of the string.
+def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
+    """A molecule of our own, with its atoms in the given order, and its name.
+
+    Args:
+        value: A SMILES string or an RDKit molecule, which is copied.
+        name: Its title, where the source gave one; else its own title or SMILES is taken.
+        add_hs: Whether hydrogens are made explicit.
 
     Raises:
-        InputError: It cannot be parsed; the message tells why.
+        InputError: It cannot be parsed, has no atoms or is something else.
     """
+    if isinstance(value, str):
+        mol, name = _parse(value), name or value
+    elif isinstance(value, Chem.Mol):
+        mol = Chem.Mol(value)
+    else:
+        raise InputError(
+            f"is a {type(value).__name__}, expected a SMILES string, an RDKit molecule or a "
+            f"PyG Data; mend it or leave it out"
+        )
+    if mol.GetNumAtoms() == 0:
+        raise InputError("is a molecule without atoms; leave it out")
+    title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
+    # Writing SMILES leaves marks in a molecule, hence another copy.
+    name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
+    if add_hs:
+        mol.UpdatePropertyCache(strict=False)
+        mol = Chem.AddHs(mol, addCoords=mol.GetNumConformers() > 0)
+    return mol, name
+
+
+def _parse(text: str) -> Chem.Mol:
     mol = Chem.MolFromSmiles(text)
     if mol is None:
         reason = _chemistry_problem(Chem.MolFromSmiles(text, sanitize=False))
-        raise InputError(f"{text!r} is not a SMILES string that can be parsed{reason}")
+        raise InputError(
+            f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
+        )
     return mol
 
 

@@ -5,27 +5,21 @@ All places and sizes are in SVG units (1/96 inch); ``scale`` is the number of pi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol
+from zlib import crc32
 
 from PIL import Image, ImageDraw, ImageFont
-from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from salience_molgraph.colors import Color, to_hex
 
 #: FreeSans comes with RDKit and knows minus signs, Greek and accents, unlike RDKit's inner font.
-_FONT = Path(rdMolDraw2D.__file__).with_name("FreeSans.ttf")
+FONT = Path(rdMolDraw2D.__file__).with_name("FreeSans.ttf")
 _FAMILY = "FreeSans, Helvetica, Arial, sans-serif"
-#: Units per ångström of the depiction, unless the molecule is too large for its box.
-_BOND_SCALE = 28.0
-
-Bounds = tuple[float, float, float, float]
 
 
 class Shape(Protocol):
@@ -55,7 +49,7 @@ class Text:
         return (
             f'<text class="{self.kind}" x="{self.x:.1f}" y="{self.y:.1f}" fill="{self.color}" '
             f'font-family="{_FAMILY}" font-size="{self.size:g}px" '
-            f'text-anchor="{self.anchor}">{escape(_printable(self.text))}</text>\n'
+            f'text-anchor="{self.anchor}">{xml_text(self.text)}</text>\n'
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
@@ -63,7 +57,7 @@ class Text:
         anchor = {"start": "ls", "middle": "ms", "end": "rs"}[self.anchor]
         ImageDraw.Draw(image).text(
             (self.x * scale, self.y * scale),
-            _printable(self.text),
+            printable(self.text),
             fill=self.color,
             font=_font(self.size * scale),
             anchor=anchor,
@@ -111,7 +105,7 @@ class Gradient:
             f'<stop offset="{i / last:.4f}" stop-color="{to_hex(color)}"/>'
             for i, color in enumerate(self.colors)
         )
-        name = f"colors-{hash(self.colors) & 0xFFFFFFFF:08x}"
+        name = f"colors-{crc32(stops.encode()):08x}"  # unique where pictures share a page
         return (
             f'<defs><linearGradient id="{name}">{stops}</linearGradient></defs>\n'
             f'<rect class="color-bar" x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" '
@@ -130,77 +124,9 @@ class Gradient:
         ImageDraw.Draw(image).rectangle(box, outline=self.edge)
 
 
-@dataclass(frozen=True)
-class Structure:
-    """A molecule in a box, some of its atoms and bonds coloured.
-
-    Args:
-        mol: A prepared copy with 2-D coordinates; ``atom_colors`` and ``bond_colors`` are keyed by
-            its own indices.
-        item: Position of the molecule in its data set.
-        column: Title of the explanation, empty outside a grid.
-        indices: Whether to write the number of each atom beside it.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-    mol: Chem.Mol
-    atom_colors: Mapping[int, Color] = field(default_factory=dict)
-    bond_colors: Mapping[int, Color] = field(default_factory=dict)
-    item: int = 0
-    column: str = ""
-    indices: bool = False
-
-    def svg(self) -> str:
-        """A group that holds RDKit's elements, whose classes are ``atom-i`` and ``bond-j``."""
-        drawer = rdMolDraw2D.MolDraw2DSVG(round(self.width), round(self.height))
-        text = self._draw(drawer, 1.0)
-        body = text.split("<!-- END OF HEADER -->", 1)[1].rsplit("</svg>", 1)[0]
-        return (
-            f'<g class="molecule" data-item="{self.item}" data-column="{escape(self.column)}" '
-            f'transform="translate({self.x:.1f},{self.y:.1f})">{body}</g>\n'
-        )
-
-    def paint(self, image: Image.Image, scale: float) -> None:
-        """Paste RDKit's own picture of that size."""
-        width, height = round(self.width * scale), round(self.height * scale)
-        pixels = self._draw(rdMolDraw2D.MolDraw2DCairo(width, height), scale)
-        with Image.open(BytesIO(pixels)) as drawn:
-            image.paste(drawn.convert("RGB"), (round(self.x * scale), round(self.y * scale)))
-
-    def _draw(self, drawer: rdMolDraw2D.MolDraw2D, scale: float) -> str | bytes:
-        options = drawer.drawOptions()
-        options.useBWAtomPalette()  # type: ignore[no-untyped-call]  # red oxygens mean nothing here
-        if _FONT.exists():
-            options.fontFile = str(_FONT)
-        options.prepareMolsBeforeDrawing = False
-        options.atomHighlightsAreCircles = True
-        options.highlightRadius = 0.4
-        options.highlightBondWidthMultiplier = 9
-        options.fixedBondLength = _BOND_SCALE * scale
-        options.bondLineWidth = 1.5 * scale
-        options.minFontSize = round(7 * scale)
-        options.maxFontSize = round(15 * scale)
-        options.annotationFontScale = 0.6
-        options.addAtomIndices = self.indices
-        options.padding = 0.06
-        drawer.DrawMolecule(
-            self.mol,
-            highlightAtoms=list(self.atom_colors),
-            highlightBonds=list(self.bond_colors),
-            highlightAtomColors=dict(self.atom_colors),
-            highlightBondColors=dict(self.bond_colors),
-        )
-        drawer.FinishDrawing()
-        drawn: str | bytes = drawer.GetDrawingText()
-        return drawn
-
-
 def shorten(text: str, size: float, width: float) -> str:
     """The text, cut with an ellipsis where it is longer than ``width`` at that font size."""
-    text = _printable(text)
+    text = printable(text)
     font = _font(size)
     if font.getlength(text) <= width:
         return text
@@ -209,7 +135,13 @@ def shorten(text: str, size: float, width: float) -> str:
     return text + "…"
 
 
-def _printable(text: str) -> str:
+def xml_text(text: str) -> str:
+    """The text as it stands in an SVG element or attribute."""
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """The text with blanks for what no font shows and XML forbids."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -219,6 +151,6 @@ def _bytes(color: Color) -> tuple[int, ...]:
 
 @lru_cache(maxsize=32)
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    if _FONT.exists():
-        return ImageFont.truetype(str(_FONT), size)
+    if FONT.exists():
+        return ImageFont.truetype(str(FONT), size)
     return ImageFont.load_default(size)

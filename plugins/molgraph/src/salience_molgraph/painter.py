@@ -1,0 +1,94 @@
+"""One picture's scale: turns values into colours, and tells of it in the colour bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from salience.scalers import Scaler, Scaling
+from salience_molgraph.colors import Color, ColorFn
+from salience_molgraph.shapes import Gradient, Shape, Text, shorten
+
+Values = NDArray[np.float64]
+BondFn = Callable[[float, float], float]
+
+_MEANINGS = {
+    "abs_max": "saliency, largest magnitude = 1",
+    "min_max": "saliency, from smallest to largest",
+    "normalize": "saliency, magnitudes sum to 1",
+    "identity": "saliency",
+}
+
+
+def mean_of_ends(first: float, second: float) -> float:
+    """The value of a bond: the mean of its two atoms, so that it has a sign as they do."""
+    return (first + second) / 2
+
+
+def meaning(scaler: str | Scaler) -> str:
+    """What is written at the colour bar where the user says nothing."""
+    return _MEANINGS.get(scaler, "saliency") if isinstance(scaler, str) else "saliency"
+
+
+class Number(float):
+    """Formats with a minus sign in the place of a hyphen."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec).replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Painter:
+    """One picture's scale.
+
+    Args:
+        scaling: Scales the values.
+        limit: Scaled magnitude at which colours are full; 0 lies in the middle.
+        color_fn: From [-1, 1] to a colour.
+    """
+
+    scaling: Scaling
+    limit: float
+    color_fn: ColorFn
+
+    def atoms(self, values: Values, ratio: float) -> dict[int, Color]:
+        """Colours of the ⌈n·ratio⌉ atoms of the largest magnitude, by number."""
+        # The small number keeps 0.1 · 30 = 3.0000000000000004 from becoming 4 atoms.
+        n_shown = int(np.ceil(len(values) * ratio - 1e-9))
+        shown = np.argsort(-np.abs(values), kind="stable")[:n_shown].tolist()
+        scaled = self.scaling(values)
+        return {atom: self._color(float(scaled[atom])) for atom in sorted(shown)}
+
+    def bonds(
+        self, mol: Chem.Mol, values: Values, atoms: dict[int, Color], bond_fn: BondFn
+    ) -> dict[int, Color]:
+        """Colours of the bonds between coloured atoms, by number."""
+        scaled = self.scaling(values)
+        colors = {}
+        for bond in mol.GetBonds():
+            first, second = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+            if first in atoms and second in atoms:
+                value = bond_fn(float(scaled[first]), float(scaled[second]))
+                colors[bond.GetIdx()] = self._color(value)
+        return colors
+
+    def bar(self, middle: float, top: float, room: float, label: str) -> list[Shape]:
+        """The colour bar with its ends, zero and label, 56 units high."""
+        width = min(240.0, 0.7 * room)
+        left = middle - width / 2
+        colors = tuple(self.color_fn(float(v)) for v in np.linspace(-1, 1, 65))
+        end = f"{self.limit:.3g}"
+        return [
+            Gradient(left, top + 8, width, 10, colors),
+            Text(left, top + 31, f"−{end}", 11, kind="tick"),
+            Text(middle, top + 31, "0", 11, kind="tick"),
+            Text(left + width, top + 31, f"+{end}", 11, kind="tick"),
+            Text(middle, top + 50, shorten(label, 12, room), 12, kind="label"),
+        ]
+
+    def _color(self, value: float) -> Color:
+        return self.color_fn(min(max(value / self.limit, -1.0), 1.0))

@@ -1,0 +1,111 @@
+"""A molecule as a shape: RDKit draws it, from a flat copy in its own atom order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rdkit import Chem
+from rdkit.Chem import rdDepictor
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from salience_molgraph.colors import Color
+from salience_molgraph.shapes import FONT, xml_text
+
+#: Units per ångström of the depiction, unless the molecule is too large for its box.
+_BOND_SCALE = 28.0
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A molecule in a box, some of its atoms and bonds coloured.
+
+    Args:
+        mol: A prepared copy with 2-D coordinates; ``atom_colors`` and ``bond_colors`` are keyed by
+            its own indices.
+        item: Position of the molecule in its data set.
+        column: Title of the explanation, empty outside a grid.
+        indices: Whether to write the number of each atom beside it.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    mol: Chem.Mol
+    atom_colors: Mapping[int, Color] = field(default_factory=dict)
+    bond_colors: Mapping[int, Color] = field(default_factory=dict)
+    item: int = 0
+    column: str = ""
+    indices: bool = False
+
+    def svg(self) -> str:
+        """A group that holds RDKit's elements, whose classes are ``atom-i`` and ``bond-j``."""
+        drawer = rdMolDraw2D.MolDraw2DSVG(round(self.width), round(self.height))
+        text: str = self._draw(drawer, 1.0)
+        body = text.split("<!-- END OF HEADER -->", 1)[1].rsplit("</svg>", 1)[0]
+        return (
+            f'<g class="molecule" data-item="{self.item}" data-column="{xml_text(self.column)}" '
+            f'transform="translate({self.x:.1f},{self.y:.1f})">{body}</g>\n'
+        )
+
+    def paint(self, image: Image.Image, scale: float) -> None:
+        """Paste RDKit's own picture of that size."""
+        width, height = round(self.width * scale), round(self.height * scale)
+        pixels: bytes = self._draw(rdMolDraw2D.MolDraw2DCairo(width, height), scale)
+        with Image.open(BytesIO(pixels)) as drawn:
+            image.paste(drawn.convert("RGB"), (round(self.x * scale), round(self.y * scale)))
+
+    def _draw(self, drawer: Any, scale: float) -> Any:
+        options = drawer.drawOptions()
+        options.useBWAtomPalette()  # a red oxygen would say something about its saliency
+        settings: dict[str, Any] = {
+            "fontFile": str(FONT) if FONT.exists() else "",
+            "prepareMolsBeforeDrawing": False,
+            "atomHighlightsAreCircles": True,
+            "highlightRadius": 0.4,
+            "highlightBondWidthMultiplier": 9,
+            "fixedBondLength": _BOND_SCALE * scale,
+            "bondLineWidth": 1.5 * scale,
+            "minFontSize": round(7 * scale),
+            "maxFontSize": round(15 * scale),
+            "annotationFontScale": 0.6,
+            "addAtomIndices": self.indices,
+            "padding": 0.06,
+        }
+        for name, value in settings.items():
+            setattr(options, name, value)
+        drawer.DrawMolecule(
+            self.mol,
+            highlightAtoms=list(self.atom_colors),
+            highlightBonds=list(self.bond_colors),
+            highlightAtomColors=dict(self.atom_colors),
+            highlightBondColors=dict(self.bond_colors),
+        )
+        drawer.FinishDrawing()
+        return drawer.GetDrawingText()
+
+
+def flatten(mol: Chem.Mol) -> Chem.Mol:
+    """A copy with coordinates in the plane, ready to be drawn; atoms and bonds keep their order."""
+    copy = Chem.Mol(mol)
+    copy.UpdatePropertyCache(strict=False)
+    Chem.FastFindRings(copy)
+    if not _is_flat(copy):
+        copy.RemoveAllConformers()
+        rdDepictor.Compute2DCoords(copy)
+    try:
+        return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=True, addChiralHs=False)
+    except Chem.KekulizeException:  # an aromatic ring that has no Kekulé form is drawn dashed
+        return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=False, addChiralHs=False)
+
+
+def _is_flat(mol: Chem.Mol) -> bool:
+    if mol.GetNumConformers() == 0 or mol.GetConformer().Is3D():
+        return False
+    places = mol.GetConformer().GetPositions()
+    return mol.GetNumAtoms() == 1 or bool(np.ptp(places, axis=0).max() > 0)
