@@ -158,7 +158,7 @@ def train(data: Data, *, epochs: int, seed: int, device: str) -> SolubilityNet:
             args, kwargs = DOMAIN.arguments(batch.pick(rows).batch().arguments)
             loss = nn.functional.mse_loss(net(*args, **kwargs) / net.std, y[rows] / net.std)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return net.eval()
