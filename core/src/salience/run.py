@@ -124,8 +124,10 @@ class Run:
         def joined(key: str) -> Tensor:
             return torch.cat([batch[key] for batch in self._gathered])
 
+        # An output padded as its batch is has no shape of its own for the whole data set.
+        shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
         return Facts(
-            joined("prediction"),
+            joined("prediction" if len(shapes) == 1 else "score"),
             joined("score"),
             joined("delta"),
             joined("gap"),

@@ -107,11 +107,6 @@ def _row(
     baseline: PerItem, name: str, item: int, shape: tuple[int, ...], padded: bool, like: Tensor
 ) -> Tensor:
     """The baseline of one item."""
-    if item >= len(baseline.values):
-        raise InputError(
-            f"PerItem(...) for target variable {name!r} holds {len(baseline.values)} baselines, "
-            f"none for item {item}; pass one an item"
-        )
     row = torch.as_tensor(baseline.values[item]).to(like)
     if padded and row.ndim == len(shape):
         short = [want - own if own > 1 else 0 for own, want in zip(row.shape, shape, strict=True)]

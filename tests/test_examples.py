@@ -1,0 +1,50 @@
+"""The examples run as they are, with short settings, and find what they say they find."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "examples"
+SCRIPTS = sorted(FOLDER.glob("*.py"))
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_petals_come_first_by_every_method(tmp_path: Path) -> None:
+    found = example("iris").run(tmp_path, n_samples=10)
+    for method, (values, _) in found.items():
+        first = torch.tensor(values).argsort(descending=True)[:2].tolist()
+        assert sorted(first) == [2, 3], method
+        assert sum(values) == pytest.approx(1)
+    assert {path.name for path in tmp_path.iterdir()} == {"iris_row.png", "iris_mean.png"}
+
+
+def test_hydroxyl_groups_raise_solubility(tmp_path: Path) -> None:
+    found = example("solubility").run(tmp_path, epochs=15, n_samples=2)
+    assert found.rmse < 0.9
+    assert found.gaps[1024] < 1e-3
+    hydroxyl, carbon = found.contributions["hydroxyl oxygen"], found.contributions["sp3 carbon"]
+    assert hydroxyl[0] - carbon[0] > 2 * (hydroxyl[1] ** 2 + carbon[1] ** 2) ** 0.5
+    assert (tmp_path / "solubility_grid.svg").read_text().count("<svg") == 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_an_example_says_how_to_run_it(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        example(script.stem).main(["-h"])
+    assert done.value.code == 0
+    told = capsys.readouterr().out
+    assert all(option in told for option in ("--out", "--seed", "--device"))
