@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/solubility.py --out out
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

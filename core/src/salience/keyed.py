@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral
 
 import torch
@@ -64,6 +65,7 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
 
 
+@cache
 def _stride(axis: int) -> int:
     """How far the counter moves along an axis, counted from the last one, which is 1."""
     return _GAMMA if axis == 1 else _signed(int(mix(torch.tensor([axis]))) | 1)
