@@ -90,7 +90,7 @@ class Block:
 
 
 def batches(
-    task: Task, samples: Sequence[Any], keys: Tensor, explained: bool = True
+    task: Task, samples: Sequence[Any], keys: Tensor, explained: bool = True, offset: int = 0
 ) -> Iterator[Clean]:
     """Collate the samples into batches within the budget and predict each.
 
@@ -100,6 +100,7 @@ def batches(
         keys: Key of each item.
         explained: Whether these items are explained; of others, such as the data of a mean, the
             output variable is not read, since it may know the explained items only.
+        offset: Position of the first item in the whole data set.
 
     Raises:
         InputError: What a domain, the model or the output variable cannot serve.
@@ -112,7 +113,7 @@ def batches(
     start = 0
     while start < len(samples):
         stop = _fitting(start, len(samples), sizes, task.budget.current)
-        positions = torch.arange(start, stop)
+        positions = torch.arange(offset + start, offset + stop)
         batch = task.domain.collate(samples[start:stop])
         try:
             clean = _clean(task, batch, positions, keys[start:stop], explained)

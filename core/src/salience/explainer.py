@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from salience.explanation import Explanation, Saliency
 from salience.isolation import isolated
 from salience.outputs import make_output
 from salience.parts import make
-from salience.run import Run
+from salience.run import Plan, Run
 from salience.samples import Facts, Samples
 from salience.targets import resolve
 
@@ -89,7 +89,7 @@ class Explainer:
             InputError: Something cannot be served; nothing has been computed then, unless only a
                 later batch showed it.
         """
-        run = Run(self, data, calculator, samplers, n_samples, seed, ids)
+        run = self._run(data, calculator, samplers, n_samples, seed, ids)
         kept: dict[str, list[Tensor]] = {}
         with run.bar(progress) as bar:
             for clean in run.batches():
@@ -128,6 +128,7 @@ class Explainer:
         seed: int = 0,
         ids: Sequence[int | str] | None = None,
         progress: bool | None = None,
+        partial: bool = False,
     ) -> Explanation:
         """Compute and aggregate in one stream: memory does not grow with ``n_samples``.
 
@@ -140,28 +141,99 @@ class Explainer:
             seed: As in :meth:`compute`.
             ids: As in :meth:`compute`.
             progress: As in :meth:`compute`.
+            partial: After a KeyboardInterrupt, return the items that are finished by then, if
+                there are any; a reader finds them by their ids.
 
         Raises:
             InputError: As in :meth:`compute`.
         """
         made = _aggregator(aggregator)
-        run = Run(self, data, calculator, samplers, n_samples, seed, ids)
-        kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        run = self._run(data, calculator, samplers, n_samples, seed, ids)
         with run.bar(progress) as bar:
+            return self._streamed(run, made, bar, partial)
+
+    def stream(
+        self,
+        chunks: Iterable[Any],
+        calculator: str | Mapping[str, Any] | Calculator = "gradient",
+        samplers: Sequence[Any] = (),
+        n_samples: int = 1,
+        aggregator: str | Mapping[str, Any] | Aggregator = "raw",
+        seed: int = 0,
+    ) -> Iterator[Explanation]:
+        """Explain data that is larger than memory, item by item.
+
+        Items are keyed by their position in the whole stream, so that the numbers are those of
+        :meth:`explain` on all the data at once. Memory holds one chunk at a time.
+
+        Args:
+            chunks: Pieces of the data, each of which the domain reads: the batches of a
+                ``DataLoader`` (of pairs: ``(x for x, _ in loader)``), lists of paths or SMILES, the
+                pieces of ``pandas.read_csv(..., chunksize=1000)``.
+            calculator: As in :meth:`compute`.
+            samplers: As in :meth:`compute`.
+            n_samples: Draws per item, M.
+            aggregator: As in :meth:`explain`.
+            seed: As in :meth:`compute`.
+
+        Yields:
+            An explanation of one item each.
+
+        Raises:
+            InputError: As in :meth:`compute`, at the chunk that is at fault.
+        """
+        made = _aggregator(aggregator)
+        plan = Plan(self, calculator, samplers, n_samples, seed)
+        offset = 0
+        for chunk in chunks:
+            with isolated():
+                run = Run(plan, plan.read(chunk), offset=offset)
+                with run.bar(False) as bar:
+                    explained = self._streamed(run, made, bar)
+            offset += len(explained)
+            for item in range(len(explained)):
+                yield explained.item(item)
+
+    def _run(
+        self,
+        data: Any,
+        calculator: Any,
+        samplers: Sequence[Any],
+        n_samples: int,
+        seed: int,
+        ids: Sequence[int | str] | None,
+    ) -> Run:
+        plan = Plan(self, calculator, samplers, n_samples, seed)
+        samples = plan.read(data)
+        plan.check(len(samples))
+        return Run(plan, samples, ids)
+
+    def _streamed(
+        self, run: Run, aggregator: Aggregator, bar: Any, partial: bool = False
+    ) -> Explanation:
+        """Aggregate block by block; where interrupted and asked to, what is finished."""
+        kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        try:
             for clean in run.batches():
                 states: dict[str, Any] = {}
                 for block in run.blocks(clean, bar):
                     for name, draws in block.draws.items():
                         axes = _reduced(run.axes[name], self.domain)
-                        state = states[name] if name in states else made.init()
-                        states[name] = made.update(state, draws, axes)
+                        state = states[name] if name in states else aggregator.init()
+                        states[name] = aggregator.update(state, draws, axes)
                 for name, state in states.items():
-                    values, errors = made.finalize(state)
+                    values, errors = aggregator.finalize(state)
                     kept.setdefault(name, []).append((values.cpu(), errors.cpu()))
+        except KeyboardInterrupt:
+            if not partial or not kept:
+                raise
+        n_batches = min(len(pairs) for pairs in kept.values())
+        run.keep(n_batches)
         results = {}
         for name, pairs in kept.items():
-            results[name] = torch.cat([v for v, _ in pairs]), torch.cat([e for _, e in pairs])
-        return _explanation(results, run.counts(), run.facts(), made)
+            done = pairs[:n_batches]
+            results[name] = torch.cat([v for v, _ in done]), torch.cat([e for _, e in done])
+        return _explanation(results, run.counts(), run.facts(), aggregator)
 
 
 def explain(

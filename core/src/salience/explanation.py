@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,16 @@ class Saliency:
     def std_error(self) -> Any:
         """Standard error of :attr:`values`, of the same form; NaN for a single draw."""
         return self._split(self.flat_error)
+
+    def item(self, position: int) -> Saliency:
+        """The saliency of one item."""
+        if self.counts is None:
+            one = slice(position, position + 1)
+            return Saliency(self.flat[one].clone(), self.flat_error[one].clone())
+        start = int(self.counts[:position].sum())
+        one = slice(start, start + int(self.counts[position]))
+        counts = self.counts[position : position + 1].clone()
+        return Saliency(self.flat[one].clone(), self.flat_error[one].clone(), counts)
 
     def _split(self, flat: Tensor) -> Any:
         return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))
@@ -115,6 +125,25 @@ class Explanation:
         """Standard error of :attr:`values` over the draws; NaN for a single draw."""
         return self.only.std_error
 
+    def item(self, position: int) -> Explanation:
+        """The explanation of one item alone.
+
+        Raises:
+            InputError: No such item.
+        """
+        chosen = _position(self, position)
+        one = slice(chosen, chosen + 1)
+        return replace(
+            self,
+            saliency={name: saliency.item(chosen) for name, saliency in self.saliency.items()},
+            prediction=self.prediction[one],
+            score=self.score[one],
+            delta=self.delta[one],
+            completeness_gap=self.completeness_gap[one],
+            annotations=self.annotations[one],
+            ids=self.ids[one],
+        )
+
     @property
     def n_samples(self) -> int:
         """Draws per item, M."""
@@ -167,14 +196,8 @@ class Explanation:
             InputError: No such item, visualizer or option, or a format that cannot be written.
         """
         renderer = _visualizer(self, visualizer, options)
-        if item is None:
-            figure = renderer.mean(self)
-        else:
-            if not -len(self) <= item < len(self):
-                raise InputError(
-                    f"no item {item}: the explanation holds items 0 to {len(self) - 1}"
-                )
-            figure = renderer.item(self, item % len(self))
+        position = None if item is None else _position(self, item)
+        figure = renderer.mean(self) if position is None else renderer.item(self, position)
         if path is not None:
             save_figure(figure, path)
         return figure
@@ -241,6 +264,12 @@ def grid(
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def _position(explanation: Explanation, item: int) -> int:
+    if not -len(explanation) <= item < len(explanation):
+        raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
+    return item % len(explanation)
 
 
 def _visualizer(

@@ -27,20 +27,26 @@ if TYPE_CHECKING:
     from salience.explainer import Explainer
 
 
-class Run:
-    """One computation over a data set; gathers what the batches say beside the saliency."""
+class Plan:
+    """What is to be computed for every item, whatever data it comes in.
+
+    Args:
+        explainer: Names model, domain, target and output variables.
+        calculator: As the user wrote it.
+        samplers: As the user wrote them.
+        n_samples: Draws per item, M.
+        seed: Seed of all draws.
+    """
 
     def __init__(
         self,
         explainer: Explainer,
-        data: Any,
         calculator: Any,
         samplers: Sequence[Any],
         n_samples: int,
         seed: int,
-        ids: Sequence[int | str] | None,
     ) -> None:
-        self._explainer = explainer
+        self.explainer = explainer
         self._domain = explainer.domain
         calculator = make("calculators", calculator)
         if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
@@ -49,16 +55,9 @@ class Run:
             )
         made = [make("samplers", sampler) for sampler in samplers]
         _check_parts(calculator, made, n_samples, seed)
-        self._samples = self._domain.read(data)
-        n_items = len(self._samples)
-        if n_items == 0:
-            raise InputError("the data is empty; pass at least one item")
-        explainer.output.check(n_items)
-        calculator.check(n_items)
-        self._ids = _checked_ids(ids, n_items)
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
         probe = Probe(explainer.model, self._domain, variables, explainer.output, explainer.device)
-        self._task = Task(
+        self.task = Task(
             probe,
             self._domain,
             calculator,
@@ -69,74 +68,27 @@ class Run:
             Budget(explainer.max_rows),
         )
         calculator = self._with_means(calculator)
-        self._task = replace(self._task, calculator=calculator)
-        self._record = provenance.record(explainer, calculator, made, n_samples, seed)
-        self._gathered: list[dict[str, Any]] = []
-        self.axes: dict[str, tuple[str, ...]] = {}
+        self.task = replace(self.task, calculator=calculator)
+        self.record = provenance.record(explainer, calculator, made, n_samples, seed)
+        self._tried = False
 
-    def bar(self, progress: bool | None) -> Any:
-        """A progress bar over items × draws."""
-        total = len(self._samples) * self._task.n_samples
-        hidden = None if progress is None else not progress
-        return tqdm(
-            total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
-        )
+    def read(self, data: Any) -> Sequence[Any]:
+        """The samples in the data; at least one."""
+        samples = self._domain.read(data)
+        if len(samples) == 0:
+            raise InputError("the data is empty; pass at least one item")
+        return samples
 
-    def batches(self) -> Iterator[Clean]:
-        """Predicted batches of the whole data set."""
-        return engine.batches(self._task, self._samples, item_keys(self._ids))
+    def check(self, n_items: int) -> None:
+        """Refuse a data set that the output variable or the calculator does not know."""
+        self.explainer.output.check(n_items)
+        self.task.calculator.check(n_items)
 
-    def blocks(self, clean: Clean, bar: Any) -> Iterator[engine.Block]:
-        """Blocks of draws of a batch; what they say beside the draws is gathered."""
-        if not self._gathered:
-            self._task = engine.trial(self._task, clean)
-        self.axes = {name: engine.rest(clean, name) for name in clean.x}
-        delta = torch.zeros_like(clean.score)
-        gap = torch.zeros_like(clean.score)
-        for block in engine.blocks(self._task, clean):
-            _check_finite(block, clean)
-            delta += block.delta.sum(0)
-            gap += block.gap.sum(0)
-            yield block
-            bar.update(block.delta.numel())
-        self._gathered.append(
-            {
-                "prediction": clean.prediction.cpu(),
-                "score": clean.score.cpu(),
-                "delta": delta.cpu() / self._task.n_samples,
-                "gap": gap.cpu() / self._task.n_samples,
-                "annotations": clean.batch.annotations,
-                "counts": _counts(clean),
-            }
-        )
-
-    def counts(self) -> dict[str, Tensor | None]:
-        """Target variable → elements of each item, or ``None``."""
-        found = [batch["counts"] for batch in self._gathered]
-        return {
-            name: None if first is None else torch.cat([counts[name] for counts in found])
-            for name, first in found[0].items()
-        }
-
-    def facts(self) -> Facts:
-        """Everything beside the saliency."""
-
-        def joined(key: str) -> Tensor:
-            return torch.cat([batch[key] for batch in self._gathered])
-
-        # An output padded as its batch is has no shape of its own for the whole data set.
-        shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
-        return Facts(
-            joined("prediction" if len(shapes) == 1 else "score"),
-            joined("score"),
-            joined("delta"),
-            joined("gap"),
-            [annotation for batch in self._gathered for annotation in batch["annotations"]],
-            self._domain.describe(self._samples),
-            self._record,
-            self._domain,
-            self._ids,
-        )
+    def try_samplers(self, clean: Clean) -> None:
+        """Let parameter samplers refuse the model, once."""
+        if not self._tried:
+            self.task = engine.trial(self.task, clean)
+            self._tried = True
 
     def _with_means(self, calculator: Calculator) -> Calculator:
         """Put the means of given data in the place of :class:`Mean` parameters."""
@@ -161,12 +113,106 @@ class Run:
             raise InputError("Mean(...) got empty data; pass at least one item")
         keys = item_keys(range(len(samples)))
         sums: dict[str, tuple[Tensor, int]] = {}
-        for clean in engine.batches(self._task, samples, keys, explained=False):
+        for clean in engine.batches(self.task, samples, keys, explained=False):
             for name, (total, count) in engine.sums(clean).items():
                 if name in sums:
                     total, count = total + sums[name][0], count + sums[name][1]
                 sums[name] = total, count
         return {name: (total / count).cpu() for name, (total, count) in sums.items()}
+
+
+class Run:
+    """One pass over samples; gathers what the batches say beside the saliency.
+
+    Args:
+        plan: What is to be computed.
+        samples: What the domain read.
+        ids: Id of each item, or ``None`` for its position.
+        offset: Position of the first item in the whole data set.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        samples: Sequence[Any],
+        ids: Sequence[int | str] | None = None,
+        offset: int = 0,
+    ) -> None:
+        self._plan = plan
+        self._samples = samples
+        self._offset = offset
+        self._ids = _checked_ids(ids, len(samples), offset)
+        self._gathered: list[dict[str, Any]] = []
+        self.axes: dict[str, tuple[str, ...]] = {}
+
+    def bar(self, progress: bool | None) -> Any:
+        """A progress bar over items × draws."""
+        total = len(self._samples) * self._plan.task.n_samples
+        hidden = None if progress is None else not progress
+        return tqdm(
+            total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
+        )
+
+    def batches(self) -> Iterator[Clean]:
+        """Predicted batches of the whole data set."""
+        return engine.batches(
+            self._plan.task, self._samples, item_keys(self._ids), offset=self._offset
+        )
+
+    def blocks(self, clean: Clean, bar: Any) -> Iterator[engine.Block]:
+        """Blocks of draws of a batch; what they say beside the draws is gathered."""
+        self._plan.try_samplers(clean)
+        self.axes = {name: engine.rest(clean, name) for name in clean.x}
+        delta = torch.zeros_like(clean.score)
+        gap = torch.zeros_like(clean.score)
+        for block in engine.blocks(self._plan.task, clean):
+            _check_finite(block, clean)
+            delta += block.delta.sum(0)
+            gap += block.gap.sum(0)
+            yield block
+            bar.update(block.delta.numel())
+        self._gathered.append(
+            {
+                "prediction": clean.prediction.cpu(),
+                "score": clean.score.cpu(),
+                "delta": delta.cpu() / self._plan.task.n_samples,
+                "gap": gap.cpu() / self._plan.task.n_samples,
+                "annotations": clean.batch.annotations,
+                "counts": _counts(clean),
+            }
+        )
+
+    def keep(self, n_batches: int) -> None:
+        """Forget what later batches said: an interruption came before they were done."""
+        del self._gathered[n_batches:]
+
+    def counts(self) -> dict[str, Tensor | None]:
+        """Target variable → elements of each item, or ``None``."""
+        found = [batch["counts"] for batch in self._gathered]
+        return {
+            name: None if first is None else torch.cat([counts[name] for counts in found])
+            for name, first in found[0].items()
+        }
+
+    def facts(self) -> Facts:
+        """Everything beside the saliency."""
+
+        def joined(key: str) -> Tensor:
+            return torch.cat([batch[key] for batch in self._gathered])
+
+        # An output padded as its batch is has no shape of its own for the whole data set.
+        shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
+        return Facts(
+            joined("prediction" if len(shapes) == 1 else "score"),
+            joined("score"),
+            joined("delta"),
+            joined("gap"),
+            [annotation for batch in self._gathered for annotation in batch["annotations"]],
+            self._plan.task.domain.describe(self._samples),
+            self._plan.record,
+            self._plan.task.domain,
+            self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
+        )
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:
@@ -186,9 +232,9 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed:
         raise InputError(f"seed={seed!r}; pass a whole number")
 
 
-def _checked_ids(ids: Sequence[int | str] | None, n_items: int) -> Sequence[int | str]:
+def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
     if ids is None:
-        return range(n_items)
+        return range(offset, offset + n_items)
     # Arrays hand out numbers of their own types.
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(ids) != n_items:
