@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from salience.batch import Batch
@@ -62,6 +62,12 @@ class Probe:
         self._domain = domain
         self._output = output
         self._replica = replicate(model, device)
+        # Convolutions of images are faster with the channels of a pixel side by side.
+        self._channels_last = isinstance(self._replica, nn.Module) and any(
+            isinstance(module, nn.Conv2d) for module in self._replica.modules()
+        )
+        if self._channels_last:
+            self._replica.to(memory_format=torch.channels_last)
         self._pass = _Pass(None)
         for variable in variables:
             if variable.target is not None:
@@ -88,6 +94,11 @@ class Probe:
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
                     raise
+                if self._channels_last:
+                    # The forward may view tensors as they lie in memory; then run it as it came.
+                    self._channels_last = False
+                    self._replica.to(memory_format=torch.contiguous_format)
+                    return self.clean(batch)
                 raise InputError(f"{_shapes(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
         return values, output
@@ -125,12 +136,12 @@ class Probe:
             self._pass = _Pass(None)
 
     def _call(self, batch: Batch, state: _Pass) -> Any:
-        # Copies, since the model may work in place on what it is given.
-        named = {k: v.clone() if isinstance(v, Tensor) else v for k, v in batch.arguments.items()}
+        named = dict(batch.arguments)
         if state.values is not None:
             for variable in self.variables:
                 if variable.argument is not None:
                     named[variable.argument] = state.values[variable.name]
+        named = {k: self._copy(v) if isinstance(v, Tensor) else v for k, v in named.items()}
         args, kwargs = self._domain.arguments(named)
         output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
@@ -138,6 +149,12 @@ class Probe:
                 raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
             return state.tapped
         return output
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        """A copy, since the model may work in place on what it is given."""
+        if self._channels_last and tensor.ndim == 4:
+            return tensor.clone(memory_format=torch.channels_last)
+        return tensor.clone()
 
     def _value(self, variable: Variable, batch: Batch, state: _Pass) -> Tensor:
         if variable.argument is not None:
@@ -164,7 +181,7 @@ class Probe:
             if state.values is None:
                 state.seen[name] = _copy(_get(holder, target))
                 return None
-            return _put(holder, target, state.values[name])
+            return _put(holder, target, self._copy(state.values[name]))
 
         if target.at == "output":
             module.register_forward_hook(lambda _, args, output: turn(output))

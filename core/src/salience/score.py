@@ -61,8 +61,7 @@ class Score:
 
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
             with torch.inference_mode(False), torch.no_grad():
-                # Clones, so that in-place operations of the model leave the point as it is.
-                return score._forward({k: v.clone() for k, v in values.items()}), {}
+                return score._forward(values), {}
 
         return self._within_budget("value", x, work)[0]
 
@@ -75,9 +74,8 @@ class Score:
 
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
             with torch.inference_mode(False), torch.enable_grad():
-                leaves = {k: v.detach().clone().requires_grad_() for k, v in values.items()}
-                # Clones here too, since in-place operations must not meet leaves.
-                scalars = score._forward({k: leaf.clone() for k, leaf in leaves.items()})
+                leaves = {k: v.detach().requires_grad_() for k, v in values.items()}
+                scalars = score._forward(leaves)
                 gradients = _backward(scalars, leaves)
             return scalars.detach(), gradients
 

@@ -1,0 +1,118 @@
+"""What was measured, as tables of Markdown, and where salience is not ahead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+#: The contender that the others are compared with.
+OURS = "salience"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender.
+
+    Args:
+        name: What it is.
+        own: Whether it is salience as well, in another setting.
+        seconds: Median time; ``None`` where it failed.
+        ratio: Median of its time by salience's of the same round.
+        low: Smallest of these ratios.
+        high: Largest.
+        peak: Peak memory in MB.
+        differs: How its values differ from salience's, in words.
+    """
+
+    name: str
+    own: bool
+    seconds: float | None
+    ratio: float
+    low: float
+    high: float
+    peak: float
+    differs: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One task.
+
+    Args:
+        title: What it is.
+        about: Data, model and settings.
+        table: The figures, Markdown.
+        remarks: What else was found.
+        behind: Each figure in which salience is not ahead.
+        goals: Each goal, with what was reached.
+        missed: Those goals that were not reached.
+        wrong: Contenders that computed something else than they should.
+    """
+
+    title: str
+    about: str
+    table: str
+    remarks: Sequence[str] = ()
+    behind: Sequence[str] = ()
+    goals: Sequence[str] = ()
+    missed: Sequence[str] = ()
+    wrong: Sequence[str] = field(default=())
+
+    def markdown(self) -> str:
+        """The table with what belongs to it."""
+        lists = [f"- {line}" for line in (*self.remarks, *self.goals)]
+        return "\n".join([f"### {self.title}", "", self.about, "", self.table, "", *lists, ""])
+
+    def json(self) -> str:
+        """All fields."""
+        return json.dumps(asdict(self))
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table whose first column holds names and whose others hold figures."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
+
+
+def contenders(rows: Sequence[Row], repeats: int) -> str:
+    """The table of a task."""
+    spread = " (from to)" if repeats > 1 else ""
+    head = ("", "time", f"time by salience's{spread}", "peak memory", "difference")
+    lines = []
+    for row in rows:
+        if row.seconds is None:
+            lines.append((row.name, "–", "–", "–", row.differs))
+            continue
+        ratio = f"{row.ratio:.3g}"
+        if repeats > 1 and row.name != OURS:
+            ratio += f" ({row.low:.3g} {row.high:.3g})"
+        lines.append(
+            (row.name, duration(row.seconds), ratio, f"{row.peak:.0f} MB", row.differs or "–")
+        )
+    return table(head, lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds or milliseconds, in three digits."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def behind(title: str, rows: Sequence[Row]) -> list[str]:
+    """Each figure of another contender that is as good as salience's, or better."""
+    ours = rows[0]
+    found = []
+    for row in rows[1:]:
+        if row.own or row.seconds is None:
+            continue
+        if row.ratio <= 1:
+            found.append(
+                f"{title}, time: {row.name} takes {row.ratio:.3f} of salience's time "
+                f"(salience takes {1 / row.ratio:.3f} of its time)"
+            )
+        if row.peak <= ours.peak:
+            found.append(
+                f"{title}, memory: {row.name} peaks at {row.peak:.0f} MB, "
+                f"salience at {ours.peak:.0f} MB"
+            )
+    return found
