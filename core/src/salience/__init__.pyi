@@ -6,6 +6,7 @@ from .aggregators import Abs as Abs
 from .aggregators import Aggregator as Aggregator
 from .aggregators import Raw as Raw
 from .aggregators import Square as Square
+from .allocator import tune_allocator as tune_allocator
 from .batch import Batch as Batch
 from .calculators.base import Attribution as Attribution
 from .calculators.base import Calculator as Calculator

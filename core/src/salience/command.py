@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from salience.allocator import tune_allocator
 from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.explanation import Explanation
@@ -43,6 +44,7 @@ def run(
     Raises:
         InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
     """
+    tune_allocator()
     if max_rows != "auto" and not max_rows.isdigit():
         raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
     name, options = parse(visualizer) if visualizer else (None, {})

@@ -44,6 +44,7 @@ class Probe:
         variables: The target variables.
         output: The output variable.
         device: Where to run; where the model is if ``None``.
+        precision: ``"full"``, or ``"bf16"`` for forward passes under autocast.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Probe:
         variables: tuple[Variable, ...],
         output: Output,
         device: torch.device | None = None,
+        precision: str = "full",
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -60,6 +62,7 @@ class Probe:
         self.device = device if device is not None else own_device
         self.variables = variables
         self._domain = domain
+        self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
         # Convolutions of images are faster with the channels of a pixel side by side.
@@ -118,6 +121,9 @@ class Probe:
         Raises:
             InputError: It is not one scalar a row.
         """
+        if self._half:
+            # The scalars are differences of large numbers to some outputs; give them all digits.
+            output = tree_map(_widened, output)
         scalars = self._output(output, fixed)
         if not isinstance(scalars, Tensor) or scalars.shape != (n_rows,):
             got = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
@@ -143,7 +149,8 @@ class Probe:
                     named[variable.argument] = state.values[variable.name]
         named = {k: self._copy(v) if isinstance(v, Tensor) else v for k, v in named.items()}
         args, kwargs = self._domain.arguments(named)
-        output = self._replica(*args, **kwargs)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
                 raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
@@ -272,6 +279,11 @@ def _put(holder: Any, target: Target, value: Tensor) -> Any:
         return type(holder)({**holder, target.index: value})  # type: ignore[call-arg]
     changed = [value if i == target.index else part for i, part in enumerate(holder)]
     return type(holder)(*changed) if hasattr(holder, "_fields") else type(holder)(changed)
+
+
+def _widened(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
+    return value.float() if half else value
 
 
 def _missed(what: str, key: str, call: int, state: _Pass) -> InputError:

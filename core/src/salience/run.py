@@ -56,7 +56,14 @@ class Plan:
         made = [make("samplers", sampler) for sampler in samplers]
         _check_parts(calculator, made, n_samples, seed)
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
-        probe = Probe(explainer.model, self._domain, variables, explainer.output, explainer.device)
+        probe = Probe(
+            explainer.model,
+            self._domain,
+            variables,
+            explainer.output,
+            explainer.device,
+            explainer.precision,
+        )
         self.task = Task(
             probe,
             self._domain,

@@ -1,0 +1,91 @@
+"""Levers: memory layout, precision, the allocator."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import salience
+
+IMAGES = salience.Tensors(axes=("item", "channel", "height", "width"), reduce=("channel",))
+
+
+class Seeing(nn.Module):
+    """Keeps what it was given, as far as memory goes."""
+
+    layouts: list[bool]
+
+    def __init__(self, flatten: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4 * 6 * 6, 3)
+        self.flatten = flatten
+        Seeing.layouts = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        Seeing.layouts.append(x.is_contiguous(memory_format=torch.channels_last))
+        out: Tensor = self.head(self.flatten(self.convolution(x).tanh()))
+        return out
+
+
+def by_view(x: Tensor) -> Tensor:
+    return x.view(len(x), -1)
+
+
+def test_images_lie_with_channels_last_while_the_users_model_stays() -> None:
+    model = Seeing(nn.Flatten())
+    x = torch.randn(2, 3, 8, 8)
+    salience.explain(model, x, IMAGES)
+    assert Seeing.layouts and all(Seeing.layouts)
+    assert model.convolution.weight.is_contiguous()
+    assert x.is_contiguous()
+
+
+def test_a_forward_that_views_memory_is_run_as_it_came() -> None:
+    x = torch.randn(2, 3, 8, 8)
+    viewing = salience.explain(Seeing(by_view), x, IMAGES)
+    assert not Seeing.layouts[-1]
+    flattening = salience.explain(Seeing(nn.Flatten()), x, IMAGES)
+    torch.testing.assert_close(viewing.values, flattening.values, rtol=1e-5, atol=1e-7)
+
+
+def test_bfloat16_is_near_and_comes_back_in_float32() -> None:
+    model, x = Seeing(nn.Flatten()), torch.randn(4, 3, 8, 8)
+    full = salience.explain(model, x, IMAGES)
+    half = salience.explain(model, x, IMAGES, precision="bf16")
+    assert half.values.dtype == half.score.dtype == torch.float32
+    error = (half.values - full.values).norm() / full.values.norm()
+    assert 1e-5 < error < 0.05
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(salience.InputError, match="bf16"):
+        salience.Explainer(nn.Linear(4, 3), "tensor", precision="fp8")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a lever of glibc")
+def test_freed_memory_stays_with_the_process() -> None:
+    script = """
+import resource, torch, salience
+assert salience.tune_allocator()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(12):
+    torch.ones(16_000_000)
+before = faults()  # the first blocks fill the caches of the allocator
+for _ in range(10):
+    torch.ones(16_000_000)
+print(faults() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    # 64 MB of fresh pages are 15 625 faults each time.
+    assert int(done.stdout) < 1000
