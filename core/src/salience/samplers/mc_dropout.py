@@ -49,7 +49,8 @@ class MCDropout(ParameterSampler):
         if not dropping.shapes:
             raise InputError(
                 "mc_dropout needs a model with dropout of a rate above 0, but this forward pass "
-                "calls none; add dropout to the model or use another sampler"
+                "calls none (that of nn.LSTM and nn.GRU runs inside them, unseen); add dropout to "
+                "the model, between its layers, or use another sampler"
             )
         counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
         return _Prepared(tuple(dropping.shapes), counts)
