@@ -30,7 +30,9 @@ def make(quick: bool) -> Task:
         net = given.fast if batch else given.net
         # Its own way of batching wants all the photos in each pass, so that tuned it goes photo
         # by photo.
-        parts = zip(photos.split(1), classes.split(1), strict=True) if batch else [(photos, classes)]
+        parts = (
+            zip(photos.split(1), classes.split(1), strict=True) if batch else [(photos, classes)]
+        )
         return torch.cat(
             [
                 IntegratedGradients(net).attribute(
@@ -52,7 +54,9 @@ def make(quick: bool) -> Task:
         ours = salience.explain(net, at, DOMAIN, salience.IntegratedGradients(8))
         expected = sum(
             path(net, at, classes[:1], alpha, weight).sum(1)
-            for alpha, weight in zip(*(t.split(1) for t in gauss_legendre(8, at.dtype)), strict=True)
+            for alpha, weight in zip(
+                *(t.split(1) for t in gauss_legendre(8, at.dtype)), strict=True
+            )
         )
         what = "Difference from a plain loop over 8 path points, in float64"
         return [Check(what, relative(ours.values, torch.as_tensor(expected)), 1e-9)]

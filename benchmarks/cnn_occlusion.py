@@ -84,7 +84,9 @@ def make(quick: bool) -> Task:
             "Captum": Contender(captum, part=inner),
             "Captum, tuned": Contender(captum, BATCHES, part=inner),
             "seed's loop": Contender(lambda _: loop(given.net, photo, 1)),
-            "bare loop, the limit": Contender(lambda batch: loop(given.fast, photo, batch), BATCHES),
+            "bare loop, the limit": Contender(
+                lambda batch: loop(given.fast, photo, batch), BATCHES
+            ),
             "bare forwards": Contender(forwards, BATCHES, compare="nothing"),
         },
         tolerance=1e-3,

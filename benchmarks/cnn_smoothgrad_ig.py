@@ -62,7 +62,9 @@ def make(quick: bool) -> Task:
         points = torch.cat(recorded.points)
         expected = torch.zeros_like(at)
         for point in points.split(1):
-            for alpha, weight in zip(*(t.split(1) for t in gauss_legendre(4, at.dtype)), strict=True):
+            for alpha, weight in zip(
+                *(t.split(1) for t in gauss_legendre(4, at.dtype)), strict=True
+            ):
                 expected += path(net, point, chosen, alpha, weight) / len(points)
         what = "Difference from a plain loop over salience's own noisy points, in float64"
         return [Check(what, relative(ours.values, expected.sum(1)), 1e-9)]

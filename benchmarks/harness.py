@@ -258,4 +258,6 @@ def _profile(contender: Contender) -> None:
     profiler = cProfile.Profile()
     profiler.runcall(contender.run, 0)
     pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(30)
-    pstats.Stats(profiler).strip_dirs().sort_stats("cumtime").print_stats("salience|score|probe", 40)
+    pstats.Stats(profiler).strip_dirs().sort_stats("cumtime").print_stats(
+        "salience|score|probe", 40
+    )

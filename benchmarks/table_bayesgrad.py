@@ -24,9 +24,7 @@ def make(quick: bool) -> Task:
     def ours(batch: int) -> Found:
         settings = {"output": "value", "max_rows": batch or "auto"}
         draws = {"samplers": [salience.MCDropout()], "n_samples": n_draws}
-        return found(
-            salience.explain(given.net, rows, salience.Tensors(), **draws, **settings)
-        )
+        return found(salience.explain(given.net, rows, salience.Tensors(), **draws, **settings))
 
     def captum(net: nn.Module, batch: int) -> Tensor:
         method = Saliency(net)
@@ -64,9 +62,7 @@ def make(quick: bool) -> Task:
                 part=lambda values: values[::every],
                 compare="draws",
             ),
-            limit: Contender(
-                lambda batch: loop(dropping, rows, batch), BATCHES, compare="draws"
-            ),
+            limit: Contender(lambda batch: loop(dropping, rows, batch), BATCHES, compare="draws"),
         },
         tolerance=1e-4,
         goals=[Goal(limit, 1)],

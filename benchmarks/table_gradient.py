@@ -37,9 +37,7 @@ def make(quick: bool) -> Task:
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),
             "Captum": Contender(lambda _: captum(given.net, len(rows))),
-            "Captum, tuned": Contender(
-                lambda batch: captum(given.frozen, batch), (256, *BATCHES)
-            ),
+            "Captum, tuned": Contender(lambda batch: captum(given.frozen, batch), (256, *BATCHES)),
             "Captum, tuned, scores summed by hand": Contender(
                 lambda batch: captum(one_output, batch), BATCHES
             ),

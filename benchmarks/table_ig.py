@@ -24,9 +24,7 @@ def make(quick: bool) -> Task:
 
     def ours(batch: int) -> Found:
         settings = {"output": "value", "max_rows": batch or "auto"}
-        return found(
-            salience.explain(given.net, rows, salience.Tensors(), calculator, **settings)
-        )
+        return found(salience.explain(given.net, rows, salience.Tensors(), calculator, **settings))
 
     def captum(net: nn.Module, batch: int) -> Tensor:
         method = IntegratedGradients(net)

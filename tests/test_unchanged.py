@@ -725,6 +725,23 @@ def test_threads_may_share_one_explainer() -> None:
         assert torch.equal(got.values, expected)
 
 
+def test_two_threads_find_no_difference_in_200_rounds() -> None:
+    model = messy()
+    rows = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
+
+    def one(seed: int) -> Tensor:
+        found = salience.explain(
+            model, rows, "tensor", output="class:1", samplers=["mc_dropout"], n_samples=2, seed=seed
+        )
+        values: Tensor = found.values
+        return values
+
+    alone = [one(seed) for seed in range(5)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(one, [i % 5 for i in range(400)]))
+    assert all(torch.equal(got, alone[i % 5]) for i, got in enumerate(together))
+
+
 # --- Parts and settings --------------------------------------------------------------------------
 
 
