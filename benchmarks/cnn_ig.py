@@ -6,20 +6,20 @@ import copy
 
 import torch
 from captum.attr import IntegratedGradients
-from torch import Tensor
+from torch import Tensor, nn
 
 import salience
-from cnn import BATCHES, DOMAIN, path, setup
-from harness import Check, Contender, Found, Goal, Task, found, main, relative
-from quadrature import gauss_legendre
+from cnn import BATCHES, DOMAIN, integrated, setup
+from harness import main
+from task import Check, Contender, Found, Goal, Task, found, relative
 
 
 def make(quick: bool) -> Task:
     """The task."""
-    given = setup(1 if quick else 3)
+    given = setup(1 if quick else 4)
     photos, classes = given.photos, given.classes
     steps = 4 if quick else 32
-    alphas, weights = gauss_legendre(steps)
+    one_by_one = list(zip(torch.split(photos, 1), torch.split(classes, 1), strict=True))
     calculator = salience.IntegratedGradients(steps)
 
     def ours(batch: int) -> Found:
@@ -27,39 +27,28 @@ def make(quick: bool) -> Task:
         return found(salience.explain(given.net, photos, DOMAIN, calculator, max_rows=rows))
 
     def captum(batch: int) -> Tensor:
-        net = given.fast if batch else given.net
-        # Its own way of batching wants all the photos in each pass, so that tuned it goes photo
-        # by photo.
-        parts = (
-            zip(photos.split(1), classes.split(1), strict=True) if batch else [(photos, classes)]
-        )
-        return torch.cat(
-            [
-                IntegratedGradients(net).attribute(
-                    at, target=chosen, n_steps=steps, internal_batch_size=batch or None
-                )
-                for at, chosen in parts
-            ]
-        ).sum(1)
+        method = IntegratedGradients(given.fast if batch else given.net)
+        if not batch:
+            values: Tensor = method.attribute(photos, target=classes, n_steps=steps)
+            return values.sum(1)
+        # Its own way of batching wants all the photos in each pass; photo by photo there is more
+        # to choose from.
+        every = [
+            method.attribute(photo, target=chosen, n_steps=steps, internal_batch_size=batch)
+            for photo, chosen in one_by_one
+        ]
+        return torch.cat(every).sum(1)
 
-    def loop(net: torch.nn.Module, batch: int) -> Tensor:
-        total = torch.zeros_like(photos)
-        for i, (at, chosen) in enumerate(zip(photos.split(1), classes.split(1), strict=True)):
-            for some, parts in zip(alphas.split(batch), weights.split(batch), strict=True):
-                total[i] += path(net, at, chosen, some, parts)[0]
-        return total.sum(1)
+    def loop(net: nn.Module, batch: int) -> Tensor:
+        every = [integrated(net, photo, chosen, steps, batch) for photo, chosen in one_by_one]
+        return torch.cat(every).sum(1)
 
     def checks() -> list[Check]:
-        net, at = copy.deepcopy(given.net).double(), photos[:1].double()
-        ours = salience.explain(net, at, DOMAIN, salience.IntegratedGradients(8))
-        expected = sum(
-            path(net, at, classes[:1], alpha, weight).sum(1)
-            for alpha, weight in zip(
-                *(t.split(1) for t in gauss_legendre(8, at.dtype)), strict=True
-            )
-        )
+        net, photo = copy.deepcopy(given.net).double(), photos[:1].double()
+        ours = salience.explain(net, photo, DOMAIN, salience.IntegratedGradients(8))
+        expected = integrated(net, photo, classes[:1], 8, batch=1).sum(1)
         what = "Difference from a plain loop over 8 path points, in float64"
-        return [Check(what, relative(ours.values, torch.as_tensor(expected)), 1e-9)]
+        return [Check(what, relative(ours.values, expected), 1e-9)]
 
     return Task(
         f"CNN, integrated gradients {steps}",

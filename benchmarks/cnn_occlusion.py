@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import salience
 from cnn import BATCHES, DOMAIN, last, setup
-from harness import Check, Contender, Found, Goal, Task, found, main, relative
+from harness import main
+from task import Check, Contender, Found, Goal, Task, found, relative
 
 WINDOW = 27
 
@@ -21,7 +22,7 @@ def make(quick: bool) -> Task:
     given = setup(1)
     photo, chosen = given.photos, given.classes
     side, stride = photo.shape[-1], 27 if quick else 14
-    starts = list(range(0, side - WINDOW, stride)) + [side - WINDOW]
+    starts = [*range(0, side - WINDOW, stride), side - WINDOW]
     corners = [(top, left) for top in starts for left in starts]
     # The last window ends at the border here, and beyond it in Captum, where it is cut. Pixels
     # before it are under the same windows in both.

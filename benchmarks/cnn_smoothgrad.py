@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from captum.attr import NoiseTunnel, Saliency
@@ -10,41 +11,35 @@ from torch import Tensor
 
 import salience
 from cnn import BATCHES, DOMAIN, NOISE, gradient, last, setup
-from harness import Check, Contender, Found, Goal, Task, found, main, relative
+from harness import main
 from recorded import Recorded
+from task import Check, Contender, Found, Goal, Task, found, relative
 
 
 def make(quick: bool) -> Task:
     """The task."""
-    given = setup(1 if quick else 3)
+    given = setup(1 if quick else 4)
     photos, classes = given.photos, given.classes
     n_draws = 4 if quick else 32
     sampler = salience.GaussianNoise(NOISE, "absolute")
-    settings = {"n_samples": n_draws, "aggregator": "raw"}
+    settings: dict[str, Any] = {"samplers": [sampler], "n_samples": n_draws}
 
     def ours(batch: int) -> Found:
         rows = batch or "auto"
-        return found(
-            salience.explain(
-                given.net, photos, DOMAIN, samplers=[sampler], max_rows=rows, **settings
-            )
-        )
+        return found(salience.explain(given.net, photos, DOMAIN, max_rows=rows, **settings))
 
     def captum(batch: int) -> Tensor:
         net, at = (given.fast, last(photos)) if batch else (given.net, photos)
-        return (
-            NoiseTunnel(Saliency(net))
-            .attribute(
-                at,
-                nt_type="smoothgrad",
-                nt_samples=n_draws,
-                nt_samples_batch_size=max(1, batch // len(photos)) if batch else None,
-                stdevs=NOISE,
-                target=classes,
-                abs=False,
-            )
-            .sum(1)
+        values: Tensor = NoiseTunnel(Saliency(net)).attribute(
+            at,
+            nt_type="smoothgrad",
+            nt_samples=n_draws,
+            nt_samples_batch_size=max(1, batch // len(photos)) if batch else None,
+            stdevs=NOISE,
+            target=classes,
+            abs=False,
         )
+        return values.sum(1)
 
     def seed(_: int) -> Tensor:
         total = torch.zeros_like(photos)
@@ -56,7 +51,8 @@ def make(quick: bool) -> Task:
 
     def bare(batch: int) -> Tensor:
         total = photos.new_zeros(len(photos), *photos.shape[2:])
-        for rows in torch.arange(len(photos)).repeat_interleave(n_draws).split(batch):
+        every_row = torch.arange(len(photos)).repeat_interleave(n_draws)
+        for rows in torch.split(every_row, batch):
             at = last(photos[rows])
             at = at + NOISE * torch.randn_like(at)
             total.index_add_(0, rows, gradient(given.fast, at, classes[rows]).sum(1))
@@ -68,9 +64,9 @@ def make(quick: bool) -> Task:
         ours = salience.explain(net, at, DOMAIN, samplers=[recorded], n_samples=some)
         points = torch.cat(recorded.points)
         which = torch.arange(len(points)) % len(photos)
-        pairs = zip(points.split(1), classes[which].split(1), strict=True)
+        pairs = zip(torch.split(points, 1), torch.split(classes[which], 1), strict=True)
         each = torch.cat([gradient(net, point, chosen) for point, chosen in pairs])
-        expected = each.unflatten(0, (some, len(photos))).mean(0).sum(1)
+        expected = each.view(some, len(photos), *each.shape[1:]).mean(0).sum(1)
         what = "Difference from a plain loop over salience's own noisy points, in float64"
         return [Check(what, relative(ours.values, expected), 1e-9)]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from captum.attr import IntegratedGradients, NoiseTunnel
-from torch import Tensor
+from torch import Tensor, nn
 
 import salience
-from cnn import BATCHES, DOMAIN, NOISE, path, setup
-from harness import Check, Contender, Found, Goal, Task, found, main, relative
-from quadrature import gauss_legendre
+from cnn import BATCHES, DOMAIN, NOISE, integrated, setup
+from harness import main
 from recorded import Recorded
+from task import Check, Contender, Found, Goal, Task, found, relative
 
 
 def make(quick: bool) -> Task:
@@ -20,54 +21,46 @@ def make(quick: bool) -> Task:
     given = setup(1)
     photo, chosen = given.photos, given.classes
     n_draws, steps = (2, 3) if quick else (8, 16)
-    alphas, weights = gauss_legendre(steps)
     calculator = salience.IntegratedGradients(steps)
     sampler = salience.GaussianNoise(NOISE, "absolute")
 
     def ours(batch: int) -> Found:
+        settings: dict[str, Any] = {"samplers": [sampler], "n_samples": n_draws}
         rows = batch or "auto"
-        settings = {"samplers": [sampler], "n_samples": n_draws, "max_rows": rows}
-        return found(salience.explain(given.net, photo, DOMAIN, calculator, **settings))
-
-    def captum(batch: int) -> Tensor:
-        method = IntegratedGradients(given.fast if batch else given.net)
-        return (
-            NoiseTunnel(method)
-            .attribute(
-                photo,
-                nt_type="smoothgrad",
-                nt_samples=n_draws,
-                nt_samples_batch_size=max(1, batch // steps) if batch else None,
-                stdevs=NOISE,
-                target=chosen,
-                n_steps=steps,
-                internal_batch_size=batch or None,
-            )
-            .sum(1)
+        return found(
+            salience.explain(given.net, photo, DOMAIN, calculator, max_rows=rows, **settings)
         )
 
-    def loop(net: torch.nn.Module, batch: int) -> Tensor:
+    def captum(batch: int) -> Tensor:
+        method = NoiseTunnel(IntegratedGradients(given.fast if batch else given.net))
+        values: Tensor = method.attribute(
+            photo,
+            nt_type="smoothgrad",
+            nt_samples=n_draws,
+            nt_samples_batch_size=max(1, batch // steps) if batch else None,
+            stdevs=NOISE,
+            target=chosen,
+            n_steps=steps,
+            internal_batch_size=batch or None,
+        )
+        return values.sum(1)
+
+    def loop(net: nn.Module, batch: int) -> Tensor:
         total = torch.zeros_like(photo)
         for _ in range(n_draws):
             noisy = photo + NOISE * torch.randn_like(photo)
-            for some, parts in zip(alphas.split(batch), weights.split(batch), strict=True):
-                total += path(net, noisy, chosen, some, parts)
+            total += integrated(net, noisy, chosen, steps, batch)
         return total.sum(1) / n_draws
 
     def checks() -> list[Check]:
         net, at = copy.deepcopy(given.net).double(), photo.double()
-        recorded = Recorded(sampler)
-        settings = {"samplers": [recorded], "n_samples": 2}
-        ours = salience.explain(net, at, DOMAIN, salience.IntegratedGradients(4), **settings)
-        points = torch.cat(recorded.points)
-        expected = torch.zeros_like(at)
-        for point in points.split(1):
-            for alpha, weight in zip(
-                *(t.split(1) for t in gauss_legendre(4, at.dtype)), strict=True
-            ):
-                expected += path(net, point, chosen, alpha, weight) / len(points)
+        recorded, few = Recorded(sampler), salience.IntegratedGradients(4)
+        ours = salience.explain(net, at, DOMAIN, few, samplers=[recorded], n_samples=2)
+        points = torch.split(torch.cat(recorded.points), 1)
+        every = torch.cat([integrated(net, point, chosen, 4, batch=1) for point in points])
+        expected = every.mean(0, keepdim=True).sum(1)
         what = "Difference from a plain loop over salience's own noisy points, in float64"
-        return [Check(what, relative(ours.values, expected.sum(1)), 1e-9)]
+        return [Check(what, relative(ours.values, expected), 1e-9)]
 
     return Task(
         f"CNN, SmoothGrad {n_draws} × integrated gradients {steps}",

@@ -11,8 +11,9 @@ from torch_geometric.explain import CaptumExplainer, Explainer
 
 import salience
 from graphs import BATCHES, DOMAIN, Net, gradient, joined, setup
-from harness import Check, Contender, Found, Goal, Task, found, main, relative
+from harness import main
 from quadrature import gauss_legendre
+from task import Check, Contender, Found, Goal, Task, found, relative
 
 
 def make(quick: bool) -> Task:
@@ -80,9 +81,9 @@ def make(quick: bool) -> Task:
     one_by_one = f"PyG's CaptumExplainer, {some} molecules one by one"
     return Task(
         f"Graphs, integrated gradients {steps}",
-        f"{n_molecules} molecules, a graph network of three gated steps, {steps} Gauss–Legendre "
-        f"points from zero to the output of the embedding. PyG's explainer graph by graph and the "
-        f"seed's loop are run on {some} molecules and their times scaled up.",
+        f"{n_molecules} molecules, a graph network of three layers of 32 units, {steps} "
+        f"Gauss–Legendre points from zero to the output of the embedding. PyG's explainer graph by "
+        f"graph and the seed's loop are run on {some} molecules and their times scaled up.",
         {
             "salience": Contender(lambda _: ours(given.graphs)),
             "salience, from RDKit's molecules": Contender(lambda _: ours(given.mols), own=True),

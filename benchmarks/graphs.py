@@ -23,26 +23,25 @@ BATCHES = (64, 256, 1025)
 
 
 class Body(nn.Module):
-    """From the states of atoms to one value a molecule: gated message passing, sum, two layers.
+    """From the states of atoms to one value a molecule: message passing, sum, two layers.
 
     Args:
         width: Units of an atom's state.
-        n_steps: Message steps.
+        n_layers: Layers of message passing.
     """
 
-    def __init__(self, width: int = 32, n_steps: int = 3) -> None:
+    def __init__(self, width: int = 32, n_layers: int = 3) -> None:
         super().__init__()
-        self.n_steps = n_steps
-        self.message = nn.Linear(width, width)
-        self.update = nn.GRUCell(width, width)
+        self.messages = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
+        self.updates = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
         self.out = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
     def forward(self, state: Tensor, edge_index: Tensor, owner: Tensor, n_molecules: int) -> Tensor:
         """One value a molecule, shape (B,); PyG's explainer hands ``state`` in as ``x``."""
-        for _ in range(self.n_steps):
-            messages = self.message(state).index_select(0, edge_index[0])
-            received = torch.zeros_like(state).index_add(0, edge_index[1], messages)
-            state = self.update(received, state)
+        for message, update in zip(self.messages, self.updates, strict=True):
+            sent = message(state).index_select(0, edge_index[0])
+            received = torch.zeros_like(state).index_add(0, edge_index[1], sent)
+            state = torch.relu(update(state) + received)
         total = state.new_zeros(n_molecules, state.shape[1]).index_add(0, owner, state)
         value: Tensor = self.out(total)[:, 0]
         return value

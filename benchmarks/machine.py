@@ -43,7 +43,7 @@ def facts() -> list[str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
         f"Processor: {_processor()}, {cores} cores, {torch.get_num_threads()} threads of torch, "
-        f"vectors by {torch.backends.cpu.get_cpu_capability()}",  # type: ignore[no-untyped-call]
+        f"vectors by {torch.backends.cpu.get_cpu_capability()}",
         f"Memory: {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         f"System: {platform.system()}, {' '.join(platform.libc_ver())}, "
         f"Python {platform.python_version()}",

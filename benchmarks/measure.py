@@ -80,11 +80,11 @@ def peak_of(run: Callable[[], object]) -> float:
         Path("/proc/self/clear_refs").write_text("5")  # the largest so far becomes the present
         before = _status("VmRSS")
         run()
-        return (_status("VmHWM") - before) / 1024
+        return max(0, _status("VmHWM") - before) / 1024
     except OSError:
-        before = _maxrss()
+        largest = _maxrss()
         run()
-        return (_maxrss() - before) / 1024
+        return (_maxrss() - largest) / 1024
 
 
 def peak_in_own_process(*arguments: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from captum.attr import NoiseTunnel, Saliency
 
@@ -30,7 +31,7 @@ def main() -> None:
     if options.only:
         print(peak_of(lambda: runs[options.only](options.draws)))
         return
-    counts = (2, 8, 32) if options.quick else (25, 400, 1600)
+    counts = (25, 50, 100) if options.quick else (25, 400, 1600)
     print_report(_measure(list(runs), counts, options.repeats, allocator), options.json)
 
 
@@ -40,7 +41,7 @@ def _contenders() -> dict[str, Callable[[int], object]]:
     sampler = salience.GaussianNoise(NOISE, "absolute")
 
     def ours(draws: int, max_rows: int | str) -> object:
-        settings = {"samplers": [sampler], "n_samples": draws, "max_rows": max_rows}
+        settings: dict[str, Any] = {"samplers": [sampler], "n_samples": draws, "max_rows": max_rows}
         return salience.explain(given.net, given.photos, DOMAIN, **settings)
 
     def captum(draws: int, batch: int | None) -> object:
@@ -65,69 +66,75 @@ def _contenders() -> dict[str, Callable[[int], object]]:
 def _measure(names: list[str], counts: tuple[int, ...], repeats: int, allocator: str) -> Report:
     say("Memory")
     peaks: dict[str, list[float | None]] = {name: [] for name in names}
-    for name in names:
+    for name, found in peaks.items():
         for draws in counts:
-            last = peaks[name][-1] if peaks[name] else None
-            before = counts[len(peaks[name]) - 1]
-            # What grows with the draws is expected to go on growing, and may not fit.
-            expected = (
-                (last or 0) * draws / before if last and last > 1.5 * _least(peaks, name) else 0
-            )
+            expected = _expected(found, counts)
             if expected > 0.7 * available_memory():
-                say(f"{name} with {draws} draws is left out: it would take {expected:.0f} MB")
-                peaks[name].append(None)
+                say(f"left out: {name}, {draws} draws; it would take {expected:.0f} MB")
+                found.append(None)
                 continue
             say(f"{name}, {draws} draws")
             # The search for the fastest batch may end elsewhere each time: the largest counts.
-            found = [
+            each = [
                 peak_in_own_process("--only", name, "--draws", str(draws)) for _ in range(repeats)
             ]
-            peaks[name].append(max(found))
-    return _report(peaks, counts, allocator)
+            found.append(max(each))
+    goals, missed = _goals(peaks[OURS], counts)
+    head = ["", *(f"M = {draws}" for draws in counts)]
+    head += [f"M = {draws} by {counts[0]}" for draws in counts[1:]]
+    return Report(
+        "Memory by the number of draws M",
+        f"SmoothGrad of a photo of {SIDE} × {SIDE} pixels, EfficientNet-Lite0. Peak memory above "
+        f"that before it, the largest of {repeats} runs in processes of their own. {allocator}",
+        table(head, [_line(name, found) for name, found in peaks.items()]),
+        behind=_behind(peaks, counts),
+        goals=goals,
+        missed=missed,
+    )
 
 
-def _least(peaks: dict[str, list[float | None]], name: str) -> float:
-    return min((peak for peak in peaks[name] if peak is not None), default=0.0)
+def _expected(found: list[float | None], counts: tuple[int, ...]) -> float:
+    """What the next number of draws will take, in MB; 0 where memory has not grown so far."""
+    known = [peak for peak in found if peak is not None]
+    if len(known) < 2 or known[-1] < 1.5 * known[0]:
+        return 0.0
+    return known[-1] * counts[len(found)] / counts[len(known) - 1]
 
 
-def _report(
-    peaks: dict[str, list[float | None]], counts: tuple[int, ...], allocator: str
-) -> Report:
-    lines, behind = [], []
+def _line(name: str, found: list[float | None]) -> list[str]:
+    """A line of the table."""
+    first = found[0]
+    shown = ["does not fit" if peak is None else f"{peak:.0f} MB" for peak in found]
+    growth = ["–" if peak is None or first is None else f"{peak / first:.2f}" for peak in found[1:]]
+    return [name, *shown, *growth]
+
+
+def _behind(peaks: dict[str, list[float | None]], counts: tuple[int, ...]) -> list[str]:
+    """Each figure of a peer that is as good as salience's, or better."""
+    behind = []
     for name, found in peaks.items():
-        shown = ["does not fit" if peak is None else f"{peak:.0f} MB" for peak in found]
-        growth = [
-            "–" if peak is None or found[0] is None else f"{peak / found[0]:.2f}"
-            for peak in found[1:]
-        ]
-        lines.append((name, *shown, *growth))
         for draws, peak, ours in zip(counts, found, peaks[OURS], strict=True):
-            assert ours is not None
-            if not name.startswith(OURS) and peak is not None and peak <= ours:
+            if not name.startswith(OURS) and peak is not None and ours is not None and peak <= ours:
                 behind.append(
                     f"Memory, M = {draws}: {name} peaks at {peak:.0f} MB, salience at {ours:.0f} MB"
                 )
+    return behind
+
+
+def _goals(found: list[float | None], counts: tuple[int, ...]) -> tuple[list[str], list[str]]:
+    """What is said of each goal, and those that are missed."""
     goals, missed = [], []
-    first, *rest = peaks[OURS]
-    for draws, peak in zip(counts[1:], rest, strict=True):
-        assert first is not None and peak is not None
-        growth_now = peak / first
-        verdict = "reached" if growth_now <= MOST else f"missed by {growth_now / MOST - 1:.1%}"
+    first = found[0] or 1.0
+    for draws, peak in zip(counts[1:], found[1:], strict=True):
+        growth = (peak or float("inf")) / first
+        verdict = "reached" if growth <= MOST else f"missed by {growth / MOST - 1:.1%}"
         goals.append(
-            f"Goal: salience peaks at M = {draws} at most at {MOST} times that at M = {counts[0]}: "
-            f"{verdict}, {growth_now:.2f} times"
+            f"Goal: salience peaks at M = {draws} at no more than {MOST} times that at "
+            f"M = {counts[0]}: {verdict}, {growth:.2f} times"
         )
-        if growth_now > MOST:
+        if growth > MOST:
             missed.append(f"Memory: {goals[-1]}")
-    head = ["", *(f"M = {draws}" for draws in counts)]
-    head += [f"M = {draws} by {counts[0]}" for draws in counts[1:]]
-    about = (
-        f"SmoothGrad of a photo of {SIDE} × {SIDE} pixels, EfficientNet-Lite0. Peak memory above "
-        f"that before the run, the largest of some runs in processes of their own. {allocator}"
-    )
-    return Report(
-        "Memory by the number of draws M", about, table(head, lines), (), behind, goals, missed
-    )
+    return goals, missed
 
 
 if __name__ == "__main__":

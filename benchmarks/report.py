@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from measure import Times
+
 #: The contender that the others are compared with.
 OURS = "salience"
 
@@ -17,20 +19,14 @@ class Row:
     Args:
         name: What it is.
         own: Whether it is salience as well, in another setting.
-        seconds: Median time; ``None`` where it failed.
-        ratio: Median of its time by salience's of the same round.
-        low: Smallest of these ratios.
-        high: Largest.
+        times: How long it took; ``None`` where it failed.
         peak: Peak memory in MB.
         differs: How its values differ from salience's, in words.
     """
 
     name: str
     own: bool
-    seconds: float | None
-    ratio: float
-    low: float
-    high: float
+    times: Times | None
     peak: float
     differs: str
 
@@ -77,19 +73,18 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def contenders(rows: Sequence[Row], repeats: int) -> str:
     """The table of a task."""
-    spread = " (from to)" if repeats > 1 else ""
+    spread = " (from … to)" if repeats > 1 else ""
     head = ("", "time", f"time by salience's{spread}", "peak memory", "difference")
     lines = []
     for row in rows:
-        if row.seconds is None:
+        if row.times is None:
             lines.append((row.name, "–", "–", "–", row.differs))
             continue
-        ratio = f"{row.ratio:.3g}"
+        ratio = f"{row.times.ratio:.3g}"
         if repeats > 1 and row.name != OURS:
-            ratio += f" ({row.low:.3g} {row.high:.3g})"
-        lines.append(
-            (row.name, duration(row.seconds), ratio, f"{row.peak:.0f} MB", row.differs or "–")
-        )
+            ratio += f" ({row.times.low:.3g} to {row.times.high:.3g})"
+        took, peak = duration(row.times.seconds), f"{row.peak:.0f} MB"
+        lines.append((row.name, took, ratio, peak, row.differs or "–"))
     return table(head, lines)
 
 
@@ -103,12 +98,12 @@ def behind(title: str, rows: Sequence[Row]) -> list[str]:
     ours = rows[0]
     found = []
     for row in rows[1:]:
-        if row.own or row.seconds is None:
+        if row.own or row.times is None:
             continue
-        if row.ratio <= 1:
+        if row.times.ratio <= 1:
             found.append(
-                f"{title}, time: {row.name} takes {row.ratio:.3f} of salience's time "
-                f"(salience takes {1 / row.ratio:.3f} of its time)"
+                f"{title}, time: {row.name} takes {row.times.ratio:.3f} of salience's time, which "
+                f"is {1 / row.times.ratio:.3f} of its own"
             )
         if row.peak <= ours.peak:
             found.append(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
+import pandas as pd
 import torch
-from statsmodels.datasets import randhie  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 #: Sizes among which the best batch is found.
@@ -38,7 +40,9 @@ class Setup:
 
 def setup(quick: bool) -> Setup:
     """All rows, or a tenth of them; the network is trained for a second."""
-    data = randhie.load_pandas().data
+    spec = find_spec("statsmodels")
+    assert spec is not None and spec.origin is not None
+    data = pd.read_csv(Path(spec.origin).with_name("datasets") / "randhie" / "randhie.csv")
     rows = torch.tensor(data.drop(columns="mdvis").to_numpy(), dtype=torch.float32)
     rows = (rows - rows.mean(0)) / rows.std(0)
     visits = torch.tensor(data["mdvis"].to_numpy(), dtype=torch.float32).log1p()

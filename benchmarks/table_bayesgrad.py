@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from captum.attr import Saliency
 from torch import Tensor, nn
 
 import salience
-from harness import Contender, Found, Goal, Task, found, main
+from harness import main
 from table import ABOUT, BATCHES, gradient, setup, summed
+from task import Contender, Found, Goal, Task, found
 
 
 def make(quick: bool) -> Task:
@@ -22,20 +25,22 @@ def make(quick: bool) -> Task:
     every = 40
 
     def ours(batch: int) -> Found:
-        settings = {"output": "value", "max_rows": batch or "auto"}
-        draws = {"samplers": [salience.MCDropout()], "n_samples": n_draws}
+        settings: dict[str, Any] = {"output": "value", "max_rows": batch or "auto"}
+        draws: dict[str, Any] = {"samplers": [salience.MCDropout()], "n_samples": n_draws}
         return found(salience.explain(given.net, rows, salience.Tensors(), **draws, **settings))
 
     def captum(net: nn.Module, batch: int) -> Tensor:
         method = Saliency(net)
         total = torch.zeros_like(rows)
         for _ in range(n_draws):
-            total += torch.cat([method.attribute(some, abs=False) for some in rows.split(batch)])
+            total += torch.cat(
+                [method.attribute(some, abs=False) for some in torch.split(rows, batch)]
+            )
         return total / n_draws
 
     def loop(net: nn.Module, rows: Tensor, batch: int) -> Tensor:
         total = torch.zeros_like(rows)
-        for some, into in zip(rows.split(batch), total.split(batch), strict=True):
+        for some, into in zip(torch.split(rows, batch), torch.split(total, batch), strict=True):
             for _ in range(n_draws):
                 into += gradient(net, some)
         return total / n_draws

@@ -7,8 +7,9 @@ from captum.attr import Saliency
 from torch import Tensor, nn
 
 import salience
-from harness import Contender, Found, Goal, Task, found, main
+from harness import main
 from table import ABOUT, BATCHES, gradient, setup, summed
+from task import Contender, Found, Goal, Task, found
 
 
 def make(quick: bool) -> Task:
@@ -25,10 +26,10 @@ def make(quick: bool) -> Task:
 
     def captum(net: nn.Module, batch: int) -> Tensor:
         method = Saliency(net)
-        return torch.cat([method.attribute(some, abs=False) for some in rows.split(batch)])
+        return torch.cat([method.attribute(some, abs=False) for some in torch.split(rows, batch)])
 
     def loop(net: nn.Module, batch: int) -> Tensor:
-        return torch.cat([gradient(net, some) for some in rows.split(batch)])
+        return torch.cat([gradient(net, some) for some in torch.split(rows, batch)])
 
     return Task(
         "Table, gradient",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 import salience
-from harness import Contender, Found, Task, found, main
+from harness import main
 from quadrature import gauss_legendre
 from table import ABOUT, BATCHES, gradient, setup, summed
+from task import Contender, Found, Task, found
 
 
 def make(quick: bool) -> Task:
@@ -23,7 +26,7 @@ def make(quick: bool) -> Task:
     every = 40
 
     def ours(batch: int) -> Found:
-        settings = {"output": "value", "max_rows": batch or "auto"}
+        settings: dict[str, Any] = {"output": "value", "max_rows": batch or "auto"}
         return found(salience.explain(given.net, rows, salience.Tensors(), calculator, **settings))
 
     def captum(net: nn.Module, batch: int) -> Tensor:
@@ -31,13 +34,13 @@ def make(quick: bool) -> Task:
         return torch.cat(
             [
                 method.attribute(some, n_steps=steps, internal_batch_size=batch or None)
-                for some in rows.split(batch or len(rows))
+                for some in torch.split(rows, batch or len(rows))
             ]
         )
 
     def loop(net: nn.Module, rows: Tensor, batch: int) -> Tensor:
         parts = []
-        for some in rows.split(batch):
+        for some in torch.split(rows, batch):
             total = torch.zeros_like(some)
             for alpha, weight in zip(alphas.tolist(), weights.tolist(), strict=True):
                 total += weight * gradient(net, alpha * some)

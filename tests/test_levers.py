@@ -43,7 +43,8 @@ def test_images_lie_with_channels_last_while_the_users_model_stays() -> None:
     model = Seeing(nn.Flatten())
     x = torch.randn(2, 3, 8, 8)
     salience.explain(model, x, IMAGES)
-    assert Seeing.layouts and all(Seeing.layouts)
+    # Passes before find out whether the model can be run so.
+    assert Seeing.layouts[-1]
     assert model.convolution.weight.is_contiguous()
     assert x.is_contiguous()
 

@@ -35,6 +35,7 @@ class Task:
         n_samples: Draws per item, M.
         seed: Seed of all draws.
         budget: Bounds every forward pass.
+        alone: Whether each row needs a forward pass of its own.
     """
 
     probe: Probe
@@ -45,6 +46,7 @@ class Task:
     n_samples: int
     seed: int
     budget: Budget
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,18 +155,8 @@ def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
 
 def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Score, Values]:
     """The score of these draws of all items, and the point that noise moved them to."""
-    picked = clean.batch.pick(copies)
     keys = row_keys(task.seed, clean.keys, draws).to(clean.batch.device)
-    score = Score(
-        task.probe,
-        picked.batch(),
-        keys,
-        clean.positions.to(copies.device)[copies],
-        None if clean.fixed is None else clean.fixed[copies],
-        task.parameters,
-        task.budget,
-    )
-    x = {name: picked.take(value, score.axes[name]) for name, value in clean.x.items()}
+    score, x = _score(task, clean, copies, keys)
     rows = score.batch.all_rows()
     masks = {name: padding.pick(copies) for name, padding in clean.padding.items()}
     for i, sampler in enumerate(task.noise):
@@ -203,17 +195,49 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
     )
 
 
+def _score(task: Task, clean: Clean, copies: Tensor, keys: Tensor) -> tuple[Score, Values]:
+    """The score of rows, each an item with a draw's key, and their clean point."""
+    picked = clean.batch.pick(copies)
+    score = Score(
+        task.probe,
+        picked.batch(),
+        keys,
+        clean.positions.to(copies.device)[copies],
+        None if clean.fixed is None else clean.fixed[copies],
+        task.parameters,
+        task.budget,
+        task.alone,
+    )
+    return score, {n: picked.take(value, clean.axes[n]) for n, value in clean.x.items()}
+
+
 def trial(task: Task, clean: Clean) -> Task:
-    """Let parameter samplers refuse the model or get to know it, by one pass of one item."""
+    """Let parameter samplers refuse the model or get to know it, by passes of its first item."""
+    if not task.parameters:
+        return task
     first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
-    picked = clean.batch.pick(first)
-    x = {name: picked.take(value, clean.axes[name]) for name, value in clean.x.items()}
-    batch = picked.batch()
-    fixed = None if clean.fixed is None else clean.fixed[first]
-    draw = ModelDraw(first, batch.all_rows())
+    score, x = _score(task, clean, first, first)
+    draw = ModelDraw(first, score.batch.all_rows())
     with torch.no_grad():
-        ready = [s.trial(draw, lambda: task.probe(batch, x, fixed)) for s in task.parameters]
-    return replace(task, parameters=ready)
+        ready = [
+            s.trial(draw, lambda: task.probe(score.batch, x, score.fixed)) for s in task.parameters
+        ]
+    task = replace(task, parameters=ready)
+    # Two draws of the item must come out the same in one pass as in a pass for each; they do not
+    # where a tensor is flattened with the rows inside, say, and then each row runs alone.
+    twice = first.repeat(2)
+    keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
+    both, at = _score(task, clean, twice, keys)
+    apart, _ = _score(replace(task, alone=True), clean, twice, keys)
+    return replace(task, alone=not _near(both.value(at), apart.value(at), clean))
+
+
+def _near(one: Tensor, other: Tensor, clean: Clean) -> bool:
+    """Whether scores differ by no more than rounding in a batch of another size."""
+    scale = float(clean.score.abs().max())
+    if isinstance(clean.prediction, Tensor) and clean.prediction.is_floating_point():
+        scale = max(scale, float(clean.prediction.abs().max()) / 100)
+    return float((one - other).abs().max()) <= 3e-2 * scale
 
 
 def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[Tensor, Tensor]:

@@ -123,4 +123,5 @@ class Numbers:
 
     def keep(self, probability: float) -> Tensor:
         """True with the given probability, bool."""
-        return self.bits() < int(probability * 2.0**63)
+        # 2⁶³ itself is beyond int64.
+        return self.bits() <= min(int(probability * 2.0**63), 1 << 63) - 1

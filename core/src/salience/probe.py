@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
-from salience.batch import Batch
+from salience.batch import Batch, Picked
 from salience.budget import out_of_memory
 from salience.domain import Domain
 from salience.errors import InputError, brief
@@ -65,12 +65,12 @@ class Probe:
         self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
-        # Convolutions of images are faster with the channels of a pixel side by side.
-        self._channels_last = isinstance(self._replica, nn.Module) and any(
-            isinstance(module, nn.Conv2d) for module in self._replica.modules()
-        )
-        if self._channels_last:
-            self._replica.to(memory_format=torch.channels_last)
+        self._convolutions: list[nn.Conv2d] = []
+        if isinstance(self._replica, nn.Module) and all(v.target is None for v in variables):
+            found = self._replica.modules()
+            self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
+        self._channels_last = False
+        self._arranged = not self._convolutions
         self._pass = _Pass(None)
         for variable in variables:
             if variable.target is not None:
@@ -97,13 +97,10 @@ class Probe:
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
                     raise
-                if self._channels_last:
-                    # The forward may view tensors as they lie in memory; then run it as it came.
-                    self._channels_last = False
-                    self._replica.to(memory_format=torch.contiguous_format)
-                    return self.clean(batch)
                 raise InputError(f"{_shapes(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
+            if not self._arranged:
+                self._arrange(batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)))
         return values, output
 
     def __call__(self, batch: Batch, values: Mapping[str, Tensor], fixed: Tensor | None) -> Tensor:
@@ -125,6 +122,8 @@ class Probe:
             # The scalars are differences of large numbers to some outputs; give them all digits.
             output = tree_map(_widened, output)
         scalars = self._output(output, fixed)
+        if isinstance(scalars, Tensor) and not scalars.is_floating_point():
+            scalars = scalars.to(torch.get_default_dtype())
         if not isinstance(scalars, Tensor) or scalars.shape != (n_rows,):
             got = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
             raise InputError(
@@ -156,6 +155,30 @@ class Probe:
                 raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
             return state.tapped
         return output
+
+    def _arrange(self, row: Picked) -> None:
+        """Let the channels of a pixel lie side by side, which convolutions are faster with.
+
+        A forward may view tensors as they lie in memory, and fail or come out with something else
+        then; so one row decides.
+        """
+        self._arranged = True
+        with self._running(None) as state:
+            before = self._call(row.batch(), state)
+        self._lay(torch.channels_last)
+        try:
+            with self._running(None) as state:
+                same = _close(self._call(row.batch(), state), before)
+        except Exception:  # whatever the user's forward does with such tensors
+            same = False
+        if not same:
+            self._lay(torch.contiguous_format)
+
+    def _lay(self, memory_format: torch.memory_format) -> None:
+        self._channels_last = memory_format == torch.channels_last
+        for module in self._convolutions:
+            weight = module.weight.detach().contiguous(memory_format=memory_format)
+            module.weight = nn.Parameter(weight, requires_grad=False)
 
     def _copy(self, tensor: Tensor) -> Tensor:
         """A copy, since the model may work in place on what it is given."""
@@ -279,6 +302,16 @@ def _put(holder: Any, target: Target, value: Tensor) -> Any:
         return type(holder)({**holder, target.index: value})  # type: ignore[call-arg]
     changed = [value if i == target.index else part for i, part in enumerate(holder)]
     return type(holder)(*changed) if hasattr(holder, "_fields") else type(holder)(changed)
+
+
+def _close(one: Any, other: Any) -> bool:
+    """Whether two outputs of the model differ by no more than rounding."""
+    pairs = zip(tree_leaves(one), tree_leaves(other), strict=True)
+    return all(
+        bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+        for a, b in pairs
+        if isinstance(a, Tensor) and a.is_floating_point() and a.numel()
+    )
 
 
 def _widened(value: Any) -> Any:

@@ -8,6 +8,9 @@ restore after an exception, and threads that explain one model do not meet.
 from __future__ import annotations
 
 import copy
+import functools
+from contextlib import suppress
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -21,8 +24,8 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
     """A copy of the model in eval mode whose parameters do not require grad.
 
     Parameters share the memory of the user's (unless moved to another device) and are only read.
-    Buffers are copied, since a forward may write to them. A callable that is no module is returned
-    as it is.
+    Buffers are copied, since a forward may write to them. A function is rebuilt over replicas of
+    the modules that it reaches.
 
     Args:
         model: The user's model.
@@ -31,6 +34,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
     Raises:
         InputError: The model has lazy parameters that were never run, or cannot be copied.
     """
+    memo: dict[int, Any] = {}
     if not isinstance(model, nn.Module):
         if isinstance(model, type):
             raise InputError(f"{model.__name__} is a class; pass an object, {model.__name__}(...)")
@@ -38,8 +42,11 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             raise InputError(
                 f"the model is a {type(model).__name__}; pass a torch.nn.Module or a function"
             )
-        return model
-    memo: dict[int, Any] = {}
+        return _rebound(model, memo, device)
+    return _replica(model, memo, device)
+
+
+def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
@@ -48,15 +55,69 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
         memo[id(parameter)] = nn.Parameter(values, requires_grad=False)
     try:
         with _Detaching():
-            replica = copy.deepcopy(model, memo)
+            replica: nn.Module = copy.deepcopy(model, memo)
     except Exception as error:
         raise InputError(
             f"the model {type(model).__name__} cannot be copied ({type(error).__name__}: "
             f"{brief(error)}); "
             f"take what cannot be copied (locks, open files) out of it or give it a __deepcopy__"
         ) from error
+    for module in replica.modules():
+        for name, value in vars(module).items():
+            # deepcopy hands functions on as they are, with the user's modules in their closures.
+            if isinstance(value, FunctionType):
+                vars(module)[name] = _rebound(value, memo, device)
     replica.eval()
     return replica if device is None else replica.to(device)
+
+
+def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
+    """A function over replicas of the modules that it reaches; anything else as it is.
+
+    Modules are looked for in closures, in the globals that the function names, behind bound
+    methods and in the arguments of a ``functools.partial``.
+    """
+    if id(value) in memo:
+        return memo[id(value)]
+    if isinstance(value, nn.Module):
+        memo[id(value)] = _replica(value, memo, device)
+    elif isinstance(value, MethodType):
+        memo[id(value)] = MethodType(value.__func__, _rebound(value.__self__, memo, device))
+    elif isinstance(value, functools.partial):
+        arguments = [_rebound(argument, memo, device) for argument in value.args]
+        keywords = {k: _rebound(v, memo, device) for k, v in value.keywords.items()}
+        function = _rebound(value.func, memo, device)
+        memo[id(value)] = functools.partial(function, *arguments, **keywords)
+    elif isinstance(value, FunctionType):
+        memo[id(value)] = value  # for a function that holds itself
+        memo[id(value)] = _rebound_function(value, memo, device)
+    return memo.get(id(value), value)
+
+
+def _rebound_function(
+    function: FunctionType, memo: dict[int, Any], device: torch.device | None
+) -> FunctionType:
+    """The function itself where it reaches no module, so that what it counts or keeps is kept."""
+    named = [name for name in function.__code__.co_names if name in function.__globals__]
+    seen = {n: v for n in named if isinstance(v := function.__globals__[n], nn.Module)}
+    cells = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # an empty cell: a name that was not assigned yet
+            content = _rebound(cell.cell_contents, memo, device)
+            cell = cell if content is cell.cell_contents else CellType(content)
+        cells.append(cell)
+    if not seen and tuple(cells) == (function.__closure__ or ()):
+        return function
+    reached = {n: _rebound(v, memo, device) for n, v in seen.items()}
+    made = FunctionType(
+        function.__code__,
+        {**function.__globals__, **reached} if seen else function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        tuple(cells),
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 class _Detaching(TorchFunctionMode):

@@ -34,6 +34,8 @@ class Score:
         fixed: What the output variable keeps fixed for each row, or ``None``.
         samplers: Parameter samplers, each of which moves the model during forward passes.
         budget: Bounds every forward pass.
+        alone: Whether each row needs a pass of its own, since the parameter samplers cannot tell
+            the rows of this model apart.
     """
 
     probe: Probe
@@ -43,6 +45,7 @@ class Score:
     fixed: Tensor | None
     samplers: Sequence[ParameterSampler]
     budget: Budget
+    alone: bool = False
     axes: Mapping[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,14 +93,18 @@ class Score:
         """
         if isinstance(variants, int):
             variants = torch.full((len(self),), variants, device=self.keys.device)
-        row = torch.repeat_interleave(variants)
-        variant = torch.arange(len(row), device=row.device) - (variants.cumsum(0) - variants)[row]
-        start = 0
-        while start < len(row):
-            stop = self._fitting(row[: start + most] if most else row, start)
-            picked = self.batch.pick(row[start:stop])
-            yield Part(self._of(picked), picked, variant[start:stop])
-            start = stop
+        ends = variants.cumsum(0)
+        start, total = 0, int(ends[-1])
+        while start < total:
+            # Only the pairs that may fit are looked at; the whole grid would outgrow the budget.
+            room = min(total - start, most or self.budget.current)
+            pair = torch.arange(start, start + room, device=ends.device)
+            row = torch.searchsorted(ends, pair, right=True)
+            stop = self._fitting(row)
+            picked = self.batch.pick(row[:stop])
+            variant = pair - (ends - variants)[row]
+            yield Part(self._of(picked), picked, variant[:stop])
+            start += stop
 
     def _forward(self, values: Values) -> Tensor:
         with ExitStack() as stack:
@@ -115,16 +122,13 @@ class Score:
             None if self.fixed is None else self.fixed[picked.rows],
             self.samplers,
             self.budget,
+            self.alone,
         )
 
-    def _fitting(self, rows: Tensor, start: int) -> int:
-        """End of the longest run of rows from ``start`` that fits the budget; at least one."""
-        room = self.budget.current
-        if not self.batch.layout.elements:
-            return min(start + room, len(rows))
-        # A row has at least one element, so more than `room` rows never fit.
-        sizes = self.batch.sizes()[rows[start : start + room]].cumsum(0)
-        return start + max(1, int((sizes <= room).sum()))
+    def _fitting(self, rows: Tensor) -> int:
+        """How many of the first rows fit the budget; at least one."""
+        sizes = self.batch.sizes()[rows].cumsum(0)
+        return max(1, int((sizes <= self.budget.current).sum()))
 
     def _timed(
         self,
@@ -146,8 +150,8 @@ class Score:
         self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
     ) -> tuple[Tensor, Values]:
         """Run ``work`` on all rows at once where they fit, else part by part."""
-        size, most = self.batch.size(), None
-        if size <= self.budget.current or len(self) == 1:
+        size, most = self.batch.size(), 1 if self.alone else None
+        if len(self) == 1 or (size <= self.budget.current and not self.alone):
             try:
                 return self._timed(kind, size, x, work)
             except CannotPackError:

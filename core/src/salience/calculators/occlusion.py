@@ -92,6 +92,7 @@ class Occlusion(Calculator):
                 new = part.take({name: replacement[name]})[name]
                 at[name] = torch.where(inside, new, at[name])
                 drop = whole[part.picked.rows] - part.score.value(at)
+                drop = drop.to(total.dtype)
                 part.add_to({name: total}, {name: inside * part.expand(drop, name)})
             saliency[name] = total / windows.cover
         return Attribution(saliency, whole)

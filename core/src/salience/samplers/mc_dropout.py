@@ -49,8 +49,7 @@ class MCDropout(ParameterSampler):
         if not dropping.shapes:
             raise InputError(
                 "mc_dropout needs a model with dropout of a rate above 0, but this forward pass "
-                "calls none (that of nn.LSTM and nn.GRU runs inside them, unseen); add dropout to "
-                "the model, between its layers, or use another sampler"
+                "calls none; add dropout to the model or use another sampler"
             )
         counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
         return _Prepared(tuple(dropping.shapes), counts)
@@ -92,6 +91,11 @@ class _Dropping(TorchFunctionMode):
         if func is F.multi_head_attention_forward:
             with self:
                 return _attention(*args, **(kwargs | {"training": True}))
+        if getattr(func, "__name__", "") in _RECURRENT and _recurrent_rate(args) > 0:
+            raise InputError(
+                "mc_dropout cannot draw the dropout inside nn.LSTM, nn.GRU or nn.RNN, which runs "
+                "unseen; build them with dropout=0 and put nn.Dropout between single layers"
+            )
         if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
             return self._attend(*args, **kwargs)
         return func(*args, **kwargs)
@@ -209,6 +213,12 @@ class _Blocks(Numbers):
         return axis, number // block, number % block
 
 
+def _recurrent_rate(args: tuple[Any, ...]) -> float:
+    """Dropout of a recurrent function: the float behind has_biases and num_layers."""
+    layers = [i for i, a in enumerate(args) if isinstance(a, int) and not isinstance(a, bool)]
+    return float(args[layers[0] + 1]) if layers and args[layers[0]] > 1 else 0.0
+
+
 def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
 
@@ -222,6 +232,8 @@ _attention = FunctionType(
     argdefs=F.multi_head_attention_forward.__defaults__,
 )
 
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 # Function → (drops whole channels, is alpha dropout).
 _DROPOUTS: dict[Any, tuple[bool, bool]] = {
