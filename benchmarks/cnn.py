@@ -78,6 +78,11 @@ def _files() -> list[Path]:
     return [*(folder("skimage") / "data" / name for name in names), china]
 
 
+def photos_of(count: int) -> str:
+    """So many photos, in words."""
+    return "A photo of 224 × 224 pixels" if count == 1 else f"{count} photos of 224 × 224 pixels"
+
+
 def last(images: Tensor) -> Tensor:
     """The images with their channels last in memory."""
     return images.contiguous(memory_format=torch.channels_last)

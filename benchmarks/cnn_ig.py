@@ -9,7 +9,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 import salience
-from cnn import BATCHES, DOMAIN, integrated, setup
+from cnn import BATCHES, DOMAIN, integrated, photos_of, setup
 from harness import main
 from task import Check, Contender, Found, Goal, Task, found, relative
 
@@ -52,8 +52,7 @@ def make(quick: bool) -> Task:
 
     return Task(
         f"CNN, integrated gradients {steps}",
-        f"{len(photos)} photos of 224 × 224 pixels, EfficientNet-Lite0, {steps} Gauss–Legendre "
-        f"points from black.",
+        f"{photos_of(len(photos))}, EfficientNet-Lite0, {steps} Gauss–Legendre points from black.",
         {
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from captum.attr import NoiseTunnel, Saliency
 from torch import Tensor
 
 import salience
-from cnn import BATCHES, DOMAIN, NOISE, gradient, last, setup
+from cnn import BATCHES, DOMAIN, NOISE, gradient, last, photos_of, setup
 from harness import main
 from recorded import Recorded
 from task import Check, Contender, Found, Goal, Task, found, relative
@@ -24,9 +25,13 @@ def make(quick: bool) -> Task:
     sampler = salience.GaussianNoise(NOISE, "absolute")
     settings: dict[str, Any] = {"samplers": [sampler], "n_samples": n_draws}
 
-    def ours(batch: int) -> Found:
+    def ours(batch: int, precision: str = "full") -> Found:
         rows = batch or "auto"
-        return found(salience.explain(given.net, photos, DOMAIN, max_rows=rows, **settings))
+        return found(
+            salience.explain(
+                given.net, photos, DOMAIN, max_rows=rows, precision=precision, **settings
+            )
+        )
 
     def captum(batch: int) -> Tensor:
         net, at = (given.fast, last(photos)) if batch else (given.net, photos)
@@ -72,10 +77,11 @@ def make(quick: bool) -> Task:
 
     return Task(
         f"CNN, SmoothGrad {n_draws}",
-        f"{len(photos)} photos of 224 × 224 pixels, EfficientNet-Lite0, {n_draws} draws each.",
+        f"{photos_of(len(photos))}, EfficientNet-Lite0, {n_draws} draws each.",
         {
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),
+            "salience, bf16": Contender(lambda _: ours(0, "bf16"), own=True, tolerance=math.inf),
             "Captum": Contender(captum, compare="draws"),
             "Captum, tuned": Contender(captum, BATCHES, compare="draws"),
             "seed's loop": Contender(seed, compare="draws"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 import report
-from machine import tune_allocator
+import salience
 from measure import Times, fastest, interleaved, peak_in_own_process, peak_of, say
 from report import OURS, Report, Row
 from task import Contender, Found, Task, compare
@@ -65,7 +65,7 @@ def prepare(options: argparse.Namespace) -> str:
         What is said of the allocator.
     """
     # Before anything else, so that what is loaded lies where the settings put it.
-    tuned = options.allocator and tune_allocator()
+    tuned = options.allocator and salience.tune_allocator()
     warnings.simplefilter("ignore")  # peers warn on every call
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -85,7 +85,8 @@ def print_report(done: Report, json: bool) -> None:
 
 def _measure(task: Task, repeats: int, allocator: str) -> Report:
     say(task.title)
-    differs, failed, wrong = _first_runs(task)
+    differs, failed, bad = _first_runs(task)
+    wrong = [f"{n} ({differs[n]})" for n in bad if not task.contenders[n].may_fail]
     able = {n: c for n, c in task.contenders.items() if n not in failed}
     batches = dict.fromkeys(able, 0)
     for name, contender in able.items():
@@ -97,12 +98,12 @@ def _measure(task: Task, repeats: int, allocator: str) -> Report:
     rows = []
     for name, contender in task.contenders.items():
         if name in failed:
-            rows.append(Row(name, contender.own, None, 0, failed[name]))
+            rows.append(Row(name, contender.own, None, 0.0, failed[name]))
             continue
         say(f"memory: {name}")
         peak = peak_in_own_process("--only", name, "--batch", str(batches[name]))
         title = name + (f", batch {batches[name]}" if contender.batches else "")
-        rows.append(Row(title, contender.own, times[name], peak, differs[name]))
+        rows.append(Row(title, contender.own, times[name], peak, differs[name], name in bad))
     remarks = []
     for check in task.checks():
         remarks.append(f"{check.what}: {check.difference:.1e}, at most {check.tolerance:.0e} asked")
@@ -125,9 +126,9 @@ def _first_runs(task: Task) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """Run everyone once, which fills caches and shows whether the numbers are right.
 
     Returns:
-        By name how values differ from salience's, by name why one failed, and who is wrong.
+        By name how values differ from salience's, by name why one failed, and whose are wrong.
     """
-    differs, failed, wrong = {}, {}, []
+    differs, failed, bad = {}, {}, []
     results: dict[str, Found] = {}
     for name, contender in task.contenders.items():
         say(f"first run: {name}")
@@ -140,11 +141,9 @@ def _first_runs(task: Task) -> tuple[dict[str, str], dict[str, str], list[str]]:
             continue
         agrees, differs[name] = compare(results[OURS], results[name], contender, task.tolerance)
         if not agrees:
-            differs[name] += ", wrong"
-            if not contender.may_fail:
-                wrong.append(f"{name} ({differs[name]})")
+            bad.append(name)
     differs[OURS] = ""
-    return differs, failed, wrong
+    return differs, failed, bad
 
 
 def _goals(task: Task, times: Mapping[str, Times]) -> tuple[list[str], list[str]]:

@@ -1,8 +1,7 @@
-"""The machine that figures are measured on, and its memory allocator."""
+"""The machine that figures are measured on."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,45 +9,24 @@ from pathlib import Path
 
 import torch
 
-import salience
-
-# Of glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PACKAGES = ("salience", "torch", "captum", "torch_geometric", "numpy")
-
-
-def tune_allocator() -> bool:
-    """Keep freed memory in this process, instead of handing it back to the system and taking anew.
-
-    By salience's own call where it has one, else by the same settings of glibc.
-
-    Returns:
-        Whether the allocator has these settings now; it has none where there is no glibc.
-    """
-    own = getattr(salience, "tune_allocator", None)
-    if own is not None:
-        return own() is not False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    # Blocks of up to 1 GiB come from the heap, and the heap never shrinks.
-    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def facts() -> list[str]:
     """Processor, cores, threads, memory and versions, a line each; no names of hosts or folders."""
     known = {name: _version(name) for name in _PACKAGES}
-    busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    load = os.getloadavg()
+    busy = " (other work was going on: figures are rough)" if load[0] > 0.5 else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
-        f"Processor: {_processor()}, {cores} cores, {torch.get_num_threads()} threads of torch, "
-        f"vectors by {torch.backends.cpu.get_cpu_capability()}",
+        f"Processor: {_processor()}; cores: {cores}; torch's threads: {torch.get_num_threads()}; "
+        f"vectors: {torch.backends.cpu.get_cpu_capability()}",
         f"Memory: {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         f"System: {platform.system()}, {' '.join(platform.libc_ver())}, "
         f"Python {platform.python_version()}",
         "Versions: " + ", ".join(f"{name} {number}" for name, number in known.items()),
-        f"Load before the start, over 1, 5 and 15 minutes: {busy}",
+        f"Load over 1, 5 and 15 minutes before the start: "
+        f"{', '.join(f'{value:.1f}' for value in load)}{busy}",
     ]
 
 

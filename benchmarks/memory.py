@@ -110,14 +110,17 @@ def _line(name: str, found: list[float | None]) -> list[str]:
 
 
 def _behind(peaks: dict[str, list[float | None]], counts: tuple[int, ...]) -> list[str]:
-    """Each figure of a peer that is as good as salience's, or better."""
+    """Where a peer is as good as salience, or better."""
     behind = []
-    for name, found in peaks.items():
-        for draws, peak, ours in zip(counts, found, peaks[OURS], strict=True):
-            if not name.startswith(OURS) and peak is not None and ours is not None and peak <= ours:
-                behind.append(
-                    f"Memory, M = {draws}: {name} peaks at {peak:.0f} MB, salience at {ours:.0f} MB"
-                )
+    for i, draws in enumerate(counts):
+        ours = peaks[OURS][i] or 0.0
+        smaller = [
+            f"{name}: {peak:.0f} MB"
+            for name, found in peaks.items()
+            if not name.startswith(OURS) and (peak := found[i]) is not None and peak <= ours
+        ]
+        if smaller:
+            behind.append(f"Memory, M = {draws} (salience: {ours:.0f} MB) – {'; '.join(smaller)}")
     return behind
 
 

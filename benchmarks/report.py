@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from measure import Times
 
@@ -22,6 +22,7 @@ class Row:
         times: How long it took; ``None`` where it failed.
         peak: Peak memory in MB.
         differs: How its values differ from salience's, in words.
+        wrong: Whether they differ too much.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Row:
     times: Times | None
     peak: float
     differs: str
+    wrong: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Report:
         about: Data, model and settings.
         table: The figures, Markdown.
         remarks: What else was found.
-        behind: Each figure in which salience is not ahead.
+        behind: The figures in which salience is not ahead.
         goals: Each goal, with what was reached.
         missed: Those goals that were not reached.
         wrong: Contenders that computed something else than they should.
@@ -53,7 +55,7 @@ class Report:
     behind: Sequence[str] = ()
     goals: Sequence[str] = ()
     missed: Sequence[str] = ()
-    wrong: Sequence[str] = field(default=())
+    wrong: Sequence[str] = ()
 
     def markdown(self) -> str:
         """The table with what belongs to it."""
@@ -84,7 +86,8 @@ def contenders(rows: Sequence[Row], repeats: int) -> str:
         if repeats > 1 and row.name != OURS:
             ratio += f" ({row.times.low:.3g} to {row.times.high:.3g})"
         took, peak = duration(row.times.seconds), f"{row.peak:.0f} MB"
-        lines.append((row.name, took, ratio, peak, row.differs or "–"))
+        differs = f"{row.differs}, wrong" if row.wrong else row.differs or "–"
+        lines.append((row.name, took, ratio, peak, differs))
     return table(head, lines)
 
 
@@ -94,20 +97,20 @@ def duration(seconds: float) -> str:
 
 
 def behind(title: str, rows: Sequence[Row]) -> list[str]:
-    """Each figure of another contender that is as good as salience's, or better."""
+    """Where another contender with right values is as good as salience, or better."""
     ours = rows[0]
-    found = []
+    assert ours.times is not None
+    faster, smaller = [], []
     for row in rows[1:]:
-        if row.own or row.times is None:
+        if row.own or row.wrong or row.times is None:
             continue
         if row.times.ratio <= 1:
-            found.append(
-                f"{title}, time: {row.name} takes {row.times.ratio:.3f} of salience's time, which "
-                f"is {1 / row.times.ratio:.3f} of its own"
-            )
+            faster.append(f"{row.name}: {row.times.ratio:.3f}")
         if row.peak <= ours.peak:
-            found.append(
-                f"{title}, memory: {row.name} peaks at {row.peak:.0f} MB, "
-                f"salience at {ours.peak:.0f} MB"
-            )
+            smaller.append(f"{row.name}: {row.peak:.0f} MB")
+    found = []
+    if faster:
+        found.append(f"{title}, time (by salience's) – {'; '.join(faster)}")
+    if smaller:
+        found.append(f"{title}, memory (salience: {ours.peak:.0f} MB) – {'; '.join(smaller)}")
     return found

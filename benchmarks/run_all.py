@@ -35,8 +35,8 @@ TASKS = (
 INTRO = """\
 # Benchmarks
 
-Written by `{command}` on {day}; `make bench` writes it anew. Every script in `benchmarks/` can be
-run alone and prints its table.
+Written by `{command}` on {day}; `make bench` writes it anew.
+Every script in `benchmarks/` can be run alone and prints its table.
 
 All contenders of a table run in one process, in turn, and every figure of time is a median over
 rounds. "Time by salience's" is the contender's time by salience's of the same round, the median and
@@ -105,6 +105,7 @@ def _page(reports: list[Report], broken: list[str], machine: list[str]) -> str:
             "Where salience is not ahead",
             [line for report in reports for line in report.behind],
             "Nowhere, in this run.",
+            "Contenders whose values are wrong are left out.",
         ),
         _list(
             "Goals that were missed",
@@ -118,8 +119,9 @@ def _page(reports: list[Report], broken: list[str], machine: list[str]) -> str:
     return "\n".join(sections).rstrip() + "\n"
 
 
-def _list(title: str, lines: list[str], none: str = "") -> str:
-    return "\n".join([f"## {title}", "", *([f"- {line}" for line in lines] or [none]), ""])
+def _list(title: str, lines: list[str], none: str = "", before: str = "") -> str:
+    head = [f"## {title}", "", *([before, ""] if before else [])]
+    return "\n".join([*head, *([f"- {line}" for line in lines] or [none]), ""])
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Contender:
         part: Picks of salience's values those that it computes.
         compare: ``"values"`` with salience's; ``"draws"`` where it draws random numbers of its own,
             so that values agree within their errors only; or ``"nothing"``.
+        tolerance: Its own, where the task's does not fit it.
         own: It is salience as well, in another setting.
         may_fail: Failing or being wrong is what is to be shown.
     """
@@ -38,6 +39,7 @@ class Contender:
     share: float = 1.0
     part: Callable[[Tensor], Tensor] = _all
     compare: str = "values"
+    tolerance: float | None = None
     own: bool = False
     may_fail: bool = False
 
@@ -99,7 +101,8 @@ def compare(ours: Found, theirs: Found, contender: Contender, tolerance: float) 
     values = contender.part(values)
     if contender.compare == "values":
         difference = relative(other, values)
-        return difference <= tolerance, "none" if difference == 0 else f"{difference:.0e}"
+        most = tolerance if contender.tolerance is None else contender.tolerance
+        return difference <= most, "none" if difference == 0 else f"{difference:.0e}"
     assert error is not None
     # Two means of independent draws differ by √2 standard errors, in the root mean square.
     expected = 2 * contender.part(error).square().mean()

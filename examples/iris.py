@@ -10,7 +10,7 @@ Petal length and width come first with the default seed. They do for 17 of the s
 three methods alike; in the other networks sepal width overtakes petal length. So the whiskers say
 how sure the mean is for this network, not what another training would give.
 
-    pip install salience salience-tabular scikit-learn
+    pip install ./core ./plugins/tabular scikit-learn
     python examples/iris.py --out out
 """
 

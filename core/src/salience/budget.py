@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from numbers import Integral
 
 import torch
 
@@ -31,7 +32,7 @@ class Budget:
     """
 
     def __init__(self, max_rows: int | str = "auto") -> None:
-        whole = isinstance(max_rows, int) and not isinstance(max_rows, bool)
+        whole = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
         if max_rows != "auto" and not (whole and int(max_rows) >= 1):
             raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
         self.fixed = max_rows != "auto"

@@ -45,7 +45,13 @@ def plugins(as_json: bool) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", help="Where to run, e.g. cuda.")
 @click.option("--max-rows", default="auto", show_default=True, help="Rows in a forward pass.")
-@click.option("--items", default=16, show_default=True, help="Draw at most so many items.")
+@click.option(
+    "--items",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    help="Draw at most so many items.",
+)
 @click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures.")
 @click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to.")
@@ -57,7 +63,7 @@ def explain(model: str, weights: str | None, **settings: Any) -> None:
 
     try:
         run(model, weights, **settings)
-    except InputError as error:
+    except (InputError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

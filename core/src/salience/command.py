@@ -45,6 +45,8 @@ def run(
         InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
     """
     tune_allocator()
+    folder = Path(out)
+    _check_folder(folder)
     if max_rows != "auto" and not max_rows.isdigit():
         raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
     name, options = parse(visualizer) if visualizer else (None, {})
@@ -59,7 +61,6 @@ def run(
         device=device,
     )
     explanation = explainer.explain(data[0] if len(data) == 1 else list(data), **settings)
-    folder = Path(out)
     explanation.save(folder / "run.salience")
     drawn = min(items, len(explanation))
     for item in range(drawn):
@@ -68,6 +69,14 @@ def run(
     with suppress(NoMeanError):
         explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
     _report(explanation, folder, drawn)
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(
+            f"cannot write to {str(folder)!r}: {str(there)!r} is a file; pass a folder"
+        )
 
 
 def load_model(factory: str, weights: str | None) -> Any:

@@ -191,11 +191,14 @@ class Explainer:
             InputError: As in :meth:`compute`, at the chunk that is at fault.
         """
         made = _aggregator(aggregator)
-        plan = Plan(self, calculator, samplers, n_samples, seed)
+        with isolated():
+            plan = Plan(self, calculator, samplers, n_samples, seed)
         offset = 0
         for chunk in chunks:
             with isolated():
-                run = Run(plan, plan.read(chunk), offset=offset)
+                samples = plan.read(chunk)
+                plan.check(offset + len(samples), more=True)
+                run = Run(plan, samples, offset=offset)
                 with run.bar(False) as bar:
                     explained = self._streamed(run, made, bar)
             offset += len(explained)
@@ -285,12 +288,12 @@ def rerun(model: Any, data: Any, record: Mapping[str, Any], **settings: Any) -> 
         model: The model.
         data: What the domain reads.
         record: ``Explanation.provenance``.
-        **settings: ``max_rows``, ``device``, ``ids``, ``progress``.
+        **settings: ``max_rows``, ``device``, ``progress``, or other settings than the record's.
 
     Raises:
         InputError: The record names a part that no plugin registers.
     """
-    return explain(model, data, **provenance.settings(record), **settings)
+    return explain(model, data, **(provenance.settings(record) | settings))
 
 
 def _aggregator(spec: Any) -> Aggregator:

@@ -136,10 +136,10 @@ class Explanation:
         return replace(
             self,
             saliency={name: saliency.item(chosen) for name, saliency in self.saliency.items()},
-            prediction=self.prediction[one],
-            score=self.score[one],
-            delta=self.delta[one],
-            completeness_gap=self.completeness_gap[one],
+            prediction=self.prediction[one].clone(),
+            score=self.score[one].clone(),
+            delta=self.delta[one].clone(),
+            completeness_gap=self.completeness_gap[one].clone(),
             annotations=self.annotations[one],
             ids=self.ids[one],
         )

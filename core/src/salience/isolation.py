@@ -21,8 +21,9 @@ def isolated() -> Iterator[None]:
     """Hand the global random states back as they were, and allow autograd.
 
     A forward of the user's may draw. Where several threads are inside, the last to leave restores
-    what the first one found. Tensors made in inference mode cannot take part in autograd, so that
-    mode of the caller's is off inside.
+    what the first one found; so a thread that draws from the global generators meanwhile, such as
+    one that trains, finds them set back. Tensors made in inference mode cannot take part in
+    autograd, so that mode of the caller's is off inside.
     """
     global _inside, _before
     with _lock:

@@ -21,8 +21,13 @@ from salience.parts import parse
 class Output(ABC):
     """Reads one scalar per row from what the model returns."""
 
-    def check(self, n_items: int) -> None:  # noqa: B027 - most outputs serve any number
-        """Raise InputError where this cannot serve a data set of that many items."""
+    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
+        """Raise InputError where this cannot serve a data set of that many items.
+
+        Args:
+            n_items: Number of items.
+            more: Whether further items may follow, as in a stream.
+        """
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
         """What stays fixed while an item is explained, first axis B, or ``None``.
@@ -92,7 +97,7 @@ class CrossEntropy(Output):
 
     labels: Sequence[int] | Tensor | None = None
 
-    def check(self, n_items: int) -> None:
+    def check(self, n_items: int, more: bool = False) -> None:
         """One whole number an item."""
         if self.labels is None:
             return
@@ -102,6 +107,8 @@ class CrossEntropy(Output):
             raise InputError(
                 f"the labels of CrossEntropy cannot be read ({brief(error)}); pass whole numbers"
             ) from error
+        if more and labels.ndim == 1:
+            n_items = max(n_items, len(labels))
         if labels.ndim == 1 and len(labels) != n_items:
             raise InputError(
                 f"CrossEntropy got {len(labels)} labels for {n_items} items; pass one an item"

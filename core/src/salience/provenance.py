@@ -36,6 +36,7 @@ def record(
         "samplers": [part("samplers", sampler) for sampler in samplers],
         "n_samples": n_samples,
         "seed": seed,
+        "precision": explainer.precision,
         "versions": _versions(),
     }
 
@@ -46,8 +47,10 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: A part in it is none that a plugin registers.
     """
-    names = ("domain", "output", "calculator", "aggregator")
-    chosen = {name: record[name] for name in (*names, "samplers", "n_samples", "seed")}
+    names = ("domain", "output", "calculator", "samplers", "n_samples", "seed", "precision")
+    chosen = {name: record[name] for name in names}
+    # Draws that were kept have no aggregator yet, and items without ids go by their positions.
+    chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
     for told in _told(chosen):
         raise InputError(
             f"the record tells of {told} without holding it, since no plugin registers it or it is "

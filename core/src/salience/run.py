@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,13 +71,13 @@ class Plan:
             calculator,
             [s for s in made if isinstance(s, NoiseSampler)],
             [s for s in made if isinstance(s, ParameterSampler)],
-            n_samples,
-            seed,
+            int(n_samples),
+            int(seed),
             Budget(explainer.max_rows),
         )
         calculator = self._with_means(calculator)
         self.task = replace(self.task, calculator=calculator)
-        self.record = provenance.record(explainer, calculator, made, n_samples, seed)
+        self.record = provenance.record(explainer, calculator, made, int(n_samples), int(seed))
         self._tried = False
 
     def read(self, data: Any) -> Sequence[Any]:
@@ -86,10 +87,10 @@ class Plan:
             raise InputError("the data is empty; pass at least one item")
         return samples
 
-    def check(self, n_items: int) -> None:
+    def check(self, n_items: int, more: bool = False) -> None:
         """Refuse a data set that the output variable or the calculator does not know."""
-        self.explainer.output.check(n_items)
-        self.task.calculator.check(n_items)
+        self.explainer.output.check(n_items, more)
+        self.task.calculator.check(n_items, more)
 
     def try_samplers(self, clean: Clean) -> None:
         """Let parameter samplers refuse the model, once."""
@@ -216,7 +217,7 @@ class Run:
             joined("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
             self._plan.task.domain.describe(self._samples),
-            self._plan.record,
+            self._plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
             self._plan.task.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
         )
@@ -228,14 +229,14 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed:
     for sampler in samplers:
         if not isinstance(sampler, NoiseSampler | ParameterSampler):
             raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
-    if not isinstance(n_samples, int) or n_samples < 1:
+    if not isinstance(n_samples, Integral) or n_samples < 1:
         raise InputError(f"n_samples={n_samples!r}; pass a whole number from 1")
     if n_samples > 1 and not samplers:
         raise InputError(
             f"n_samples={n_samples} without a sampler would repeat one result; "
             f'pass samplers=["gaussian"] or ["mc_dropout"], or n_samples=1'
         )
-    if not isinstance(seed, int):
+    if not isinstance(seed, Integral):
         raise InputError(f"seed={seed!r}; pass a whole number")
 
 

@@ -70,7 +70,8 @@ class Tensors(Domain):
             if tensor.ndim != len(spec.axes):
                 raise InputError(
                     f"argument {name!r} has shape {tuple(tensor.shape)}, expected the "
-                    f"{len(spec.axes)} axes {spec.axes}"
+                    f"{len(spec.axes)} axes {spec.axes}; reshape it, or name its own axes, as in "
+                    f"salience.Tensors(axes=('item', 'channel', 'height', 'width'))"
                 )
             lead = self.layout.lead(spec.axes)
             if lead is None:

@@ -31,8 +31,13 @@ class Attribution:
 class Calculator(ABC):
     """Turns a score and a point into saliency. A frozen dataclass of its parameters."""
 
-    def check(self, n_items: int) -> None:  # noqa: B027 - most calculators serve any number
-        """Raise InputError where this cannot serve a data set of that many items."""
+    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
+        """Raise InputError where this cannot serve a data set of that many items.
+
+        Args:
+            n_items: Number of items.
+            more: Whether further items may follow, as in a stream.
+        """
 
     @abstractmethod
     def __call__(self, score: Score, x: Values) -> Attribution:

@@ -42,10 +42,12 @@ class Mean:
     data: Any
 
 
-def check_baseline(baseline: Any, n_items: int) -> None:
-    """Raise InputError where a baseline an item does not serve that many items."""
+def check_baseline(baseline: Any, n_items: int, more: bool) -> None:
+    """Raise InputError where a baseline an item does not serve that many items, or more."""
     for one in baseline.values() if isinstance(baseline, Mapping) else (baseline,):
-        if isinstance(one, PerItem) and len(one.values) != n_items:
+        if not isinstance(one, PerItem) or (more and len(one.values) > n_items):
+            continue
+        if len(one.values) != n_items:
             raise InputError(
                 f"PerItem(...) holds {len(one.values)} baselines for {n_items} items; "
                 f"pass one an item"

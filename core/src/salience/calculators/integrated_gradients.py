@@ -46,9 +46,9 @@ class IntegratedGradients(Calculator):
         if not isinstance(self.steps, int) or self.steps < least:
             raise InputError(f"steps={self.steps!r}; {self.rule} needs a whole number from {least}")
 
-    def check(self, n_items: int) -> None:
+    def check(self, n_items: int, more: bool = False) -> None:
         """One baseline an item, where each has its own."""
-        check_baseline(self.baseline, n_items)
+        check_baseline(self.baseline, n_items, more)
 
     def __call__(self, score: Score, x: Values) -> Attribution:
         """The path points of all rows, packed into passes within the budget."""

@@ -69,14 +69,23 @@ class Occlusion(Calculator):
                     f"pass a stride from 1 to {length}"
                 )
 
-    def check(self, n_items: int) -> None:
+    def check(self, n_items: int, more: bool = False) -> None:
         """One replacement and one grouping an item, where each has its own."""
-        check_baseline(self.value, n_items)
-        if self.groups is not None and len(self.groups) != n_items:
+        check_baseline(self.value, n_items, more)
+        if self.groups is None:
+            return
+        if len(self.groups) != (max(n_items, len(self.groups)) if more else n_items):
             raise InputError(
                 f"Occlusion got groups for {len(self.groups)} items, but the data holds "
                 f"{n_items}; pass one sequence an item"
             )
+        for item, given in enumerate(self.groups):
+            numbers = torch.as_tensor(given)
+            if numbers.is_floating_point() or (numbers < 0).any():
+                raise InputError(
+                    f"the groups of item {item} hold a number that is no whole number from 0; "
+                    f"give each element the number of its group"
+                )
 
     def __call__(self, score: Score, x: Values) -> Attribution:
         """The windows of all rows, packed into passes within the budget."""
