@@ -285,7 +285,7 @@ def test_values_stay_readable_where_the_domain_is_not_installed(
     loaded = Explanation.load(tmp_path / "run.salience")
     same(explanation, loaded)
     assert isinstance(loaded.domain, Mapping)
-    with pytest.raises(InputError, match=r"'<RaggedGraphs>'.* is not installed"):
+    with pytest.raises(InputError, match=r"'⟨RaggedGraphs⟩'.* is not installed"):
         loaded.visualize(0)
     assert loaded.visualize(0, visualizer=Noting()).drawn == ("item", 0, "black")
 
@@ -456,7 +456,7 @@ def test_a_record_with_a_function_of_the_users_says_that_it_cannot_run_again(
     first = salience.explain(network(), ROWS, Tensors(), output=margin)
     first.save(tmp_path / "run.salience")
     for record in (first.provenance, Explanation.load(tmp_path / "run.salience").provenance):
-        with pytest.raises(InputError, match=r"tells of <.*> .*; pass the object"):
+        with pytest.raises(InputError, match=r"tells of ⟨.*⟩ .*; pass the object"):
             salience.rerun(network(), ROWS, record)
 
 

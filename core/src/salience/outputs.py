@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
-from salience.parts import parse
+from salience.parts import parse, told
 
 
 class Output(ABC):
@@ -274,7 +274,7 @@ def make_output(spec: Any) -> Output:
 def output_config(output: Output) -> dict[str, Any]:
     """Name and parameters of an output variable, from which :func:`make_output` makes it."""
     names = {cls: name for name, cls in _NAMED.items()}
-    config: dict[str, Any] = {"name": names.get(type(output), f"<{type(output).__qualname__}>")}
+    config: dict[str, Any] = {"name": names.get(type(output), told(type(output).__qualname__))}
     return config | {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
 
 

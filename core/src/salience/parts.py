@@ -96,11 +96,20 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 def to_config(kind: str, part: Any) -> dict[str, Any]:
     """The part's name and parameters, from which :func:`make` makes it again.
 
-    A part that no plugin registers is named by its class in angle brackets: it is told of, and
-    cannot be made again from the record alone.
+    A part that no plugin registers is only told of, and cannot be made again from the record.
     """
     name = host().name_of(kind, type(part))
-    config: dict[str, Any] = {"name": name or f"<{type(part).__qualname__}>"}
+    config: dict[str, Any] = {"name": name or told(type(part).__qualname__)}
     if is_dataclass(part):
         config |= {field.name: getattr(part, field.name) for field in fields(part) if field.init}
     return config
+
+
+def told(name: str) -> str:
+    """What a record holds in the place of something that it can only tell of by its name."""
+    return f"⟨{name}⟩"
+
+
+def is_told(value: object) -> bool:
+    """Whether a record only tells of this."""
+    return isinstance(value, str) and value.startswith("⟨") and value.endswith("⟩")

@@ -11,7 +11,7 @@ import torch
 
 from salience.errors import InputError
 from salience.outputs import output_config
-from salience.parts import to_config
+from salience.parts import is_told, to_config
 from salience.plugins import host
 from salience.targets import Target
 
@@ -62,9 +62,9 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(value: Any) -> Iterator[str]:
-    """What a record names in angle brackets."""
-    if isinstance(value, str) and value.startswith("<"):
-        yield value
+    """What a record only tells of."""
+    if is_told(value):
+        yield str(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _told(item)

@@ -2,7 +2,7 @@
 
 Tensors inside the JSON (images of annotations, baselines of the record) are replaced by
 ``{"$tensor": name}`` and stored beside the saliency. What is neither data nor settings, such as a
-function, is told of in angle brackets.
+function, is only told of.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from salience.domain import Domain
 from salience.errors import InputError, brief
 from salience.explanation import Explanation, Saliency
 from salience.files import write_whole
-from salience.parts import make, to_config
+from salience.parts import is_told, make, to_config, told
 
 _KEY = "salience"
 _FORMAT = 1
@@ -110,7 +110,7 @@ def _explanation(head: Any, tensors: Mapping[str, Tensor], path: Path) -> Explan
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
     # Functions among the settings were told of, not stored; they are not needed for drawing.
-    stored = {k: v for k, v in config.items() if not str(v).startswith("<")}
+    stored = {k: v for k, v in config.items() if not is_told(v)}
     try:
         made: Domain = make("domains", stored)
     except InputError:
@@ -142,7 +142,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
         return _pack(own, tensors)
     # A function or an object of the user's: told of, not stored.
-    return f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
+    return told(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -100,6 +100,11 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         if target == "input" or target in layout.fields:
             name = layout.main if target == "input" else target
             spec = layout.fields[name]
+            if layout.lead(spec.axes) is None:
+                raise InputError(
+                    f"target {target!r} is an argument that all items share, so that no item has a "
+                    f"saliency of its own for it; name an argument with an item or element axis"
+                )
             return Variable(target, spec.axes, spec.mask, argument=name)
         target = Target(target)
     if isinstance(target, type):

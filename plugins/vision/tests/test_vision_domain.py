@@ -251,7 +251,7 @@ def test_settings_of_the_transform_can_be_a_mapping() -> None:
 
 
 def test_the_record_of_a_function_is_refused_where_it_would_run() -> None:
-    with pytest.raises(InputError, match="transform is '<f>', the record of a function"):
-        Vision(transform="<f>").read(pixels())
-    with pytest.raises(InputError, match="display is '<f>', the record of a function"):
-        Vision(PLAIN, display="<f>").read(pixels())
+    with pytest.raises(InputError, match="transform is '⟨f⟩', the record of a function"):
+        Vision(transform="⟨f⟩").read(pixels())
+    with pytest.raises(InputError, match="display is '⟨f⟩', the record of a function"):
+        Vision(PLAIN, display="⟨f⟩").read(pixels())

@@ -101,8 +101,8 @@ def test_your_own_network_weights_and_photos(
     ("words", "message"),
     [
         (["--model", "own"], "module:factory"),
-        (["--model", "torch.nn:Nothing"], "cannot be made"),
-        (["--model", "torch.nn:Identity", "--weights", "none.pth"], "do not fit"),
+        (["--model", "torch.nn:Nothing"], "cannot make"),
+        (["--model", "torch.nn:Identity", "--weights", "none.pth"], "no weights at"),
         (["--photos", "none.jpg"], "there is no file 'none.jpg'"),
     ],
 )

@@ -15,6 +15,7 @@ from torch import Tensor
 from salience import Batch, Domain, Field, InputError, Layout
 from salience.errors import nearest
 from salience.layout import ITEM
+from salience.parts import is_told
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
@@ -73,7 +74,7 @@ class Vision(Domain):
     def __post_init__(self) -> None:
         if isinstance(self.transform, Mapping):
             object.__setattr__(self, "transform", _image_transform(self.transform))
-        if not callable(self.transform) and not _is_record(self.transform):
+        if not callable(self.transform) and not is_told(self.transform):
             raise InputError(
                 f"transform is {self.transform!r}; pass a callable from a PIL image to a tensor "
                 f"(channel, height, width), or ImageTransform(...)"
@@ -179,14 +180,6 @@ def _image_transform(settings: Mapping[str, Any]) -> ImageTransform:
         if name not in known:
             raise InputError(f"ImageTransform has no setting {name!r}; {nearest(name, known)}")
     return ImageTransform(**settings)
-
-
-def _is_record(value: object) -> bool:
-    """Whether this is the name that a saved explanation keeps in the place of a function.
-
-    Such an explanation can be drawn, and only running it again needs the function.
-    """
-    return isinstance(value, str) and value.startswith("<")
 
 
 def _function(setting: str, value: Any) -> Callable[[Any], Any]:
