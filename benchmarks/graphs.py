@@ -34,14 +34,15 @@ class Body(nn.Module):
         super().__init__()
         self.messages = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
         self.updates = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
-        self.out = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.out = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
 
     def forward(self, state: Tensor, edge_index: Tensor, owner: Tensor, n_molecules: int) -> Tensor:
         """One value a molecule, shape (B,); PyG's explainer hands ``state`` in as ``x``."""
         for message, update in zip(self.messages, self.updates, strict=True):
             sent = message(state).index_select(0, edge_index[0])
             received = torch.zeros_like(state).index_add(0, edge_index[1], sent)
-            state = torch.relu(update(state) + received)
+            # Smooth, so that float32 alone makes no jumps between batch sizes.
+            state = nn.functional.silu(update(state) + received)
         total = state.new_zeros(n_molecules, state.shape[1]).index_add(0, owner, state)
         value: Tensor = self.out(total)[:, 0]
         return value

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 #: Sizes among which the best batch is found.
 BATCHES = (1024, 4096, 20190)
 ABOUT = (
-    "rows of randhie (9 features, number of visits), a network of two hidden layers of 64 with "
+    "rows of randhie (9 features, number of visits), a network of two hidden layers of 32 with "
     "dropout of 0.25"
 )
 
@@ -46,7 +46,7 @@ def setup(quick: bool) -> Setup:
     rows = torch.tensor(data.drop(columns="mdvis").to_numpy(), dtype=torch.float32)
     rows = (rows - rows.mean(0)) / rows.std(0)
     visits = torch.tensor(data["mdvis"].to_numpy(), dtype=torch.float32).log1p()
-    width = 64
+    width = 32
     net = nn.Sequential(
         *(nn.Linear(rows.shape[1], width), nn.ReLU(), nn.Dropout(0.25)),
         *(nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.25)),
