@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Seconds that a turn of a contender lasts at least.
+TURN = 0.3
 #: Runs a contender once.
 Runs = Mapping[str, Callable[[], object]]
 
@@ -66,11 +68,18 @@ def fastest(run: Callable[[int], object], batches: Sequence[int]) -> int:
 
 
 def once(run: Callable[[], object]) -> float:
-    """Seconds of one run; garbage of others is collected before."""
+    """Seconds of one run, the mean of as many as a turn holds; others' garbage is collected before.
+
+    Collecting clears the processor's caches, which would be much of the time of a short run.
+    """
     gc.collect()
     began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+    count, taken = 0, 0.0
+    while taken < TURN:
+        run()
+        count += 1
+        taken = time.perf_counter() - began
+    return taken / count
 
 
 def peak_of(run: Callable[[], object]) -> float:

@@ -39,7 +39,8 @@ Written by `{command}` on {day}; `make bench` writes it anew.
 Every script in `benchmarks/` can be run alone and prints its table.
 
 All contenders of a table run in one process, in turn, and every figure of time is a median over
-rounds. "Time by salience's" is the contender's time by salience's of the same round, the median and
+rounds; a turn is repeated for 0.3 seconds where it is shorter, and its mean taken. "Time by
+salience's" is the contender's time by salience's of the same round, the median and
 the smallest and largest over rounds: above 1, salience is faster. Peak memory is the resident
 memory above that before the run, each in a process of its own. "Difference" is the largest
 difference of the values from salience's, by the largest value; where a contender draws numbers of

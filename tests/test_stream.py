@@ -102,9 +102,9 @@ class Interrupted(nn.Module):
 
 
 def test_what_is_finished_is_returned_if_asked_for() -> None:
-    # Two passes a batch: the prediction and the gradient.
+    # Two passes a batch: the prediction and the gradient at the noisy point.
     explainer = salience.Explainer(Interrupted(7), "tensor", output=lambda y: y, max_rows=4)
-    found = explainer.explain(ROWS, partial=True)
+    found = explainer.explain(ROWS, samplers=["gaussian:scale=0"], partial=True)
     assert list(found.ids) == list(range(12))
     assert found.values.shape == (12, 4)
     torch.testing.assert_close(found.values, 2 * ROWS[:12])
@@ -115,4 +115,4 @@ def test_what_is_finished_is_returned_if_asked_for() -> None:
 def test_an_interruption_is_passed_on_otherwise(n: int, partial: bool) -> None:
     explainer = salience.Explainer(Interrupted(n), "tensor", output=lambda y: y, max_rows=4)
     with pytest.raises(KeyboardInterrupt):
-        explainer.explain(ROWS, partial=partial)
+        explainer.explain(ROWS, samplers=["gaussian"], partial=partial)

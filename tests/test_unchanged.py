@@ -21,6 +21,7 @@ from torch import Tensor, nn
 import salience
 from salience import (
     Aggregator,
+    Attribution,
     Calculator,
     Explainer,
     GaussianNoise,
@@ -31,9 +32,11 @@ from salience import (
     NoiseSampler,
     Occlusion,
     ParameterSampler,
+    Score,
     Tap,
     Target,
     Tensors,
+    VariableDraw,
     Visualizer,
 )
 
@@ -356,6 +359,40 @@ def test_an_in_place_model_does_not_reach_the_users_data(
     before = looks(given), looks(data)
     salience.explain(messy(), given, Tensors(), calculator, max_rows=64)
     assert (looks(given), looks(data)) == before
+
+
+@dataclass(frozen=True)
+class CarelessNoise(NoiseSampler):
+    """Writes into what it is given."""
+
+    def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
+        return x.add_(1)
+
+
+@dataclass(frozen=True)
+class CarelessGradient(Calculator):
+    """Writes into the point that it is given."""
+
+    def __call__(self, score: Score, x: dict[str, Tensor]) -> Attribution:
+        value, gradient = score.gradient(x)
+        for values in x.values():
+            values.zero_()
+        return Attribution(gradient, value)
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, 64])
+@pytest.mark.parametrize(("samplers", "moved"), [([], 0), ([CarelessNoise()], 1)])
+def test_careless_parts_do_not_reach_the_users_data(
+    samplers: list[Any], moved: int, max_rows: int
+) -> None:
+    x = torch.randn(4, 3)
+    before = looks(x)
+    found = salience.explain(
+        lambda x: x.square().sum(1), x, Tensors(output="value"), CarelessGradient(),
+        samplers=samplers, n_samples=1 + 2 * moved, max_rows=max_rows,
+    )  # fmt: skip
+    assert looks(x) == before
+    torch.testing.assert_close(found.values, 2 * (x + moved))
 
 
 class Shared(nn.Module):

@@ -68,8 +68,9 @@ class Batch:
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
-            value = value.detach()
-            return value.to(device, dtype if value.is_floating_point() else None)
+            value = value.detach().to(device, dtype if value.is_floating_point() else None)
+            # Rows are picked from it many times, which is slow where they do not lie together.
+            return value.contiguous()
 
         return replace(
             self,
@@ -82,9 +83,14 @@ class Batch:
         """Rows of this batch: items in any order and number, int64 of shape (R,)."""
         return Picked(self, items)
 
+    def repeat(self, times: int) -> Picked:
+        """All the items in order, and again so many times."""
+        rows = torch.arange(self.n_items, device=self.device)
+        return Picked(self, rows.repeat(times) if times > 1 else rows, whole=times == 1)
+
     def all_rows(self) -> Picked:
         """All the items, each once and in order."""
-        return Picked(self, torch.arange(self.n_items, device=self.device))
+        return self.repeat(1)
 
     def sizes(self) -> Tensor:
         """What each item counts against the budget: its elements, 1 where none are ragged."""
@@ -95,6 +101,10 @@ class Batch:
     def size(self) -> int:
         """What the batch counts against the budget."""
         return int(self.sizes().sum()) if self.layout.elements else self.n_items
+
+    def numbers(self) -> int:
+        """How many numbers its tensors hold."""
+        return sum(v.numel() for v in self.arguments.values() if isinstance(v, Tensor))
 
     def without(self, names: Collection[str]) -> Batch:
         """The batch with these arguments left empty, for values that will take their place."""
@@ -110,12 +120,14 @@ class Picked:
     Args:
         source: The batch to pick from.
         rows: The item of each row, int64 of shape (R,).
+        whole: Whether these are all the items, each once and in order.
     """
 
-    def __init__(self, source: Batch, rows: Tensor) -> None:
+    def __init__(self, source: Batch, rows: Tensor, whole: bool = False) -> None:
         self.source = source
         self.rows = rows
-        self.counts = {axis: counts[rows] for axis, counts in source.counts.items()}
+        self.whole = whole
+        self.counts = source.counts if whole else _at(source.counts, rows)
         self._owners: dict[str, Tensor] = {}
         self._indexes: dict[str, Tensor] = {ITEM: rows}
 
@@ -146,10 +158,10 @@ class Picked:
         return self._indexes[axis]
 
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """The rows of a tensor with these axes; a copy, of a shared tensor too."""
+        """The rows of a tensor with these axes; not to be written to, it may be the tensor."""
         lead = self.source.layout.lead(axes)
-        if lead is None:
-            return tensor.clone()
+        if lead is None or self.whole:
+            return tensor
         return tensor.index_select(lead[0], self.index(lead[1]))
 
     def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
@@ -180,6 +192,8 @@ class Picked:
 
     def batch(self) -> Batch:
         """The picked rows as a batch of its own."""
+        if self.whole:
+            return replace(self.source, annotations=())
         arguments = {
             name: self._argument(self.source.arguments[name], spec)
             for name, spec in self.source.layout.fields.items()
@@ -202,6 +216,10 @@ class Picked:
             old = _starts(self.source.counts[spec.refers_to])[self.rows]
             shift = _starts(self.counts[spec.refers_to]) - old
         return taken + self.expand(shift, spec.axes).to(taken.dtype)
+
+
+def _at(counts: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    return {axis: count[rows] for axis, count in counts.items()}
 
 
 def _starts(counts: Tensor) -> Tensor:

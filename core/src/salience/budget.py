@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from numbers import Integral
 
@@ -9,10 +10,14 @@ import torch
 
 from salience.errors import InputError
 
+# The search begins with so many rows, or with more of them while they hold so few numbers.
 _START = 8
+_MANY, _FEW_NUMBERS = 256, 2**13
 _LARGEST = 2**16
 # A pass this short is mostly overhead, so that more rows are sure to pay.
 _SHORT = 0.02
+# How long a pass may get at most by the next step from one that is short.
+_REACH = 0.1
 # A longer pass has to gain this much throughput by being doubled, best of two tries each.
 _GAIN = 1.1
 _TRIES = 2
@@ -22,7 +27,8 @@ class Budget:
     """Rows (elements, where data is ragged) that one forward pass may hold.
 
     ``"auto"`` begins small and doubles while throughput grows, measured on the real work; what was
-    computed meanwhile counts. Running out of memory halves it and ends the search.
+    computed meanwhile counts. It doubles several times at once where passes are far too short to
+    be worth measuring. Running out of memory halves it and ends the search.
 
     Args:
         max_rows: The number, or ``"auto"``.
@@ -39,6 +45,7 @@ class Budget:
         self.current = int(max_rows) if self.fixed else _START
         self._searching = not self.fixed
         self._kind = ""
+        self._most = _LARGEST + 1
         self._rates: dict[int, list[float]] = defaultdict(list)
 
     @property
@@ -50,6 +57,18 @@ class Budget:
         """Take in the mean size of the items: the search begins with a few of them a pass."""
         if self._searching:
             self.current = max(self.current, round(_START * size))
+
+    def widen(self, numbers: int) -> bool:
+        """Take in how many numbers an item holds: the search begins with more items if few.
+
+        Returns:
+            Whether a pass may hold more now.
+        """
+        rows = min(_MANY, _FEW_NUMBERS // max(1, numbers))
+        if not self._searching or self._rates or rows <= self.current:
+            return False
+        self.current = rows
+        return True
 
     def record(self, kind: str, size: int, seconds: float) -> None:
         """Take in how long a pass took.
@@ -64,25 +83,43 @@ class Budget:
             self._rates.clear()
         if not self._searching or kind != (self._kind or kind) or size < 0.75 * self.current:
             return
-        if seconds > _SHORT:
-            rates = self._rates[self.current]
-            rates.append(size / seconds)
-            if len(rates) < _TRIES:
-                return
-            before = self._rates.get(self.current // 2)
-            if before and max(rates) < _GAIN * max(before):
-                self.current //= 2
-                self._searching = False
-                return
-        if self.current >= _LARGEST:
+        rates = self._rates[self.current]
+        rates.append(size / max(seconds, 1e-9))
+        if seconds <= _SHORT:
+            far = self._most > _LARGEST  # nothing slower is known ahead
+            self._grow(max(2, int(_REACH / max(seconds, 1e-9))) if far else 2)
+        elif len(rates) >= _TRIES:
+            best = self._fastest(below=self.current)
+            if not best or max(rates) >= _GAIN * max(self._rates[best]):
+                self._grow(2)
+            else:
+                # A long step may have gone past the fastest: look between.
+                self._most, self.current = self.current, best
+                self._grow(2)
+
+    def _fastest(self, below: int) -> int:
+        """The fastest of the sizes that were tried below this one; 0 if there are none."""
+        tried = [rows for rows in self._rates if rows < below]
+        return max(tried, key=lambda rows: max(self._rates[rows]), default=0)
+
+    def _grow(self, factor: int) -> None:
+        if 2 * self.current >= self._most:
+            self.current = self._fastest(below=self._most)
             self._searching = False
         else:
-            self.current *= 2
+            self.current = min(self.current * factor, self._most - 1)
 
     def halve(self) -> None:
         """Take in that a pass ran out of memory."""
         self.current = max(1, self.current // 2)
         self._searching = False
+
+
+def elapsed(began: float, device: torch.device) -> float:
+    """Seconds since ``time.perf_counter()`` was ``began``, with the work of the device done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
 
 
 def out_of_memory(error: BaseException) -> bool:

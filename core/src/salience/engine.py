@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
-from salience.batch import Batch
-from salience.budget import Budget, out_of_memory, too_large
+from salience.batch import Batch, Picked
+from salience.budget import Budget, elapsed, out_of_memory, too_large
 from salience.calculators.base import Attribution, Calculator
 from salience.domain import Domain
 from salience.errors import InputError
+from salience.finite import all_finite
 from salience.keyed import Numbers, row_keys
 from salience.layout import ITEM
 from salience.padding import Padding
 from salience.probe import NotFiniteError, Probe, Values
 from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, VariableDraw
-from salience.score import Score
+from salience.score import First, Score
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Clean:
         padding: Target variable → its real positions, only where padded.
         prediction: The model's output.
         score: f(x), shape (B,).
+        first: The forward pass that gave it, with its graph where that was kept.
         fixed: What the output variable keeps fixed.
     """
 
@@ -74,6 +78,7 @@ class Clean:
     prediction: Any
     score: Tensor
     fixed: Tensor | None
+    first: First
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ def batches(
         stop = _fitting(start, len(samples), sizes, task.budget.current)
         positions = torch.arange(offset + start, offset + stop)
         batch = task.domain.collate(samples[start:stop])
+        if sizes is None and task.budget.widen(batch.numbers() // batch.n_items):
+            continue
         try:
             clean = _clean(task, batch, positions, keys[start:stop], explained)
         except RuntimeError as error:
@@ -141,24 +148,26 @@ def blocks(task: Task, clean: Clean) -> Iterator[Block]:
 
 
 def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
-    copies = torch.arange(len(clean.positions), device=clean.batch.device).repeat(len(draws))
+    copies = clean.batch.repeat(len(draws))
     score, x = _rows(task, clean, draws, copies)
     result = task.calculator(score, x)
     saliency = {name: result.saliency[name] for name in x}
     for name, padding in clean.padding.items():
-        saliency[name] = saliency[name] * padding.pick(copies)
+        saliency[name] = saliency[name] * padding.pick(copies.rows)
     delta, gap = _completeness(result, saliency, score)
     shape = (len(draws), len(clean.positions))
     by_draw = {n: _by_draw(v, clean, n, len(draws)) for n, v in saliency.items()}
     return Block(by_draw, delta.reshape(shape), gap.reshape(shape))
 
 
-def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Score, Values]:
+def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Score, Values]:
     """The score of these draws of all items, and the point that noise moved them to."""
+    if not task.noise and not task.parameters:
+        return _score(task, clean, copies, None)
     keys = row_keys(task.seed, clean.keys, draws).to(clean.batch.device)
     score, x = _score(task, clean, copies, keys)
     rows = score.batch.all_rows()
-    masks = {name: padding.pick(copies) for name, padding in clean.padding.items()}
+    masks = {name: padding.pick(copies.rows) for name, padding in clean.padding.items()}
     for i, sampler in enumerate(task.noise):
         for j, (name, value) in enumerate(x.items()):
             # Streams of noise lie apart from those of dropout calls, which count up from 1.
@@ -171,17 +180,22 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Tensor) -> tuple[Scor
 def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained: bool) -> Clean:
     probe = task.probe
     batch = batch.to(probe.device, probe.dtype)
+    # Where nothing moves x or the model, this pass serves for the gradient as well.
+    graph = explained and task.calculator.gradient_at_x and not task.noise and not task.parameters
+    began = time.perf_counter()
     try:
-        x, output = probe.clean(batch)
+        x, output, leaves = probe.clean(batch, graph)
         fixed, score = None, torch.zeros(batch.n_items)
         if explained:
-            fixed = probe.fix(output, positions.to(probe.device))
-            score = probe.read(output, fixed, batch.n_items)
-        finite = score.isfinite()
-        if not finite.all():
-            raise NotFiniteError("the model's output", int((~finite).nonzero()[0, 0]))
+            fixed = probe.fix(_detached(output), positions.to(probe.device))
+            with torch.set_grad_enabled(graph):
+                score = probe.read(output, fixed, batch.n_items)
+        if not all_finite(score):
+            raise NotFiniteError("the model's output", int((~score.isfinite()).nonzero()[0, 0]))
     except NotFiniteError as error:
         raise NotFiniteError(error.what, int(positions[error.item])) from None
+    seconds = elapsed(began, probe.device)
+    output = _detached(output)
     return Clean(
         batch.without([v.argument for v in probe.variables if v.argument is not None]),
         positions,
@@ -190,25 +204,33 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         {v.name: v.axes for v in probe.variables},
         {v.name: p for v in probe.variables if (p := Padding.of(v, batch)) is not None},
         output if isinstance(output, Tensor) and output.shape[:1] == score.shape else score,
-        score,
+        score.detach(),
         fixed,
+        First(score, {name: leaves[name] for name in x} if score.requires_grad else {}, seconds),
     )
 
 
-def _score(task: Task, clean: Clean, copies: Tensor, keys: Tensor) -> tuple[Score, Values]:
+def _detached(output: Any) -> Any:
+    return tree_map(lambda part: part.detach() if isinstance(part, Tensor) else part, output)
+
+
+def _score(task: Task, clean: Clean, picked: Picked, keys: Tensor | None) -> tuple[Score, Values]:
     """The score of rows, each an item with a draw's key, and their clean point."""
-    picked = clean.batch.pick(copies)
+    # Copies, since a part of somebody's may write to them.
+    x = {n: picked.take(value, clean.axes[n]).clone() for n, value in clean.x.items()}
     score = Score(
         task.probe,
         picked.batch(),
         keys,
-        clean.positions.to(copies.device)[copies],
-        None if clean.fixed is None else clean.fixed[copies],
+        clean.positions.to(picked.rows.device)[picked.rows],
+        None if clean.fixed is None else clean.fixed[picked.rows],
         task.parameters,
         task.budget,
         task.alone,
+        clean.first if picked.whole and not task.parameters else None,
+        dict(x),
     )
-    return score, {n: picked.take(value, clean.axes[n]) for n, value in clean.x.items()}
+    return score, x
 
 
 def trial(task: Task, clean: Clean) -> Task:
@@ -216,7 +238,7 @@ def trial(task: Task, clean: Clean) -> Task:
     if not task.parameters:
         return task
     first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
-    score, x = _score(task, clean, first, first)
+    score, x = _score(task, clean, clean.batch.pick(first), first)
     draw = ModelDraw(first, score.batch.all_rows())
     with torch.no_grad():
         ready = [
@@ -225,7 +247,7 @@ def trial(task: Task, clean: Clean) -> Task:
     task = replace(task, parameters=ready)
     # Two draws of the item must come out the same in one pass as in a pass for each; they do not
     # where a tensor is flattened with the rows inside, say, and then each row runs alone.
-    twice = first.repeat(2)
+    twice = clean.batch.pick(first.repeat(2))
     keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
     both, at = _score(task, clean, twice, keys)
     apart, _ = _score(replace(task, alone=True), clean, twice, keys)

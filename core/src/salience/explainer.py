@@ -18,7 +18,7 @@ from salience.explanation import Explanation, Saliency
 from salience.isolation import isolated
 from salience.outputs import make_output
 from salience.parts import make
-from salience.run import Plan, Run
+from salience.run import Plan, Run, joined
 from salience.samples import Facts, Samples
 from salience.targets import resolve
 
@@ -243,7 +243,7 @@ class Explainer:
         results = {}
         for name, pairs in kept.items():
             done = pairs[:n_batches]
-            results[name] = torch.cat([v for v, _ in done]), torch.cat([e for _, e in done])
+            results[name] = joined([v for v, _ in done]), joined([e for _, e in done])
         return _explanation(results, run.counts(), run.facts(), aggregator)
 
 

@@ -42,8 +42,16 @@ def mix(state: Tensor) -> Tensor:
     return state
 
 
+@cache
+def _mixed(state: int) -> int:
+    """:func:`mix` of one number."""
+    return int(mix(torch.tensor([_signed(state)])))
+
+
 def item_keys(ids: Sequence[int | str]) -> Tensor:
     """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
+    if isinstance(ids, range):
+        return torch.arange(ids.start, ids.stop, ids.step)
     keys = [
         int(i)
         if isinstance(i, Integral)
@@ -61,14 +69,14 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
         items: Key of each item, int64 of shape (B,).
         draws: Number of each draw, int64 of shape (D,).
     """
-    first = mix(items + _signed(mix(torch.tensor([_signed(seed + 1)]) * _GAMMA).item()))  # type: ignore[arg-type]
+    first = mix(items + _mixed((seed + 1) * _GAMMA))
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
 
 
 @cache
 def _stride(axis: int) -> int:
     """How far the counter moves along an axis, counted from the last one, which is 1."""
-    return _GAMMA if axis == 1 else _signed(int(mix(torch.tensor([axis]))) | 1)
+    return _GAMMA if axis == 1 else _signed(_mixed(axis) | 1)
 
 
 @dataclass(frozen=True)
@@ -95,15 +103,37 @@ class Numbers:
 
     def bits(self) -> Tensor:
         """63 random bits as an int64 from 0 to 2⁶³ − 1 for each position."""
-        lead, owner, local = self.place()
-        behind = range(len(self.shape), 0, -1)
+        return self._mixed(self.shape).bitwise_and_(_POSITIVE)
+
+    def words(self) -> Tensor:
+        """32 random bits as an int32 for each position; two neighbours share 64 bits.
+
+        Neighbours along the last axis, which costs half of what 64 bits for each would.
+        """
+        lead, _, local = self.place()
+        last = len(self.shape) - 1
+        if lead == last:
+            # Neighbours may belong to different rows here, so each takes its half for itself.
+            return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
+        halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
+        return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
+
+    def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:
+        """64 random bits for each position of a tensor of this shape.
+
+        Args:
+            shape: The shape; along the axis that counts rows, that of the tensor.
+            local: Number of each position within its row along that axis; its own by default.
+        """
+        lead, owner, own = self.place()
+        behind = range(len(shape), 0, -1)
         state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))[owner]
-        state = state + (local * _stride(behind[lead]) + _GAMMA)
-        for axis, length in enumerate(self.shape):
+        state = state + ((own if local is None else local) * _stride(behind[lead]) + _GAMMA)
+        for axis, length in enumerate(shape):
             if axis != lead:
                 along = torch.arange(length, device=state.device)
                 state = state[..., None] + along * _stride(behind[axis])
-        return mix(state).bitwise_and_(_POSITIVE).movedim(0, lead)
+        return mix(state).movedim(0, lead)
 
     def place(self) -> tuple[int, Tensor, Tensor]:
         """The axis that counts rows, and the row and the number in it of each position along it."""
@@ -122,6 +152,6 @@ class Numbers:
         return normal
 
     def keep(self, probability: float) -> Tensor:
-        """True with the given probability, bool."""
-        # 2⁶³ itself is beyond int64.
-        return self.bits() <= min(int(probability * 2.0**63), 1 << 63) - 1
+        """True with the given probability, in steps of 2⁻³², bool."""
+        # 2³¹ itself is beyond int32.
+        return self.words() <= round(probability * 2.0**32) - (1 << 31) - 1

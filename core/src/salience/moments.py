@@ -19,7 +19,7 @@ class Moments:
 
     Args:
         count: Number of draws M.
-        mean: Their mean.
+        mean: Their mean, in float64 from the second draw on.
         squares: Σ (draw − mean)², shape of the mean.
         dtype: Precision of the draws.
     """
@@ -32,33 +32,40 @@ class Moments:
     @staticmethod
     def of(draw: Tensor) -> Moments:
         """Moments of one draw."""
-        # Apple's devices have no float64.
-        wide = draw.to(torch.float32 if draw.device.type == "mps" else torch.float64, copy=True)
-        return Moments(1, wide, torch.zeros_like(wide), draw.dtype)
+        return Moments(1, draw.clone(), draw.new_zeros(()).expand_as(draw), draw.dtype)
 
     def add(self, draw: Tensor) -> Moments:
         """Moments with one more draw (Welford, "Note on a method for calculating", 1962)."""
         count = self.count + 1
-        delta = draw - self.mean
-        mean = self.mean + delta / count
-        squares = torch.addcmul(self.squares, delta, draw - mean)
+        before = _wide(self.mean)
+        delta = draw - before
+        mean = torch.add(before, delta, alpha=1 / count)
+        squares = torch.addcmul(_wide(self.squares), delta, draw - mean)
         return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of draws together."""
         count = self.count + other.count
-        delta = other.mean - self.mean
-        mean = self.mean + delta * (other.count / count)
-        squares = self.squares + other.squares
+        one, two = _wide(self.mean), _wide(other.mean)
+        delta = two - one
+        mean = one + delta * (other.count / count)
+        squares = _wide(self.squares) + _wide(other.squares)
         squares += delta.square_() * (self.count * other.count / count)
         return Moments(count, mean, squares, self.dtype)
 
     def variance(self) -> Tensor:
         """Sample variance (divided by M − 1); NaN for a single draw."""
         if self.count < 2:
-            return torch.full_like(self.mean, torch.nan)
+            return self.mean.new_full((), torch.nan).expand_as(self.mean)
         return self.squares / (self.count - 1)
 
     def std_error(self) -> Tensor:
         """Standard error of the mean, √(variance / M); NaN for a single draw."""
+        if self.count < 2:
+            return self.variance()
         return (self.variance() / self.count).sqrt_()
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In float64; Apple's devices have none."""
+    return values if values.device.type == "mps" else values.double()

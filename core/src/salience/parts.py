@@ -44,7 +44,7 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
         return spec
     cls = host().get(kind, name)
     parameters |= options
-    allowed = inspect.signature(cls).parameters
+    allowed = inspect.signature(cls).parameters if parameters else {}
     for parameter in parameters:
         if parameter not in allowed:
             raise InputError(

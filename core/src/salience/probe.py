@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from salience.batch import Batch, Picked
+from salience.batch import Batch
 from salience.budget import out_of_memory
 from salience.domain import Domain
 from salience.errors import InputError, brief
+from salience.finite import all_finite
 from salience.outputs import Output, Tap
 from salience.replica import home, replicate
 from salience.targets import Target, Variable, check_module
@@ -25,9 +26,14 @@ Values = dict[str, Tensor]
 
 @dataclass
 class _Pass:
-    """What the hooks share during one forward pass."""
+    """What the hooks share during one forward pass.
+
+    Without values, the target variables are looked at; as leaves of a graph where one is asked for.
+    """
 
     values: Mapping[str, Tensor] | None
+    graph: bool = False
+    leaves: Values = field(default_factory=dict)
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     tapped: Any = None
@@ -70,7 +76,8 @@ class Probe:
             found = self._replica.modules()
             self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
         self._channels_last = False
-        self._arranged = not self._convolutions
+        self._arranged = False
+        self._row: Batch | None = None
         self._pass = _Pass(None)
         for variable in variables:
             if variable.target is not None:
@@ -78,20 +85,26 @@ class Probe:
         if isinstance(output, Tap):
             self._replica.get_submodule(output.module).register_forward_hook(self._tap(output))
 
-    def clean(self, batch: Batch) -> tuple[Values, Any]:
+    def clean(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
         """Run the batch as it is.
 
+        Args:
+            batch: The items.
+            graph: Whether to keep the graph, from the target variables to the output.
+
         Returns:
-            The values of the target variables, and what the output variable is read from.
+            The values of the target variables, what the output variable is read from, and the
+            target variables as leaves of the graph, if it is kept.
 
         Raises:
             InputError: The model cannot be run on the batch, or a target variable is not met, is
                 of integers, does not have its axes or holds a value that is not finite.
         """
+        self.arrange()
         for variable in self.variables:
             if variable.argument is not None:
                 check_value(variable, batch.arguments[variable.argument], batch)
-        with self._running(None) as state, torch.no_grad():
+        with self._running(None, graph) as state, torch.set_grad_enabled(graph):
             try:
                 output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
@@ -99,9 +112,31 @@ class Probe:
                     raise
                 raise InputError(f"{_shapes(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
-            if not self._arranged:
-                self._arrange(batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)))
-        return values, output
+            leaves = state.leaves
+        if self._convolutions and self._row is None:
+            self._row = batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
+        return values, output, leaves
+
+    def arrange(self) -> None:
+        """Let the channels of a pixel lie side by side, which convolutions are faster with.
+
+        A forward may view tensors as they lie in memory, and fail or come out with something else
+        then; so a row decides, once there is more than one pass to run.
+        """
+        if self._row is None or self._arranged:
+            return
+        self._arranged = True
+        with torch.no_grad():
+            with self._running(None) as state:
+                before = self._call(self._row, state)
+            self._lay(torch.channels_last)
+            try:
+                with self._running(None) as state:
+                    same = _close(self._call(self._row, state), before)
+            except Exception:  # whatever the user's forward does with such tensors
+                same = False
+        if not same:
+            self._lay(torch.contiguous_format)
 
     def __call__(self, batch: Batch, values: Mapping[str, Tensor], fixed: Tensor | None) -> Tensor:
         """The output variable of each row, shape (R,), with ``values`` as target variables."""
@@ -133,8 +168,8 @@ class Probe:
         return scalars
 
     @contextmanager
-    def _running(self, values: Mapping[str, Tensor] | None) -> Any:
-        self._pass = _Pass(values)
+    def _running(self, values: Mapping[str, Tensor] | None, graph: bool = False) -> Any:
+        self._pass = _Pass(values, graph)
         try:
             yield self._pass
         finally:
@@ -142,10 +177,14 @@ class Probe:
 
     def _call(self, batch: Batch, state: _Pass) -> Any:
         named = dict(batch.arguments)
-        if state.values is not None:
-            for variable in self.variables:
-                if variable.argument is not None:
-                    named[variable.argument] = state.values[variable.name]
+        for variable in self.variables:
+            if variable.argument is None:
+                continue
+            if state.values is not None:
+                named[variable.argument] = state.values[variable.name]
+            elif state.graph:
+                leaf = _leaf(named[variable.argument])
+                state.leaves[variable.name] = named[variable.argument] = leaf
         named = {k: self._copy(v) if isinstance(v, Tensor) else v for k, v in named.items()}
         args, kwargs = self._domain.arguments(named)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
@@ -155,24 +194,6 @@ class Probe:
                 raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
             return state.tapped
         return output
-
-    def _arrange(self, row: Picked) -> None:
-        """Let the channels of a pixel lie side by side, which convolutions are faster with.
-
-        A forward may view tensors as they lie in memory, and fail or come out with something else
-        then; so one row decides.
-        """
-        self._arranged = True
-        with self._running(None) as state:
-            before = self._call(row.batch(), state)
-        self._lay(torch.channels_last)
-        try:
-            with self._running(None) as state:
-                same = _close(self._call(row.batch(), state), before)
-        except Exception:  # whatever the user's forward does with such tensors
-            same = False
-        if not same:
-            self._lay(torch.contiguous_format)
 
     def _lay(self, memory_format: torch.memory_format) -> None:
         self._channels_last = memory_format == torch.channels_last
@@ -210,7 +231,10 @@ class Probe:
                 return None
             if state.values is None:
                 state.seen[name] = _copy(_get(holder, target))
-                return None
+                if not state.graph or not _differentiable(state.seen[name]):
+                    return None
+                state.leaves[name] = leaf = _leaf(state.seen[name])
+                return _put(holder, target, self._copy(leaf))
             return _put(holder, target, self._copy(state.values[name]))
 
         if target.at == "output":
@@ -259,9 +283,8 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
             f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
             f"{variable.axes}, expected {expected} along {lead[1]!r}; pass Target(..., axes=(...))"
         )
-    finite = value.isfinite()
-    if not finite.all():
-        where = int((~finite).nonzero()[0, lead[0]])
+    if not all_finite(value):
+        where = int((~value.isfinite()).nonzero()[0, lead[0]])
         item = int(batch.all_rows().owner(lead[1])[where])
         raise NotFiniteError(f"target variable {variable.name!r}", item)
 
@@ -288,6 +311,15 @@ def _get(holder: Any, target: Target) -> Any:
             f"module {target.module!r} has no {target.at} {target.index!r} at call {target.call}; "
             f"pass another Target(..., index=...)"
         ) from error
+
+
+def _differentiable(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _leaf(value: Tensor) -> Tensor:
+    """The same numbers, as the start of a graph."""
+    return value.detach().requires_grad_()
 
 
 def _copy(value: Any) -> Any:

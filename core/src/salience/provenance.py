@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -75,4 +76,9 @@ def _told(value: Any) -> Iterator[str]:
 
 def _versions() -> dict[str, str]:
     plugins = {r.distribution: r.version for r in host().records if r.error is None}
-    return plugins | {"salience": metadata.version("salience"), "torch": str(torch.__version__)}
+    return plugins | {"salience": _own_version(), "torch": str(torch.__version__)}
+
+
+@cache
+def _own_version() -> str:
+    return metadata.version("salience")

@@ -17,6 +17,7 @@ from salience.calculators.base import Calculator
 from salience.calculators.baselines import Mean
 from salience.engine import Clean, Task
 from salience.errors import InputError, brief
+from salience.finite import all_finite
 from salience.keyed import item_keys
 from salience.parts import make
 from salience.probe import NotFiniteError, Probe, Values
@@ -205,22 +206,27 @@ class Run:
     def facts(self) -> Facts:
         """Everything beside the saliency."""
 
-        def joined(key: str) -> Tensor:
-            return torch.cat([batch[key] for batch in self._gathered])
+        def gathered(key: str) -> Tensor:
+            return joined([batch[key] for batch in self._gathered])
 
         # An output padded as its batch is has no shape of its own for the whole data set.
         shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
         return Facts(
-            joined("prediction" if len(shapes) == 1 else "score"),
-            joined("score"),
-            joined("delta"),
-            joined("gap"),
+            gathered("prediction" if len(shapes) == 1 else "score"),
+            gathered("score"),
+            gathered("delta"),
+            gathered("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
             self._plan.task.domain.describe(self._samples),
             self._plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
             self._plan.task.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
         )
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """The parts one after the other; without a copy of a single one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:
@@ -254,10 +260,9 @@ def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> 
 
 def _check_finite(block: engine.Block, clean: Clean) -> None:
     for name, draws in block.draws.items():
-        finite = draws.isfinite()
-        if finite.all():
+        if all_finite(draws):
             continue
-        position = int((~finite).nonzero()[0, 1])
+        position = int((~draws.isfinite()).nonzero()[0, 1])
         counts = _counts(clean)[name]
         if counts is not None:
             position = int((counts.cumsum(0) <= position).sum())

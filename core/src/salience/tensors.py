@@ -12,6 +12,7 @@ from torch import Tensor
 from salience.batch import Batch
 from salience.domain import Domain
 from salience.errors import InputError, brief
+from salience.finite import all_finite
 from salience.layout import ITEM, Field, Layout
 
 
@@ -77,9 +78,8 @@ class Tensors(Domain):
             if lead is None:
                 continue
             lengths.add(tensor.shape[lead[0]])
-            finite = tensor.isfinite()
-            if not finite.all():
-                item = int((~finite).nonzero()[0, lead[0]])
+            if not all_finite(tensor):
+                item = int((~tensor.isfinite()).nonzero()[0, lead[0]])
                 raise InputError(
                     f"item {item} holds NaN or infinity in argument {name!r}; "
                     f"expected finite numbers: remove or repair it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -30,6 +31,10 @@ class Attribution:
 
 class Calculator(ABC):
     """Turns a score and a point into saliency. A frozen dataclass of its parameters."""
+
+    #: Whether this asks for the gradient at x itself. Where nothing moves x, the pass that predicts
+    #: serves for it as well then.
+    gradient_at_x: ClassVar[bool] = False
 
     def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
         """Raise InputError where this cannot serve a data set of that many items.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from salience.calculators.base import Attribution, Calculator
 from salience.probe import Values
@@ -16,6 +17,8 @@ class Gradient(Calculator):
     Args:
         multiply_by_target: Return x · ∂f(x)/∂x instead ("gradient × input").
     """
+
+    gradient_at_x: ClassVar[bool] = True
 
     multiply_by_target: bool = False
 

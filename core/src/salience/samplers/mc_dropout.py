@@ -125,7 +125,8 @@ class _Dropping(TorchFunctionMode):
             a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
             dropped = (kept - p * _SATURATION) * a
         else:
-            dropped = input * numbers.keep(1 - p).reshape(shape).to(input.dtype) * (1 / (1 - p))
+            # The mask carries the scale, so that the gradient takes one multiplication too.
+            dropped = input * numbers.keep(1 - p).reshape(shape).to(input.dtype).mul_(1 / (1 - p))
         return input.copy_(dropped) if inplace else dropped
 
     def _attend(
@@ -162,7 +163,7 @@ class _Dropping(TorchFunctionMode):
         # A single row has all positions, along whichever axis.
         axis, name = (0, ITEM) if len(rows) == 1 else self._lead(shape)
         axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
-        kind = _Blocks if name == ITEM else Numbers
+        kind = _Blocks if name == ITEM and shape[axis] != len(rows) else Numbers
         return kind(keys, rows, axes, shape, len(self.shapes))
 
     def _lead(self, shape: tuple[int, ...]) -> tuple[int, str]:
