@@ -13,7 +13,7 @@ import torch
 
 import report
 import salience
-from measure import Times, fastest, interleaved, peak_in_own_process, peak_of, say
+from measure import Times, fastest, interleaved, peak_in_own_process, peak_of, release, say
 from report import OURS, Report, Row
 from task import Contender, Found, Task, compare
 
@@ -95,6 +95,7 @@ def _measure(task: Task, repeats: int, allocator: str) -> Report:
             batches[name] = fastest(contender.run, contender.batches)
     runs = {n: lambda c=c, n=n: c.run(batches[n]) for n, c in able.items()}
     times = interleaved(runs, {n: c.share for n, c in able.items()}, repeats)
+    release()  # a hungry contender needs room in its own process
     rows = []
     for name, contender in task.contenders.items():
         if name in failed:

@@ -147,8 +147,10 @@ class Numbers:
         return ((self.bits() >> 10).double() + 0.5).mul_(2.0**-53)
 
     def normal(self) -> Tensor:
-        """Standard normal, float64: the inverse of the normal distribution of :meth:`uniform`."""
-        normal: Tensor = torch.special.ndtri(self.uniform())
+        """Standard normal, float64: the inverse of the normal distribution at 2³² even steps."""
+        # Its ends, where the steps show, are 6.3 standard deviations out.
+        uniform = self.words().double().add_(2.0**31 + 0.5).mul_(2.0**-32)
+        normal: Tensor = torch.special.ndtri(uniform)
         return normal
 
     def keep(self, probability: float) -> Tensor:

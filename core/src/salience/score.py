@@ -95,6 +95,17 @@ class Score:
 
         return self._within_budget("value", x, work)[0]
 
+    def value_of_items(self, x: Values) -> Tensor:
+        """f(x) of each row where x is the same in all draws of an item: computed once an item."""
+        if self.samplers:
+            return self.value(x)
+        items, of_row = self.positions.unique(return_inverse=True)
+        row = torch.arange(len(self), device=of_row.device)
+        first = torch.empty_like(items).scatter_reduce_(0, of_row, row, "amin", include_self=False)
+        picked = self.batch.pick(first)
+        part = Part(self._of(picked), picked, torch.zeros_like(first))
+        return part.score.value(part.take(x))[of_row]
+
     def gradient(self, x: Values) -> tuple[Tensor, Values]:
         """f(x), shape (R,), and its gradient with respect to each target variable.
 

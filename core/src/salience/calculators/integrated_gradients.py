@@ -70,7 +70,8 @@ class IntegratedGradients(Calculator):
             }
             part.add_to(integral, weighted)
         saliency = {name: span[name] * integral[name] for name in x}
-        return Attribution(saliency, score.value(x), score.value(base))
+        # Nothing that a draw moves is in the baseline.
+        return Attribution(saliency, score.value(x), score.value_of_items(base))
 
 
 def quadrature(rule: str, steps: int) -> tuple[Tensor, Tensor]:
