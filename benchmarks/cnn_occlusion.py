@@ -97,4 +97,4 @@ def make(quick: bool) -> Task:
 
 
 if __name__ == "__main__":
-    main(make, allocator=True)
+    main(make)

@@ -94,4 +94,4 @@ def make(quick: bool) -> Task:
 
 
 if __name__ == "__main__":
-    main(make, allocator=True)
+    main(make)

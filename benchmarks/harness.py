@@ -18,7 +18,7 @@ from report import OURS, Report, Row
 from task import Contender, Found, Task, compare
 
 
-def main(make: Callable[[bool], Task], *, allocator: bool = False, repeats: int = 5) -> None:
+def main(make: Callable[[bool], Task], *, allocator: bool = True, repeats: int = 3) -> None:
     """Measure as the command line asks, and print the table.
 
     Args:

@@ -51,4 +51,4 @@ def make(quick: bool) -> Task:
 
 
 if __name__ == "__main__":
-    main(make, repeats=15)
+    main(make, repeats=9)

@@ -270,8 +270,8 @@ def searched(throughput: Callable[[int], float], passes: int = 200) -> tuple[int
 
 @pytest.mark.parametrize("best", [16, 64, 256])
 def test_auto_doubles_while_throughput_grows_and_stays_at_the_best(best: int) -> None:
-    # Throughput grows with the rows up to `best`, and not beyond; passes take a second or so.
-    end, sizes = searched(lambda n: min(n, best))
+    # Throughput grows with the rows up to `best`, and not beyond; passes take 0.05 s up to there.
+    end, sizes = searched(lambda n: 20 * min(n, best))
     assert end == best
     assert max(sizes) == 2 * best
     assert set(sizes[-50:]) == {best}
@@ -280,6 +280,13 @@ def test_auto_doubles_while_throughput_grows_and_stays_at_the_best(best: int) ->
 def test_auto_stays_small_where_larger_passes_are_slower() -> None:
     end, _ = searched(lambda n: 1 / n)
     assert end == 8
+
+
+def test_auto_does_not_spend_memory_on_passes_that_are_long_already() -> None:
+    end, sizes = searched(lambda n: 50 * n**0.5)
+    assert end / (50 * end**0.5) > 0.1
+    assert end // 2 / (50 * (end // 2) ** 0.5) < 0.1
+    assert max(sizes) == end
 
 
 def test_auto_looks_between_where_a_long_step_went_past_the_fastest() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import salience
 
 IMAGES = salience.Tensors(axes=("item", "channel", "height", "width"), reduce=("channel",))
+WHOLE = salience.Tensors(axes=("item", "channel", "height", "width"))
 
 
 class Seeing(nn.Module):
@@ -56,6 +57,85 @@ def test_a_forward_that_views_memory_is_run_as_it_came() -> None:
     assert not Seeing.layouts[-1]
     flattening = salience.explain(Seeing(nn.Flatten()), x, IMAGES, samplers=["gaussian"])
     torch.testing.assert_close(viewing.values, flattening.values, rtol=1e-5, atol=1e-7)
+
+
+#: Eight draws a row, each in a pass of its own, that move nothing.
+STILL: dict[str, Any] = {"samplers": ["gaussian:scale=0"], "n_samples": 8, "max_rows": 1}
+
+
+class Normalised(nn.Module):
+    """A convolution and its batch normalisation, which has seen data."""
+
+    def __init__(self, bias: bool, elsewhere: float = 0.0) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, bias=bias)
+        self.norm = nn.BatchNorm2d(4)
+        self.elsewhere = elsewhere
+        with torch.no_grad():
+            for values in (self.norm.running_mean, self.norm.weight, self.norm.bias):
+                values.normal_()
+            self.norm.running_var.uniform_(0.1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.convolution(x)
+        out = self.norm(found).tanh() + self.elsewhere * found.square()
+        return out.flatten(2).mean(2)
+
+
+def gradients(model: nn.Module, x: Tensor) -> Tensor:
+    """Of the predicted class, by plain autograd."""
+    x = x.clone().requires_grad_()
+    scores = model.eval()(x)
+    (found,) = torch.autograd.grad(scores.max(1).values.sum(), x)
+    return found
+
+
+def normalising(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by one with every batch normalisation that is run."""
+    calls: list[int] = []
+    plain = nn.functional.batch_norm
+
+    def counted(*args: Any, **kwargs: Any) -> Tensor:
+        calls.append(1)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(nn.functional, "batch_norm", counted)
+    return calls
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_batch_normalisation_is_folded_without_a_trace(
+    bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = Normalised(bias).double(), torch.randn(3, 3, 8, 8).double()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    expected = gradients(model, x)
+    calls = normalising(monkeypatch)
+    found = salience.explain(
+        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=1
+    )
+    # The first prediction and the row that is tried before; 3 items x 9 passes would be 27.
+    assert len(calls) == 2
+    torch.testing.assert_close(found.values, expected, rtol=1e-12, atol=1e-14)
+    assert isinstance(model.norm, nn.BatchNorm2d)
+    assert model.convolution.bias is None or bias
+    torch.testing.assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("elsewhere", [1e-6, 1.0])
+def test_a_convolution_that_is_read_elsewhere_is_not_folded(elsewhere: float) -> None:
+    model, x = Normalised(True, elsewhere).double(), torch.randn(3, 3, 8, 8).double()
+    found = salience.explain(
+        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=1
+    )
+    torch.testing.assert_close(found.values, gradients(model, x), rtol=1e-12, atol=1e-14)
+
+
+def test_a_normalisation_that_a_hook_looks_at_is_not_folded() -> None:
+    model, seen = Normalised(True), []
+    model.norm.register_forward_hook(lambda module, args, output: seen.append(output.shape))
+    salience.explain(model, torch.randn(3, 3, 8, 8), IMAGES, samplers=["gaussian"], max_rows=1)
+    assert len(seen) >= 6
 
 
 def test_bfloat16_is_near_and_comes_back_in_float32() -> None:

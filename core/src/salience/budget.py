@@ -18,7 +18,9 @@ _LARGEST = 2**16
 _SHORT = 0.02
 # How long a pass may get at most by the next step from one that is short.
 _REACH = 0.1
-# A longer pass has to gain this much throughput by being doubled, best of two tries each.
+# In a pass this long, what does not grow with the rows is lost in the rest.
+_LONG = 0.1
+# A pass between has to gain this much throughput by being doubled, best of two tries each.
 _GAIN = 1.1
 _TRIES = 2
 
@@ -28,7 +30,8 @@ class Budget:
 
     ``"auto"`` begins small and doubles while throughput grows, measured on the real work; what was
     computed meanwhile counts. It doubles several times at once where passes are far too short to
-    be worth measuring. Running out of memory halves it and ends the search.
+    be worth measuring, and no more where a pass takes so long that more rows only cost memory.
+    Running out of memory halves it and ends the search.
 
     Args:
         max_rows: The number, or ``"auto"``.
@@ -90,11 +93,13 @@ class Budget:
             self._grow(max(2, int(_REACH / max(seconds, 1e-9))) if far else 2)
         elif len(rates) >= _TRIES:
             best = self._fastest(below=self.current)
-            if not best or max(rates) >= _GAIN * max(self._rates[best]):
-                self._grow(2)
-            else:
+            if best and max(rates) < _GAIN * max(self._rates[best]):
                 # A long step may have gone past the fastest: look between.
                 self._most, self.current = self.current, best
+                self._grow(2)
+            elif self.current > _LONG * max(rates):
+                self._searching = False
+            else:
                 self._grow(2)
 
     def _fastest(self, below: int) -> int:

@@ -16,9 +16,13 @@ from salience.budget import out_of_memory
 from salience.domain import Domain
 from salience.errors import InputError, brief
 from salience.finite import all_finite
+from salience.folding import Folding
 from salience.outputs import Output, Tap
 from salience.replica import home, replicate
 from salience.targets import Target, Variable, check_module
+
+# How many roundings apart a row may come out where convolutions are folded or laid out otherwise.
+_ROUNDINGS = 1000
 
 #: Target variable → its values.
 Values = dict[str, Tensor]
@@ -29,10 +33,12 @@ class _Pass:
     """What the hooks share during one forward pass.
 
     Without values, the target variables are looked at; as leaves of a graph where one is asked for.
+    An exact pass is in full precision whatever the others are in.
     """
 
     values: Mapping[str, Tensor] | None
     graph: bool = False
+    exact: bool = False
     leaves: Values = field(default_factory=dict)
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
@@ -118,25 +124,37 @@ class Probe:
         return values, output, leaves
 
     def arrange(self) -> None:
-        """Let the channels of a pixel lie side by side, which convolutions are faster with.
+        """Make convolutions cheaper: fold what normalises them, and lay channels side by side.
 
-        A forward may view tensors as they lie in memory, and fail or come out with something else
-        then; so a row decides, once there is more than one pass to run.
+        A forward may view tensors as they lie in memory, or read more of its modules than seems,
+        and fail or come out with something else then; so a row decides, once there is more than one
+        pass to run.
         """
         if self._row is None or self._arranged:
             return
         self._arranged = True
-        with torch.no_grad():
-            with self._running(None) as state:
-                before = self._call(self._row, state)
-            self._lay(torch.channels_last)
-            try:
-                with self._running(None) as state:
-                    same = _close(self._call(self._row, state), before)
-            except Exception:  # whatever the user's forward does with such tensors
-                same = False
-        if not same:
+        folding = Folding(self._replica)
+        with torch.no_grad(), folding.watching():
+            before = self._run_row()
+        if folding.fold() and not self._comes_out_as(before):
+            folding.undo()
+        self._lay(torch.channels_last)
+        if not self._comes_out_as(before):
             self._lay(torch.contiguous_format)
+
+    def _run_row(self) -> Any:
+        assert self._row is not None
+        with self._running(None) as state:
+            state.exact = True
+            return self._call(self._row, state)
+
+    def _comes_out_as(self, before: Any) -> bool:
+        """Whether the model returns the same for the row, but for rounding."""
+        try:
+            with torch.no_grad():
+                return _close(self._run_row(), before)
+        except Exception:  # whatever the user's forward does with what it is given
+            return False
 
     def __call__(self, batch: Batch, values: Mapping[str, Tensor], fixed: Tensor | None) -> Tensor:
         """The output variable of each row, shape (R,), with ``values`` as target variables."""
@@ -187,7 +205,9 @@ class Probe:
                 state.leaves[variable.name] = named[variable.argument] = leaf
         named = {k: self._copy(v) if isinstance(v, Tensor) else v for k, v in named.items()}
         args, kwargs = self._domain.arguments(named)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self._half and not state.exact
+        ):
             output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
@@ -340,7 +360,7 @@ def _close(one: Any, other: Any) -> bool:
     """Whether two outputs of the model differ by no more than rounding."""
     pairs = zip(tree_leaves(one), tree_leaves(other), strict=True)
     return all(
-        bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+        bool((a - b).abs().max() <= _ROUNDINGS * torch.finfo(b.dtype).eps * b.abs().max())
         for a, b in pairs
         if isinstance(a, Tensor) and a.is_floating_point() and a.numel()
     )

@@ -99,7 +99,7 @@ class Score:
         """f(x) of each row where x is the same in all draws of an item: computed once an item."""
         if self.samplers:
             return self.value(x)
-        items, of_row = self.positions.unique(return_inverse=True)
+        items, of_row = torch.unique(self.positions, return_inverse=True)
         row = torch.arange(len(self), device=of_row.device)
         first = torch.empty_like(items).scatter_reduce_(0, of_row, row, "amin", include_self=False)
         picked = self.batch.pick(first)

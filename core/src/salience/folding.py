@@ -1,0 +1,107 @@
+"""Batch normalisation folded into the convolution before it.
+
+In eval mode it is an affine map of each channel, which the convolution's own weights can do as
+well (Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic
+-only inference", 2018, section 3.2). What is explained stays the same function.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Folding:
+    """Pairs of a convolution and the batch normalisation of its output, in a replica.
+
+    Args:
+        root: The replica; its modules are exchanged by :meth:`fold`, weights are made anew.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        self._root = root
+        self._pairs: dict[nn.BatchNorm2d, nn.Conv2d] = {}
+        self._undo: list[tuple[nn.Conv2d, Any, Any]] = []
+        self._replaced: list[tuple[nn.Module, str, nn.Module | None]] = []
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Find the pairs in the forward pass that is run meanwhile."""
+        calls: Counter[nn.Module] = Counter()
+        # Outputs are held, so that no later one gets the id of another.
+        made: dict[int, tuple[Tensor, nn.Conv2d]] = {}
+        found: dict[nn.BatchNorm2d, nn.Conv2d] = {}
+
+        def after(module: nn.Conv2d, args: Any, output: Tensor) -> None:
+            calls[module] += 1
+            made[id(output)] = output, module
+
+        def before(module: nn.BatchNorm2d, args: Any) -> None:
+            calls[module] += 1
+            if args and id(args[0]) in made:
+                found[module] = made[id(args[0])][1]
+
+        hooks = [
+            m.register_forward_hook(after)
+            for m in self._root.modules()
+            if isinstance(m, nn.Conv2d) and _is_free(m)
+        ]
+        hooks += [
+            m.register_forward_pre_hook(before)
+            for m in self._root.modules()
+            if type(m) is nn.BatchNorm2d and m.running_var is not None and _is_free(m)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self._pairs = {n: c for n, c in found.items() if calls[n] == calls[c] == 1}
+
+    def fold(self) -> bool:
+        """Let the convolutions do what follows them.
+
+        Returns:
+            Whether there was anything to fold. That nothing else reads a convolution's output is
+            for the caller to see, by the model's output.
+        """
+        for norm, convolution in self._pairs.items():
+            assert norm.running_mean is not None and norm.running_var is not None
+            scale = (norm.running_var + norm.eps).rsqrt()
+            scale = scale if norm.weight is None else scale * norm.weight
+            shift = -norm.running_mean * scale
+            shift = shift if norm.bias is None else shift + norm.bias
+            self._undo.append((convolution, convolution.weight, convolution.bias))
+            if convolution.bias is not None:
+                shift = shift + convolution.bias * scale
+            _set(convolution, (convolution.weight * scale[:, None, None, None]).detach(), shift)
+        for parent in list(self._root.modules()):
+            for name, child in parent._modules.items():
+                if child in self._pairs:
+                    self._replaced.append((parent, name, child))
+                    parent._modules[name] = nn.Identity()
+        return bool(self._pairs)
+
+    def undo(self) -> None:
+        """Have everything as it was."""
+        for convolution, weight, bias in self._undo:
+            convolution.weight, convolution.bias = weight, bias
+        for parent, name, child in self._replaced:
+            parent._modules[name] = child
+        self._undo, self._replaced = [], []
+
+
+def _set(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    convolution.weight = nn.Parameter(weight, requires_grad=False)
+    convolution.bias = nn.Parameter(bias.detach(), requires_grad=False)
+
+
+def _is_free(module: nn.Module) -> bool:
+    """Whether nothing else looks at what the module does."""
+    watched = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return not watched and not torch.nn.utils.parametrize.is_parametrized(module)
