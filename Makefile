@@ -22,7 +22,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks
 
-# Takes about half an hour on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
+# Takes about 40 minutes on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 

@@ -171,3 +171,109 @@ print(faults() - before)
     )
     # 64 MB of fresh pages are 15 625 faults each time.
     assert int(done.stdout) < 1000
+
+
+# --- Several devices ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_devices", [2, 3, 9])
+@pytest.mark.parametrize("calculator", ["gradient", "integrated_gradients:steps=3", "occlusion"])
+def test_items_shared_out_among_devices_give_the_same(calculator: str, n_devices: int) -> None:
+    x = torch.randn(7, 4).double()
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Dropout(0.3), nn.Linear(5, 3)).double()
+    settings: dict[str, Any] = {
+        "output": salience.CrossEntropy([0, 1, 2, 0, 1, 2, 0]),
+        "samplers": ["gaussian", "mc_dropout"],
+        "n_samples": 4,
+        "ids": [f"row {i}" for i in range(7)],
+        "max_rows": 3,
+    }
+    one = salience.explain(model, x, "tensor", calculator, **settings)
+    several = salience.explain(
+        model, x, "tensor", calculator, device=["cpu"] * n_devices, **settings
+    )
+    torch.testing.assert_close(several.values, one.values, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(several.std_error, one.std_error, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(several.prediction, one.prediction, rtol=1e-12, atol=1e-14)
+    assert list(several.ids) == list(one.ids)
+    assert several.provenance == one.provenance
+
+
+def test_graphs_are_shared_out_among_devices(graphs: Any) -> None:
+    domain = graphs.ragged(target="embed")
+    model, chain = graphs.models()[0], ((0, 1), (1, 2))
+    data = [graphs.graph((1,) * n, chain[: n - 1]) for n in (1, 2, 3, 2, 3)]
+    one = salience.explain(model, data, domain, "integrated_gradients:steps=4")
+    several = salience.explain(
+        model, data, domain, "integrated_gradients:steps=4", device=["cpu", "cpu"]
+    )
+    for item in range(5):
+        torch.testing.assert_close(several.values[item], one.values[item])
+
+
+class Broken(nn.Module):
+    """Cannot take the last item."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.square().sum(1) / (x[:, 0] != 6)
+
+
+def test_what_is_wrong_on_one_of_the_devices_is_said_with_the_items_own_number() -> None:
+    x = torch.arange(7.0)[:, None].expand(7, 2).contiguous()
+    with pytest.raises(salience.InputError, match="item 6"):
+        salience.explain(Broken(), x, "tensor", output="value", device=["cpu", "cpu"])
+
+
+def test_several_devices_refuse_what_they_cannot_do() -> None:
+    x = torch.randn(4, 2)
+    with pytest.raises(salience.InputError, match="single device"):
+        salience.explain(nn.Linear(2, 3), x, "tensor", device=["cpu", "cpu"], partial=True)
+    with pytest.raises(salience.InputError, match="device is empty"):
+        salience.Explainer(nn.Linear(2, 3), "tensor", device=[])
+
+
+# --- Compiling ------------------------------------------------------------------------------------
+
+
+def compiled_graphs() -> int:
+    """How many graphs torch.compile has made so far."""
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+@pytest.mark.slow
+def test_compiled_passes_give_the_same_and_are_kept_while_the_weights_stay() -> None:
+    model, x = Normalised(True), torch.randn(3, 3, 8, 8)
+    explainer = salience.Explainer(model, WHOLE, max_rows=4, compile=True)
+    settings: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 6}
+
+    def check() -> None:
+        found = explainer.explain(x, **settings)
+        plain = salience.explain(model, x, WHOLE, max_rows=4, **settings)
+        torch.testing.assert_close(found.values, plain.values, rtol=1e-4, atol=1e-7)
+
+    before = compiled_graphs()
+    check()
+    assert compiled_graphs() == before + 1
+    check()
+    assert compiled_graphs() == before + 1
+    with torch.no_grad():
+        model.convolution.weight.mul_(-1)
+    check()
+    assert compiled_graphs() == before + 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "a number as max_rows"),
+        ({"max_rows": 2, "target": salience.Target("0", axes=("item", "unit"))}, "hooks"),
+        ({"max_rows": 2, "device": ["cpu", "cpu"]}, "single device"),
+        ({"max_rows": 2, "samplers": ["mc_dropout"]}, "parameter sampler"),
+    ],
+)
+def test_compiling_refuses_what_it_cannot_serve(settings: dict[str, Any], message: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5))
+    with pytest.raises(salience.InputError, match=message):
+        salience.explain(model, torch.randn(4, 2), "tensor", compile=True, **settings)
+    with pytest.raises(salience.InputError, match="not a function"):
+        salience.explain(torch.sin, torch.randn(4), "tensor", compile=True, max_rows=2)

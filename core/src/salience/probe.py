@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.batch import Batch
 from salience.budget import out_of_memory
+from salience.compilation import Compilation, run_compiled
 from salience.domain import Domain
 from salience.errors import InputError, brief
 from salience.finite import all_finite
@@ -57,6 +58,7 @@ class Probe:
         output: The output variable.
         device: Where to run; where the model is if ``None``.
         precision: ``"full"``, or ``"bf16"`` for forward passes under autocast.
+        compilation: Keeps the compiled replica, where it is to be compiled.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Probe:
         output: Output,
         device: torch.device | None = None,
         precision: str = "full",
+        compilation: Compilation | None = None,
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -76,13 +79,18 @@ class Probe:
         self._domain = domain
         self._half = precision == "bf16"
         self._output = output
-        self._replica = replicate(model, device)
+        self._model = model
+        self._compilation = compilation
+        self._compiled = None if compilation is None else compilation.find(model)
+        self._replica = (
+            replicate(model, device) if self._compiled is None else self._compiled.replica
+        )
         self._convolutions: list[nn.Conv2d] = []
         if isinstance(self._replica, nn.Module) and all(v.target is None for v in variables):
             found = self._replica.modules()
             self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
-        self._channels_last = False
-        self._arranged = False
+        self._channels_last = self._compiled is not None and self._compiled.channels_last
+        self._arranged = self._compiled is not None
         self._row: Batch | None = None
         self._pass = _Pass(None)
         for variable in variables:
@@ -130,9 +138,16 @@ class Probe:
         and fail or come out with something else then; so a row decides, once there is more than one
         pass to run.
         """
-        if self._row is None or self._arranged:
+        if self._arranged or (self._convolutions and self._row is None):
             return
         self._arranged = True
+        if self._convolutions:
+            self._arrange_convolutions()
+        if self._compilation is not None:
+            made = self._compilation.make(self._model, self._replica, self._channels_last)
+            self._compiled = made
+
+    def _arrange_convolutions(self) -> None:
         folding = Folding(self._replica)
         with torch.no_grad(), folding.watching():
             before = self._run_row()
@@ -208,12 +223,22 @@ class Probe:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self._half and not state.exact
         ):
-            output = self._replica(*args, **kwargs)
+            if self._is_compiled(batch, state):
+                assert self._compiled is not None
+                output = run_compiled(self._compiled, args, kwargs)
+            else:
+                output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
                 raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
             return state.tapped
         return output
+
+    def _is_compiled(self, batch: Batch, state: _Pass) -> bool:
+        """Whether this is a pass of gradients of the size that is compiled."""
+        if self._compiled is None or self._compilation is None or state.values is None:
+            return False
+        return batch.n_items == self._compilation.rows and torch.is_grad_enabled()
 
     def _lay(self, memory_format: torch.memory_format) -> None:
         self._channels_last = memory_format == torch.channels_last

@@ -15,6 +15,7 @@ from salience import engine, provenance
 from salience.budget import Budget
 from salience.calculators.base import Calculator
 from salience.calculators.baselines import Mean
+from salience.domain import Domain
 from salience.engine import Clean, Task
 from salience.errors import InputError, brief
 from salience.finite import all_finite
@@ -38,6 +39,7 @@ class Plan:
         samplers: As the user wrote them.
         n_samples: Draws per item, M.
         seed: Seed of all draws.
+        device: One of the explainer's devices; the first where ``None``.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Plan:
         samplers: Sequence[Any],
         n_samples: int,
         seed: int,
+        device: torch.device | None = None,
     ) -> None:
         self.explainer = explainer
         self._domain = explainer.domain
@@ -57,14 +60,20 @@ class Plan:
             )
         made = [make("samplers", sampler) for sampler in samplers]
         _check_parts(calculator, made, n_samples, seed)
+        if explainer.compilation and any(isinstance(s, ParameterSampler) for s in made):
+            raise InputError(
+                "compile=True serves no parameter sampler, which changes what the model does from "
+                "draw to draw; leave compile out"
+            )
         variables = resolve(explainer.target, self._domain.layout, explainer.model)
         probe = Probe(
             explainer.model,
             self._domain,
             variables,
             explainer.output,
-            explainer.device,
+            device or explainer.devices[0],
             explainer.precision,
+            explainer.compilation,
         )
         self.task = Task(
             probe,
@@ -147,7 +156,7 @@ class Run:
         ids: Sequence[int | str] | None = None,
         offset: int = 0,
     ) -> None:
-        self._plan = plan
+        self.plan = plan
         self._samples = samples
         self._offset = offset
         self._ids = _checked_ids(ids, len(samples), offset)
@@ -156,7 +165,7 @@ class Run:
 
     def bar(self, progress: bool | None) -> Any:
         """A progress bar over items × draws."""
-        total = len(self._samples) * self._plan.task.n_samples
+        total = len(self._samples) * self.plan.task.n_samples
         hidden = None if progress is None else not progress
         return tqdm(
             total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
@@ -165,16 +174,16 @@ class Run:
     def batches(self) -> Iterator[Clean]:
         """Predicted batches of the whole data set."""
         return engine.batches(
-            self._plan.task, self._samples, item_keys(self._ids), offset=self._offset
+            self.plan.task, self._samples, item_keys(self._ids), offset=self._offset
         )
 
     def blocks(self, clean: Clean, bar: Any) -> Iterator[engine.Block]:
         """Blocks of draws of a batch; what they say beside the draws is gathered."""
-        self._plan.try_samplers(clean)
+        self.plan.try_samplers(clean)
         self.axes = {name: engine.rest(clean, name) for name in clean.x}
         delta = torch.zeros_like(clean.score)
         gap = torch.zeros_like(clean.score)
-        for block in engine.blocks(self._plan.task, clean):
+        for block in engine.blocks(self.plan.task, clean):
             _check_finite(block, clean)
             delta += block.delta.sum(0)
             gap += block.gap.sum(0)
@@ -184,12 +193,32 @@ class Run:
             {
                 "prediction": clean.prediction.cpu(),
                 "score": clean.score.cpu(),
-                "delta": delta.cpu() / self._plan.task.n_samples,
-                "gap": gap.cpu() / self._plan.task.n_samples,
+                "delta": delta.cpu() / self.plan.task.n_samples,
+                "gap": gap.cpu() / self.plan.task.n_samples,
                 "annotations": clean.batch.annotations,
                 "counts": _counts(clean),
             }
         )
+
+    @property
+    def domain(self) -> Domain:
+        """The domain of the items."""
+        return self.plan.task.domain
+
+    def shares(self, plans: Sequence[Plan]) -> list[Run]:
+        """Runs over parts of the items that follow each other, a part a plan; none is empty."""
+        ends = [len(self._samples) * i // len(plans) for i in range(len(plans) + 1)]
+        parts = zip(plans, ends, ends[1:], strict=False)
+        return [
+            Run(plan, self._samples[a:b], self._ids[a:b], self._offset + a)
+            for plan, a, b in parts
+            if a < b
+        ]
+
+    def gather(self, shares: Sequence[Run]) -> None:
+        """Take over what the runs over all the shares have gathered."""
+        self.axes = shares[0].axes
+        self._gathered = [batch for share in shares for batch in share._gathered]
 
     def keep(self, n_batches: int) -> None:
         """Forget what later batches said: an interruption came before they were done."""
@@ -217,9 +246,9 @@ class Run:
             gathered("delta"),
             gathered("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
-            self._plan.task.domain.describe(self._samples),
-            self._plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
-            self._plan.task.domain,
+            self.plan.task.domain.describe(self._samples),
+            self.plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
+            self.plan.task.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
         )
 
@@ -249,6 +278,8 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed:
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
     if ids is None:
         return range(offset, offset + n_items)
+    if isinstance(ids, range):
+        return ids
     # Arrays hand out numbers of their own types.
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(ids) != n_items:
