@@ -14,13 +14,14 @@ from torch.utils._pytree import tree_map
 from salience.batch import Batch, Picked
 from salience.budget import Budget, elapsed, out_of_memory, too_large
 from salience.calculators.base import Attribution, Calculator
+from salience.checks import NotFiniteError
 from salience.domain import Domain
 from salience.errors import InputError
 from salience.finite import all_finite
 from salience.keyed import Numbers, row_keys
 from salience.layout import ITEM
 from salience.padding import Padding
-from salience.probe import NotFiniteError, Probe, Values
+from salience.probe import Probe, Values
 from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, VariableDraw
 from salience.score import First, Score
 
@@ -227,6 +228,7 @@ def _score(task: Task, clean: Clean, picked: Picked, keys: Tensor | None) -> tup
         task.parameters,
         task.budget,
         task.alone,
+        picked.rows,
         clean.first if picked.whole and not task.parameters else None,
         dict(x),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,16 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.batch import Batch
 from salience.budget import out_of_memory
+from salience.checks import cannot_run, check_value, missed
 from salience.compilation import Compilation, run_compiled
 from salience.domain import Domain
 from salience.errors import InputError, brief
-from salience.finite import all_finite
 from salience.folding import Folding
+from salience.holders import copied, get, put
 from salience.outputs import Output, Tap
 from salience.replica import home, replicate
 from salience.targets import Target, Variable, check_module
+from salience.upstream import Upstream
 
 # How many roundings apart a row may come out where convolutions are folded or laid out otherwise.
 _ROUNDINGS = 1000
@@ -93,6 +95,12 @@ class Probe:
         self._arranged = self._compiled is not None
         self._row: Batch | None = None
         self._pass = _Pass(None)
+        self._upstream: Upstream | None = None
+        self._clean: tuple[Batch, Values] | None = None
+        targets = [v.target.module for v in variables if v.target is not None]
+        if len(targets) == len(variables) and not domain.layout.elements:
+            watched = {*targets, output.module} if isinstance(output, Tap) else set(targets)
+            self._upstream = Upstream(self._replica, watched)
         for variable in variables:
             if variable.target is not None:
                 self._hook(variable.name, variable.target)
@@ -118,26 +126,32 @@ class Probe:
         for variable in self.variables:
             if variable.argument is not None:
                 check_value(variable, batch.arguments[variable.argument], batch)
-        with self._running(None, graph) as state, torch.set_grad_enabled(graph):
+        # A pass whose graph is kept is the only one of its batch.
+        keeping = nullcontext() if self._upstream is None else self._upstream.keeping(not graph)
+        with self._running(None, graph) as state, torch.set_grad_enabled(graph), keeping:
             try:
                 output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
                     raise
-                raise InputError(f"{_shapes(batch)}: {brief(error)}") from error
+                raise InputError(f"{cannot_run(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
             leaves = state.leaves
+        self._clean = None if self._upstream is None else (batch, values)
         if self._convolutions and self._row is None:
             self._row = batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
         return values, output, leaves
 
     def arrange(self) -> None:
-        """Make convolutions cheaper: fold what normalises them, and lay channels side by side.
+        """Make passes cheaper, once there is more than one to run.
 
-        A forward may view tensors as they lie in memory, or read more of its modules than seems,
-        and fail or come out with something else then; so a row decides, once there is more than one
-        pass to run.
+        Normalisation is folded into convolutions, whose channels are laid side by side, and what
+        lies upstream of all the target variables is kept from the clean pass. A forward may view
+        tensors as they lie in memory, or read more of its modules than seems, and fail or come out
+        with something else then; so a row decides each time.
         """
+        if self._upstream is not None and self._upstream.is_to_be_tried:
+            self._try_upstream()
         if self._arranged or (self._convolutions and self._row is None):
             return
         self._arranged = True
@@ -157,6 +171,25 @@ class Probe:
         if not self._comes_out_as(before):
             self._lay(torch.contiguous_format)
 
+    def _try_upstream(self) -> None:
+        assert self._upstream is not None and self._clean is not None
+        batch, values = self._clean
+        first = torch.zeros(3, dtype=torch.int64, device=batch.device)
+        two, three = batch.pick(first[:2]), batch.pick(first)
+        at = {v.name: three.take(values[v.name], v.axes) for v in self.variables}
+        with torch.no_grad():
+            with self._running(None) as state, self._upstream.trying():
+                before = self._call(two.batch(), state)
+            try:
+                # Three rows, so that nothing that is left of the two fits.
+                with self._running(at) as state, self._upstream.giving(first):
+                    after = self._call(three.batch(), state)
+                same = _close(tree_map(_first_two, after), before)
+            except Exception:  # whatever the user's forward does where modules are not run
+                same = False
+        if not same:
+            self._upstream = None
+
     def _run_row(self) -> Any:
         assert self._row is not None
         with self._running(None) as state:
@@ -171,9 +204,28 @@ class Probe:
         except Exception:  # whatever the user's forward does with what it is given
             return False
 
-    def __call__(self, batch: Batch, values: Mapping[str, Tensor], fixed: Tensor | None) -> Tensor:
-        """The output variable of each row, shape (R,), with ``values`` as target variables."""
-        with self._running(values) as state:
+    def __call__(
+        self,
+        batch: Batch,
+        values: Mapping[str, Tensor],
+        fixed: Tensor | None,
+        items: Tensor | None = None,
+    ) -> Tensor:
+        """The output variable of each row, shape (R,), with ``values`` as target variables.
+
+        Args:
+            batch: The rows.
+            values: Target variable → its values.
+            fixed: What the output variable keeps fixed.
+            items: Which item of the last clean batch each row is, where the model is the same as
+                in its pass; what lies upstream is not run again then.
+        """
+        giving = (
+            nullcontext()
+            if self._upstream is None or items is None
+            else self._upstream.giving(items)
+        )
+        with self._running(values) as state, giving:
             return self.read(self._call(batch, state), fixed, batch.n_items)
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
@@ -230,7 +282,9 @@ class Probe:
                 output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
-                raise _missed(f"Tap({self._output.module!r})", "<tap>", self._output.call, state)
+                raise missed(
+                    f"Tap({self._output.module!r})", self._output.call, state.calls.get("<tap>", 0)
+                )
             return state.tapped
         return output
 
@@ -258,7 +312,9 @@ class Probe:
             return given
         assert variable.target is not None
         if variable.name not in state.seen:
-            raise _missed(f"target {variable.name!r}", variable.name, variable.target.call, state)
+            raise missed(
+                f"target {variable.name!r}", variable.target.call, state.calls.get(variable.name, 0)
+            )
         value = state.seen[variable.name]
         check_value(variable, value, batch)
         own: Tensor = value.detach()
@@ -274,13 +330,15 @@ class Probe:
             state.calls[name] = call + 1
             if call != target.call:
                 return None
+            if self._upstream is not None:
+                self._upstream.meet()
             if state.values is None:
-                state.seen[name] = _copy(_get(holder, target))
+                state.seen[name] = copied(get(holder, target))
                 if not state.graph or not _differentiable(state.seen[name]):
                     return None
                 state.leaves[name] = leaf = _leaf(state.seen[name])
-                return _put(holder, target, self._copy(leaf))
-            return _put(holder, target, self._copy(state.values[name]))
+                return put(holder, target, self._copy(leaf))
+            return put(holder, target, self._copy(state.values[name]))
 
         if target.at == "output":
             module.register_forward_hook(lambda _, args, output: turn(output))
@@ -297,65 +355,9 @@ class Probe:
             call = self._pass.calls.get("<tap>", 0)
             self._pass.calls["<tap>"] = call + 1
             if call == output.call:
-                self._pass.tapped = _copy(result)
+                self._pass.tapped = copied(result)
 
         return keep
-
-
-def check_value(variable: Variable, value: Any, batch: Batch) -> None:
-    """Raise InputError where the value of a target variable cannot receive saliency."""
-    if not isinstance(value, Tensor):
-        raise InputError(
-            f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
-            f"pass Target(..., index=...) to pick one"
-        )
-    if not value.is_floating_point():
-        raise InputError(
-            f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
-            f"gradient; pass floats, or explain the output of the embedding that reads them, "
-            f"e.g. target='embed'"
-        )
-    if value.ndim != len(variable.axes):
-        raise InputError(
-            f"target variable {variable.name!r} has shape {tuple(value.shape)}, but its axes are "
-            f"{variable.axes}; pass Target(..., axes=(...)) with a name for each axis"
-        )
-    lead = batch.layout.lead(variable.axes)
-    assert lead is not None
-    expected = batch.n_items if lead[1] == "item" else int(batch.counts[lead[1]].sum())
-    if value.shape[lead[0]] != expected:
-        raise InputError(
-            f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
-            f"{variable.axes}, expected {expected} along {lead[1]!r}; pass Target(..., axes=(...))"
-        )
-    if not all_finite(value):
-        where = int((~value.isfinite()).nonzero()[0, lead[0]])
-        item = int(batch.all_rows().owner(lead[1])[where])
-        raise NotFiniteError(f"target variable {variable.name!r}", item)
-
-
-class NotFiniteError(InputError):
-    """NaN or infinite; ``item`` counts within the batch."""
-
-    def __init__(self, what: str, item: int) -> None:
-        self.what = what
-        self.item = item
-        super().__init__(
-            f"{what} of item {item} holds NaN or infinity; expected finite numbers: remove or "
-            f"repair this item, or look for overflow in the model"
-        )
-
-
-def _get(holder: Any, target: Target) -> Any:
-    if isinstance(holder, Tensor):
-        return holder
-    try:
-        return holder[target.index]
-    except (IndexError, KeyError, TypeError) as error:
-        raise InputError(
-            f"module {target.module!r} has no {target.at} {target.index!r} at call {target.call}; "
-            f"pass another Target(..., index=...)"
-        ) from error
 
 
 def _differentiable(value: Any) -> bool:
@@ -365,20 +367,6 @@ def _differentiable(value: Any) -> bool:
 def _leaf(value: Tensor) -> Tensor:
     """The same numbers, as the start of a graph."""
     return value.detach().requires_grad_()
-
-
-def _copy(value: Any) -> Any:
-    """A copy of what a module returned: the next one may work on it in place."""
-    return tree_map(lambda part: part.clone() if isinstance(part, Tensor) else part, value)
-
-
-def _put(holder: Any, target: Target, value: Tensor) -> Any:
-    if isinstance(holder, Tensor):
-        return value
-    if isinstance(holder, Mapping):
-        return type(holder)({**holder, target.index: value})  # type: ignore[call-arg]
-    changed = [value if i == target.index else part for i, part in enumerate(holder)]
-    return type(holder)(*changed) if hasattr(holder, "_fields") else type(holder)(changed)
 
 
 def _close(one: Any, other: Any) -> bool:
@@ -391,31 +379,10 @@ def _close(one: Any, other: Any) -> bool:
     )
 
 
+def _first_two(value: Any) -> Any:
+    return value[:2] if isinstance(value, Tensor) and value.ndim else value
+
+
 def _widened(value: Any) -> Any:
     half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
     return value.float() if half else value
-
-
-def _missed(what: str, key: str, call: int, state: _Pass) -> InputError:
-    met = state.calls.get(key, 0)
-    if met == 0:
-        return InputError(
-            f"{what} was not met: its module is not called in a forward pass; "
-            f"pass a module that the forward uses"
-        )
-    return InputError(
-        f"{what} was not met: call {call} was asked for, but its module is called {met} "
-        f"time{'s' if met > 1 else ''} in a forward pass; pass a call from 0 to {met - 1}"
-    )
-
-
-def _shapes(batch: Batch) -> str:
-    shapes = ", ".join(
-        f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-        for name, value in batch.arguments.items()
-        if isinstance(value, Tensor)
-    )
-    return (
-        f"the model cannot be run on this data ({shapes}); "
-        f"pass items of the shape that the model expects"
-    )

@@ -15,13 +15,14 @@ from salience import engine, provenance
 from salience.budget import Budget
 from salience.calculators.base import Calculator
 from salience.calculators.baselines import Mean
+from salience.checks import NotFiniteError
 from salience.domain import Domain
 from salience.engine import Clean, Task
 from salience.errors import InputError, brief
 from salience.finite import all_finite
 from salience.keyed import item_keys
 from salience.parts import make
-from salience.probe import NotFiniteError, Probe, Values
+from salience.probe import Probe, Values
 from salience.samplers.base import NoiseSampler, ParameterSampler
 from salience.samples import Facts
 from salience.targets import resolve

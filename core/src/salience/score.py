@@ -57,6 +57,7 @@ class Score:
         budget: Bounds every forward pass.
         alone: Whether each row needs a pass of its own, since the parameter samplers cannot tell
             the rows of this model apart.
+        items: Which item of the batch that was predicted each row is, int64 of shape (R,).
         first: The pass that predicted, where the rows are its items and nothing moves the model.
         start: The clean point, at which that pass was.
     """
@@ -69,6 +70,7 @@ class Score:
     samplers: Sequence[ParameterSampler]
     budget: Budget
     alone: bool = False
+    items: Tensor | None = None
     first: First | None = None
     start: Values = field(default_factory=dict)
     axes: Mapping[str, tuple[str, ...]] = field(init=False)
@@ -172,7 +174,8 @@ class Score:
             for sampler in self.samplers:
                 assert self.keys is not None
                 stack.enter_context(sampler.active(ModelDraw(self.keys, self.batch.all_rows())))
-            return self.probe(self.batch, values, self.fixed)
+            items = None if self.samplers else self.items
+            return self.probe(self.batch, values, self.fixed, items)
 
     def _of(self, picked: Picked) -> Score:
         """The score of picked rows."""
@@ -185,6 +188,7 @@ class Score:
             self.samplers,
             self.budget,
             self.alone,
+            None if self.items is None else self.items[picked.rows],
         )
 
     def _fitting(self, rows: Tensor) -> int:
