@@ -350,6 +350,11 @@ def test_normal_numbers_are_standard_normal(way: str) -> None:
     assert abs(sample.var() - 1) < 4 * (2 / n) ** 0.5
     assert abs((sample**3).mean()) < 4 * (15 / n) ** 0.5
     assert abs((sample**4).mean() - 3) < 4 * (96 / n) ** 0.5
+    # Two neighbours are the halves of 64 bits.
+    for lag in (1, 2, 3, 10, 100):
+        assert abs(np.corrcoef(sample[:-lag], sample[lag:])[0, 1]) < 4 / n**0.5
+        squares = sample**2
+        assert abs(np.corrcoef(squares[:-lag], squares[lag:])[0, 1]) < 4 / n**0.5
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.75, 0.999])
@@ -366,6 +371,25 @@ def test_high_and_low_bits_are_fair() -> None:
         ones = float(((bits >> place) & 1).double().mean())
         assert abs(ones - 0.5) < 4 * 0.5 / 60_000**0.5
     assert (bits >= 0).all()
+
+
+@pytest.mark.parametrize("shape", [(60_000,), (20_000, 3), (300, 200)])
+def test_bits_of_words_are_fair_and_those_of_neighbours_independent(shape: tuple[int, ...]) -> None:
+    words = numbers(*shape).words().flatten().long()
+    n = len(words)
+    for place in range(32):
+        ones = ((words >> place) & 1).double()
+        assert abs(float(ones.mean()) - 0.5) < 4 * 0.5 / n**0.5
+        both = (ones[1:] * ones[:-1]).mean()
+        assert abs(float(both) - 0.25) < 4 * (3 / 16 / n) ** 0.5 * 1.3
+
+
+def test_words_do_not_depend_on_which_axis_counts_rows() -> None:
+    # What a model drops for one item alone, along any axis, it drops for it among others.
+    alone = numbers(1, 4, 6)
+    one = Numbers(alone.keys, alone.rows, ("item", "axis1", "axis2"), (1, 4, 6))
+    last = Numbers(alone.keys, alone.rows, ("axis0", "axis1", "item"), (1, 4, 6))
+    assert torch.equal(one.words()[..., :1], last.words()[..., :1])
 
 
 def test_no_two_positions_of_a_large_block_share_their_bits() -> None:

@@ -4,8 +4,11 @@ from . import scalers as scalers
 from . import testing as testing
 from .aggregators import Abs as Abs
 from .aggregators import Aggregator as Aggregator
+from .aggregators import MeanPlusStd as MeanPlusStd
 from .aggregators import Raw as Raw
+from .aggregators import SignalToNoise as SignalToNoise
 from .aggregators import Square as Square
+from .aggregators import Variance as Variance
 from .allocator import tune_allocator as tune_allocator
 from .batch import Batch as Batch
 from .calculators.base import Attribution as Attribution

@@ -37,4 +37,7 @@ def salience_aggregators() -> dict[str, str]:
         "raw": "salience.aggregators:Raw",
         "abs": "salience.aggregators:Abs",
         "square": "salience.aggregators:Square",
+        "mean_plus_std": "salience.aggregators:MeanPlusStd",
+        "variance": "salience.aggregators:Variance",
+        "signal_to_noise": "salience.aggregators:SignalToNoise",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -148,6 +149,7 @@ class Explainer:
             InputError: Unknown aggregator, or saliency that is not finite.
         """
         made = _aggregator(aggregator)
+        _check_draws(made, min(len(draws) for draws in samples.draws.values()))
         results = {}
         for name, draws in samples.draws.items():
             axes = reduced(samples.axes[name], self.domain)
@@ -185,6 +187,7 @@ class Explainer:
             InputError: As in :meth:`compute`.
         """
         made = _aggregator(aggregator)
+        _check_draws(made, n_samples)
         run = self._run(data, calculator, samplers, n_samples, seed, ids)
         if len(self.devices) > 1 and partial:
             raise InputError("partial=True serves a single device; pass one, or leave partial out")
@@ -227,6 +230,7 @@ class Explainer:
             InputError: As in :meth:`compute`, at the chunk that is at fault.
         """
         made = _aggregator(aggregator)
+        _check_draws(made, n_samples)
         with isolated():
             plan = Plan(self, calculator, samplers, n_samples, seed)
         offset = 0
@@ -312,6 +316,14 @@ def _aggregator(spec: Any) -> Aggregator:
     if not isinstance(made, Aggregator):
         raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
     return made
+
+
+def _check_draws(aggregator: Aggregator, n_samples: Any) -> None:
+    if isinstance(n_samples, Integral) and 1 <= int(n_samples) < aggregator.least:
+        raise InputError(
+            f"{type(aggregator).__name__} measures how draws spread and needs {aggregator.least} "
+            f"of them or more; pass a sampler and n_samples"
+        )
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -1,0 +1,104 @@
+"""Aggregators of spread: closed forms, and standard errors that mean what they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+import salience
+from salience import GaussianNoise, InputError, MeanPlusStd, SignalToNoise, Tensors, Variance
+
+RUNS, DRAWS, SIGMA = 1000, 40, 0.5
+DOMAIN = Tensors(output="value")
+
+
+def squares(x: Tensor) -> Tensor:
+    """Σ a x² / 2: under noise N(0, σ²) its gradient is N(a x, a² σ²)."""
+    return (torch.tensor([2.0, -3.0]).double() * x.square() / 2).sum(1)
+
+
+X = torch.tensor([[1.0, 0.25]]).double()
+MEAN = torch.tensor([2.0, -0.75]).double()
+STD = torch.tensor([2.0, 3.0]).double() * SIGMA
+
+EXPECTED: dict[str, tuple[salience.Aggregator, Tensor]] = {
+    "mean + std": (MeanPlusStd(), MEAN + STD),
+    "mean - 2 std": (MeanPlusStd(-2.0), MEAN - 2 * STD),
+    "variance": (Variance(), STD.square()),
+    "signal to noise": (SignalToNoise(), MEAN / STD),
+}
+
+
+def explained(aggregator: Any, n_items: int, n_samples: int = DRAWS) -> salience.Explanation:
+    noise = GaussianNoise(SIGMA, "absolute")
+    data = X.expand(n_items, 2)
+    settings: dict[str, Any] = {"samplers": [noise], "n_samples": n_samples}
+    return salience.explain(squares, data, DOMAIN, aggregator=aggregator, **settings)
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_many_draws_meet_the_closed_form(kind: str) -> None:
+    aggregator, expected = EXPECTED[kind]
+    found = explained(aggregator, 1, n_samples=20_000)
+    assert ((found.values[0] - expected).abs() < 4 * found.std_error[0]).all()
+    assert (found.std_error[0] < 0.05 * STD.square().max()).all()
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_intervals_cover_the_truth_as_often_as_they_say(kind: str) -> None:
+    # Items have the same numbers and noise of their own: each is a run.
+    aggregator, expected = EXPECTED[kind]
+    found = explained(aggregator, RUNS)
+    width = stats.t.ppf(0.975, DRAWS - 1)
+    inside = (found.values - expected).abs() <= width * found.std_error
+    # A variance is not quite normal at 40 draws.
+    assert 0.91 < float(inside.double().mean()) < 0.97
+
+
+def test_the_spread_of_kept_draws_is_that_of_streamed_ones() -> None:
+    explainer = salience.Explainer(squares, DOMAIN)
+    settings: dict[str, Any] = {"samplers": ["gaussian:scale=0.3"], "n_samples": 7}
+    kept = explainer.compute(X.expand(5, 2), **settings)
+    draws = kept.draws["input"]
+    by_hand = draws.mean(0) + 1.5 * draws.std(0)
+    for found in (
+        explainer.aggregate(kept, "mean_plus_std:factor=1.5"),
+        explainer.explain(X.expand(5, 2), aggregator="mean_plus_std:factor=1.5", **settings),
+    ):
+        torch.testing.assert_close(found.values, by_hand, rtol=1e-12, atol=1e-14)
+
+
+def test_draws_that_agree_have_a_finite_signal_to_noise() -> None:
+    found = salience.explain(
+        lambda x: 3 * x[:, 0], X, DOMAIN, samplers=["gaussian"], n_samples=3,
+        aggregator="signal_to_noise",
+    )  # fmt: skip
+    assert found.values[0, 0] > 1e100
+    assert found.values[0, 1] == 0
+    assert found.values.isfinite().all()
+
+
+@pytest.mark.parametrize("aggregator", ["variance", "mean_plus_std", "signal_to_noise"])
+def test_a_single_draw_has_no_spread(aggregator: str) -> None:
+    calls = []
+
+    def model(x: Tensor) -> Tensor:
+        calls.append(1)
+        return squares(x)
+
+    for settings in ({}, {"samplers": ["gaussian"]}):
+        with pytest.raises(InputError, match="needs 2 of them"):
+            salience.explain(model, X, DOMAIN, aggregator=aggregator, **settings)
+    explainer = salience.Explainer(squares, DOMAIN)
+    with pytest.raises(InputError, match="needs 2 of them"):
+        explainer.aggregate(explainer.compute(X), aggregator)
+    assert not calls
+
+
+def test_a_factor_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InputError, match="finite"):
+        MeanPlusStd(float("nan"))
