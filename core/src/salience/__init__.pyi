@@ -41,6 +41,7 @@ from .samplers.base import ParameterSampler as ParameterSampler
 from .samplers.base import VariableDraw as VariableDraw
 from .samplers.gaussian import GaussianNoise as GaussianNoise
 from .samplers.mc_dropout import MCDropout as MCDropout
+from .samplers.uniform import UniformNoise as UniformNoise
 from .samples import Samples as Samples
 from .score import Score as Score
 from .targets import Target as Target

@@ -23,9 +23,10 @@ def salience_calculators() -> dict[str, str]:
 
 @hookimpl
 def salience_samplers() -> dict[str, str]:
-    """SmoothGrad and BayesGrad."""
+    """SmoothGrad and its kin, and BayesGrad."""
     return {
         "gaussian": "salience.samplers.gaussian:GaussianNoise",
+        "uniform": "salience.samplers.uniform:UniformNoise",
         "mc_dropout": "salience.samplers.mc_dropout:MCDropout",
     }
 

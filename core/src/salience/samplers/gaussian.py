@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from salience.errors import InputError
+from salience.samplers.additive import added, check_noise
 from salience.samplers.base import NoiseSampler, VariableDraw
 
 
@@ -16,27 +17,24 @@ class GaussianNoise(NoiseSampler):
 
     Args:
         scale: σ itself where ``mode="absolute"``; where ``mode="relative"``,
-            σ = scale · (max − min), the range of the item over its real positions and all axes.
+            σ = scale · (max − min), the range of the item over its real positions and all axes. One
+            number, or an array that broadcasts against the target variable without its item or
+            element axis: ``0.1 * data.std(0)`` gives each feature a noise of its own.
         mode: ``"relative"`` or ``"absolute"``.
+        only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
+            where ``None``.
 
     Raises:
-        InputError: The scale is negative or the mode unknown.
+        InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
     """
 
-    scale: float = 0.15
+    scale: Any = 0.15
     mode: str = "relative"
+    only: Any = None
 
     def __post_init__(self) -> None:
-        if self.mode not in ("relative", "absolute"):
-            raise InputError(f"mode={self.mode!r} is neither 'relative' nor 'absolute'")
-        if not self.scale >= 0:
-            raise InputError(f"scale={self.scale!r}; pass a number from 0")
+        check_noise(self.scale, self.mode, self.only)
 
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
         """Noise that depends on the draw alone, added at real positions."""
-        noise = draw.numbers.normal().to(x.dtype) * self.scale
-        if self.mode == "relative":
-            noise *= draw.range(x)
-        if draw.mask is not None:
-            noise *= draw.mask
-        return x + noise
+        return added(x, draw.numbers.normal(), draw, self.scale, self.mode, self.only)
