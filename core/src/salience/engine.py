@@ -217,8 +217,10 @@ def _detached(output: Any) -> Any:
 
 def _score(task: Task, clean: Clean, picked: Picked, keys: Tensor | None) -> tuple[Score, Values]:
     """The score of rows, each an item with a draw's key, and their clean point."""
-    # Copies, since a part of somebody's may write to them.
-    x = {n: picked.take(value, clean.axes[n]).clone() for n, value in clean.x.items()}
+    x = {n: picked.take(value, clean.axes[n]) for n, value in clean.x.items()}
+    if picked.whole:
+        # Somebody's part may write to them.
+        x = {name: value.clone() for name, value in x.items()}
     score = Score(
         task.probe,
         picked.batch(),
