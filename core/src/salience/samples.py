@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from salience.domain import Domain
+from salience.errors import InputError, brief
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,41 @@ class Samples:
         counts = self.counts[name]
         draws = self.draws[name]
         return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))
+
+    def __sub__(self, other: Samples) -> Samples:
+        """Draw by draw differences, such as between two classes, methods or models.
+
+        Where both were computed under the same seed, samplers and ids, their draws are common: what
+        noise does to both falls out, and an aggregator's standard error is that of the difference.
+        Predictions, f(x) and completeness are differences, too; the record is that of ``self``.
+
+        Raises:
+            InputError: They differ in items, in target variables or in what was drawn.
+        """
+        for what, one, two in (
+            ("items", list(self.known.ids), list(other.known.ids)),
+            ("target variables", _shapes(self), _shapes(other)),
+            *(
+                (name, self.known.provenance.get(name), other.known.provenance.get(name))
+                for name in ("seed", "samplers")
+            ),
+        ):
+            if one != two:
+                raise InputError(
+                    f"samples differ in their {what}, {brief(one)} and {brief(two)}, so that they "
+                    f"have no draws in common; compute both on the same data, with the same seed, "
+                    f"samplers and n_samples"
+                )
+        draws = {name: values - other.draws[name] for name, values in self.draws.items()}
+        known = replace(
+            self.known,
+            prediction=self.known.score - other.known.score,
+            score=self.known.score - other.known.score,
+            delta=self.known.delta - other.known.delta,
+            completeness_gap=self.known.completeness_gap + other.known.completeness_gap,
+        )
+        return replace(self, draws=draws, known=known)
+
+
+def _shapes(samples: Samples) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(draws.shape) for name, draws in samples.draws.items()}

@@ -1,0 +1,65 @@
+"""Differences under common draws: what noise does to both falls out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import salience
+from salience import ClassScore, Explainer, InputError, Tensors, Value
+
+X = torch.linspace(-1, 1, 12).reshape(4, 3).double()
+SETTINGS: dict[str, Any] = {"samplers": ["gaussian:scale=0.4"], "n_samples": 50}
+
+
+def model(x: Tensor) -> Tensor:
+    """Two classes, whose difference is 2 x₀ + x₂² / 100, and whose sum is very noisy."""
+    common = 10 * x.pow(3).sum(1)
+    return torch.stack([common + 2 * x[:, 0], common - x[:, 2].square() / 100], 1)
+
+
+def of_class(index: int, **settings: Any) -> salience.Samples:
+    explainer = Explainer(model, Tensors(), output=ClassScore(index))
+    return explainer.compute(X, **(SETTINGS | settings))
+
+
+def test_the_difference_of_two_classes_has_the_error_of_the_difference() -> None:
+    one, two = of_class(0), of_class(1)
+    explainer = Explainer(model, Tensors())
+    found = explainer.aggregate(one - two)
+    single = explainer.aggregate(one)
+    # The gradient of the difference is (2, 0, x₂ / 50) exactly, but for the noise in x₂.
+    torch.testing.assert_close(found.values[:, 0], torch.full((4,), 2.0).double())
+    assert found.values[:, 1].abs().max() < 1e-12
+    assert found.std_error[:, :2].max() < 1e-12
+    assert (found.std_error[:, 2] < 1e-2 * single.std_error[:, 2]).all()
+    gap = (found.values[:, 2] - X[:, 2] / 50).abs()
+    assert (gap < 4 * found.std_error[:, 2]).all()
+    both = model(X)
+    torch.testing.assert_close(found.score, both[:, 0] - both[:, 1])
+
+
+def test_methods_may_be_compared_draw_by_draw() -> None:
+    explainer = Explainer(lambda x: (x * x[:, :1]).sum(1), Tensors(), output=Value())
+    one = explainer.compute(X, "integrated_gradients", **SETTINGS)
+    two = explainer.compute(X, "gradient:multiply_by_target=True", **SETTINGS)
+    # For a quadratic function the second is twice the first.
+    found = explainer.aggregate(one - two)
+    torch.testing.assert_close(found.values, -explainer.aggregate(one).values)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"samplers": ["gaussian:scale=0.3"]}, "samplers"),
+        ({"n_samples": 49}, "target variables"),
+        ({"ids": [4, 3, 2, 1]}, "items"),
+    ],
+)
+def test_what_has_no_draws_in_common_is_refused(other: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        of_class(0) - of_class(1, **other)
