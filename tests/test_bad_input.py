@@ -469,7 +469,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "sampler with a negative scale": ({"samplers": ["gaussian:scale=-1"]}, ("scale=-1", "from 0")),
     "sampler with a word for a scale": (
         {"samplers": ["gaussian:scale=large"]},
-        ("'gaussian'", "'large'"),
+        ("scale", "'large'"),
     ),
     "sampler with an unknown mode": (
         {"samplers": ["gaussian:mode=free"]},

@@ -465,7 +465,8 @@ def test_the_record_tells_parts_parameters_seed_and_versions() -> None:
         network(), ROWS, Tensors(), "occlusion", samplers=["gaussian"], n_samples=2, seed=3
     ).provenance
     assert record["calculator"]["name"] == "occlusion" and record["calculator"]["window"] == 1
-    assert record["samplers"] == [{"name": "gaussian", "scale": 0.15, "mode": "relative"}]
+    noise = {"name": "gaussian", "scale": 0.15, "mode": "relative", "only": None}
+    assert record["samplers"] == [noise]
     assert record["aggregator"] == {"name": "raw"}
     assert (record["n_samples"], record["seed"]) == (2, 3)
     assert record["domain"]["name"] == "tensor" and record["target"] == ["input"]
