@@ -61,7 +61,8 @@ def make(quick: bool) -> Task:
             "seed's loop": Contender(lambda _: loop(given.net, 1)),
             "bare loop, the limit": Contender(lambda batch: loop(given.fast, batch), BATCHES),
         },
-        tolerance=1e-2,
+        # In float32 alone the kinks of ReLU6 turn rounding into steps; float64 is checked below.
+        tolerance=3e-2,
         goals=[Goal("bare loop, the limit", 1 / 1.05), Goal("Captum", 1), Goal("Captum, tuned", 1)],
         checks=checks,
     )
