@@ -61,7 +61,7 @@ def make(quick: bool) -> Task:
             "seed's loop": Contender(lambda _: loop(given.net, 1)),
             "bare loop, the limit": Contender(lambda batch: loop(given.fast, batch), BATCHES),
         },
-        # In float32 alone the kinks of ReLU6 turn rounding into steps; float64 is checked below.
+        # In float32 alone the kinks of ReLU6 turn rounding into steps; float64 is checked too.
         tolerance=3e-2,
         goals=[Goal("bare loop, the limit", 1 / 1.05), Goal("Captum", 1), Goal("Captum, tuned", 1)],
         checks=checks,

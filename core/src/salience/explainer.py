@@ -50,10 +50,9 @@ class Explainer:
             by 13 % (relative to their norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
         compile: Run gradients through ``torch.compile``, in passes of exactly ``max_rows`` rows,
             which must be a number. The compiled model is kept as long as this object, for models
-            whose weights do not change. It costs the time of compiling, 100 s for EfficientNet-Lite0
-            on 2 busy CPU cores, and is not sure to gain: that model was no faster, since what
-            compiling fuses is folded already. Not for ragged data, target variables inside the
-            model, taps or parameter samplers.
+            whose weights do not change. It costs the time of compiling, 100 s for
+            EfficientNet-Lite0 on 2 busy CPU cores, and may not gain: that model was no faster.
+            Not for ragged data, target variables inside the model, taps or parameter samplers.
 
     Raises:
         InputError: Unknown domain, module path, output or budget.

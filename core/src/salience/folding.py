@@ -4,7 +4,7 @@ In eval mode it is an affine map of each channel, which the convolution's own we
 well (Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic
 -only inference", 2018, section 3.2). What is explained stays the same function, but for rounding:
 integrated gradients of EfficientNet-Lite0 in float32 lie 1.7e-3 from those in float64 (relative
-norm, one photo), where they lie 1.1e-3 without; 128 SmoothGrad gradients take 0.88 of the time.
+norm, one photo), where they lie 1.1e-3 without; 128 gradients took 3.2 s in the place of 3.7 s.
 """
 
 from __future__ import annotations
