@@ -395,6 +395,15 @@ def test_careless_parts_do_not_reach_the_users_data(
     torch.testing.assert_close(found.values, 2 * (x + moved))
 
 
+@pytest.mark.parametrize("extra", [torch.ones(3), np.ones(3), [], [1.0], {"a": 1}, None])
+def test_layers_may_hold_anything_of_the_users(extra: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    model[0].extra = extra
+    found = salience.explain(model, torch.randn(4, 3), Tensors())
+    assert found.values.isfinite().all()
+    assert model[0].extra is extra
+
+
 class Shared(nn.Module):
     """Writes into an argument that all the rows share."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,20 +12,20 @@ from salience.errors import InputError
 from salience.moments import Moments
 
 
-class Aggregator(ABC):
+class Aggregator:
     """Mean over draws of transformed saliency, with its standard error, in constant memory.
 
     A frozen dataclass of its parameters. ``init / update / merge / finalize`` over blocks of draws
     let the engine stream; merging lets parts of the draws come from elsewhere. An aggregator of
-    transformed draws says only :meth:`transform`.
+    transformed draws says only :meth:`transform`, one of their spread only :meth:`finalize`.
     """
 
     #: Draws that it needs.
     least: ClassVar[int] = 1
 
-    @abstractmethod
     def transform(self, draws: Tensor) -> Tensor:
-        """What is done to each draw before the reduced axes are summed, shape as given."""
+        """What is done to each draw before the reduced axes are summed, shape as given: nothing."""
+        return draws
 
     def init(self) -> Moments | None:
         """The state before any draw."""
@@ -60,10 +59,6 @@ class Aggregator(ABC):
 @dataclass(frozen=True)
 class Raw(Aggregator):
     """Mean of the saliency as it is: keeps signs, and completeness."""
-
-    def transform(self, draws: Tensor) -> Tensor:
-        """The draws."""
-        return draws
 
 
 @dataclass(frozen=True)
@@ -106,10 +101,6 @@ class MeanPlusStd(Aggregator):
         if not abs(self.factor) < float("inf"):
             raise InputError(f"factor={self.factor!r}; pass a finite number")
 
-    def transform(self, draws: Tensor) -> Tensor:
-        """The draws."""
-        return draws
-
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """Mean plus spread, and its standard error."""
         std = state.variance().sqrt()
@@ -126,10 +117,6 @@ class Variance(Aggregator):
 
     least: ClassVar[int] = 2
 
-    def transform(self, draws: Tensor) -> Tensor:
-        """The draws."""
-        return draws
-
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """The variance, and its standard error."""
         variance = state.variance()
@@ -145,10 +132,6 @@ class SignalToNoise(Aggregator):
     """
 
     least: ClassVar[int] = 2
-
-    def transform(self, draws: Tensor) -> Tensor:
-        """The draws."""
-        return draws
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """The ratio, and its standard error."""

@@ -127,7 +127,9 @@ class Picked:
         self.source = source
         self.rows = rows
         self.whole = whole
-        self.counts = source.counts if whole else _at(source.counts, rows)
+        self.counts = (
+            source.counts if whole else {a: count[rows] for a, count in source.counts.items()}
+        )
         self._owners: dict[str, Tensor] = {}
         self._indexes: dict[str, Tensor] = {ITEM: rows}
 
@@ -216,10 +218,6 @@ class Picked:
             old = _starts(self.source.counts[spec.refers_to])[self.rows]
             shift = _starts(self.counts[spec.refers_to]) - old
         return taken + self.expand(shift, spec.axes).to(taken.dtype)
-
-
-def _at(counts: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    return {axis: count[rows] for axis, count in counts.items()}
 
 
 def _starts(counts: Tensor) -> Tensor:

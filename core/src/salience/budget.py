@@ -16,9 +16,7 @@ _MANY, _FEW_NUMBERS = 256, 2**13
 _LARGEST = 2**16
 # A pass this short is mostly overhead, so that more rows are sure to pay.
 _SHORT = 0.02
-# How long a pass may get at most by the next step from one that is short.
-_REACH = 0.1
-# In a pass this long, what does not grow with the rows is lost in the rest.
+# In a pass this long, what does not grow with the rows is lost in the rest; no step aims beyond.
 _LONG = 0.1
 # A pass between has to gain this much throughput by being doubled, best of two tries each.
 _GAIN = 1.1
@@ -86,11 +84,12 @@ class Budget:
             self._rates.clear()
         if not self._searching or kind != (self._kind or kind) or size < 0.75 * self.current:
             return
+        seconds = max(seconds, 1e-9)
         rates = self._rates[self.current]
-        rates.append(size / max(seconds, 1e-9))
+        rates.append(size / seconds)
         if seconds <= _SHORT:
             far = self._most > _LARGEST  # nothing slower is known ahead
-            self._grow(max(2, int(_REACH / max(seconds, 1e-9))) if far else 2)
+            self._grow(max(2, int(_LONG / seconds)) if far else 2)
         elif len(rates) >= _TRIES:
             best = self._fastest(below=self.current)
             if best and max(rates) < _GAIN * max(self._rates[best]):

@@ -19,14 +19,32 @@ class Compiled:
     Args:
         replica: It, arranged for its passes.
         channels_last: Whether it takes images with their channels last.
+        rows: Rows of the passes that it is compiled for.
         run: The compiled form of it.
         held: What the user's model held when this was made.
     """
 
     replica: nn.Module
     channels_last: bool
+    rows: int
     run: Any
     held: _Held
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model returns.
+
+        Raises:
+            InputError: The model or this machine cannot compile it.
+        """
+        try:
+            return self.run(*args, **kwargs)
+        except Exception as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            raise InputError(
+                f"the model cannot be compiled here ({brief(error)}); leave compile out, or "
+                f"install what torch.compile needs: a C++ compiler on a CPU, triton on a GPU"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ class Compilation:
     """
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
+        self._rows = rows
         self._kept: Compiled | None = None
 
     def find(self, model: nn.Module) -> Compiled | None:
@@ -71,22 +89,5 @@ class Compilation:
     def make(self, model: nn.Module, replica: nn.Module, channels_last: bool) -> Compiled:
         """Have a replica compiled when it is run first."""
         run = torch.compile(replica, dynamic=False)
-        self._kept = Compiled(replica, channels_last, run, _Held.of(model))
+        self._kept = Compiled(replica, channels_last, self._rows, run, _Held.of(model))
         return self._kept
-
-
-def run_compiled(compiled: Compiled, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """What the model returns.
-
-    Raises:
-        InputError: The model or this machine cannot compile it.
-    """
-    try:
-        return compiled.run(*args, **kwargs)
-    except Exception as error:
-        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise
-        raise InputError(
-            f"the model cannot be compiled here ({brief(error)}); leave compile out, or install "
-            f"what torch.compile needs: a C++ compiler on a CPU, triton on a GPU"
-        ) from error

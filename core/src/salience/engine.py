@@ -52,6 +52,11 @@ class Task:
     budget: Budget
     alone: bool = False
 
+    @property
+    def still(self) -> bool:
+        """Whether nothing moves x or the model."""
+        return not self.noise and not self.parameters
+
 
 @dataclass(frozen=True)
 class Clean:
@@ -163,7 +168,7 @@ def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
 
 def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Score, Values]:
     """The score of these draws of all items, and the point that noise moved them to."""
-    if not task.noise and not task.parameters:
+    if task.still:
         return _score(task, clean, copies, None)
     keys = row_keys(task.seed, clean.keys, draws).to(clean.batch.device)
     score, x = _score(task, clean, copies, keys)
@@ -182,7 +187,7 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
     probe = task.probe
     batch = batch.to(probe.device, probe.dtype)
     # Where nothing moves x or the model, this pass serves for the gradient as well.
-    graph = explained and task.calculator.gradient_at_x and not task.noise and not task.parameters
+    graph = explained and task.calculator.gradient_at_x and task.still
     began = time.perf_counter()
     try:
         x, output, leaves = probe.clean(batch, graph)

@@ -43,7 +43,7 @@ def mix(state: Tensor) -> Tensor:
 
 
 @cache
-def _mixed(state: int) -> int:
+def _mix_one(state: int) -> int:
     """:func:`mix` of one number."""
     return int(mix(torch.tensor([_signed(state)])))
 
@@ -69,14 +69,14 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
         items: Key of each item, int64 of shape (B,).
         draws: Number of each draw, int64 of shape (D,).
     """
-    first = mix(items + _mixed((seed + 1) * _GAMMA))
+    first = mix(items + _mix_one((seed + 1) * _GAMMA))
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
 
 
 @cache
 def _stride(axis: int) -> int:
     """How far the counter moves along an axis, counted from the last one, which is 1."""
-    return _GAMMA if axis == 1 else _signed(_mixed(axis) | 1)
+    return _GAMMA if axis == 1 else _signed(_mix_one(axis) | 1)
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,16 @@ from torch.utils._pytree import tree_leaves, tree_map
 from salience.batch import Batch
 from salience.budget import out_of_memory
 from salience.checks import cannot_run, check_value, missed
-from salience.compilation import Compilation, run_compiled
+from salience.compilation import Compilation
 from salience.domain import Domain
 from salience.errors import InputError, brief
+from salience.finite import agree
 from salience.folding import Folding
 from salience.holders import copied, get, put
 from salience.outputs import Output, Tap
 from salience.replica import home, replicate
 from salience.targets import Target, Variable, check_module
 from salience.upstream import Upstream
-
-# How many roundings apart a row may come out where convolutions are folded or laid out otherwise.
-_ROUNDINGS = 1000
 
 #: Target variable → its values.
 Values = dict[str, Tensor]
@@ -93,7 +91,6 @@ class Probe:
             self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
         self._channels_last = self._compiled is not None and self._compiled.channels_last
         self._arranged = self._compiled is not None
-        self._row: Batch | None = None
         self._pass = _Pass(None)
         self._upstream: Upstream | None = None
         self._clean: tuple[Batch, Values] | None = None
@@ -137,9 +134,7 @@ class Probe:
                 raise InputError(f"{cannot_run(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
             leaves = state.leaves
-        self._clean = None if self._upstream is None else (batch, values)
-        if self._convolutions and self._row is None:
-            self._row = batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
+        self._clean = batch, values
         return values, output, leaves
 
     def arrange(self) -> None:
@@ -152,23 +147,24 @@ class Probe:
         """
         if self._upstream is not None and self._upstream.is_to_be_tried:
             self._try_upstream()
-        if self._arranged or (self._convolutions and self._row is None):
+        if self._arranged or self._clean is None:
             return
         self._arranged = True
         if self._convolutions:
-            self._arrange_convolutions()
+            self._arrange_convolutions(self._clean[0])
         if self._compilation is not None:
             made = self._compilation.make(self._model, self._replica, self._channels_last)
             self._compiled = made
 
-    def _arrange_convolutions(self) -> None:
+    def _arrange_convolutions(self, batch: Batch) -> None:
+        row = batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
         folding = Folding(self._replica)
         with torch.no_grad(), folding.watching():
-            before = self._run_row()
-        if folding.fold() and not self._comes_out_as(before):
+            before = self._run_exactly(row)
+        if folding.fold() and not self._comes_out_as(before, row):
             folding.undo()
         self._lay(torch.channels_last)
-        if not self._comes_out_as(before):
+        if not self._comes_out_as(before, row):
             self._lay(torch.contiguous_format)
 
     def _try_upstream(self) -> None:
@@ -190,17 +186,16 @@ class Probe:
         if not same:
             self._upstream = None
 
-    def _run_row(self) -> Any:
-        assert self._row is not None
+    def _run_exactly(self, row: Batch) -> Any:
         with self._running(None) as state:
             state.exact = True
-            return self._call(self._row, state)
+            return self._call(row, state)
 
-    def _comes_out_as(self, before: Any) -> bool:
+    def _comes_out_as(self, before: Any, row: Batch) -> bool:
         """Whether the model returns the same for the row, but for rounding."""
         try:
             with torch.no_grad():
-                return _close(self._run_row(), before)
+                return _close(self._run_exactly(row), before)
         except Exception:  # whatever the user's forward does with what it is given
             return False
 
@@ -275,11 +270,7 @@ class Probe:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self._half and not state.exact
         ):
-            if self._is_compiled(batch, state):
-                assert self._compiled is not None
-                output = run_compiled(self._compiled, args, kwargs)
-            else:
-                output = self._replica(*args, **kwargs)
+            output = self._runner(batch, state)(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
                 raise missed(
@@ -288,11 +279,12 @@ class Probe:
             return state.tapped
         return output
 
-    def _is_compiled(self, batch: Batch, state: _Pass) -> bool:
-        """Whether this is a pass of gradients of the size that is compiled."""
-        if self._compiled is None or self._compilation is None or state.values is None:
-            return False
-        return batch.n_items == self._compilation.rows and torch.is_grad_enabled()
+    def _runner(self, batch: Batch, state: _Pass) -> Any:
+        """The compiled form for passes of gradients of its size; else the replica."""
+        compiled = self._compiled
+        if compiled is None or state.values is None or not torch.is_grad_enabled():
+            return self._replica
+        return compiled if batch.n_items == compiled.rows else self._replica
 
     def _lay(self, memory_format: torch.memory_format) -> None:
         self._channels_last = memory_format == torch.channels_last
@@ -372,11 +364,7 @@ def _leaf(value: Tensor) -> Tensor:
 def _close(one: Any, other: Any) -> bool:
     """Whether two outputs of the model differ by no more than rounding."""
     pairs = zip(tree_leaves(one), tree_leaves(other), strict=True)
-    return all(
-        bool((a - b).abs().max() <= _ROUNDINGS * torch.finfo(b.dtype).eps * b.abs().max())
-        for a, b in pairs
-        if isinstance(a, Tensor) and a.is_floating_point() and a.numel()
-    )
+    return all(agree(a, b) for a, b in pairs if isinstance(a, Tensor) and a.is_floating_point())
 
 
 def _first_two(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections import OrderedDict
 from contextlib import suppress
 from types import CellType, FunctionType, MethodType
 from typing import Any
@@ -77,7 +78,7 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
 def _is_plain(module: nn.Module) -> bool:
     """Whether a module is torch's own, without hooks or children, and holds constants only."""
     return type(module).__module__.startswith("torch.nn.modules.") and all(
-        isinstance(value, _CONSTANTS) or _is_flat(value) or not value
+        _is_constant(value) or (type(value) in _TABLES and not value)
         for name, value in vars(module).items()
         if name not in ("_parameters", "_buffers")
     )
@@ -87,8 +88,7 @@ def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """What deepcopy makes of a plain module, at a tenth of the time."""
     made = object.__new__(type(module))
     for name, value in vars(module).items():
-        constant = isinstance(value, _CONSTANTS) or _is_flat(value)
-        vars(made)[name] = value if constant else type(value)()
+        vars(made)[name] = value if _is_constant(value) else type(value)()
     for name, parameter in module._parameters.items():
         made._parameters[name] = None if parameter is None else memo[id(parameter)]
     for name, buffer in module._buffers.items():
@@ -96,11 +96,14 @@ def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     return made
 
 
-def _is_flat(value: Any) -> bool:
-    return type(value) is tuple and all(isinstance(part, _CONSTANTS) for part in value)
+def _is_constant(value: Any) -> bool:
+    parts = value if type(value) is tuple else (value,)
+    return all(isinstance(part, _CONSTANTS) for part in parts)
 
 
 _CONSTANTS = (int, float, str, bool, type(None), torch.dtype, torch.device)
+# What torch's modules keep hooks and names in.
+_TABLES = (dict, OrderedDict, set, list)
 
 
 def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:

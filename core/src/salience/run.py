@@ -247,9 +247,9 @@ class Run:
             gathered("delta"),
             gathered("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
-            self.plan.task.domain.describe(self._samples),
+            self.domain.describe(self._samples),
             self.plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
-            self.plan.task.domain,
+            self.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
         )
 

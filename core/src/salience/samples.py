@@ -66,30 +66,30 @@ class Samples:
         Raises:
             InputError: They differ in items, in target variables or in what was drawn.
         """
-        for what, one, two in (
-            ("items", list(self.known.ids), list(other.known.ids)),
-            ("target variables", _shapes(self), _shapes(other)),
-            *(
-                (name, self.known.provenance.get(name), other.known.provenance.get(name))
-                for name in ("seed", "samplers")
-            ),
-        ):
-            if one != two:
+        two = other._drawn()
+        for what, one in self._drawn().items():
+            if one != two[what]:
                 raise InputError(
-                    f"samples differ in their {what}, {brief(one)} and {brief(two)}, so that they "
-                    f"have no draws in common; compute both on the same data, with the same seed, "
-                    f"samplers and n_samples"
+                    f"samples differ in their {what}, {brief(one)} and {brief(two[what])}, so that "
+                    f"they have no draws in common; compute both on the same data, with the same "
+                    f"seed, samplers and n_samples"
                 )
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
+        score = self.known.score - other.known.score
         known = replace(
             self.known,
-            prediction=self.known.score - other.known.score,
-            score=self.known.score - other.known.score,
+            prediction=score,
+            score=score,
             delta=self.known.delta - other.known.delta,
             completeness_gap=self.known.completeness_gap + other.known.completeness_gap,
         )
         return replace(self, draws=draws, known=known)
 
-
-def _shapes(samples: Samples) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(draws.shape) for name, draws in samples.draws.items()}
+    def _drawn(self) -> dict[str, Any]:
+        """What two must share for their draws to be common."""
+        return {
+            "items": list(self.known.ids),
+            "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
+            "seed": self.known.provenance["seed"],
+            "samplers": self.known.provenance["samplers"],
+        }

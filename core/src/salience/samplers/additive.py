@@ -1,7 +1,9 @@
-"""What noise samplers that add to the target variable have in common."""
+"""Noise that is added to the target variable."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,47 +11,55 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError
-from salience.samplers.base import VariableDraw
+from salience.keyed import Numbers
+from salience.samplers.base import NoiseSampler, VariableDraw
 
 
-def check_noise(scale: Any, mode: str, only: Any) -> None:
-    """Refuse settings that no data can serve.
-
-    Raises:
-        InputError: The scale is negative or no number, the mode is unknown, or ``only`` is no
-            mask.
-    """
-    if mode not in ("relative", "absolute"):
-        raise InputError(f"mode={mode!r} is neither 'relative' nor 'absolute'")
-    values = _tensor(scale, "scale")
-    if values.dtype == torch.bool or not ((values >= 0) & values.isfinite()).all():
-        raise InputError(f"scale={scale!r}; pass a number from 0, or one for each feature")
-    if only is not None and _tensor(only, "only").dtype != torch.bool:
-        raise InputError(f"only={only!r}; pass True where noise is to be added and False elsewhere")
-
-
-def added(x: Tensor, noise: Tensor, draw: VariableDraw, scale: Any, mode: str, only: Any) -> Tensor:
-    """X + scale · noise at real positions.
+@dataclass(frozen=True)
+class AdditiveNoise(NoiseSampler):
+    """x' = x + scale · ε at real positions; what ε is, :meth:`unit` says.
 
     Args:
-        x: The target variable.
-        noise: Of unit scale, shape of ``x``.
-        draw: Tells of rows and padding.
-        scale: A number, or numbers that broadcast against ``x`` without its item or element axis.
+        scale: A number, or an array that broadcasts against the target variable without its item
+            or element axis.
         mode: ``"absolute"``, or ``"relative"`` to the range of each item.
-        only: A mask of positions that get noise, which broadcasts as ``scale`` does, or ``None``.
+        only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
+            where ``None``.
 
     Raises:
-        InputError: The scale or the mask does not broadcast.
+        InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
     """
-    noise = noise.to(x.dtype) * _spread(scale, "scale", x, draw).to(x.dtype)
-    if mode == "relative":
-        noise *= draw.range(x)
-    if only is not None:
-        noise *= _spread(only, "only", x, draw)
-    if draw.mask is not None:
-        noise *= draw.mask
-    return x + noise
+
+    scale: Any = 0.15
+    mode: str = "relative"
+    only: Any = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("relative", "absolute"):
+            raise InputError(f"mode={self.mode!r} is neither 'relative' nor 'absolute'")
+        values = _tensor(self.scale, "scale")
+        if values.dtype == torch.bool or not ((values >= 0) & values.isfinite()).all():
+            raise InputError(f"scale={self.scale!r}; pass a number from 0, or one for each feature")
+        if self.only is not None and _tensor(self.only, "only").dtype != torch.bool:
+            raise InputError(
+                f"only={self.only!r}; pass True where noise is to be added and False elsewhere"
+            )
+
+    @abstractmethod
+    def unit(self, numbers: Numbers) -> Tensor:
+        """ε at every position."""
+
+    def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
+        """Noise that depends on the draw alone, added at real positions."""
+        scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
+        noise = self.unit(draw.numbers).to(x.dtype) * scale
+        if self.mode == "relative":
+            noise *= draw.range(x)
+        if self.only is not None:
+            noise *= _spread(self.only, "only", x, draw)
+        if draw.mask is not None:
+            noise *= draw.mask
+        return x + noise
 
 
 def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:

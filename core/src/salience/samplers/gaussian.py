@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
-from salience.samplers.additive import added, check_noise
-from salience.samplers.base import NoiseSampler, VariableDraw
+from salience.keyed import Numbers
+from salience.samplers.additive import AdditiveNoise
 
 
 @dataclass(frozen=True)
-class GaussianNoise(NoiseSampler):
+class GaussianNoise(AdditiveNoise):
     """x' = x + σ ε with ε ~ N(0, 1) at every position (Smilkov et al., "SmoothGrad", 2017).
 
     Args:
@@ -28,13 +27,6 @@ class GaussianNoise(NoiseSampler):
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
     """
 
-    scale: Any = 0.15
-    mode: str = "relative"
-    only: Any = None
-
-    def __post_init__(self) -> None:
-        check_noise(self.scale, self.mode, self.only)
-
-    def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
-        """Noise that depends on the draw alone, added at real positions."""
-        return added(x, draw.numbers.normal(), draw, self.scale, self.mode, self.only)
+    def unit(self, numbers: Numbers) -> Tensor:
+        """Standard normal numbers."""
+        return numbers.normal()
