@@ -10,7 +10,15 @@ from scipy import stats
 from torch import Tensor
 
 import salience
-from salience import GaussianNoise, InputError, MeanPlusStd, SignalToNoise, Tensors, Variance
+from salience import (
+    GaussianNoise,
+    InputError,
+    MeanPlusStd,
+    Quantile,
+    SignalToNoise,
+    Tensors,
+    Variance,
+)
 
 RUNS, DRAWS, SIGMA = 1000, 40, 0.5
 DOMAIN = Tensors(output="value")
@@ -102,3 +110,51 @@ def test_a_single_draw_has_no_spread(aggregator: str) -> None:
 def test_a_factor_that_is_no_number_is_refused() -> None:
     with pytest.raises(InputError, match="finite"):
         MeanPlusStd(float("nan"))
+
+
+# --- Quantiles and signs -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.9])
+def test_quantiles_meet_their_closed_form(q: float) -> None:
+    found = explained(Quantile(q), 1, n_samples=20_000)
+    expected = MEAN + STD * stats.norm.ppf(q)
+    assert ((found.values[0] - expected).abs() < 4 * found.std_error[0]).all()
+    density = stats.norm.pdf(stats.norm.ppf(q)) / STD
+    asymptotic = (q * (1 - q) / 20_000) ** 0.5 / density
+    torch.testing.assert_close(found.std_error[0], asymptotic, rtol=0.2, atol=0)
+
+
+def test_the_median_is_that_of_the_kept_draws() -> None:
+    explainer = salience.Explainer(squares, DOMAIN)
+    kept = explainer.compute(X.expand(5, 2), samplers=["gaussian"], n_samples=10)
+    for q in (0.0, 0.3, 0.5, 1.0):
+        found = explainer.aggregate(kept, Quantile(q))
+        torch.testing.assert_close(found.values, kept.draws["input"].quantile(q, 0))
+
+
+def test_intervals_of_the_median_cover_the_truth() -> None:
+    found = explained(Quantile(), RUNS)
+    width = stats.t.ppf(0.975, DRAWS - 1)
+    inside = (found.values - MEAN).abs() <= width * found.std_error
+    # At 40 draws the distance of two of them is a rough measure.
+    assert 0.90 < float(inside.double().mean()) < 0.97
+
+
+def test_the_mean_sign_is_how_stable_the_sign_is() -> None:
+    found = explained("sign", 1, n_samples=20_000)
+    expected = torch.from_numpy(2 * stats.norm.cdf((MEAN / STD).numpy()) - 1)
+    assert ((found.values[0] - expected).abs() < 4 * found.std_error[0]).all()
+    # The sign is that of the sum over channels, not of each of them.
+    domain = Tensors(("item", "channel"), reduce=("channel",), output="value")
+    whole = salience.explain(
+        squares, X, domain, samplers=[GaussianNoise(SIGMA, "absolute")], n_samples=50,
+        aggregator="sign",
+    )  # fmt: skip
+    assert whole.values.shape == (1,) and whole.values.abs().item() <= 1
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, "half"])
+def test_a_quantile_beyond_the_draws_is_refused(q: Any) -> None:
+    with pytest.raises(InputError, match="q="):
+        Quantile(q)

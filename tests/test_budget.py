@@ -351,7 +351,7 @@ def test_auto_fills_larger_passes_as_it_goes() -> None:
 
 def moments(draws: Tensor) -> Moments:
     """Moments of draws that came one by one."""
-    made = Moments.of(draws[0])
+    made = Moments.none().add(draws[0])
     for draw in draws[1:]:
         made = made.add(draw)
     return made

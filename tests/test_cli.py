@@ -284,6 +284,9 @@ def test_the_installed_command_finds_a_model_beside_it(folder: Path) -> None:
         (("--visualizer", "pie"), ("unknown visualizer 'pie'", "bar")),
         (("--visualizer", "bar:colour=red"), ("no parameter 'colour'", "color")),
         (("--n-samples", "3"), ("n_samples=3 without a sampler",)),
+        (("--n-samples", "8,x"), ("n_samples='8,x'", "until")),
+        (("--n-samples", "8,4"), ("[8, 4] without a sampler",)),
+        (("--n-samples", "until:most=4"), ("most",)),
         (("--max-rows", "many"), ("max_rows='many'", "'auto'")),
         (("--max-rows", "0"), ("max_rows=0",)),
         (("--device", "gpu"), ("device 'gpu'",)),
@@ -314,7 +317,7 @@ def test_a_missing_file_of_data_is_told_in_a_sentence(folder: Path) -> None:
         ("whole.pt", ("'whole.pt'", "more than tensors", "model.state_dict()")),
         ("other.pt", ("'other.pt' do not fit", "size mismatch for 0.weight")),
         ("fewer.pt", ("'fewer.pt' do not fit", "Missing key", '"3.bias"')),
-        ("tensor.pt", ("'tensor.pt' do not fit",)),
+        ("tensor.pt", ("'tensor.pt' holds no weights", "state_dict()")),
     ],
 )
 def test_weights_that_are_missing_or_do_not_fit_are_refused(

@@ -15,6 +15,9 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
 def example(name: str) -> ModuleType:
+    # As when it is run: examples import from each other.
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
     spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -466,6 +466,7 @@ def test_the_record_tells_parts_parameters_seed_and_versions() -> None:
     ).provenance
     assert record["calculator"]["name"] == "occlusion" and record["calculator"]["window"] == 1
     noise = {"name": "gaussian", "scale": 0.15, "mode": "relative", "only": None}
+    noise["antithetic"] = False
     assert record["samplers"] == [noise]
     assert record["aggregator"] == {"name": "raw"}
     assert (record["n_samples"], record["seed"]) == (2, 3)

@@ -600,3 +600,105 @@ def test_attention_masks_do_not_depend_on_padding(graphs: Any, need_weights: boo
         close(a, b)
     alone = draws_of(model, [graphs.data[3]], graphs.padded(), ids=[3])
     close(alone[0], one[3])
+
+
+# --- Chosen layers and rates ---------------------------------------------------------------------
+
+
+class Layered(nn.Module):
+    """Four inputs, each behind dropout of a kind of its own; the gradient of each is its mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Dropout(0.5)
+        self.block = nn.Sequential(nn.Identity(), nn.Sequential(nn.Dropout(0.25)))
+        self.channels = nn.Dropout1d(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        functional = F.dropout(x[:, 2], 0.5, training=self.training)
+        whole = self.channels(x[:, 3:, None])[:, 0, 0]
+        return self.first(x[:, 0]) + self.block(x[:, 1]) + functional + whole
+
+
+def masks(sampler: MCDropout, n_samples: int = 400) -> Tensor:
+    explainer = salience.Explainer(Layered().double(), Tensors(output="value"))
+    kept = explainer.compute(torch.ones(1, 4).double(), samplers=[sampler], n_samples=n_samples)
+    return kept.values[:, 0]
+
+
+CHOSEN: dict[str, tuple[Any, set[int]]] = {
+    "everywhere": (None, {0, 1, 2, 3}),
+    "a path": ("first", {0}),
+    "what a module holds": ("block", {1}),
+    "paths": (["first", "block.1.0"], {0, 1}),
+    "the whole model": ("", {0, 1, 2, 3}),
+    "a class": (nn.Dropout1d, {3}),
+    "a class and a path": ((nn.Dropout1d, "first"), {0, 3}),
+    "a class that holds others": (nn.Sequential, {1}),
+}
+
+
+@pytest.mark.parametrize("kind", CHOSEN)
+def test_dropout_is_on_in_the_chosen_layers_only(kind: str) -> None:
+    layers, moved = CHOSEN[kind]
+    drawn = masks(MCDropout(layers=layers), 40)
+    assert {i for i in range(4) if drawn[:, i].std() > 0} == moved
+    still = [i for i in range(4) if i not in moved]
+    assert (drawn[:, still] == 1).all()
+
+
+def test_a_rate_takes_the_place_of_the_models_own() -> None:
+    drawn = masks(MCDropout(rate=0.1), 4000)
+    close(drawn.unique(), torch.tensor([0.0, 1 / 0.9], dtype=torch.float64))
+    share = (drawn == 0).double().mean(0)
+    assert ((share - 0.1).abs() < 4 * (0.09 / 4000) ** 0.5).all()
+
+
+def test_a_rate_does_not_turn_on_what_is_off() -> None:
+    model = nn.Sequential(nn.Dropout(0.0), nn.Linear(4, 1))
+    with pytest.raises(InputError, match="rate above 0"):
+        salience.explain(
+            model, torch.ones(1, 4), Tensors(output="value"), samplers=[MCDropout(rate=0.5)]
+        )
+
+
+def test_chosen_attention_is_dropped_and_the_rest_is_not() -> None:
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, batch_first=True).double().eval()
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(12, 1).double())
+    x = torch.randn(2, 3, 4).double()
+    domain = Tensors(("item", "time", "channel"), output="value")
+
+    def spread(**settings: Any) -> float:
+        sampler = MCDropout(**settings)
+        found = salience.explain(model, x, domain, samplers=[sampler], n_samples=20)
+        return float(found.std_error.mean())
+
+    assert spread(layers="0.self_attn") > 0
+    assert spread(layers=nn.MultiheadAttention) == spread(layers="0.self_attn")
+    assert spread(layers="0.dropout1") not in (0, spread(layers="0.self_attn"))
+
+
+def test_the_model_keeps_no_hooks_after_a_forward_that_fails() -> None:
+    model = Layered()
+    with pytest.raises(InputError):
+        salience.explain(
+            model, torch.ones(1, 2), Tensors(), samplers=[MCDropout(layers="first")], n_samples=2
+        )
+    assert not model.first._forward_hooks and not model.first._forward_pre_hooks
+
+
+WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "an unknown path": (lambda: MCDropout(layers="frist"), ("'frist'", "'first'")),
+    "an absent class": (lambda: MCDropout(layers=nn.Dropout2d), ("Dropout2d",)),
+    "a layer without dropout": (lambda: MCDropout(layers="block.0"), ("'block.0'", "none")),
+    "a module": (lambda: MCDropout(layers=nn.Dropout()), ("paths of modules",)),
+    "a rate of 1": (lambda: MCDropout(rate=1.0), ("rate=1.0",)),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_layers_and_rates_that_make_no_sense_are_refused(kind: str) -> None:
+    make, words = WRONG[kind]
+    with pytest.raises(InputError) as caught:
+        masks(make())
+    assert all(word in str(caught.value) for word in words)

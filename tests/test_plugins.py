@@ -20,7 +20,7 @@ import torch
 import salience
 from salience import Aggregator, Calculator, Domain, InputError, Visualizer, hookimpl, hookspecs
 from salience.plugins import KINDS, PluginHost, host
-from salience.samplers.base import NoiseSampler, ParameterSampler
+from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
 
 # --- Distributions made for the test -------------------------------------------------------------
 
@@ -58,7 +58,7 @@ def hook(kind: str, result: str) -> str:
     return f"{MARKED}\n@hookimpl\ndef salience_{kind}():\n    return {result}\n"
 
 
-GOOD = hook("aggregators", "{'good': 'salience.aggregators:Raw'}")
+GOOD = hook("aggregators", "{'good': 'salience.aggregators.means:Raw'}")
 
 
 @dataclass(frozen=True)
@@ -377,7 +377,7 @@ def test_an_interrupt_while_plugins_load_is_not_swallowed() -> None:
 BASES: dict[str, tuple[type, ...]] = {
     "domains": (Domain,),
     "calculators": (Calculator,),
-    "samplers": (NoiseSampler, ParameterSampler),
+    "samplers": (NoiseSampler, ParameterSampler, WeightSampler),
     "aggregators": (Aggregator,),
     "visualizers": (Visualizer,),
 }
@@ -415,11 +415,24 @@ def _documented_by_base(part: type, field: str) -> bool:
     return any(field in vars(base).get("__annotations__", {}) for base in part.__mro__[1:])
 
 
+class _Posterior:
+    def sample(self) -> dict[str, torch.Tensor]:
+        return {}
+
+
+#: Parameters that have no default.
+NEEDED: dict[str, dict[str, Any]] = {
+    "ensemble": {"members": ["one.safetensors", "two.safetensors"]},
+    "swag": {"checkpoints": ["one.safetensors", "two.safetensors"]},
+    "posterior": {"posterior": _Posterior()},
+}
+
+
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_every_part_can_be_made_and_recorded_by_name(kind: str, name: str) -> None:
     from salience.parts import make, to_config
 
-    made = make(kind, name)
+    made = make(kind, name, NEEDED.get(name))
     config = to_config(kind, made)
     assert config["name"] == name
     assert repr(make(kind, config)) == repr(made)

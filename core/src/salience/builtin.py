@@ -23,22 +23,28 @@ def salience_calculators() -> dict[str, str]:
 
 @hookimpl
 def salience_samplers() -> dict[str, str]:
-    """SmoothGrad and its kin, and BayesGrad."""
+    """SmoothGrad and its kin; BayesGrad by dropout, ensembles and posteriors."""
     return {
         "gaussian": "salience.samplers.gaussian:GaussianNoise",
         "uniform": "salience.samplers.uniform:UniformNoise",
         "mc_dropout": "salience.samplers.mc_dropout:MCDropout",
+        "ensemble": "salience.samplers.ensemble:Ensemble",
+        "swag": "salience.samplers.swag:SWAG",
+        "weight_noise": "salience.samplers.weight_noise:WeightNoise",
+        "posterior": "salience.samplers.posterior:Posterior",
     }
 
 
 @hookimpl
 def salience_aggregators() -> dict[str, str]:
-    """Means over draws."""
+    """Means over draws, how they spread, and their quantiles."""
     return {
-        "raw": "salience.aggregators:Raw",
-        "abs": "salience.aggregators:Abs",
-        "square": "salience.aggregators:Square",
-        "mean_plus_std": "salience.aggregators:MeanPlusStd",
-        "variance": "salience.aggregators:Variance",
-        "signal_to_noise": "salience.aggregators:SignalToNoise",
+        "raw": "salience.aggregators.means:Raw",
+        "abs": "salience.aggregators.means:Abs",
+        "square": "salience.aggregators.means:Square",
+        "sign": "salience.aggregators.means:Sign",
+        "mean_plus_std": "salience.aggregators.spread:MeanPlusStd",
+        "variance": "salience.aggregators.spread:Variance",
+        "signal_to_noise": "salience.aggregators.spread:SignalToNoise",
+        "quantile": "salience.aggregators.quantile:Quantile",
     }

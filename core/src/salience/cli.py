@@ -39,7 +39,12 @@ def plugins(as_json: bool) -> None:
 @click.option("--output", help="Output variable: predicted, class:3, cross_entropy, value.")
 @click.option("--calculator", default="gradient", show_default=True)
 @click.option("--sampler", "samplers", multiple=True, help="May be given several times.")
-@click.option("--n-samples", default=1, show_default=True, help="Draws per item.")
+@click.option(
+    "--n-samples",
+    default="1",
+    show_default=True,
+    help="Draws per item: 30; 8,16 (parameters, noise for each); until:rel_error=0.05,max=512.",
+)
 @click.option("--aggregator", default="raw", show_default=True)
 @click.option("--visualizer", help="The domain's own if not given.")
 @click.option("--seed", default=0, show_default=True)

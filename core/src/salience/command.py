@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from salience.allocator import tune_allocator
@@ -21,6 +18,7 @@ from salience.explainer import Explainer
 from salience.explanation import Explanation
 from salience.parts import make, parse
 from salience.visualizer import NoMeanError
+from salience.weights import read_state
 
 
 def run(
@@ -37,6 +35,7 @@ def run(
     visualizer: str | None,
     suffix: str,
     items: int,
+    n_samples: str,
     **settings: Any,
 ) -> None:
     """Explain, save the explanation, draw the first items and, where it has a meaning, the mean.
@@ -49,6 +48,7 @@ def run(
     _check_folder(folder)
     if max_rows != "auto" and not max_rows.isdigit():
         raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
+    draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})
     if name:
         make("visualizers", name, options)  # refused before the work, not after it
@@ -60,7 +60,9 @@ def run(
         max_rows="auto" if max_rows == "auto" else int(max_rows),
         device=device,
     )
-    explanation = explainer.explain(data[0] if len(data) == 1 else list(data), **settings)
+    explanation = explainer.explain(
+        data[0] if len(data) == 1 else list(data), n_samples=draws, **settings
+    )
     explanation.save(folder / "run.salience")
     drawn = min(items, len(explanation))
     for item in range(drawn):
@@ -69,6 +71,16 @@ def run(
     with suppress(NoMeanError):
         explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
     _report(explanation, folder, drawn)
+
+
+def _draws(text: str) -> Any:
+    """``30``, ``8,16`` or ``until:rel_error=0.05`` as what ``n_samples`` takes."""
+    if text.partition(":")[0] == "until":
+        return parse(text)[1]
+    numbers = text.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise InputError(f"n_samples={text!r}; pass 30, 8,16 or until:rel_error=0.05,max=512")
+    return int(text) if len(numbers) == 1 else [int(number) for number in numbers]
 
 
 def _check_folder(folder: Path) -> None:
@@ -112,20 +124,7 @@ def load_model(factory: str, weights: str | None) -> Any:
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"there are no weights at {str(path)!r}; pass the path of a state dict")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"cannot read weights from {str(path)!r}: {brief(error)}") from error
-    except Exception as error:  # pickle.UnpicklingError: something that is not a tensor
-        raise InputError(
-            f"{str(path)!r} holds more than tensors, and nothing else is loaded; "
-            f"save model.state_dict() and pass that file"
-        ) from error
+    state = read_state(path)
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:

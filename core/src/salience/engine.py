@@ -16,14 +16,16 @@ from salience.budget import Budget, elapsed, out_of_memory, too_large
 from salience.calculators.base import Attribution, Calculator
 from salience.checks import NotFiniteError
 from salience.domain import Domain
+from salience.draws import Draws
 from salience.errors import InputError
 from salience.finite import all_finite
 from salience.keyed import Numbers, row_keys
 from salience.layout import ITEM
 from salience.padding import Padding
 from salience.probe import Probe, Values
-from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, VariableDraw
+from salience.samplers.base import NoiseSampler, ParameterSampler, VariableDraw
 from salience.score import First, Score
+from salience.weights import Weights, WeightSource
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,12 @@ class Task:
         calculator: Makes saliency of a draw.
         noise: Noise samplers, applied one after the other.
         parameters: Parameter samplers, all active at once.
-        n_samples: Draws per item, M.
+        draws: How many draws an item gets, and how they hang together.
         seed: Seed of all draws.
         budget: Bounds every forward pass.
+        weights: Draws weights in the place of the model's own, or ``None``.
         alone: Whether each row needs a forward pass of its own.
+        together: How many draws of weights may share a forward pass.
     """
 
     probe: Probe
@@ -47,15 +51,17 @@ class Task:
     calculator: Calculator
     noise: Sequence[NoiseSampler]
     parameters: Sequence[ParameterSampler]
-    n_samples: int
+    draws: Draws
     seed: int
     budget: Budget
+    weights: WeightSource | None = None
     alone: bool = False
+    together: int = 1
 
     @property
     def still(self) -> bool:
         """Whether nothing moves x or the model."""
-        return not self.noise and not self.parameters
+        return not self.noise and not self.parameters and self.weights is None
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,10 @@ class Clean:
         padding: Target variable → its real positions, only where padded.
         prediction: The model's output.
         score: f(x), shape (B,).
-        first: The forward pass that gave it, with its graph where that was kept.
         fixed: What the output variable keeps fixed.
+        items: Which item of the batch that was predicted each is, int64 of shape (B,).
+        first: The forward pass that predicted, with its graph where that was kept; ``None`` for
+            some of the items of a batch.
     """
 
     batch: Batch
@@ -84,7 +92,24 @@ class Clean:
     prediction: Any
     score: Tensor
     fixed: Tensor | None
-    first: First
+    items: Tensor
+    first: First | None = None
+
+    def pick(self, items: Tensor) -> Clean:
+        """Some of the items, int64 of shape (R,)."""
+        picked, own = self.batch.pick(items), items.cpu()
+        return Clean(
+            picked.batch(),
+            self.positions[own],
+            self.keys[own],
+            {name: picked.take(value, self.axes[name]) for name, value in self.x.items()},
+            self.axes,
+            {name: replace(p, mask=p.pick(items)) for name, p in self.padding.items()},
+            self.prediction,
+            self.score[items],
+            None if self.fixed is None else self.fixed[items],
+            self.items[items],
+        )
 
 
 @dataclass(frozen=True)
@@ -143,14 +168,24 @@ def batches(
         start = stop
 
 
-def blocks(task: Task, clean: Clean) -> Iterator[Block]:
-    """Draws of one batch, as many at once as the budget holds."""
-    draw = 0
-    while draw < task.n_samples:
-        room = task.budget.current // max(1, clean.batch.size())
-        count = min(max(1, room), task.n_samples - draw)
-        yield _block(task, clean, torch.arange(draw, draw + count))
-        draw += count
+def blocks(task: Task, clean: Clean, start: int, stop: int) -> Iterator[Block]:
+    """The draws from ``start`` to ``stop`` of one batch, as many at once as the budget holds."""
+    while start < stop:
+        room = max(1, task.budget.current // max(1, clean.batch.size()))
+        count = _count(task, start, min(room, stop - start))
+        yield _block(task, clean, torch.arange(start, start + count))
+        start += count
+
+
+def _count(task: Task, start: int, room: int) -> int:
+    """Draws of the next block, where there is room for so many."""
+    if task.weights is None:
+        return room
+    inner = task.draws.inner
+    done = start % inner
+    if done or room < inner:
+        return min(room, inner - done)
+    return min(room // inner, task.together) * inner
 
 
 def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
@@ -169,17 +204,24 @@ def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
 def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Score, Values]:
     """The score of these draws of all items, and the point that noise moved them to."""
     if task.still:
-        return _score(task, clean, copies, None)
-    keys = row_keys(task.seed, clean.keys, draws).to(clean.batch.device)
-    score, x = _score(task, clean, copies, keys)
+        return score_of(task, clean, copies, None)
+    device, outer = clean.batch.device, draws // task.draws.inner
+    keys = row_keys(task.seed, clean.keys, outer).to(device)
+    score, x = score_of(task, clean, copies, keys, outer)
     rows = score.batch.all_rows()
     masks = {name: padding.pick(copies.rows) for name, padding in clean.padding.items()}
     for i, sampler in enumerate(task.noise):
+        numbered, sign = draws, None
+        if sampler.antithetic:
+            numbered = draws // 2
+            sign = (1 - 2 * (draws % 2)).repeat_interleave(len(clean.keys)).to(device)
+        own = row_keys(task.seed, clean.keys, numbered).to(device)
         for j, (name, value) in enumerate(x.items()):
             # Streams of noise lie apart from those of dropout calls, which count up from 1.
-            stream = -1 - (i * len(x) + j)
-            numbers = Numbers(keys, rows, score.axes[name], tuple(value.shape), stream)
-            x[name] = sampler(value, VariableDraw(numbers, masks.get(name)))
+            stream, axes = -1 - (i * len(x) + j), score.axes[name]
+            numbers = Numbers(own, rows, axes, tuple(value.shape), stream)
+            turned = None if sign is None else rows.expand(sign, axes)
+            x[name] = sampler(value, VariableDraw(numbers, masks.get(name), turned))
     return score, x
 
 
@@ -212,6 +254,7 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         output if isinstance(output, Tensor) and output.shape[:1] == score.shape else score,
         score.detach(),
         fixed,
+        torch.arange(batch.n_items, device=batch.device),
         First(score, {name: leaves[name] for name in x} if score.requires_grad else {}, seconds),
     )
 
@@ -220,8 +263,19 @@ def _detached(output: Any) -> Any:
     return tree_map(lambda part: part.detach() if isinstance(part, Tensor) else part, output)
 
 
-def _score(task: Task, clean: Clean, picked: Picked, keys: Tensor | None) -> tuple[Score, Values]:
-    """The score of rows, each an item with a draw's key, and their clean point."""
+def score_of(
+    task: Task, clean: Clean, picked: Picked, keys: Tensor | None, draws: Tensor | None = None
+) -> tuple[Score, Values]:
+    """The score of rows, each an item with a draw's key, and their clean point.
+
+    Args:
+        task: What is to be computed.
+        clean: The items.
+        picked: The rows: all the items, again for each draw.
+        keys: Key of each row.
+        draws: Number of each draw of the parameters, in order; weights are the model's own where
+            ``None``.
+    """
     x = {n: picked.take(value, clean.axes[n]) for n, value in clean.x.items()}
     if picked.whole:
         # Somebody's part may write to them.
@@ -235,40 +289,28 @@ def _score(task: Task, clean: Clean, picked: Picked, keys: Tensor | None) -> tup
         task.parameters,
         task.budget,
         task.alone,
-        picked.rows,
-        clean.first if picked.whole and not task.parameters else None,
+        clean.items[picked.rows],
+        clean.first if picked.whole and task.still else None,
         dict(x),
     )
-    return score, x
+    if task.weights is None or draws is None:
+        return score, x
+    weights = task.weights.draw(range(int(draws[0]), int(draws[-1]) + 1))
+    each = (draws - draws[0]).repeat_interleave(len(clean.keys)).to(picked.rows.device)
+    if task.probe.reads_inside:
+        x = _moved(task, clean, picked, weights, each)
+    return replace(score, weights=weights, draws=each), x
 
 
-def trial(task: Task, clean: Clean) -> Task:
-    """Let parameter samplers refuse the model or get to know it, by passes of its first item."""
-    if not task.parameters:
-        return task
-    first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
-    score, x = _score(task, clean, clean.batch.pick(first), first)
-    draw = ModelDraw(first, score.batch.all_rows())
-    with torch.no_grad():
-        ready = [
-            s.trial(draw, lambda: task.probe(score.batch, x, score.fixed)) for s in task.parameters
-        ]
-    task = replace(task, parameters=ready)
-    # Two draws of the item must come out the same in one pass as in a pass for each; they do not
-    # where a tensor is flattened with the rows inside, say, and then each row runs alone.
-    twice = clean.batch.pick(first.repeat(2))
-    keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
-    both, at = _score(task, clean, twice, keys)
-    apart, _ = _score(replace(task, alone=True), clean, twice, keys)
-    return replace(task, alone=not _near(both.value(at), apart.value(at), clean))
-
-
-def _near(one: Tensor, other: Tensor, clean: Clean) -> bool:
-    """Whether scores differ by no more than rounding in a batch of another size."""
-    scale = float(clean.score.abs().max())
-    if isinstance(clean.prediction, Tensor) and clean.prediction.is_floating_point():
-        scale = max(scale, float(clean.prediction.abs().max()) / 100)
-    return float((one - other).abs().max()) <= 3e-2 * scale
+def _moved(task: Task, clean: Clean, picked: Picked, weights: Weights, draws: Tensor) -> Values:
+    """The target variables of rows, as the drawn weights before them make them."""
+    own = {v.argument: clean.x[v.name] for v in task.probe.variables if v.argument is not None}
+    whole = replace(clean.batch, arguments={**clean.batch.arguments, **own})
+    moved = task.probe.values_with_weights(whole, weights.stacked)
+    rows = (
+        clean.batch.repeat(int(draws[-1]) + 1).batch().pick(draws * len(clean.keys) + picked.rows)
+    )
+    return {name: rows.take(value, clean.axes[name]) for name, value in moved.items()}
 
 
 def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[Tensor, Tensor]:

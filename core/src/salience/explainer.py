@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from salience import provenance
-from salience.aggregators import Aggregator
+from salience.aggregators.base import Aggregator
 from salience.budget import Budget
 from salience.calculators.base import Calculator
 from salience.compilation import Compilation
 from salience.domain import Domain
+from salience.draws import Until, draws_of
 from salience.errors import InputError, brief
 from salience.explanation import Explanation
 from salience.isolation import isolated
 from salience.outputs import Tap, make_output
 from salience.parts import make
-from salience.results import explanation, finished, reduced, shared_out, streamed
-from salience.run import Plan, Run
+from salience.plan import Plan, check_aggregator
+from salience.results import Found, explanation, finished, reduced, shared_out, streamed
+from salience.run import Run
 from salience.samples import Samples
 from salience.targets import Variable, resolve
 
@@ -108,7 +109,7 @@ class Explainer:
         data: Any,
         calculator: str | Mapping[str, Any] | Calculator = "gradient",
         samplers: Sequence[Any] = (),
-        n_samples: int = 1,
+        n_samples: int | tuple[int, int] = 1,
         seed: int = 0,
         ids: Sequence[int | str] | None = None,
         progress: bool | None = None,
@@ -119,8 +120,10 @@ class Explainer:
             data: What the domain reads.
             calculator: Name (``"integrated_gradients:steps=16"``), config mapping or object.
             samplers: Names, config mappings or objects; all of them act in every draw.
-            n_samples: Draws per item, M.
-            seed: Draws depend on it, on the item and on the number of the draw only.
+            n_samples: Draws per item, M, each of noise and parameters alike. A pair nests them:
+                ``(8, 16)`` makes 8 draws of the parameters and 16 of noise for each of these.
+            seed: Draws depend on it, on the item and on the number of the draw only; weights, which
+                the items share, not on the item.
             ids: An id for each item, a key of its draws in the place of its position.
             progress: Show a progress bar; where ``None``, on long work in a terminal.
 
@@ -128,14 +131,21 @@ class Explainer:
             InputError: Something cannot be served; nothing has been computed then, unless only a
                 later batch showed it.
         """
+        if isinstance(n_samples, Until | Mapping):
+            raise InputError(
+                "compute keeps as many draws of every item; pass a number as n_samples, or call "
+                "explain, which can stop item by item"
+            )
         run = self._run(data, calculator, samplers, n_samples, seed, ids)
         kept: dict[str, list[Tensor]] = {}
         with run.bar(progress) as bar:
             for clean in run.batches():
                 parts: dict[str, list[Tensor]] = {}
-                for block in run.blocks(clean, bar):
+                tally = run.begin(clean)
+                for block in run.blocks(clean, tally, bar, 0, run.draws.total):
                     for name, draws in block.draws.items():
                         parts.setdefault(name, []).append(draws.cpu())
+                run.end(clean, tally)
                 for name, blocks in parts.items():
                     kept.setdefault(name, []).append(torch.cat(blocks))
         joined = {name: torch.cat(blocks, 1) for name, blocks in kept.items()}
@@ -150,12 +160,15 @@ class Explainer:
             InputError: Unknown aggregator, or saliency that is not finite.
         """
         made = _aggregator(aggregator)
-        _check_draws(made, min(len(draws) for draws in samples.draws.values()))
-        results = {}
+        record = samples.known.provenance
+        pairs = any(sampler.get("antithetic") for sampler in record["samplers"])
+        check_aggregator(made, draws_of(record["n_samples"], pairs))
+        found = {}
         for name, draws in samples.draws.items():
-            axes = reduced(samples.axes[name], self.domain)
-            results[name] = made.finalize(made.update(made.init(), draws, axes))
-        return finished(results, samples.counts, samples.known, made)
+            state = made.init(record["group"])
+            state = made.update(state, draws, reduced(samples.axes[name], self.domain))
+            found[name] = Found.of(made, state, draws_of(record["n_samples"], pairs))
+        return finished(found, samples.counts, samples.known, made)
 
     @isolated()
     def explain(
@@ -163,7 +176,7 @@ class Explainer:
         data: Any,
         calculator: str | Mapping[str, Any] | Calculator = "gradient",
         samplers: Sequence[Any] = (),
-        n_samples: int = 1,
+        n_samples: int | tuple[int, int] | Until = 1,
         aggregator: str | Mapping[str, Any] | Aggregator = "raw",
         seed: int = 0,
         ids: Sequence[int | str] | None = None,
@@ -176,7 +189,8 @@ class Explainer:
             data: What the domain reads.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.
-            n_samples: Draws per item, M.
+            n_samples: As in :meth:`compute`, or :class:`salience.Until` an error is small enough,
+                item by item; items that are done leave the batch.
             aggregator: Name, config mapping or object.
             seed: As in :meth:`compute`.
             ids: As in :meth:`compute`.
@@ -188,15 +202,14 @@ class Explainer:
             InputError: As in :meth:`compute`.
         """
         made = _aggregator(aggregator)
-        _check_draws(made, n_samples)
-        run = self._run(data, calculator, samplers, n_samples, seed, ids)
+        run = self._run(data, calculator, samplers, n_samples, seed, ids, made)
         if len(self.devices) > 1 and partial:
             raise InputError("partial=True serves a single device; pass one, or leave partial out")
         with run.bar(progress) as bar:
             if len(self.devices) == 1:
                 return explanation(streamed(run, made, bar, partial), run, made)
             # The run's own plan is for the first device.
-            settings = (calculator, samplers, n_samples, seed)
+            settings = (calculator, samplers, n_samples, seed, made)
             more = [Plan(self, *settings, device) for device in self.devices[1:]]
             return explanation(shared_out(run, [run.plan, *more], made, bar), run, made)
 
@@ -205,7 +218,7 @@ class Explainer:
         chunks: Iterable[Any],
         calculator: str | Mapping[str, Any] | Calculator = "gradient",
         samplers: Sequence[Any] = (),
-        n_samples: int = 1,
+        n_samples: int | tuple[int, int] | Until = 1,
         aggregator: str | Mapping[str, Any] | Aggregator = "raw",
         seed: int = 0,
     ) -> Iterator[Explanation]:
@@ -220,7 +233,7 @@ class Explainer:
                 pieces of ``pandas.read_csv(..., chunksize=1000)``.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.
-            n_samples: Draws per item, M.
+            n_samples: As in :meth:`explain`.
             aggregator: As in :meth:`explain`.
             seed: As in :meth:`compute`.
 
@@ -231,9 +244,8 @@ class Explainer:
             InputError: As in :meth:`compute`, at the chunk that is at fault.
         """
         made = _aggregator(aggregator)
-        _check_draws(made, n_samples)
         with isolated():
-            plan = Plan(self, calculator, samplers, n_samples, seed)
+            plan = Plan(self, calculator, samplers, n_samples, seed, made)
         offset = 0
         for chunk in chunks:
             with isolated():
@@ -251,11 +263,12 @@ class Explainer:
         data: Any,
         calculator: Any,
         samplers: Sequence[Any],
-        n_samples: int,
+        n_samples: Any,
         seed: int,
         ids: Sequence[int | str] | None,
+        aggregator: Aggregator | None = None,
     ) -> Run:
-        plan = Plan(self, calculator, samplers, n_samples, seed)
+        plan = Plan(self, calculator, samplers, n_samples, seed, aggregator)
         samples = plan.read(data)
         plan.check(len(samples))
         return Run(plan, samples, ids)
@@ -317,14 +330,6 @@ def _aggregator(spec: Any) -> Aggregator:
     if not isinstance(made, Aggregator):
         raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
     return made
-
-
-def _check_draws(aggregator: Aggregator, n_samples: Any) -> None:
-    if isinstance(n_samples, Integral) and 1 <= int(n_samples) < aggregator.least:
-        raise InputError(
-            f"{type(aggregator).__name__} measures how draws spread and needs {aggregator.least} "
-            f"of them or more; pass a sampler and n_samples"
-        )
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -7,54 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from salience.domain import Domain
-from salience.errors import InputError, brief, nearest
-from salience.parts import make
+from salience.drawing import position_of, visualizer_of
+from salience.errors import InputError, nearest
+from salience.saliency import Saliency
 from salience.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Saliency:
-    """Saliency of one target variable for all the items.
-
-    Args:
-        flat: Values; the first axis counts items or, where items are ragged, elements of all items.
-        flat_error: Standard error of each value over the draws, same shape; NaN for one draw.
-        counts: Elements of each item where items are ragged, int64 of shape (B,), else ``None``.
-    """
-
-    flat: Tensor
-    flat_error: Tensor
-    counts: Tensor | None = None
-
-    @property
-    def values(self) -> Any:
-        """A tensor of shape (B, …), or a list of one tensor an item where items are ragged."""
-        return self._split(self.flat)
-
-    @property
-    def std_error(self) -> Any:
-        """Standard error of :attr:`values`, of the same form; NaN for a single draw."""
-        return self._split(self.flat_error)
-
-    def item(self, position: int) -> Saliency:
-        """The saliency of one item."""
-        if self.counts is None:
-            one = slice(position, position + 1)
-            return Saliency(self.flat[one].clone(), self.flat_error[one].clone())
-        start = int(self.counts[:position].sum())
-        one = slice(start, start + int(self.counts[position]))
-        counts = self.counts[position : position + 1].clone()
-        return Saliency(self.flat[one].clone(), self.flat_error[one].clone(), counts)
-
-    def _split(self, flat: Tensor) -> Any:
-        return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))
 
 
 @dataclass(frozen=True)
@@ -77,6 +39,8 @@ class Explanation:
         domain: The domain that read the data; a plain mapping of its settings where its plugin is
             not installed.
         ids: The id of each item, or its position.
+        units: Draws of each item that are independent of each other, int64 of shape (B,): single
+            ones, antithetic pairs, or those of the parameters where noise is nested in them.
     """
 
     saliency: Mapping[str, Saliency]
@@ -89,6 +53,7 @@ class Explanation:
     provenance: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
     ids: Sequence[int | str]
+    units: Tensor
 
     def __len__(self) -> int:
         return int(self.score.shape[0])
@@ -131,7 +96,7 @@ class Explanation:
         Raises:
             InputError: No such item.
         """
-        chosen = _position(self, position)
+        chosen = position_of(self, position)
         one = slice(chosen, chosen + 1)
         return replace(
             self,
@@ -142,12 +107,125 @@ class Explanation:
             completeness_gap=self.completeness_gap[one].clone(),
             annotations=self.annotations[one],
             ids=self.ids[one],
+            units=self.units[one].clone(),
         )
 
     @property
+    def signed(self) -> bool:
+        """Whether the aggregator keeps the sign of the saliency."""
+        return bool(self.provenance.get("signed", False))
+
+    @property
+    def samples_parameters(self) -> bool:
+        """Whether a sampler drew the parameters of the model."""
+        return bool(self.provenance.get("samples_parameters", False))
+
+    @property
     def n_samples(self) -> int:
-        """Draws per item, M."""
-        return int(self.provenance["n_samples"])
+        """Draws per item, M; the most that one had, where items stop by themselves."""
+        return int(self.draws.max())
+
+    @property
+    def draws(self) -> Tensor:
+        """Draws of each item, int64 of shape (B,)."""
+        return self.units * int(self.provenance.get("group", 1))
+
+    @property
+    def variance_parts(self) -> Mapping[str, Any]:
+        """Where the variance over nested draws comes from, each of the form of :attr:`values`.
+
+        By the law of total variance, Var = Var_θ(E_ε[s | θ]) + E_θ(Var_ε[s | θ]): ``"parameters"``
+        is the first term, estimated without bias and therefore below 0 at times, ``"noise"`` the
+        second, ``"total"`` their sum.
+
+        Raises:
+            InputError: Draws were not nested, or there are several target variables.
+        """
+        if not self.only.flat_parts:
+            raise InputError(
+                "only nested draws tell where variance comes from; pass a noise sampler, a "
+                "parameter sampler and n_samples=(8, 16)"
+            )
+        return {name: self.only.split(part) for name, part in self.only.flat_parts.items()}
+
+    def confidence_interval(
+        self, level: float = 0.95, variable: str | None = None
+    ) -> tuple[Any, Any]:
+        """Lower and upper end for the mean over draws, each of the form of :attr:`values`.
+
+        mean ± t · standard error, with Student's t of as many degrees of freedom as there are
+        independent draws, less one. It says where infinitely many draws would end up.
+
+        Args:
+            level: Share of such intervals that hold the true mean.
+            variable: Which target variable, where several were explained.
+
+        Raises:
+            InputError: The level is not between 0 and 1, or there is one draw only.
+        """
+        from salience.significance import confidence_interval
+
+        saliency = self._chosen(variable)
+        low, high = confidence_interval(self, saliency, level)
+        return saliency.split(low), saliency.split(high)
+
+    def p_values(self, variable: str | None = None) -> Any:
+        """Two-sided p-value of "the saliency is 0" for each value, of the form of :attr:`values`.
+
+        What is asked depends on what was drawn. Under a parameter sampler: would a further draw of
+        the parameters have the other sign? Draws from the posterior spread as the saliency is
+        uncertain, so the spread of draws is the measure and more of them do not make anything more
+        significant: with M draws of standard deviation s, |mean| / (s √(1 + 1/M)) has Student's t
+        distribution of M − 1 degrees of freedom where the saliency is 0, if the posterior is normal
+        and as wide as the estimate is uncertain. Under noise alone the saliency is the mean over
+        noise, |mean| / standard error is compared with the same distribution, and more draws do
+        resolve more. One draw is what :attr:`units` counts.
+
+        Args:
+            variable: Which target variable, where several were explained.
+
+        Raises:
+            InputError: There is one draw only, or the aggregator keeps no sign.
+        """
+        from salience.significance import p_values
+
+        saliency = self._chosen(variable)
+        return saliency.split(p_values(self, saliency))
+
+    def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
+        """Which values differ from 0, bool of the form of :attr:`values`.
+
+        Of the positions that it marks in an item, a share of ``level`` at most is marked wrongly on
+        average (Benjamini and Hochberg, "Controlling the false discovery rate", 1995).
+
+        Args:
+            level: The false discovery rate.
+            variable: Which target variable, where several were explained.
+
+        Raises:
+            InputError: As :meth:`p_values`, or the level is not between 0 and 1.
+        """
+        from salience.significance import significant
+
+        saliency = self._chosen(variable)
+        return saliency.split(significant(self, saliency, level))
+
+    def certainty(self, variable: str | None = None) -> Any:
+        """How sure each value is, from 0 to 1, of the form of :attr:`values`; for pictures.
+
+        1 − p (:meth:`p_values`) where the aggregator keeps signs, else 1 − error / saliency, or 0
+        where the standard error is the larger. NaN for a single draw.
+
+        Args:
+            variable: Which target variable, where several were explained.
+        """
+        from salience.significance import certainty
+
+        saliency = self._chosen(variable)
+        return saliency.split(certainty(self, saliency))
+
+    def _chosen(self, variable: str | None) -> Saliency:
+        return self.only if variable is None else self[variable]
 
     def mean(self) -> Tensor:
         """Mean saliency over the items, the importance of each position, shape (…).
@@ -158,11 +236,15 @@ class Explanation:
         return self._dense("mean").flat.mean(0)
 
     def mean_std_error(self) -> Tensor:
-        """Standard error of :meth:`mean` over the draws, shape (…); items draw independently.
+        """Standard error of :meth:`mean` over the draws, shape (…).
 
-        How far the mean would move with other draws for the same items, not with other items.
+        How far the mean would move with other draws for the same items, not with other items. Where
+        the items share draws of weights, their errors may all lean to one side, and this is the
+        most that it can be, the mean of the errors.
         """
         errors = self._dense("mean").flat_error
+        if self.provenance.get("shared_draws", False):
+            return errors.mean(0)
         return errors.square().sum(0).sqrt() / len(errors)
 
     def _dense(self, what: str) -> Saliency:
@@ -195,8 +277,8 @@ class Explanation:
         Raises:
             InputError: No such item, visualizer or option, or a format that cannot be written.
         """
-        renderer = _visualizer(self, visualizer, options)
-        position = None if item is None else _position(self, item)
+        renderer = visualizer_of(self, visualizer, options)
+        position = None if item is None else position_of(self, item)
         figure = renderer.mean(self) if position is None else renderer.item(self, position)
         if path is not None:
             save_figure(figure, path)
@@ -231,63 +313,3 @@ class Explanation:
         from salience.storage import load
 
         return load(Path(path))
-
-
-def grid(
-    explanations: Mapping[str, Explanation],
-    items: Sequence[int] | None = None,
-    *,
-    path: str | Path | None = None,
-    visualizer: str | Visualizer | None = None,
-    **options: Any,
-) -> Any:
-    """One figure of items (rows) × explanations (columns, titled by their names).
-
-    Args:
-        explanations: Title → explanation, all of the same items.
-        items: Positions of the items; all where ``None``.
-        path: Where to write the picture as well; the suffix names the format.
-        visualizer: Name or object; the domain's own where ``None``.
-        **options: Parameters of the named visualizer.
-
-    Raises:
-        InputError: Nothing to draw, or explanations of different numbers of items.
-    """
-    sizes = {title: len(explanation) for title, explanation in explanations.items()}
-    if not sizes or len(set(sizes.values())) != 1:
-        raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
-    first = next(iter(explanations.values()))
-    chosen = list(range(len(first))) if items is None else list(items)
-    if not chosen or not all(0 <= item < len(first) for item in chosen):
-        raise InputError(f"items {chosen} are not among items 0 to {len(first) - 1}")
-    figure = _visualizer(first, visualizer, options).grid(explanations, chosen)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
-
-
-def _position(explanation: Explanation, item: int) -> int:
-    if not -len(explanation) <= item < len(explanation):
-        raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
-    return item % len(explanation)
-
-
-def _visualizer(
-    explanation: Explanation, visualizer: str | Visualizer | None, options: Mapping[str, Any]
-) -> Visualizer:
-    if visualizer is None:
-        if not isinstance(explanation.domain, Domain):
-            raise InputError(
-                f"the domain {explanation.domain.get('name')!r} that made this explanation is not "
-                f"installed, so nothing can draw it; install its plugin or pass a visualizer"
-            )
-        visualizer = explanation.domain.visualizer
-        if not visualizer:
-            raise InputError(
-                f"the domain {type(explanation.domain).__name__} has no visualizer of its own; "
-                f"pass visualizer=..., a name or an object"
-            )
-    made = make("visualizers", visualizer, options)
-    if not isinstance(made, Visualizer):
-        raise InputError(f"visualizer is {brief(made)}; pass a visualizer's name or object")
-    return made

@@ -12,7 +12,8 @@ from salience.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from salience.explanation import Explanation, Saliency
+    from salience.explanation import Explanation
+from salience.saliency import Saliency
 
 
 def to_dataframe(explanation: Explanation) -> pd.DataFrame:

@@ -48,16 +48,15 @@ def _mix_one(state: int) -> int:
     return int(mix(torch.tensor([_signed(state)])))
 
 
+def _text_key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
 def item_keys(ids: Sequence[int | str]) -> Tensor:
     """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
     if isinstance(ids, range):
         return torch.arange(ids.start, ids.stop, ids.step)
-    keys = [
-        int(i)
-        if isinstance(i, Integral)
-        else int.from_bytes(hashlib.blake2b(str(i).encode(), digest_size=8).digest(), "little")
-        for i in ids
-    ]
+    keys = [int(i) if isinstance(i, Integral) else _text_key(str(i)) for i in ids]
     return torch.tensor([_signed(key) for key in keys], dtype=torch.int64)
 
 
@@ -71,6 +70,29 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
     """
     first = mix(items + _mix_one((seed + 1) * _GAMMA))
     return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
+
+
+def draw_key(seed: int, draw: int, stream: int) -> int:
+    """The key of a draw that all items share.
+
+    Args:
+        seed: The user's seed.
+        draw: Number of the draw.
+        stream: Tells samplers apart.
+    """
+    return _mix_one(_mix_one((seed + 1) * _GAMMA) + (draw + 1) * _GAMMA + (stream + 1) * _MIX_2)
+
+
+def normals(key: int, name: str, count: int, device: torch.device) -> Tensor:
+    """Standard normal numbers of a key, float64 of shape (count,); other ones for each name."""
+    at = torch.arange((count + 1) // 2, device=device) * _GAMMA
+    return _normal(mix(at + _mix_one(key + _text_key(name))).view(torch.int32)[:count])
+
+
+def _normal(words: Tensor) -> Tensor:
+    # The ends, where the steps show, are 6.3 standard deviations out.
+    normal: Tensor = torch.special.ndtri(words.double().add_(2.0**31 + 0.5).mul_(2.0**-32))
+    return normal
 
 
 @cache
@@ -148,10 +170,7 @@ class Numbers:
 
     def normal(self) -> Tensor:
         """Standard normal, float64: the inverse of the normal distribution at 2³² even steps."""
-        # Its ends, where the steps show, are 6.3 standard deviations out.
-        uniform = self.words().double().add_(2.0**31 + 0.5).mul_(2.0**-32)
-        normal: Tensor = torch.special.ndtri(uniform)
-        return normal
+        return _normal(self.words())
 
     def keep(self, probability: float) -> Tensor:
         """True with the given probability, in steps of 2⁻³², bool."""

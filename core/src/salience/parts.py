@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from salience.errors import InputError, brief, nearest
@@ -101,7 +102,11 @@ def to_config(kind: str, part: Any) -> dict[str, Any]:
     name = host().name_of(kind, type(part))
     config: dict[str, Any] = {"name": name or told(type(part).__qualname__)}
     if is_dataclass(part):
-        config |= {field.name: getattr(part, field.name) for field in fields(part) if field.init}
+        for field in (f for f in fields(part) if f.init):
+            value = getattr(part, field.name)
+            if field.metadata.get("weights") and not all(isinstance(v, str | Path) for v in value):
+                value = told(f"{len(value)} {field.name}")
+            config[field.name] = value
     return config
 
 

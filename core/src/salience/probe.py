@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.batch import Batch
@@ -34,12 +35,14 @@ class _Pass:
     """What the hooks share during one forward pass.
 
     Without values, the target variables are looked at; as leaves of a graph where one is asked for.
-    An exact pass is in full precision whatever the others are in.
+    An exact pass is in full precision whatever the others are in. Weights take the place of the
+    model's own where they are given.
     """
 
     values: Mapping[str, Tensor] | None
     graph: bool = False
     exact: bool = False
+    weights: Mapping[str, Tensor] | None = None
     leaves: Values = field(default_factory=dict)
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class Probe:
         device: Where to run; where the model is if ``None``.
         precision: ``"full"``, or ``"bf16"`` for forward passes under autocast.
         compilation: Keeps the compiled replica, where it is to be compiled.
+        swaps: Whether passes run with other weights than the model's own; nothing is then made of
+            the weights or kept from one pass to the next.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Probe:
         device: torch.device | None = None,
         precision: str = "full",
         compilation: Compilation | None = None,
+        swaps: bool = False,
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -86,7 +92,8 @@ class Probe:
             replicate(model, device) if self._compiled is None else self._compiled.replica
         )
         self._convolutions: list[nn.Conv2d] = []
-        if isinstance(self._replica, nn.Module) and all(v.target is None for v in variables):
+        inputs = all(v.target is None for v in variables)
+        if isinstance(self._replica, nn.Module) and inputs and not swaps:
             found = self._replica.modules()
             self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
         self._channels_last = self._compiled is not None and self._compiled.channels_last
@@ -95,7 +102,7 @@ class Probe:
         self._upstream: Upstream | None = None
         self._clean: tuple[Batch, Values] | None = None
         targets = [v.target.module for v in variables if v.target is not None]
-        if len(targets) == len(variables) and not domain.layout.elements:
+        if len(targets) == len(variables) and not domain.layout.elements and not swaps:
             watched = {*targets, output.module} if isinstance(output, Tap) else set(targets)
             self._upstream = Upstream(self._replica, watched)
         for variable in variables:
@@ -223,6 +230,70 @@ class Probe:
         with self._running(values) as state, giving:
             return self.read(self._call(batch, state), fixed, batch.n_items)
 
+    def with_weights(
+        self,
+        batch: Batch,
+        values: Mapping[str, Tensor],
+        fixed: Tensor | None,
+        weights: Mapping[str, Tensor],
+    ) -> Tensor:
+        """The output variable of each row, shape (R,), in a model with other weights.
+
+        Args:
+            batch: The rows: D groups of the same items, one group after the other.
+            values: Target variable → its values.
+            fixed: What the output variable keeps fixed.
+            weights: Name of a parameter or buffer → its values in D draws, shape (D, …).
+        """
+        n_draws = len(next(iter(weights.values())))
+        if n_draws == 1:
+            own = {name: value[0] for name, value in weights.items()}
+            with self._running(values, weights=own) as state:
+                return self.read(self._call(batch, state), fixed, batch.n_items)
+        group = batch.pick(torch.arange(batch.n_items // n_draws, device=batch.device)).batch()
+        leads = {v.name: batch.layout.lead(v.axes)[0] for v in self.variables}  # type: ignore[index]
+        apart = {
+            name: value.unflatten(leads[name], (n_draws, -1))  # type: ignore[no-untyped-call]
+            for name, value in values.items()
+        }
+        fixed = None if fixed is None else fixed[: group.n_items]
+
+        def one(values: Values, weights: Values) -> Tensor:
+            with self._running(values, weights=weights) as state:
+                return self.read(self._call(group, state), fixed, group.n_items)
+
+        scalars: Tensor = torch.vmap(one, in_dims=(leads, 0))(apart, dict(weights))
+        return scalars.flatten()
+
+    def values_with_weights(self, batch: Batch, weights: Mapping[str, Tensor]) -> Values:
+        """What the target variables are for each draw of weights, one draw after the other.
+
+        Args:
+            batch: The items, B of them, with all arguments.
+            weights: Name of a parameter or buffer → its values in D draws, shape (D, …).
+        """
+
+        def one(weights: Values) -> Values:
+            with self._running(None, weights=weights) as state, torch.no_grad():
+                self._call(batch, state)
+            return {v.name: self._value(v, batch, state) for v in self.variables}
+
+        if len(next(iter(weights.values()))) == 1:
+            return one({name: value[0] for name, value in weights.items()})
+        leads = {v.name: batch.layout.lead(v.axes)[0] for v in self.variables}  # type: ignore[index]
+        found = torch.vmap(one, out_dims=leads)(dict(weights))  # type: ignore[arg-type]
+        return {name: value.flatten(leads[name], leads[name] + 1) for name, value in found.items()}
+
+    @property
+    def reads_inside(self) -> bool:
+        """Whether a target variable lies inside the model, so that weights before it move it."""
+        return any(variable.target is not None for variable in self.variables)
+
+    @property
+    def model(self) -> Any:
+        """The model that runs: a private copy of the structure over the user's weights."""
+        return self._replica
+
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
         """What the output variable fixes from the clean output."""
         return self._output.fix(output, positions)
@@ -248,8 +319,13 @@ class Probe:
         return scalars
 
     @contextmanager
-    def _running(self, values: Mapping[str, Tensor] | None, graph: bool = False) -> Any:
-        self._pass = _Pass(values, graph)
+    def _running(
+        self,
+        values: Mapping[str, Tensor] | None,
+        graph: bool = False,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> Any:
+        self._pass = _Pass(values, graph, weights=weights)
         try:
             yield self._pass
         finally:
@@ -270,7 +346,10 @@ class Probe:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self._half and not state.exact
         ):
-            output = self._runner(batch, state)(*args, **kwargs)
+            if state.weights is not None:
+                output = functional_call(self._replica, dict(state.weights), args, kwargs)
+            else:
+                output = self._runner(batch, state)(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
                 raise missed(

@@ -14,17 +14,19 @@ from salience.errors import InputError
 from salience.outputs import output_config
 from salience.parts import is_told, to_config
 from salience.plugins import host
+from salience.samplers.base import WeightSampler, moves_model
 from salience.targets import Target
 
 if TYPE_CHECKING:
     from salience.calculators.base import Calculator
+    from salience.draws import Draws
     from salience.explainer import Explainer
 
 part = to_config
 
 
 def record(
-    explainer: Explainer, calculator: Calculator, samplers: Sequence[Any], n_samples: int, seed: int
+    explainer: Explainer, calculator: Calculator, samplers: Sequence[Any], draws: Draws, seed: int
 ) -> dict[str, Any]:
     """The record of a computation; only tensors and other data in it are not JSON types."""
     targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
@@ -35,7 +37,10 @@ def record(
         "output": output_config(explainer.output),
         "calculator": part("calculators", calculator),
         "samplers": [part("samplers", sampler) for sampler in samplers],
-        "n_samples": n_samples,
+        "n_samples": draws.record(),
+        "group": draws.group,
+        "samples_parameters": any(moves_model(sampler) for sampler in samplers),
+        "shared_draws": any(isinstance(sampler, WeightSampler) for sampler in samplers),
         "seed": seed,
         "precision": explainer.precision,
         "versions": _versions(),

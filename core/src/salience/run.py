@@ -1,143 +1,40 @@
-"""One computation over a data set, from what the user handed in to blocks of draws."""
+"""One pass over samples, from batches to blocks of draws."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from salience import engine, provenance
-from salience.budget import Budget
-from salience.calculators.base import Calculator
-from salience.calculators.baselines import Mean
+from salience import engine
 from salience.checks import NotFiniteError
 from salience.domain import Domain
-from salience.engine import Clean, Task
-from salience.errors import InputError, brief
+from salience.draws import Draws
+from salience.engine import Clean
+from salience.errors import InputError
 from salience.finite import all_finite
 from salience.keyed import item_keys
-from salience.parts import make
-from salience.probe import Probe, Values
-from salience.samplers.base import NoiseSampler, ParameterSampler
+from salience.plan import Plan
 from salience.samples import Facts
-from salience.targets import resolve
-
-if TYPE_CHECKING:
-    from salience.explainer import Explainer
 
 
-class Plan:
-    """What is to be computed for every item, whatever data it comes in.
+@dataclass
+class Tally:
+    """What the draws of a batch say beside the saliency, summed, shape (B,) each."""
 
-    Args:
-        explainer: Names model, domain, target and output variables.
-        calculator: As the user wrote it.
-        samplers: As the user wrote them.
-        n_samples: Draws per item, M.
-        seed: Seed of all draws.
-        device: One of the explainer's devices; the first where ``None``.
-    """
+    delta: Tensor
+    gap: Tensor
+    draws: Tensor
 
-    def __init__(
-        self,
-        explainer: Explainer,
-        calculator: Any,
-        samplers: Sequence[Any],
-        n_samples: int,
-        seed: int,
-        device: torch.device | None = None,
-    ) -> None:
-        self.explainer = explainer
-        self._domain = explainer.domain
-        calculator = make("calculators", calculator)
-        if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
-            raise InputError(
-                f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
-            )
-        made = [make("samplers", sampler) for sampler in samplers]
-        _check_parts(calculator, made, n_samples, seed)
-        if explainer.compilation and any(isinstance(s, ParameterSampler) for s in made):
-            raise InputError(
-                "compile=True serves no parameter sampler, which changes what the model does from "
-                "draw to draw; leave compile out"
-            )
-        variables = resolve(explainer.target, self._domain.layout, explainer.model)
-        probe = Probe(
-            explainer.model,
-            self._domain,
-            variables,
-            explainer.output,
-            device or explainer.devices[0],
-            explainer.precision,
-            explainer.compilation,
-        )
-        self.task = Task(
-            probe,
-            self._domain,
-            calculator,
-            [s for s in made if isinstance(s, NoiseSampler)],
-            [s for s in made if isinstance(s, ParameterSampler)],
-            int(n_samples),
-            int(seed),
-            Budget(explainer.max_rows),
-        )
-        calculator = self._with_means(calculator)
-        self.task = replace(self.task, calculator=calculator)
-        self.record = provenance.record(explainer, calculator, made, int(n_samples), int(seed))
-        self._tried = False
-
-    def read(self, data: Any) -> Sequence[Any]:
-        """The samples in the data; at least one."""
-        samples = self._domain.read(data)
-        if len(samples) == 0:
-            raise InputError("the data is empty; pass at least one item")
-        return samples
-
-    def check(self, n_items: int, more: bool = False) -> None:
-        """Refuse a data set that the output variable or the calculator does not know."""
-        self.explainer.output.check(n_items, more)
-        self.task.calculator.check(n_items, more)
-
-    def try_samplers(self, clean: Clean) -> None:
-        """Let parameter samplers refuse the model, once."""
-        if not self._tried:
-            self.task = engine.trial(self.task, clean)
-            self._tried = True
-
-    def _with_means(self, calculator: Calculator) -> Calculator:
-        """Put the means of given data in the place of :class:`Mean` parameters."""
-        if not is_dataclass(calculator):
-            return calculator
-        means: dict[str, Any] = {}
-        for f in fields(calculator):
-            value = getattr(calculator, f.name)
-            if isinstance(value, Mean):
-                means[f.name] = self._mean(value.data)
-            elif isinstance(value, Mapping):
-                means[f.name] = {
-                    k: self._mean(v.data).get(k, v) if isinstance(v, Mean) else v
-                    for k, v in value.items()
-                }
-        made: Calculator = replace(calculator, **means)
-        return made
-
-    def _mean(self, data: Any) -> Values:
-        samples = self._domain.read(data)
-        if len(samples) == 0:
-            raise InputError("Mean(...) got empty data; pass at least one item")
-        keys = item_keys(range(len(samples)))
-        sums: dict[str, tuple[Tensor, int]] = {}
-        for clean in engine.batches(self.task, samples, keys, explained=False):
-            for name, (total, count) in engine.sums(clean).items():
-                if name in sums:
-                    total, count = total + sums[name][0], count + sums[name][1]
-                sums[name] = total, count
-        return {name: (total / count).cpu() for name, (total, count) in sums.items()}
+    def add(self, block: engine.Block, items: Tensor) -> None:
+        """Take in draws of these items of the batch."""
+        self.delta[items] += block.delta.sum(0)
+        self.gap[items] += block.gap.sum(0)
+        self.draws[items] += len(block.delta)
 
 
 class Run:
@@ -166,7 +63,7 @@ class Run:
 
     def bar(self, progress: bool | None) -> Any:
         """A progress bar over items × draws."""
-        total = len(self._samples) * self.plan.task.n_samples
+        total = len(self._samples) * self.draws.total
         hidden = None if progress is None else not progress
         return tqdm(
             total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
@@ -178,28 +75,41 @@ class Run:
             self.plan.task, self._samples, item_keys(self._ids), offset=self._offset
         )
 
-    def blocks(self, clean: Clean, bar: Any) -> Iterator[engine.Block]:
-        """Blocks of draws of a batch; what they say beside the draws is gathered."""
+    def begin(self, clean: Clean) -> Tally:
+        """Get ready for the draws of a batch."""
         self.plan.try_samplers(clean)
         self.axes = {name: engine.rest(clean, name) for name in clean.x}
-        delta = torch.zeros_like(clean.score)
-        gap = torch.zeros_like(clean.score)
-        for block in engine.blocks(self.plan.task, clean):
+        nothing = torch.zeros_like(clean.score)
+        return Tally(nothing, nothing.clone(), nothing.long())
+
+    def blocks(
+        self, clean: Clean, tally: Tally, bar: Any, start: int, stop: int
+    ) -> Iterator[engine.Block]:
+        """Blocks of the draws from ``start`` to ``stop`` of a batch, or of some of its items."""
+        for block in engine.blocks(self.plan.task, clean, start, stop):
             _check_finite(block, clean)
-            delta += block.delta.sum(0)
-            gap += block.gap.sum(0)
+            tally.add(block, clean.items)
             yield block
             bar.update(block.delta.numel())
+
+    def end(self, clean: Clean, tally: Tally) -> None:
+        """Gather what the draws of a batch have said."""
         self._gathered.append(
             {
                 "prediction": clean.prediction.cpu(),
                 "score": clean.score.cpu(),
-                "delta": delta.cpu() / self.plan.task.n_samples,
-                "gap": gap.cpu() / self.plan.task.n_samples,
+                "delta": (tally.delta / tally.draws).cpu(),
+                "gap": (tally.gap / tally.draws).cpu(),
+                "units": tally.draws.cpu() // self.draws.group,
                 "annotations": clean.batch.annotations,
-                "counts": _counts(clean),
+                "counts": counts_of(clean),
             }
         )
+
+    @property
+    def draws(self) -> Draws:
+        """How many draws an item gets."""
+        return self.plan.task.draws
 
     @property
     def domain(self) -> Domain:
@@ -251,29 +161,13 @@ class Run:
             self.plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
             self.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
+            gathered("units"),
         )
 
 
 def joined(parts: list[Tensor]) -> Tensor:
     """The parts one after the other; without a copy of a single one."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _check_parts(calculator: Any, samplers: Sequence[Any], n_samples: int, seed: int) -> None:
-    if not isinstance(calculator, Calculator):
-        raise InputError(f"calculator is {brief(calculator)}; pass a calculator's name or object")
-    for sampler in samplers:
-        if not isinstance(sampler, NoiseSampler | ParameterSampler):
-            raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise InputError(f"n_samples={n_samples!r}; pass a whole number from 1")
-    if n_samples > 1 and not samplers:
-        raise InputError(
-            f"n_samples={n_samples} without a sampler would repeat one result; "
-            f'pass samplers=["gaussian"] or ["mc_dropout"], or n_samples=1'
-        )
-    if not isinstance(seed, Integral):
-        raise InputError(f"seed={seed!r}; pass a whole number")
 
 
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
@@ -295,11 +189,12 @@ def _check_finite(block: engine.Block, clean: Clean) -> None:
         if all_finite(draws):
             continue
         position = int((~draws.isfinite()).nonzero()[0, 1])
-        counts = _counts(clean)[name]
+        counts = counts_of(clean)[name]
         if counts is not None:
             position = int((counts.cumsum(0) <= position).sum())
         raise NotFiniteError(f"the saliency for {name!r}", int(clean.positions[position]))
 
 
-def _counts(clean: Clean) -> dict[str, Tensor | None]:
+def counts_of(clean: Clean) -> dict[str, Tensor | None]:
+    """Target variable → elements of each item, or ``None`` where all are alike."""
     return {name: engine.counts(clean, name) for name in clean.x}

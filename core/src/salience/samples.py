@@ -26,6 +26,7 @@ class Facts:
     provenance: Mapping[str, Any]
     domain: Domain
     ids: Sequence[int | str]
+    units: Tensor
 
 
 @dataclass(frozen=True)
@@ -92,4 +93,5 @@ class Samples:
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
             "seed": self.known.provenance["seed"],
             "samplers": self.known.provenance["samplers"],
+            "n_samples": self.known.provenance["n_samples"],
         }

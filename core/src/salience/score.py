@@ -20,6 +20,7 @@ from salience.budget import Budget, elapsed, out_of_memory, too_large
 from salience.errors import InputError
 from salience.probe import Probe, Values
 from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
+from salience.weights import Weights
 
 
 @dataclass
@@ -60,6 +61,9 @@ class Score:
         items: Which item of the batch that was predicted each row is, int64 of shape (R,).
         first: The pass that predicted, where the rows are its items and nothing moves the model.
         start: The clean point, at which that pass was.
+        weights: Draws of weights that take the place of the model's own, or ``None``.
+        draws: Which of these draws each row has, int64 of shape (R,), in ascending order; the rows
+            of each are the same items in the same order.
     """
 
     probe: Probe
@@ -73,6 +77,8 @@ class Score:
     items: Tensor | None = None
     first: First | None = None
     start: Values = field(default_factory=dict)
+    weights: Weights | None = None
+    draws: Tensor | None = None
     axes: Mapping[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +105,7 @@ class Score:
 
     def value_of_items(self, x: Values) -> Tensor:
         """f(x) of each row where x is the same in all draws of an item: computed once an item."""
-        if self.samplers:
+        if self.samplers or self.weights is not None:
             return self.value(x)
         items, of_row = torch.unique(self.positions, return_inverse=True)
         row = torch.arange(len(self), device=of_row.device)
@@ -162,7 +168,7 @@ class Score:
             room = min(total - start, most or self.budget.current)
             pair = torch.arange(start, start + room, device=ends.device)
             row = torch.searchsorted(ends, pair, right=True)
-            stop = self._fitting(row)
+            stop = self._whole(self._fitting(row), start, total)
             picked = self.batch.pick(row[:stop])
             variant = pair - (ends - variants)[row]
             yield Part(self._of(picked), picked, variant[:stop])
@@ -173,7 +179,12 @@ class Score:
         with ExitStack() as stack:
             for sampler in self.samplers:
                 assert self.keys is not None
-                stack.enter_context(sampler.active(ModelDraw(self.keys, self.batch.all_rows())))
+                draw = ModelDraw(self.keys, self.batch.all_rows(), self.probe.model)
+                stack.enter_context(sampler.active(draw))
+            if self.weights is not None:
+                assert self.draws is not None
+                weights = self.weights[int(self.draws[0]) : int(self.draws[-1]) + 1]
+                return self.probe.with_weights(self.batch, values, self.fixed, weights)
             items = None if self.samplers else self.items
             return self.probe(self.batch, values, self.fixed, items)
 
@@ -189,12 +200,28 @@ class Score:
             self.budget,
             self.alone,
             None if self.items is None else self.items[picked.rows],
+            weights=self.weights,
+            draws=None if self.draws is None else self.draws[picked.rows],
         )
 
     def _fitting(self, rows: Tensor) -> int:
         """How many of the first rows fit the budget; at least one."""
         sizes = self.batch.sizes()[rows].cumsum(0)
         return max(1, int((sizes <= self.budget.current).sum()))
+
+    def _whole(self, count: int, start: int, total: int) -> int:
+        """So many pairs from ``start`` that each draw of weights has all its pairs or is alone.
+
+        Args:
+            count: How many fit the budget.
+            start: The first of them.
+            total: Pairs of all the rows.
+        """
+        if self.draws is None:
+            return count
+        each = total // (int(self.draws[-1] - self.draws[0]) + 1)
+        done = start % each
+        return min(count, each - done) if done or count < each else count // each * each
 
     def _timed(
         self,

@@ -22,13 +22,15 @@ from torch import Tensor
 from salience.calculators.baselines import Mean, PerItem
 from salience.domain import Domain
 from salience.errors import InputError, brief
-from salience.explanation import Explanation, Saliency
+from salience.explanation import Explanation
 from salience.files import write_whole
 from salience.parts import is_told, make, to_config, told
+from salience.saliency import Saliency
 
 _KEY = "salience"
-_FORMAT = 1
-_PLAIN = ("prediction", "score", "delta", "completeness_gap")
+_FORMAT = 2
+_PLAIN = ("prediction", "score", "delta", "completeness_gap", "units")
+_PARTS = ("parameters", "noise", "total")
 
 
 def save(explanation: Explanation, path: Path) -> None:
@@ -40,6 +42,7 @@ def save(explanation: Explanation, path: Path) -> None:
         tensors[f"std_error/{name}"] = saliency.flat_error
         if saliency.counts is not None:
             tensors[f"counts/{name}"] = saliency.counts
+        tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
     annotations = explanation.annotations
     if isinstance(domain, Domain):
         annotations = [domain.encode(annotation) for annotation in annotations]
@@ -79,15 +82,20 @@ def load(path: Path) -> Explanation:
         ) from error
 
 
-def _explanation(head: Any, tensors: Mapping[str, Tensor], path: Path) -> Explanation:
+def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> Explanation:
     if head["format"] > _FORMAT:
         raise InputError(
             f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
             f"upgrade salience"
         )
+    if head["format"] == 1:  # all the items had all the draws
+        tensors["units"] = torch.full_like(tensors["score"], head["provenance"]["n_samples"]).long()
     saliency = {
         name: Saliency(
-            tensors[f"values/{name}"], tensors[f"std_error/{name}"], tensors.get(f"counts/{name}")
+            tensors[f"values/{name}"],
+            tensors[f"std_error/{name}"],
+            tensors.get(f"counts/{name}"),
+            {part: tensors[f"{part}/{name}"] for part in _PARTS if f"{part}/{name}" in tensors},
         )
         for name in head["variables"]
     }
@@ -105,6 +113,7 @@ def _explanation(head: Any, tensors: Mapping[str, Tensor], path: Path) -> Explan
         head["provenance"],
         domain,
         head["ids"],
+        tensors["units"],
     )
 
 
@@ -131,6 +140,8 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {str(key): _pack(item, tensors) for key, item in value.items()}
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Path):
+        return str(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Sequence | set | frozenset):

@@ -25,6 +25,9 @@ class AdditiveNoise(NoiseSampler):
         mode: ``"absolute"``, or ``"relative"`` to the range of each item.
         only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
             where ``None``.
+        antithetic: Draws come in pairs, x + n and x − n (Hammersley and Morton, "A new Monte Carlo
+            technique: antithetic variates", 1956). What depends on the noise linearly cancels in
+            the mean of a pair; standard errors come from how the means of pairs spread.
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
@@ -33,6 +36,7 @@ class AdditiveNoise(NoiseSampler):
     scale: Any = 0.15
     mode: str = "relative"
     only: Any = None
+    antithetic: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in ("relative", "absolute"):
@@ -59,6 +63,8 @@ class AdditiveNoise(NoiseSampler):
             noise *= _spread(self.only, "only", x, draw)
         if draw.mask is not None:
             noise *= draw.mask
+        if draw.sign is not None:
+            noise *= draw.sign
         return x + noise
 
 

@@ -1,18 +1,22 @@
-"""What a sampler is: a noise sampler moves the target variable, a parameter sampler the model."""
+"""What a sampler is.
+
+A noise sampler moves the target variable, a parameter sampler what the model does in a forward
+pass, and a weight sampler puts other weights in the place of the model's.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from salience.batch import Picked
-from salience.keyed import Numbers
+from salience.keyed import Numbers, normals
 from salience.layout import ITEM
 
 
@@ -23,10 +27,12 @@ class ModelDraw:
     Args:
         keys: Key of each row's draw, int64 of shape (R,). Rows of one draw share it.
         rows: The rows.
+        model: The model that runs. It is a private copy, so that hooks on it disturb nobody.
     """
 
     keys: Tensor
     rows: Picked
+    model: Any = None
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,13 @@ class VariableDraw:
     Args:
         numbers: Random numbers for the positions of the variable.
         mask: True at real positions, broadcastable; ``None`` where all are real.
+        sign: −1 at the rows of every second draw of antithetic pairs and 1 elsewhere,
+            broadcastable; ``None`` where draws do not come in pairs.
     """
 
     numbers: Numbers
     mask: Tensor | None
+    sign: Tensor | None = None
 
     def range(self, x: Tensor) -> Tensor:
         """The max − min of each row over its real positions, broadcastable against ``x``."""
@@ -70,8 +79,32 @@ class CannotPackError(Exception):
     """
 
 
+@dataclass(frozen=True)
+class WeightDraw:
+    """One draw of weights, which all the items share.
+
+    Args:
+        number: Number of the draw, from 0.
+        key: Key of the draw, which depends on the seed and its number only.
+    """
+
+    number: int
+    key: int
+
+    def normal(self, name: str, like: Tensor) -> Tensor:
+        """Standard normal numbers for the tensor of that name, of its shape and dtype."""
+        return normals(self.key, name, like.numel(), like.device).reshape(like.shape).to(like.dtype)
+
+
+#: Name of a parameter or buffer → its values.
+State = Mapping[str, Tensor]
+
+
 class NoiseSampler(ABC):
     """Moves the target variable. A frozen dataclass whose fields are the parameters."""
+
+    #: Whether draws 2k and 2k + 1 are to get the same numbers, with ``draw.sign`` 1 and −1.
+    antithetic: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
@@ -97,3 +130,37 @@ class ParameterSampler(ABC):
         with self.active(draw):
             forward()
         return self
+
+
+class WeightSampler(ABC):
+    """Draws weights for the model. A frozen dataclass whose fields are the parameters.
+
+    The user's model keeps its own; forward passes run with the drawn ones in their place
+    (``torch.func.functional_call``). The prediction, and with it the class that is explained, comes
+    from the model's own weights. A target variable inside the model has, in each draw, the values
+    that the drawn weights before it give it.
+    """
+
+    #: Draws that there are; any number where ``None``.
+    most: int | None = None
+
+    @abstractmethod
+    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+        """Get ready to draw; refuse a model before anything is computed.
+
+        Args:
+            model: The model that runs, a private copy over the weights of the user's.
+
+        Returns:
+            What draws: a function of the model's parameters and buffers, as the samplers before
+            this one moved them, and of a draw. It returns name → values of the drawn weights; names
+            that it leaves out keep theirs.
+
+        Raises:
+            InputError: This cannot draw weights for this model.
+        """
+
+
+def moves_model(sampler: object) -> bool:
+    """Whether a sampler draws what the model does: BayesGrad and its kin."""
+    return isinstance(sampler, ParameterSampler | WeightSampler)

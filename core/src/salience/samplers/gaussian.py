@@ -22,6 +22,8 @@ class GaussianNoise(AdditiveNoise):
         mode: ``"relative"`` or ``"absolute"``.
         only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
             where ``None``.
+        antithetic: Draws come in pairs with noise of opposite sign, which halves the error or
+            better where the saliency is nearly linear in the noise (Hammersley and Morton, 1956).
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.

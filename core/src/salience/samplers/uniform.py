@@ -22,6 +22,7 @@ class UniformNoise(AdditiveNoise):
             (max − min) of the item. As for :class:`salience.GaussianNoise`.
         mode: ``"relative"`` or ``"absolute"``.
         only: As for :class:`salience.GaussianNoise`.
+        antithetic: As for :class:`salience.GaussianNoise`.
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.

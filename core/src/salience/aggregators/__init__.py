@@ -1,0 +1,1 @@
+"""Aggregators: turn M draws into one saliency, block by block."""

@@ -1,0 +1,79 @@
+"""How draws spread: parts of the mean and of the standard deviation over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from salience.aggregators.base import Aggregator, in_precision
+from salience.errors import InputError
+from salience.moments import Moments
+
+
+@dataclass(frozen=True)
+class MeanPlusStd(Aggregator):
+    """mean + λ · std over draws, BayesGrad's own (Akita et al., "BayesGrad", 2018).
+
+    A positive λ raises what is uncertain, a negative one gives a lower bound. The standard error is
+    that of normal draws, std · √(1/M + λ²/(2 (M − 1))), whose mean and std are independent.
+
+    Args:
+        factor: λ.
+
+    Raises:
+        InputError: λ is not a finite number.
+    """
+
+    least: ClassVar[int] = 2
+    independent: ClassVar[bool] = True
+
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not abs(self.factor) < float("inf"):
+            raise InputError(f"factor={self.factor!r}; pass a finite number")
+
+    def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
+        """Mean plus spread, and its standard error."""
+        std = state.variance().sqrt()
+        parts = 1 / state.count + self.factor**2 / (2 * (state.count - 1))
+        return in_precision(state, state.mean + self.factor * std, std * parts**0.5)
+
+
+@dataclass(frozen=True)
+class Variance(Aggregator):
+    """Sample variance over draws: VarGrad (Adebayo et al., "Local explanation methods", 2018).
+
+    The standard error is that of normal draws, variance · √(2 / (M − 1)).
+    """
+
+    least: ClassVar[int] = 2
+    independent: ClassVar[bool] = True
+
+    def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
+        """The variance, and its standard error."""
+        variance = state.variance()
+        return in_precision(state, variance, variance * (2 / (state.count - 1)) ** 0.5)
+
+
+@dataclass(frozen=True)
+class SignalToNoise(Aggregator):
+    """mean / std over draws; 0 where all draws are 0.
+
+    The standard error is the delta method's for normal draws, √(1/M + ratio²/(2 (M − 1))). Where
+    draws agree in a value other than 0, the ratio is infinite; it is cut at the largest number.
+    """
+
+    least: ClassVar[int] = 2
+    independent: ClassVar[bool] = True
+
+    def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
+        """The ratio, and its standard error."""
+        std = state.variance().sqrt()
+        most = torch.finfo(state.dtype).max ** 0.5
+        ratio = torch.nan_to_num(state.mean / std, nan=0.0).clamp(-most, most)
+        error = (1 / state.count + ratio.square() / (2 * (state.count - 1))).sqrt()
+        return in_precision(state, ratio, error)

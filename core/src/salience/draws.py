@@ -1,0 +1,154 @@
+"""How many draws an item gets, and how they hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from numbers import Integral, Real
+from typing import Any
+
+from salience.errors import InputError, brief
+
+# Between looks at the error, draws grow by this factor: few looks, and few draws too many.
+_GROWTH = 1.2
+
+
+@dataclass(frozen=True)
+class Until:
+    """Draw until the standard error is small against the saliency, item by item.
+
+    An item is done at the first look at which Σ e² ≤ rel_error² · (Σ s² − Σ e²), where s is its
+    saliency, e the standard error, and the sums go over all its positions; Σ e² on the right is
+    what the error itself adds to Σ s² on average. Looks are at ``min`` draws and then each time
+    there are a fifth more, whatever the packing. Stopping where the error is small at the moment
+    makes errors look smaller than they are, the more so the fewer positions an item has.
+
+    Args:
+        rel_error: Relative error of an item's saliency, in norm.
+        min: Draws before the first look.
+        max: Draws at which an item is done in any case.
+
+    Raises:
+        InputError: ``rel_error`` is not above 0, or not 2 ≤ min ≤ max.
+    """
+
+    rel_error: float = 0.05
+    min: int = 8
+    max: int = 512
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rel_error, Real) or not 0 < self.rel_error < float("inf"):
+            raise InputError(f"rel_error={self.rel_error!r}; pass a number above 0, such as 0.05")
+        whole = isinstance(self.min, Integral) and isinstance(self.max, Integral)
+        if not whole or not 2 <= self.min <= self.max:
+            raise InputError(f"Until has min={self.min!r} and max={self.max!r}; pass 2 ≤ min ≤ max")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of an item, numbered from 0.
+
+    Draw d has the parameters' draw d // inner: each has ``inner`` draws of noise of its own, 1
+    where samplers are zipped.
+
+    Args:
+        total: Number of draws M; the most of them where items stop by themselves.
+        inner: Draws of noise for each of the parameters.
+        pairs: Whether draws 2k and 2k + 1 are antithetic.
+        until: When an item is done before.
+    """
+
+    total: int
+    inner: int = 1
+    pairs: bool = False
+    until: Until | None = None
+
+    @property
+    def nested(self) -> bool:
+        """Whether noise is drawn anew for each draw of the parameters."""
+        return self.inner > 1
+
+    @property
+    def group(self) -> int:
+        """Draws that depend on each other: a pair, or those that share their parameters."""
+        return self.inner if self.nested else 2 if self.pairs else 1
+
+    @property
+    def outer(self) -> int:
+        """Draws of the parameters."""
+        return self.total // self.inner
+
+    @property
+    def units(self) -> int:
+        """Groups of draws that are independent of each other."""
+        return self.total // self.group
+
+    def rounds(self) -> Iterator[tuple[int, int]]:
+        """First and last + 1 of the draws between two looks at the error."""
+        if self.until is None:
+            yield 0, self.total
+            return
+        start, stop = 0, self._even(self.until.min)
+        while start < self.total:
+            yield start, stop
+            start, stop = stop, min(self.total, self._even(max(stop + 1, ceil(stop * _GROWTH))))
+
+    def record(self) -> Any:
+        """What ``n_samples`` was, in JSON types."""
+        if self.until is not None:
+            return asdict(self.until)
+        return [self.outer, self.inner] if self.nested else self.total
+
+    def _even(self, number: int) -> int:
+        return number + number % self.group
+
+
+def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
+    """What the user means by ``n_samples``.
+
+    Args:
+        n_samples: A number; a pair of numbers (draws of the parameters, draws of noise for each of
+            them); :class:`Until`, or a mapping of its settings.
+        pairs: Whether noise comes in antithetic pairs.
+
+    Raises:
+        InputError: It is none of these, or pairs do not fill it.
+    """
+    if isinstance(n_samples, Mapping):
+        try:
+            n_samples = Until(**n_samples)
+        except TypeError as error:
+            raise InputError(f"n_samples={brief(n_samples)}: {brief(error)}") from error
+    if isinstance(n_samples, Until):
+        total = n_samples.max + (n_samples.max % 2 if pairs else 0)
+        return Draws(total, 1, pairs, n_samples)
+    if isinstance(n_samples, Sequence) and not isinstance(n_samples, str):
+        if len(n_samples) != 2 or not all(_whole(n) for n in n_samples):
+            raise InputError(
+                f"n_samples={brief(n_samples)}; a pair holds the draws of the parameters and the "
+                f"draws of noise for each of them, such as (8, 16)"
+            )
+        outer, inner = (int(n) for n in n_samples)
+        if min(outer, inner) < 2:
+            raise InputError(
+                f"n_samples=({outer}, {inner}): a variance needs 2 draws or more of each, of "
+                f"parameters and of noise"
+            )
+        if pairs:
+            raise InputError(
+                "nested draws split the variance of single draws, which antithetic pairs hide; "
+                "leave antithetic out or pass a number as n_samples"
+            )
+        return Draws(outer * inner, inner)
+    if not _whole(n_samples) or n_samples < 1:
+        raise InputError(
+            f"n_samples={n_samples!r}; pass a whole number from 1, a pair such as (8, 16), or Until"
+        )
+    if pairs and n_samples % 2:
+        raise InputError(f"n_samples={n_samples} leaves an antithetic draw alone; pass an even one")
+    return Draws(int(n_samples), 1, pairs)
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)

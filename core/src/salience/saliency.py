@@ -1,0 +1,51 @@
+"""Saliency of one target variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Saliency of one target variable for all the items.
+
+    Args:
+        flat: Values; the first axis counts items or, where items are ragged, elements of all items.
+        flat_error: Standard error of each value over the draws, same shape; NaN for one draw.
+        counts: Elements of each item where items are ragged, int64 of shape (B,), else ``None``.
+        flat_parts: Part of the variance over draws → its values, same shape; empty unless nested.
+    """
+
+    flat: Tensor
+    flat_error: Tensor
+    counts: Tensor | None = None
+    flat_parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Any:
+        """A tensor of shape (B, …), or a list of one tensor an item where items are ragged."""
+        return self.split(self.flat)
+
+    @property
+    def std_error(self) -> Any:
+        """Standard error of :attr:`values`, of the same form; NaN for a single draw."""
+        return self.split(self.flat_error)
+
+    def item(self, position: int) -> Saliency:
+        """The saliency of one item."""
+        one, counts = slice(position, position + 1), None
+        if self.counts is not None:
+            counts = self.counts[one].clone()
+            start = int(self.counts[:position].sum())
+            one = slice(start, start + int(counts))
+        parts = {name: part[one].clone() for name, part in self.flat_parts.items()}
+        return Saliency(self.flat[one].clone(), self.flat_error[one].clone(), counts, parts)
+
+    def split(self, flat: Tensor) -> Any:
+        """What is flat as :attr:`flat` is, in the form of :attr:`values`."""
+        return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))

@@ -1,0 +1,49 @@
+"""Ensembles: the same architecture, trained several times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from salience.errors import InputError, brief
+from salience.samplers.base import State, WeightDraw, WeightSampler
+from salience.weights import states_like
+
+
+@dataclass(frozen=True)
+class Ensemble(WeightSampler):
+    """Draw d runs the weights of member d (Lakshminarayanan et al., "Deep ensembles", 2017).
+
+    There are as many draws as members. The model that is explained gives the prediction and the
+    class; put its own weights among the members where it is to be one of them.
+
+    Args:
+        members: Two or more: models, state dicts, or paths of files of state dicts (safetensors,
+            or tensors of torch), all of the architecture of the model that is explained.
+
+    Raises:
+        InputError: There are fewer than two members.
+    """
+
+    members: Sequence[Any] = field(metadata={"weights": True})
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.members, Sequence) or isinstance(self.members, str):
+            raise InputError(f"members is {brief(self.members)}; pass a list of two or more models")
+        if len(self.members) < 2:
+            raise InputError(
+                f"an ensemble of {len(self.members)} shows no spread; pass two members or more"
+            )
+
+    @property
+    def most(self) -> int:  # type: ignore[override]
+        """As many draws as members."""
+        return len(self.members)
+
+    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+        """Read the members; refuse those of another architecture."""
+        states = states_like(model, self.members, "member")
+        return lambda state, draw: states[draw.number]

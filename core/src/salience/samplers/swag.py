@@ -1,0 +1,95 @@
+"""SWAG: a normal posterior of the weights from the checkpoints of one training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salience.errors import InputError, brief
+from salience.samplers.base import State, WeightDraw, WeightSampler
+from salience.weights import states_like
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Mean, standard deviation and deviations of the checkpoints of one tensor."""
+
+    mean: Tensor
+    std: Tensor
+    deviations: Tensor
+
+
+@dataclass(frozen=True)
+class SWAG(WeightSampler):
+    """θ' = θ̄ + √α (σ ⊙ z₁ / √2 + D z₂ / √(2 (K − 1))), z normal (Maddox et al., 2019).
+
+    θ̄ and σ² are mean and variance (divided by K) of the K checkpoints, and the columns of D are
+    their deviations from the mean, so that half of the covariance is diagonal and half is theirs.
+    Maddox et al. ("A simple baseline for Bayesian uncertainty in deep learning") take them along
+    one run of SGD with a constant learning rate, after it has come to rest. Buffers, such as the
+    statistics of batch normalisation, are the mean of the checkpoints', where Maddox et al. run the
+    data through the network again for each draw.
+
+    Args:
+        checkpoints: Two or more: state dicts, models, or paths of files of state dicts.
+        scale: α, the scale of the covariance; 1 is the SWAG posterior itself.
+        rank: How many of the deviations take part, the last ones; all where ``None``.
+
+    Raises:
+        InputError: There are fewer than two checkpoints, or a number is out of range.
+    """
+
+    checkpoints: Sequence[Any] = field(metadata={"weights": True})
+    scale: float = 1.0
+    rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.checkpoints, Sequence) or isinstance(self.checkpoints, str):
+            raise InputError(
+                f"checkpoints is {brief(self.checkpoints)}; pass a list of state dicts"
+            )
+        if len(self.checkpoints) < 2:
+            raise InputError(
+                f"SWAG needs two checkpoints or more to have a covariance, got "
+                f"{len(self.checkpoints)}"
+            )
+        if not 0 < self.scale < float("inf"):
+            raise InputError(f"scale={self.scale!r}; pass a number above 0, 1 for SWAG itself")
+        if self.rank is not None and not 2 <= self.rank <= len(self.checkpoints):
+            raise InputError(
+                f"rank={self.rank!r}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
+            )
+
+    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+        """Take mean and deviations of the checkpoints; refuse those of another architecture."""
+        states = states_like(model, self.checkpoints, "checkpoint")
+        parameters = {name for name, _ in model.named_parameters()}
+        fits = {}
+        for name, value in states[0].items():
+            if value.is_floating_point():
+                rank = (self.rank or len(states)) if name in parameters else 0
+                fits[name] = _fit([state[name] for state in states], rank)
+        return lambda state, draw: {n: self._moved(n, fit, draw) for n, fit in fits.items()}
+
+    def _moved(self, name: str, fit: _Fit, draw: WeightDraw) -> Tensor:
+        rank = len(fit.deviations)
+        if not rank:
+            return fit.mean
+        # The low-rank part moves all tensors together: one z for each checkpoint.
+        along = draw.normal("checkpoints", fit.mean.new_empty(rank)) / (2 * (rank - 1)) ** 0.5
+        own = fit.std * draw.normal(name, fit.mean) / 2**0.5
+        moved = own + torch.tensordot(along, fit.deviations, 1)
+        shifted: Tensor = fit.mean + self.scale**0.5 * moved
+        return shifted
+
+
+def _fit(values: list[Tensor], rank: int) -> _Fit:
+    stacked = torch.stack([value.cpu() for value in values])
+    mean = stacked.mean(0)
+    deviations = stacked - mean
+    std = deviations.square().mean(0).sqrt()
+    return _Fit(mean, std, deviations[len(values) - rank :])

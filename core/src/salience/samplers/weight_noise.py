@@ -1,0 +1,53 @@
+"""NoiseGrad: noise on the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from salience.errors import InputError
+from salience.samplers.base import State, WeightDraw, WeightSampler
+
+
+@dataclass(frozen=True)
+class WeightNoise(WeightSampler):
+    """θ' = θ (1 + σ ε) with ε ~ N(0, 1) for every parameter (Bykov et al., "NoiseGrad", 2022).
+
+    Buffers, such as the statistics of batch normalisation, stay. It asks how much the saliency
+    depends on the exact weights; it is no posterior, since nothing of the data is in its width.
+
+    Args:
+        scale: σ.
+        mode: ``"multiplicative"``, or ``"additive"`` for θ' = θ + σ ε.
+
+    Raises:
+        InputError: σ is not above 0, or the mode is unknown.
+    """
+
+    scale: float = 0.2
+    mode: str = "multiplicative"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("multiplicative", "additive"):
+            raise InputError(f"mode={self.mode!r} is neither 'multiplicative' nor 'additive'")
+        if not 0 < self.scale < float("inf"):
+            raise InputError(f"scale={self.scale!r} moves no weight; pass a number above 0")
+
+    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+        """Refuse a model without parameters."""
+        names = [n for n, p in model.named_parameters() if p.is_floating_point()]
+        if not names:
+            raise InputError("weight_noise needs a model with parameters, and this one has none")
+
+        def draws(state: State, draw: WeightDraw) -> State:
+            return {
+                name: self._moved(state[name], draw.normal(name, state[name])) for name in names
+            }
+
+        return draws
+
+    def _moved(self, value: Tensor, noise: Tensor) -> Tensor:
+        noise *= self.scale
+        return value + (value * noise if self.mode == "multiplicative" else noise)

@@ -1,0 +1,70 @@
+"""A few passes of a single item, before all others: what samplers can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from salience.engine import Clean, Task, score_of
+from salience.finite import agree
+from salience.keyed import row_keys
+from salience.samplers.base import ModelDraw
+
+# Weights of several draws share a forward pass while they hold so few numbers together.
+_TOGETHER = 2**22
+
+
+def trial(task: Task, clean: Clean) -> Task:
+    """Let parameter samplers refuse the model or get to know it, by passes of its first item."""
+    if task.parameters:
+        return _try_parameters(task, clean)
+    if task.weights is not None and task.draws.total > 1:
+        return _try_together(task, clean)
+    return task
+
+
+def _try_together(task: Task, clean: Clean) -> Task:
+    """Whether small models may run with several draws of weights in one pass."""
+    assert task.weights is not None
+    most = _TOGETHER // max(1, task.weights.numbers())
+    item = clean.pick(torch.zeros(1, dtype=torch.int64, device=clean.batch.device))
+    if most < 2 or 2 * item.batch.size() > task.budget.current:
+        return task
+    draws = torch.arange(2)
+    one = item.batch.repeat(1)
+    apart = [score_of(task, item, one, None, draw) for draw in torch.split(draws, 1)]
+    separate = torch.cat([score.value(x) for score, x in apart])
+    try:
+        both, at = score_of(task, item, item.batch.repeat(2), None, draws)
+        same = agree(both.value(at), separate)
+    except Exception:  # whatever the user's forward does that has no batched form
+        same = False
+    return replace(task, together=most) if same else task
+
+
+def _try_parameters(task: Task, clean: Clean) -> Task:
+    first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
+    score, x = score_of(task, clean, clean.batch.pick(first), first)
+    draw = ModelDraw(first, score.batch.all_rows(), task.probe.model)
+    with torch.no_grad():
+        ready = [
+            s.trial(draw, lambda: task.probe(score.batch, x, score.fixed)) for s in task.parameters
+        ]
+    task = replace(task, parameters=ready)
+    # Two draws of the item must come out the same in one pass as in a pass for each; they do not
+    # where a tensor is flattened with the rows inside, say, and then each row runs alone.
+    twice = clean.batch.pick(first.repeat(2))
+    keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
+    both, at = score_of(task, clean, twice, keys)
+    apart, _ = score_of(replace(task, alone=True), clean, twice, keys)
+    return replace(task, alone=not _near(both.value(at), apart.value(at), clean))
+
+
+def _near(one: Tensor, other: Tensor, clean: Clean) -> bool:
+    """Whether scores differ by no more than rounding in a batch of another size."""
+    scale = float(clean.score.abs().max())
+    if isinstance(clean.prediction, Tensor) and clean.prediction.is_floating_point():
+        scale = max(scale, float(clean.prediction.abs().max()) / 100)
+    return float((one - other).abs().max()) <= 3e-2 * scale
