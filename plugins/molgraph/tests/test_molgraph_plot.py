@@ -36,6 +36,7 @@ def _explanation(mols, values) -> Explanation:
         provenance={"n_samples": 1},
         domain=MolGraph(),
         ids=[f"id{i}" for i in range(len(mols))],
+        units=torch.ones(len(mols), dtype=torch.int64),
     )
 
 
@@ -285,6 +286,8 @@ def test_atom_numbers_are_drawn_on_request():
         ({"limit": 0}, "limit=0"),
         ({"size": (10, 10)}, "size"),
         ({"resolution": 0}, "resolution"),
+        ({"level": 0}, "level=0"),
+        ({"level": 5}, "level=5"),
     ],
 )
 def test_unknown_looks_are_refused(settings, message):

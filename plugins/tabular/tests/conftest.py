@@ -33,6 +33,7 @@ def explanation_of(
         provenance={"n_samples": 1 if errors is None else 30},
         domain=Tabular(),
         ids=list(range(n)) if ids is None else list(ids),
+        units=torch.full((n,), 1 if errors is None else 30),
     )
 
 

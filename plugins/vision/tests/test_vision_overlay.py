@@ -23,7 +23,7 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
     prediction = torch.zeros(count, 5)
     prediction[:, 2] = 7.25
     made: dict[str, Any] = {
-        "saliency": {"image": Saliency(values, values * 0)},
+        "saliency": {"image": Saliency(values, values * torch.nan)},
         "prediction": prediction,
         "score": nothing,
         "delta": nothing,
@@ -33,6 +33,7 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
         "provenance": {"n_samples": 1},
         "domain": Vision(),
         "ids": list(range(count)),
+        "units": torch.ones(count, dtype=torch.int64),
     }
     return Explanation(**(made | changes))
 
@@ -229,7 +230,8 @@ def test_drawing_changes_neither_values_nor_photo() -> None:
 
 def test_a_named_variable_is_drawn() -> None:
     values = positive()
-    pair = {"image": Saliency(values, values), "conv": Saliency(values[:, :3, :4], values)}
+    small = values[:, :3, :4]
+    pair = {"image": Saliency(values, values), "conv": Saliency(small, small)}
     made = explanation(values, saliency=pair)
     assert drawn(Overlay(variable="conv").item(made, 0)).get_array().shape == (12, 16)
     with pytest.raises(InputError, match="several target variables"):

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rdkit import Chem
 
 from salience.errors import InputError
 from salience.scalers import Scaler, get_scaler
 from salience.visualizer import Visualizer
+from salience_molgraph.cell import Cell, legend_of, read_cell
 from salience_molgraph.colors import ColorFn, get_color_fn
 from salience_molgraph.drawing import Drawing
-from salience_molgraph.painter import BondFn, Number, Painter, Values, mean_of_ends, meaning
+from salience_molgraph.painter import BondFn, Painter, Values, mean_of_ends, meaning
+from salience_molgraph.rings import key
 from salience_molgraph.shapes import Rule, Shape, Text, shorten
 from salience_molgraph.structure import Structure, flatten
 
@@ -34,6 +35,12 @@ class MoleculePlot(Visualizer):
     The molecule is drawn from a copy of the very object that was explained, in its own atom order.
     Coordinates in two dimensions are kept; from three dimensions, or none, a flat drawing is made.
 
+    Where several draws tell which atoms matter (see :meth:`salience.Explanation.significant`; the
+    aggregator must keep signs, as "raw" does), an atom that is not significant is a ring in its
+    colour, white inside, and its bonds are uncoloured; a key below the colour bar says so. A single
+    draw, or saliency without signs, is drawn filled: magnitudes lie above 0 even where nothing
+    matters, so there is nothing to test, and a lighter colour would pass for a smaller value.
+
     Args:
         color_fn: ``"blue_vermilion"``, ``"bwr"``, ``"RdBu_r"``, ``"PuOr_r"``, or a function from
             [-1, 1] to red, green and blue in [0, 1].
@@ -41,17 +48,19 @@ class MoleculePlot(Visualizer):
             centred at 0 of the scaled values and reach as far as their largest magnitude.
         ratio: Share of atoms to highlight. Of n atoms, those ⌈n·ratio⌉ of the largest magnitude
             are (the first ones where magnitudes are equal): all at 1, none at 0. A bond is
-            highlighted where both of its atoms are.
+            highlighted where both of its atoms are, as filled circles.
         bond_fn: The value of a bond from those of its two atoms; ``None`` leaves bonds uncoloured.
         legend: What is written at each molecule, with ``{name}`` (title or SMILES), ``{id}`` and
             ``{score}`` (the output variable, as in ``{score:.2f}``) filled in; empty for nothing.
         label: What is written at the colour bar; the scaler's meaning where ``None``.
-        color_bar: Whether to draw the colour bar.
+        color_bar: Whether to draw the colour bar, and the key of the rings below it.
         limit: Scaled value at which colours are full; the picture's own largest where ``None``.
         size: Width and height of a molecule's box in SVG units (1/96 inch).
         atom_indices: Whether to write the number of each atom beside it.
         resolution: Pixels per unit of the PNG.
         variable: Which target variable to draw, where several were explained.
+        level: False discovery rate, between 0 and 1, at which an atom is significant; ``None``
+            draws all of them filled.
 
     Raises:
         InputError: A parameter is unknown or out of range.
@@ -69,6 +78,7 @@ class MoleculePlot(Visualizer):
     atom_indices: bool = False
     resolution: float = 2.0
     variable: str | None = None
+    level: float | None = 0.05
 
     def __post_init__(self) -> None:
         get_color_fn(self.color_fn)
@@ -81,15 +91,20 @@ class MoleculePlot(Visualizer):
             raise InputError(f"size={self.size} is too small; pass (width, height) from 40 on")
         if not self.resolution > 0:
             raise InputError(f"resolution={self.resolution} is not above 0; pass 2 for sharp PNGs")
+        if self.level is not None and not 0 < self.level < 1:
+            raise InputError(
+                f"level={self.level} is no false discovery rate; pass one between 0 and 1, such as "
+                f"0.05, or None to fill all atoms"
+            )
 
     def item(self, explanation: Explanation, item: int) -> Drawing:
         """One molecule, its legend and the colour bar."""
-        mol, values = self._read(explanation, item)
-        paint = self._painter(values)
+        cell = self._read(explanation, item)
+        paint = self._painter(cell.values)
         width, height = (float(v) for v in self.size)
-        shapes: list[Shape] = [self._structure(paint, mol, values, _PAD, _PAD, item)]
+        shapes: list[Shape] = [self._structure(paint, cell, _PAD, _PAD, item)]
         bottom = height + _PAD
-        legend = self._legend(explanation, item, mol)
+        legend = legend_of(self.legend, explanation, item, cell.mol)
         if legend:
             text = shorten(legend, 13, width)
             shapes.append(Text(_PAD + width / 2, bottom + 17, text))
@@ -98,13 +113,17 @@ class MoleculePlot(Visualizer):
             label = meaning(self.scaler) if self.label is None else self.label
             shapes += paint.bar(_PAD + width / 2, bottom, width, label)
             bottom += _BAR
+            if self.level is not None and cell.hollow is not None:
+                told, high = key(_PAD + width / 2, bottom, width, self.level, ())
+                shapes += told
+                bottom += high
         title = f"Saliency of {legend or f'item {item}'}"
         return Drawing(width + 2 * _PAD, bottom + _PAD, tuple(shapes), title, self.resolution)
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Drawing:
         """Molecules (rows) × explanations (columns) on one scale with one colour bar."""
         cells = {(r, t): self._read(e, r) for t, e in explanations.items() for r in items}
-        paint = self._painter(np.concatenate([values for _, values in cells.values()]))
+        paint = self._painter(np.concatenate([cell.values for cell in cells.values()]))
         width, height = (float(v) for v in self.size)
         step = width + _PAD
         total = step * len(explanations) + _PAD
@@ -123,56 +142,30 @@ class MoleculePlot(Visualizer):
         first = next(iter(explanations))
         for item in items:
             shapes.append(Rule(_PAD, top, total - _PAD, top))
-            legend = self._legend(explanations[first], item, cells[item, first][0])
+            legend = legend_of(self.legend, explanations[first], item, cells[item, first].mol)
             if legend:
                 text = shorten(legend, 13, total - 2 * _PAD)
                 shapes.append(Text(_PAD, top + 19, text, anchor="start"))
                 top += _LEGEND
             for c, t in enumerate(explanations):
-                mol, values = cells[item, t]
                 left = _PAD + c * step
-                shapes.append(self._structure(paint, mol, values, left, top + 1, item, t))
+                shapes.append(self._structure(paint, cells[item, t], left, top + 1, item, t))
             top += height + 2
         if self.color_bar:
             label = meaning(self.scaler) if self.label is None else self.label
             shapes.append(Rule(_PAD, top, total - _PAD, top))
             shapes += paint.bar(total / 2, top + 6, total - 2 * _PAD, label)
             top += _BAR + 6
+            untested = [t for t in explanations if any(cells[i, t].hollow is None for i in items)]
+            if self.level is not None and any(cell.hollow is not None for cell in cells.values()):
+                told, high = key(total / 2, top, total - 2 * _PAD, self.level, untested)
+                shapes += told
+                top += high
         title = f"Saliency of {len(items)} molecules by {', '.join(explanations)}"
         return Drawing(total, top + _PAD, tuple(shapes), title, self.resolution)
 
-    def _read(self, explanation: Explanation, item: int) -> tuple[Chem.Mol, Values]:
-        """The molecule of an item and the value of each of its atoms, float64 of shape (n,)."""
-        mol = explanation.annotations[item].get("mol") if explanation.annotations else None
-        if mol is None:
-            raise InputError(
-                f"item {item} carries no molecule to draw; explain SMILES or RDKit molecules, or "
-                f"give each PyG Data a smiles whose atoms are in its own order"
-            )
-        chosen = explanation.only if self.variable is None else explanation[self.variable]
-        values = chosen.values[item].detach().cpu().double().numpy()
-        if values.shape != (mol.GetNumAtoms(),):
-            raise InputError(
-                f"the saliency of item {item} has shape {values.shape}, expected one value for "
-                f"each of its {mol.GetNumAtoms()} atoms; explain a variable of atoms"
-            )
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"the saliency of item {item} holds NaN or infinity, which no colour can show; "
-                f"look for overflow in the model"
-            )
-        return mol, values
-
-    def _legend(self, explanation: Explanation, item: int, mol: Chem.Mol) -> str:
-        name = explanation.annotations[item].get("name") or Chem.MolToSmiles(Chem.Mol(mol))
-        score = Number(explanation.score[item])
-        try:
-            return self.legend.format(name=name, id=explanation.ids[item], score=score)
-        except (KeyError, IndexError, ValueError) as error:
-            raise InputError(
-                f"cannot fill in the legend {self.legend!r}: {error!r}; "
-                f"use {{name}}, {{id}} and {{score:.2f}} only"
-            ) from error
+    def _read(self, explanation: Explanation, item: int) -> Cell:
+        return read_cell(explanation, item, self.variable, self.level)
 
     def _painter(self, values: Values) -> Painter:
         scaling = get_scaler(self.scaler)(values)
@@ -180,17 +173,23 @@ class MoleculePlot(Visualizer):
         return Painter(scaling, limit, get_color_fn(self.color_fn))
 
     def _structure(
-        self,
-        paint: Painter,
-        mol: Chem.Mol,
-        values: Values,
-        x: float,
-        y: float,
-        item: int,
-        column: str = "",
+        self, paint: Painter, cell: Cell, x: float, y: float, item: int, column: str = ""
     ) -> Structure:
         """The molecule in a box with its upper left corner at (x, y)."""
+        mol, values = cell.mol, cell.values
         atoms = paint.atoms(values, self.ratio)
-        bonds = {} if self.bond_fn is None else paint.bonds(mol, values, atoms, self.bond_fn)
-        flat = flatten(mol)
-        return Structure(x, y, *self.size, flat, atoms, bonds, item, column, self.atom_indices)
+        hollow = (cell.hollow or frozenset()) & atoms.keys()
+        filled = {atom: color for atom, color in atoms.items() if atom not in hollow}
+        bonds = {} if self.bond_fn is None else paint.bonds(mol, values, filled, self.bond_fn)
+        return Structure(
+            x,
+            y,
+            *self.size,
+            flatten(mol),
+            atoms,
+            bonds,
+            hollow,
+            item,
+            column,
+            self.atom_indices,
+        )

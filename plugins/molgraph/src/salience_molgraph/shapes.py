@@ -124,6 +124,11 @@ class Gradient:
         ImageDraw.Draw(image).rectangle(box, outline=self.edge)
 
 
+def text_width(text: str, size: float) -> float:
+    """Width of the text at that font size, in the units of the size."""
+    return float(_font(size).getlength(printable(text)))
+
+
 def shorten(text: str, size: float, width: float) -> str:
     """The text, cut with an ellipsis where it is longer than ``width`` at that font size."""
     text = printable(text)

@@ -12,12 +12,17 @@ from PIL import Image
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
+from rdkit.Geometry import Point2D
 
 from salience_molgraph.colors import Color
+from salience_molgraph.rings import LINE, discs, rings
 from salience_molgraph.shapes import FONT, xml_text
 
 #: Units per ångström of the depiction, unless the molecule is too large for its box.
 _BOND_SCALE = 28.0
+#: Radius of a highlight in ångström.
+_RADIUS = 0.4
+_WHITE = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Structure:
         mol: A prepared copy with 2-D coordinates; ``atom_colors`` and ``bond_colors`` are keyed by
             its own indices.
         item: Position of the molecule in its data set.
+        hollow: Coloured atoms that are drawn as rings.
         column: Title of the explanation, empty outside a grid.
         indices: Whether to write the number of each atom beside it.
     """
@@ -39,35 +45,44 @@ class Structure:
     mol: Chem.Mol
     atom_colors: Mapping[int, Color] = field(default_factory=dict)
     bond_colors: Mapping[int, Color] = field(default_factory=dict)
+    hollow: frozenset[int] = frozenset()
     item: int = 0
     column: str = ""
     indices: bool = False
 
     def svg(self) -> str:
-        """A group that holds RDKit's elements, whose classes are ``atom-i`` and ``bond-j``."""
+        """A group of RDKit's elements, of classes ``atom-i`` and ``bond-j``, and of rings."""
         drawer = rdMolDraw2D.MolDraw2DSVG(round(self.width), round(self.height))
-        text: str = self._draw(drawer, 1.0)
+        text: str = self._draw(drawer, 1.0, self.atom_colors)
         body = text.split("<!-- END OF HEADER -->", 1)[1].rsplit("</svg>", 1)[0]
         return (
             f'<g class="molecule" data-item="{self.item}" data-column="{xml_text(self.column)}" '
-            f'transform="translate({self.x:.1f},{self.y:.1f})">{body}</g>\n'
+            f'transform="translate({self.x:.1f},{self.y:.1f})">{rings(body, self.hollow)}</g>\n'
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
         """Paste RDKit's own picture of that size."""
-        width, height = round(self.width * scale), round(self.height * scale)
-        pixels: bytes = self._draw(rdMolDraw2D.MolDraw2DCairo(width, height), scale)
-        with Image.open(BytesIO(pixels)) as drawn:
-            image.paste(drawn.convert("RGB"), (round(self.x * scale), round(self.y * scale)))
+        size = round(self.width * scale), round(self.height * scale)
+        drawer = rdMolDraw2D.MolDraw2DCairo(*size)
+        drawn = _opened(self._draw(drawer, scale, self.atom_colors))
+        if self.hollow:
+            # The same with those circles white: seen through discs, it makes rings of them.
+            colors = dict(self.atom_colors) | dict.fromkeys(self.hollow, _WHITE)
+            inside = _opened(self._draw(rdMolDraw2D.MolDraw2DCairo(*size), scale, colors))
+            places = [drawer.GetDrawCoords(atom) for atom in self.hollow]
+            ends = [drawer.GetDrawCoords(Point2D(x, 0.0)) for x in (0.0, _RADIUS)]
+            radius = (1 - LINE) * (ends[1] - ends[0]).Length()
+            drawn.paste(inside, mask=discs(size, [(place.x, place.y) for place in places], radius))
+        image.paste(drawn, (round(self.x * scale), round(self.y * scale)))
 
-    def _draw(self, drawer: Any, scale: float) -> Any:
+    def _draw(self, drawer: Any, scale: float, atom_colors: Mapping[int, Color]) -> Any:
         options = drawer.drawOptions()
         options.useBWAtomPalette()  # a red oxygen would say something about its saliency
         settings: dict[str, Any] = {
             "fontFile": str(FONT) if FONT.exists() else "",
             "prepareMolsBeforeDrawing": False,
             "atomHighlightsAreCircles": True,
-            "highlightRadius": 0.4,
+            "highlightRadius": _RADIUS,
             "highlightBondWidthMultiplier": 9,
             "fixedBondLength": _BOND_SCALE * scale,
             "bondLineWidth": 1.5 * scale,
@@ -81,9 +96,9 @@ class Structure:
             setattr(options, name, value)
         drawer.DrawMolecule(
             self.mol,
-            highlightAtoms=list(self.atom_colors),
+            highlightAtoms=list(atom_colors),
             highlightBonds=list(self.bond_colors),
-            highlightAtomColors=dict(self.atom_colors),
+            highlightAtomColors=dict(atom_colors),
             highlightBondColors=dict(self.bond_colors),
         )
         drawer.FinishDrawing()
@@ -102,6 +117,11 @@ def flatten(mol: Chem.Mol) -> Chem.Mol:
         return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=True, addChiralHs=False)
     except Chem.KekulizeException:  # an aromatic ring that has no Kekulé form is drawn dashed
         return rdMolDraw2D.PrepareMolForDrawing(copy, kekulize=False, addChiralHs=False)
+
+
+def _opened(pixels: bytes) -> Image.Image:
+    with Image.open(BytesIO(pixels)) as drawn:
+        return drawn.convert("RGB")
 
 
 def _is_flat(mol: Chem.Mol) -> bool:

@@ -25,6 +25,8 @@ class Map:
         signed: Whether negative saliency has to be told from positive.
         clipped: Whether magnitudes above the percentile were cut.
         peak: The largest magnitude, before a small map is upsampled.
+        certainty: From 0 to 1, of the shape of the values; ``None`` where nothing fades.
+        cause: What makes a pixel uncertain, in words.
     """
 
     values: Pixels
@@ -32,6 +34,8 @@ class Map:
     signed: bool
     clipped: bool
     peak: float
+    certainty: Pixels | None
+    cause: str
 
     @property
     def ratio(self) -> float:
@@ -45,11 +49,13 @@ def read_map(
     variable: str | None,
     scaler: Scaler,
     percentile: float,
+    fades: bool,
 ) -> Map:
     """The map of an item, or the mean over all of them where ``item`` is ``None``.
 
     The scaler sees the clipped values. Signs count where anything in the explanation is negative,
-    so that all its items are drawn in the same colours.
+    so that all its items are drawn in the same colours. Certainty is read where the map ``fades``
+    into a photo and several draws tell of it.
 
     Raises:
         InputError: The saliency has other axes than (item, height, width).
@@ -68,30 +74,13 @@ def read_map(
     signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
     peak = float(np.abs(scaled).max())
     photo = _photo(explanation, item)
-    if photo is not None and scaled.shape != photo.shape[:2]:
-        small = Image.fromarray(scaled.astype(np.float32))
-        size = photo.shape[1], photo.shape[0]
-        scaled = np.asarray(small.resize(size, Image.Resampling.BILINEAR))
-    return Map(scaled, photo, signed, clipped, peak)
-
-
-def opacity(values: Pixels, limit: float) -> Pixels:
-    """From 0 where saliency is 0 to 1 at the limit; the power lets weak saliency show."""
-    fraction: Pixels = np.clip(np.abs(values) / limit, 0, 1) ** 0.75
-    return fraction
-
-
-def tone(photo: NDArray[np.uint8], backdrop: str) -> NDArray[np.uint8]:
-    """The photo behind the map: in colour, dim with a trace of colour, or as a light grey."""
-    if backdrop == "colour":
-        return photo
-    grey = (photo @ np.array([0.299, 0.587, 0.114]))[..., None]
-    if backdrop == "dark":
-        toned = 0.65 * (0.65 * grey + 0.35 * photo)
-    else:
-        # No colour here: red and blue parts of the photo would pass for saliency.
-        toned = np.broadcast_to(0.45 * 255 + 0.55 * grey, photo.shape)
-    return np.asarray(np.rint(toned), dtype=np.uint8)
+    certainty = None
+    if item is not None and photo is not None:
+        scaled = _as_large_as(photo, scaled)
+        sure = _certainty(explanation, item, variable) if fades else None
+        certainty = None if sure is None else _as_large_as(photo, sure)
+    cause = "sign uncertain" if explanation.signed else "large standard error"
+    return Map(scaled, photo, signed, clipped, peak, certainty, cause)
 
 
 def _clip(values: Pixels, percentile: float) -> tuple[Pixels, bool]:
@@ -108,3 +97,18 @@ def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | No
         return None
     image = explanation.annotations[item].get("image")
     return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _certainty(explanation: Explanation, item: int, variable: str | None) -> Pixels | None:
+    """How sure each value of an item is, from 0 to 1; ``None`` for a single draw."""
+    # Of this item alone: p-values of all the items would be made anew for each picture of a grid.
+    certainty = explanation.item(item).certainty(variable)[0].detach().cpu().double().numpy()
+    return None if np.isnan(certainty).any() else np.asarray(certainty)
+
+
+def _as_large_as(photo: NDArray[np.uint8], values: Pixels) -> Pixels:
+    if values.shape == photo.shape[:2]:
+        return values
+    small = Image.fromarray(values.astype(np.float32))
+    size = photo.shape[1], photo.shape[0]
+    return np.asarray(small.resize(size, Image.Resampling.BILINEAR))

@@ -9,14 +9,16 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from salience import Explanation, InputError, Visualizer
 from salience.errors import nearest
 from salience.scalers import Scaler, get_scaler
 from salience_vision.captions import caption
-from salience_vision.maps import Map, opacity, read_map, tone
+from salience_vision.legend import fade
+from salience_vision.look import Look, words_for_fading
+from salience_vision.maps import Map, read_map
 from salience_vision.page import Page
 
 _BACKDROPS = ("auto", "colour", "dark", "light")
@@ -28,16 +30,6 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class _Look:
-    """Colours of a figure: map, range, what the photos look like and how the bar ends."""
-
-    cmap: Colormap
-    norm: Normalize
-    backdrop: str
-    ends: str
-
-
-@dataclass(frozen=True)
 class Overlay(Visualizer):
     """A colour map over the photo.
 
@@ -45,8 +37,15 @@ class Overlay(Visualizer):
     low, and the photo is toned down so that the colours stand out from it.
     ``Overlay(cmap="jet", alpha=0.5, percentile=100)`` is the even film of chainer-chemistry.
 
+    Where draws tell how sure a pixel is, its opacity is multiplied by that, so that what is unsure
+    fades into the photo. Certainty is 1 − p where the aggregator keeps signs, p being the p-value
+    of "the saliency is 0", and else 1 − standard error / saliency, at least 0; see
+    :meth:`salience.Explanation.certainty`. The colour bar then has two dimensions, saliency upwards
+    and certainty to the right, and is drawn as the pixels are, over a grey photo. A single draw
+    never fades, nor does the mean over items, which lies over no photo.
+
     A map that is smaller than the photo (a target variable inside the model) is upsampled
-    bilinearly.
+    bilinearly, and so is its certainty.
 
     Args:
         cmap: A colour map of matplotlib; ``None`` takes ``"inferno"`` where saliency is nowhere
@@ -62,6 +61,7 @@ class Overlay(Visualizer):
         backdrop: The photo in ``"colour"``, ``"dark"`` (dim, nearly grey), ``"light"`` (grey), or
             ``"auto"``: in colour below an even film, else dark, or light below signed saliency.
         variable: Which target variable to draw, where several were explained.
+        certainty: Whether pixels fade where draws leave them uncertain.
 
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
@@ -75,6 +75,7 @@ class Overlay(Visualizer):
     title: str | None = None
     backdrop: str = "auto"
     variable: str | None = None
+    certainty: bool = True
 
     def __post_init__(self) -> None:
         get_scaler(self.scaler)
@@ -105,7 +106,8 @@ class Overlay(Visualizer):
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
         """Items (rows) × explanations (columns), with the photos themselves in front.
 
-        One colour bar serves all the maps; each is scaled by itself.
+        One colour bar serves all the maps; each is scaled by itself, and those of several draws
+        fade.
         """
         first = next(iter(explanations.values()))
         maps = [[self._read(one, item) for one in explanations.values()] for item in items]
@@ -119,6 +121,7 @@ class Overlay(Visualizer):
             labels=tuple(caption(first, item) for item in items),
             title=self.title or "",
             bar=look.norm if self.colorbar else None,
+            below=look.below,
         )
         for axes, row, photo in zip(page.axes, maps, photos, strict=True):
             if front and photo is not None:
@@ -131,15 +134,16 @@ class Overlay(Visualizer):
     def _single(self, drawn: Map, title: str, subtitle: str) -> Figure:
         look = self._look([drawn])
         bar = look.norm if self.colorbar else None
-        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=bar)
+        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=bar, below=look.below)
         self._draw(page.axes[0][0], drawn, look)
         self._bar(page, look)
         return page.figure
 
     def _read(self, explanation: Explanation, item: int | None) -> Map:
-        return read_map(explanation, item, self.variable, get_scaler(self.scaler), self.percentile)
+        scaler = get_scaler(self.scaler)
+        return read_map(explanation, item, self.variable, scaler, self.percentile, self.certainty)
 
-    def _look(self, maps: Sequence[Map]) -> _Look:
+    def _look(self, maps: Sequence[Map]) -> Look:
         """The colours that all the maps of a figure share."""
         signed = any(drawn.signed for drawn in maps)
         limit = max(drawn.peak for drawn in maps) or 1.0
@@ -149,19 +153,22 @@ class Overlay(Visualizer):
         norm = Normalize(-limit if signed else 0.0, limit)
         cmap = matplotlib.colormaps[self.cmap or ("coolwarm" if signed else "inferno")]
         ends = ("neither", "max", "both")[any(drawn.clipped for drawn in maps) * (1 + signed)]
-        return _Look(cmap, norm, backdrop, ends)
+        below = words_for_fading(maps) if self.colorbar else ()
+        return Look(cmap, norm, self.alpha, backdrop, ends, below)
 
-    def _draw(self, axes: Axes, drawn: Map, look: _Look) -> None:
+    def _draw(self, axes: Axes, drawn: Map, look: Look) -> None:
         alpha: Any = None
         if drawn.photo is not None:
-            axes.imshow(tone(drawn.photo, look.backdrop))
-            fades = self.alpha == "fade"
-            alpha = opacity(drawn.values, float(look.norm.vmax or 1)) if fades else self.alpha
+            axes.imshow(look.toned(drawn.photo))
+            alpha = look.opacity(drawn.values, drawn.certainty)
         axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
 
-    def _bar(self, page: Page, look: _Look) -> None:
+    def _bar(self, page: Page, look: Look) -> None:
         if not self.colorbar:
             return
         words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
         alpha = None if isinstance(self.alpha, str) else self.alpha
-        page.bar(ScalarMappable(look.norm, look.cmap), words, extend=look.ends, alpha=alpha)
+        colours = ScalarMappable(look.norm, look.cmap)
+        bar = page.bar(colours, words, extend=look.ends, alpha=alpha)
+        if look.below:
+            fade(bar, look)

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -16,6 +17,9 @@ from salience_vision.captions import shortened
 _INK, _GREY = "#1a1a1a", "#5c5c5c"
 _GAP, _EDGE = 0.08, 0.15
 _BAR, _BAR_MOST = 0.14, 4.6
+# Of a bar in two dimensions: its width, its least height, and room for ticks and lines below it.
+_WIDE_BAR, _BAR_LEAST, _TICKS, _FINE = 0.34, 1.1, 0.24, 0.13
+_ARROW = 0.03
 _LETTER, _LINE = 0.075, 0.19
 
 
@@ -30,6 +34,7 @@ class Page:
         title: Above everything, with ``subtitle`` below it.
         subtitle: In smaller letters.
         bar: Range of the colour bar that gets room at the right, if any.
+        below: Lines below that bar, which then has room for two dimensions.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Page:
         title: str = "",
         subtitle: str = "",
         bar: Normalize | None = None,
+        below: tuple[str, ...] = (),
     ) -> None:
         columns = len(heads) or 1
         side = 1.9 if heads or rows > 1 else 4.4
@@ -57,17 +63,20 @@ class Page:
         wrapped = [_wrapped(head, self._cell[0]) for head in heads]
         lines = max((head.count("\n") + 1 for head in wrapped), default=0)
         above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
-        width = self._left + self._wide + (_bar_room(bar) if bar else _EDGE)
-        height = _EDGE + self._high + above + _EDGE
-        self._bottom = _EDGE
+        width = self._left + self._wide + (_bar_room(bar, below) if bar else _EDGE)
+        self._below = below
+        self._under = _TICKS + _FINE * len(below) if below else 0.0
+        spare = max(0.0, _BAR_LEAST + self._under - self._high) if below else 0.0
+        self._bottom = _EDGE + spare
+        height = self._bottom + self._high + above + _EDGE
         self._size = width, height
         self.figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
         self.axes = [[self._add(row, column) for column in range(columns)] for row in range(rows)]
         for column, head in enumerate(wrapped):
             x = self._left + column * (self._cell[0] + _GAP) + self._cell[0] / 2
             self._write(x, self._bottom + self._high + 0.06, head, 9, _INK, ha="center")
-        for row, (name, below) in enumerate(names):
-            self._label(row, name, "\n".join(below))
+        for row, (name, more) in enumerate(names):
+            self._label(row, name, "\n".join(more))
         top = height - _EDGE
         room = int((width - self._left) * 11)
         if title:
@@ -77,17 +86,29 @@ class Page:
                 self._left, top - 0.25, shortened(subtitle, int(room * 1.2)), 9.5, _GREY, va="top"
             )
 
-    def bar(self, colours: ScalarMappable, words: str, *, extend: str, alpha: float | None) -> None:
+    def bar(
+        self, colours: ScalarMappable, words: str, *, extend: str, alpha: float | None
+    ) -> Colorbar:
         """The colour bar, at the right of the first rows."""
-        high = min(self._high, _BAR_MOST)
-        left = self._left + self._wide + 0.12
-        axes = self._axes(left, self._bottom + self._high - high, _BAR, high)
-        bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=0.03, alpha=alpha)
+        high = min(self._high + (self._bottom - _EDGE) - self._under, _BAR_MOST)
+        left, top = self._left + self._wide + 0.12, self._bottom + self._high
+        axes = self._axes(left, top - high, _WIDE_BAR if self._below else _BAR, high)
+        bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=_ARROW, alpha=alpha)
         bar.outline.set_visible(False)
         bar.locator = _ticks()
         bar.formatter = FuncFormatter(lambda value, _: _number(value))
         bar.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
         bar.set_label(words, size=8.5, color=_GREY)
+        if self._below:
+            arrow = 72 * high * _ARROW if extend == "both" else 0.0
+            bar.ax.xaxis.set_ticks((0, 1), labels=("0", "1"))
+            bar.ax.tick_params(axis="x", labelsize=7.5, length=0, pad=3.5 + arrow)
+            zero, one = bar.ax.get_xticklabels()
+            zero.set_horizontalalignment("left")
+            one.set_horizontalalignment("right")
+            lines = "\n".join(self._below)
+            bar.ax.set_xlabel(lines, loc="left", size=7.5, color=_GREY, labelpad=1)
+        return bar
 
     def _label(self, row: int, name: str, below: str) -> None:
         middle = self._bottom + self._high - row * (self._cell[1] + _GAP) - self._cell[1] / 2
@@ -121,9 +142,10 @@ def _number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def _bar_room(norm: Normalize) -> float:
+def _bar_room(norm: Normalize, below: tuple[str, ...]) -> float:
     ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
-    return 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
+    room = 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
+    return max(room + _WIDE_BAR - _BAR, 1.05) if below else room
 
 
 def _wrapped(head: str, inches: float) -> str:

@@ -1,0 +1,246 @@
+"""Atoms that are not significant are rings, in the SVG and in the PNG."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from io import BytesIO
+from typing import NamedTuple
+
+import pytest
+import torch
+from PIL import Image
+from rdkit import Chem
+
+import salience
+from salience import Explanation, Saliency
+from salience_molgraph import MoleculePlot, MolGraph
+
+SVG = "{http://www.w3.org/2000/svg}"
+UNITS = 10
+
+
+def _explanation(smiles, values, errors, *, signed=True) -> Explanation:
+    """Errors of ``None`` stand for a single draw."""
+    flat = torch.cat([torch.tensor(v, dtype=torch.float64) for v in values])
+    error = flat * torch.nan
+    if errors is not None:
+        error = torch.cat([torch.tensor(e, dtype=torch.float64) for e in errors])
+    score = torch.zeros(len(smiles))
+    return Explanation(
+        saliency={"embed": Saliency(flat, error, torch.tensor([len(v) for v in values]))},
+        prediction=score,
+        score=score,
+        delta=score,
+        completeness_gap=score,
+        annotations=[{"mol": Chem.MolFromSmiles(s), "name": s} for s in smiles],
+        facts={},
+        provenance={"signed": signed},
+        domain=MolGraph(),
+        ids=list(range(len(smiles))),
+        units=torch.full((len(smiles),), 1 if errors is None else UNITS),
+    )
+
+
+def _amine(**changes) -> Explanation:
+    """Atoms 2 and 3 are not significant; the bonds are 0-1, 1-2, 1-3 and 3-4."""
+    values, errors = [1.0, -0.6, -0.8, 0.2, 0.4], [0.01, 0.01, 0.5, 0.2, 0.01]
+    return _explanation(["CC(O)CN"], [values], [errors], **changes)
+
+
+class Circle(NamedTuple):
+    x: float
+    y: float
+    reach: float  # with its line
+    fill: str
+    line: str
+    hollow: bool
+
+
+def _circles(drawing, panel: int = 0) -> dict[int, Circle]:
+    root = ET.fromstring(drawing.svg)
+    groups = [group for group in root.iter(f"{SVG}g") if group.get("class") == "molecule"]
+    found = {}
+    for element in groups[panel].iter(f"{SVG}ellipse"):
+        name = re.fullmatch(r"atom-(\d+)( hollow)?", element.get("class", ""))
+        style = dict(part.split(":") for part in element.get("style", "").strip(";").split(";"))
+        x, y, radius = (float(element.get(key, "nan")) for key in ("cx", "cy", "rx"))
+        reach = radius + float(style["stroke-width"].removesuffix("px")) / 2
+        assert name and int(name[1]) not in found
+        found[int(name[1])] = Circle(x, y, reach, style["fill"], style["stroke"], bool(name[2]))
+    return found
+
+
+def _hollow(drawing, panel: int = 0) -> set[int]:
+    return {atom for atom, circle in _circles(drawing, panel).items() if circle.hollow}
+
+
+def _bonds(drawing) -> set[int]:
+    """Numbers of the bonds that are coloured."""
+    named = [
+        re.match(r"bond-(\d+) ", e.get("class", ""))
+        for e in ET.fromstring(drawing.svg).iter(f"{SVG}path")
+        if "fill:#" in e.get("style", "")
+    ]
+    return {int(name[1]) for name in named if name}
+
+
+def _key(drawing) -> tuple[list[str], list[str]]:
+    """The circles of the key by class, and its words."""
+    root = ET.fromstring(drawing.svg)
+    circles = [str(e.get("class")) for e in root.iter(f"{SVG}ellipse")]
+    words = [str(e.text) for e in root.iter(f"{SVG}text") if e.get("class") == "key"]
+    return [name for name in circles if name.startswith("key")], words
+
+
+def test_exactly_the_atoms_that_are_not_significant_are_rings():
+    explanation = _amine()
+    assert explanation.significant()[0].tolist() == [True, True, False, False, True]
+    drawing = MoleculePlot().item(explanation, 0)
+    assert _hollow(drawing) == {2, 3}
+    assert set(_circles(drawing)) == set(range(5))
+    assert _bonds(drawing) == {0}
+
+
+def test_a_ring_is_white_inside_and_lies_where_the_filled_circle_was():
+    rings = _circles(MoleculePlot().item(_amine(), 0))
+    filled = _circles(MoleculePlot(level=None).item(_amine(), 0))
+    assert not any(circle.hollow for circle in filled.values())
+    for atom in (2, 3):
+        assert rings[atom].fill == "#FFFFFF"
+        assert rings[atom].line == filled[atom].fill != "#FFFFFF"
+        assert rings[atom][:2] == filled[atom][:2]
+        assert rings[atom].reach == pytest.approx(filled[atom].reach, abs=1)
+    assert all(rings[atom] == filled[atom] for atom in (0, 1, 4))
+
+
+@pytest.mark.parametrize(("level", "hollow"), [(0.9, set()), (1e-20, {0, 1, 2, 3, 4})])
+def test_the_level_decides(level, hollow):
+    assert _hollow(MoleculePlot(level=level).item(_amine(), 0)) == hollow
+
+
+@pytest.mark.parametrize(
+    "explanation",
+    [
+        _explanation(["CCO", "CN"], [[1.0, -0.5, 0.1], [0.2, 0.3]], None),
+        _explanation(["CCO"], [[1.0, 0.5, 0.1]], [[0.1, 2.0, 0.5]], signed=False),
+    ],
+    ids=["single draw", "no signs"],
+)
+def test_where_nothing_tells_all_is_filled_as_ever(explanation):
+    for plot in (MoleculePlot(), MoleculePlot(atom_indices=True, ratio=0.5)):
+        drawings = [
+            MoleculePlot(**(vars(plot) | {"level": level})).item(explanation, 0)
+            for level in (0.05, None)
+        ]
+        assert drawings[0].svg == drawings[1].svg
+        assert drawings[0].png == drawings[1].png
+        assert not _hollow(drawings[0])
+        assert _key(drawings[0]) == ([], [])
+    grids = [
+        salience.grid({"a": explanation}, visualizer=MoleculePlot(level=level)).svg
+        for level in (0.05, None)
+    ]
+    assert grids[0] == grids[1]
+
+
+def test_the_key_tells_circles_from_rings():
+    drawing = MoleculePlot(level=0.1).item(_amine(), 0)
+    expected = ["significant", "not significant", "false discovery rate 10 %"]
+    assert _key(drawing) == (["key", "key hollow"], expected)
+    bare = MoleculePlot(level=0.1, color_bar=False).item(_amine(), 0)
+    assert _key(bare) == ([], [])
+    assert _hollow(bare) == {2, 3}
+
+
+def test_a_grid_names_what_was_not_tested():
+    single = _explanation(["CC(O)CN"], [[1.0, -0.6, -0.8, 0.2, 0.4]], None)
+    drawing = salience.grid({"one draw": single, "many": _amine(), "abs": _amine(signed=False)})
+    assert [_hollow(drawing, panel) for panel in range(3)] == [set(), {2, 3}, set()]
+    assert _key(drawing)[1][-1] == "false discovery rate 5 %; not tested: one draw, abs"
+    both = salience.grid({"one": _amine(), "two": _amine()})
+    assert _key(both)[1][-1] == "false discovery rate 5 %"
+    assert len(_key(both)[0]) == 2
+
+
+@pytest.mark.parametrize("size", [(300, 210), (200, 100), (150, 90), (60, 60)])
+def test_the_key_stays_inside_and_covers_nothing(size):
+    drawing = MoleculePlot(size=size).item(_amine(), 0)
+    with_bar = MoleculePlot(size=size, level=None).item(_amine(), 0)
+    root = ET.fromstring(drawing.svg)
+    texts = [e for e in root.iter(f"{SVG}text") if e.get("class") == "key"]
+    assert all(with_bar.height - 10 < float(e.get("y", 0)) < drawing.height - 5 for e in texts)
+    for kind in ("key", "key hollow"):
+        circle = next(e for e in root.iter(f"{SVG}ellipse") if e.get("class") == kind)
+        x, reach = float(circle.get("cx", 0)), float(circle.get("rx", 0))
+        assert 0 < x - reach < x + reach < drawing.width
+    # What is new is white below the picture without a key.
+    with Image.open(BytesIO(drawing.png)) as image, Image.open(BytesIO(with_bar.png)) as old:
+        ink = image.convert("L").crop((0, old.height - 20, *image.size)).point(lambda v: 255 - v)
+        left, top, right, bottom = ink.getbbox()
+    assert left > 0 and right < image.width and bottom < ink.height
+    assert top > 0
+
+
+def test_only_highlighted_atoms_are_rings():
+    drawing = MoleculePlot(ratio=0.6).item(_amine(), 0)
+    assert set(_circles(drawing)) == {0, 1, 2}
+    assert _hollow(drawing) == {2}
+
+
+def test_the_named_variable_is_tested():
+    explanation = _amine()
+    sure = Saliency(explanation.only.flat, explanation.only.flat_error * 0.01, torch.tensor([5]))
+    explanation.saliency["state"] = sure
+    assert _hollow(MoleculePlot(variable="embed").item(explanation, 0)) == {2, 3}
+    assert _hollow(MoleculePlot(variable="state").item(explanation, 0)) == set()
+
+
+@pytest.mark.parametrize("resolution", [1.0, 2.0, 3.5])
+def test_the_png_has_the_rings_of_the_svg(resolution):
+    explanation = _explanation(["CC"], [[1.0, -1.0]], [[0.01, 2.0]])
+    drawing = MoleculePlot(color_fn="bwr", resolution=resolution).item(explanation, 0)
+    circles = _circles(drawing)
+    assert [circles[atom].hollow for atom in (0, 1)] == [False, True]
+    away = {0: circles[0].x - circles[1].x, 1: circles[1].x - circles[0].x}
+    with Image.open(BytesIO(drawing.png)) as image:
+        pixels = image.convert("RGB")
+    for atom, share, expected in [
+        (0, 0.4, (255, 0, 0)),
+        (0, 0.8, (255, 0, 0)),
+        (1, 0.6, (255, 255, 255)),
+        (1, 0.8, (0, 0, 255)),
+        (0, 1.4, (255, 255, 255)),
+        (1, 1.4, (255, 255, 255)),
+    ]:
+        # From the atom away from its bond, which is level; boxes begin 10 units into the picture.
+        sign = 1 if away[atom] > 0 else -1
+        x = (10 + circles[atom].x + sign * share * circles[atom].reach) * resolution
+        y = (10 + circles[atom].y) * resolution
+        assert pixels.getpixel((round(x), round(y))) == expected
+
+
+def test_rings_need_the_circles_of_rdkit(monkeypatch):
+    monkeypatch.setattr("salience_molgraph.rings._CIRCLE", re.compile("nothing of that kind"))
+    with pytest.raises(RuntimeError, match="level=None"):
+        _ = MoleculePlot().item(_amine(), 0).svg
+
+
+def test_draws_of_a_network_make_rings(ragged, smiles, tmp_path):
+    domain = MolGraph(fields=("atoms", "edge_index", "owner", "bond_type"))
+    explanation = salience.explain(
+        ragged, smiles, domain, samplers=["gaussian"], n_samples=6, seed=1
+    )
+    explanation.save(tmp_path / "run.salience")
+    again = Explanation.load(tmp_path / "run.salience")
+    kinds = set()
+    for item, sure in enumerate(explanation.significant()):
+        drawing = explanation.visualize(item)
+        assert _hollow(drawing) == set((~sure).nonzero().flatten().tolist())
+        assert again.visualize(item).svg == drawing.svg
+        kinds |= set(sure.tolist())
+    assert kinds == {True, False}
+    absolute = salience.explain(
+        ragged, smiles, domain, samplers=["gaussian"], n_samples=6, aggregator="abs"
+    )
+    assert not _hollow(absolute.visualize(1))
