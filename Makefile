@@ -13,6 +13,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/iris.py --out out
 	$(BIN)/python examples/photos.py --out out
 	$(BIN)/python examples/solubility.py --out out
+	$(BIN)/python examples/uncertainty.py --out out
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto

@@ -30,6 +30,7 @@ TASKS = (
     "table_bayesgrad",
     "graph_ig",
     "memory",
+    "until",
 )
 
 INTRO = """\
