@@ -45,8 +45,12 @@ $(VENV)/.captum: $(VENV)/.demo
 	$(PIP) --no-deps captum
 	touch $@
 
+# laplace-torch is the posterior from elsewhere. It and torchmetrics name torchvision, which they do
+# not need here and which has no build for torch without CUDA.
 $(VENV)/.test: $(VENV)/.captum tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
+	$(PIP) --no-deps laplace-torch asdfghjkl backpack-for-pytorch curvlinops-for-pytorch \
+	  lightning-utilities torchmetrics
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt
