@@ -97,8 +97,9 @@ def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 
 def _is_constant(value: Any) -> bool:
-    parts = value if type(value) is tuple else (value,)
-    return all(isinstance(part, _CONSTANTS) for part in parts)
+    if type(value) is tuple:
+        return all(isinstance(part, _CONSTANTS) for part in value)
+    return isinstance(value, _CONSTANTS)
 
 
 _CONSTANTS = (int, float, str, bool, type(None), torch.dtype, torch.device)

@@ -32,9 +32,15 @@ class Tally:
 
     def add(self, block: engine.Block, items: Tensor) -> None:
         """Take in draws of these items of the batch."""
-        self.delta[items] += block.delta.sum(0)
-        self.gap[items] += block.gap.sum(0)
-        self.draws[items] += len(block.delta)
+        delta, gap = block.delta.sum(0), block.gap.sum(0)
+        if len(items) == len(self.delta):  # all of them, in order
+            self.delta += delta
+            self.gap += gap
+            self.draws += len(block.delta)
+        else:
+            self.delta[items] += delta
+            self.gap[items] += gap
+            self.draws[items] += len(block.delta)
 
 
 class Run:
