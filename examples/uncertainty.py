@@ -56,7 +56,7 @@ def checkpoints(
     y = data.train_y.to(device)
     moving = copy.deepcopy(net).train()
     batch = DOMAIN.collate(DOMAIN.read(data.train)).to(torch.device(device), None)
-    optimizer = torch.optim.SGD(moving.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-3)
+    optimizer = torch.optim.SGD(moving.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-3)
     found = []
     for _ in range(n):
         for _ in range(epochs):
@@ -113,16 +113,16 @@ def run(
     epochs: int = 60,
     n_members: int = 5,
     n_samples: int = 30,
-    n_molecules: int | None = None,
+    n_molecules: int = 128,
 ) -> Comparison:
     """Train, explain, print the table and write the picture."""
     data = load(None, seed)
     members = [train(data, epochs=epochs, seed=seed + i, device=device) for i in range(n_members)]
     net = members[0]
     states = checkpoints(net, data, n=10, epochs=2, seed=seed, device=device)
-    last = copy.deepcopy(net)
-    last.load_state_dict(states[-1])
-    for what, model in {"first member": net, "last checkpoint": last.eval()}.items():
+    mean = copy.deepcopy(net)
+    mean.load_state_dict({k: torch.stack([s[k] for s in states]).mean(0) for k in states[0]})
+    for what, model in {"first member": net, "mean of the checkpoints": mean}.items():
         error = (predict(model, data.test) - data.test_y).square().mean().sqrt()
         print(f"test RMSE of the {what}: {error:.2f} log mol/l")
 
@@ -182,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=60, help="%(default)s")
     parser.add_argument("--n-members", type=int, default=5, help="networks (%(default)s)")
     parser.add_argument("--n-samples", type=int, default=30, help="draws, M (%(default)s)")
+    parser.add_argument("--n-molecules", type=int, default=128, help="to explain (%(default)s)")
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     run(**vars(parser.parse_args(argv)))
     return 0

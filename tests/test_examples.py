@@ -44,6 +44,21 @@ def test_hydroxyl_groups_raise_solubility(tmp_path: Path) -> None:
     assert (tmp_path / "solubility_grid.svg").read_text().count("<svg") == 1
 
 
+def test_ways_to_draw_saliency_are_compared(tmp_path: Path) -> None:
+    settings = {"epochs": 8, "n_members": 3, "n_samples": 3, "n_molecules": 24}
+    found = example("uncertainty").run(tmp_path, **settings)
+    ways = ["vanilla", "SmoothGrad", "dropout", "ensemble", "SWAG"]
+    assert {a for a, _ in found.agreement} == set(ways)
+    for a in ways:
+        assert found.agreement[a, a] == pytest.approx(1)
+        assert found.agreement[a, "vanilla"] == pytest.approx(found.agreement["vanilla", a])
+    assert found.significant.keys() == set(ways[1:])
+    assert all(0 <= share <= 1 for share in found.significant.values())
+    assert sum(found.parts.values()) == pytest.approx(1)
+    svg = (tmp_path / "uncertainty.svg").read_text()
+    assert "hollow" in svg and "false discovery rate 5" in svg
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_an_example_says_how_to_run_it(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:

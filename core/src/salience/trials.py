@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -36,12 +37,16 @@ def _try_together(task: Task, clean: Clean) -> Task:
     one = item.batch.repeat(1)
     apart = [score_of(task, item, one, None, draw) for draw in torch.split(draws, 1)]
     separate = torch.cat([score.value(x) for score, x in apart])
-    try:
-        both, at = score_of(task, item, item.batch.repeat(2), None, draws)
-        same = agree(both.value(at), separate)
-    except Exception:  # whatever the user's forward does that has no batched form
-        same = False
-    return replace(task, together=most) if same else task
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            both, at = score_of(task, item, item.batch.repeat(2), None, draws)
+            same = agree(both.value(at), separate)
+        except Exception:  # whatever the user's forward does that has no batched form
+            same = False
+    # What vmap has no rule for, it does draw by draw, slowly, and warns.
+    slow = any("performance drop" in str(warning.message) for warning in warned)
+    return replace(task, together=most) if same and not slow else task
 
 
 def _try_parameters(task: Task, clean: Clean) -> Task:
