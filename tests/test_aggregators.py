@@ -147,11 +147,25 @@ def test_the_mean_sign_is_how_stable_the_sign_is() -> None:
     assert ((found.values[0] - expected).abs() < 4 * found.std_error[0]).all()
     # The sign is that of the sum over channels, not of each of them.
     domain = Tensors(("item", "channel"), reduce=("channel",), output="value")
-    whole = salience.explain(
-        squares, X, domain, samplers=[GaussianNoise(SIGMA, "absolute")], n_samples=50,
-        aggregator="sign",
-    )  # fmt: skip
-    assert whole.values.shape == (1,) and whole.values.abs().item() <= 1
+    explainer = salience.Explainer(squares, domain)
+    kept = explainer.compute(X, samplers=[GaussianNoise(SIGMA, "absolute")], n_samples=50)
+    expected = kept.values.sum(-1).sign().mean(0)
+    assert expected != kept.values.sign().sum(-1).mean(0)
+    torch.testing.assert_close(explainer.aggregate(kept, "sign").values, expected)
+
+
+def test_a_few_draws_that_agree_leave_the_sign_unsure() -> None:
+    found = salience.explain(
+        lambda x: x.sum(1), X, DOMAIN, samplers=["gaussian"], n_samples=8, aggregator="sign"
+    )
+    assert (found.values == 1).all()
+    # Ten draws of mean 0.8, variance 3.6 / 9.
+    torch.testing.assert_close(found.std_error, torch.full((1, 2), (3.6 / 9 / 10) ** 0.5).double())
+
+
+@pytest.mark.parametrize(("q", "n_samples"), [(0.0, 40), (1.0, 40), (0.01, 40), (0.99, 5)])
+def test_quantiles_too_far_out_for_the_draws_have_no_error(q: float, n_samples: int) -> None:
+    assert explained(Quantile(q), 1, n_samples).std_error.isnan().all()
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, "half"])

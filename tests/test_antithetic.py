@@ -95,6 +95,40 @@ def test_dropout_and_pairs_are_drawn_together() -> None:
     samplers = ["mc_dropout", GaussianNoise(antithetic=True)]
     found = salience.explain(model, X, DOMAIN, samplers=samplers, n_samples=6)
     assert found.units.tolist() == [3]
+    for max_rows in (1, 3, 4, "auto"):
+        explainer = salience.Explainer(model, DOMAIN, max_rows=max_rows)
+        draws = explainer.compute(X, samplers=samplers, n_samples=6).values
+        # The gradient of a linear model depends on the masks only, which a pair shares.
+        assert torch.equal(draws[0::2], draws[1::2])
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, "auto"])
+def test_what_is_linear_in_the_noise_cancels_under_each_draw_of_weights(max_rows: Any) -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]).double())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.square() @ self.weight
+
+    def drawn(samplers: list[Any], n_samples: int) -> Any:
+        settings: dict[str, Any] = {"samplers": samplers, "n_samples": n_samples, "seed": 5}
+        return salience.explain(Scaled(), X, DOMAIN, max_rows=max_rows, **settings)
+
+    pairs = drawn(["weight_noise", GaussianNoise(SIGMA, antithetic=True)], 16)
+    weights = drawn(["weight_noise"], 8)
+    torch.testing.assert_close(pairs.values, weights.values, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(pairs.std_error, weights.std_error, rtol=1e-12, atol=1e-12)
+
+
+def test_an_ensemble_has_a_member_for_each_pair() -> None:
+    members = [torch.nn.Linear(2, 1).double() for _ in range(3)]
+    noise = GaussianNoise(antithetic=True)
+    settings: dict[str, Any] = {"samplers": [salience.Ensemble(members), noise]}
+    assert salience.explain(members[0], X, DOMAIN, n_samples=6, **settings).units.tolist() == [3]
+    with pytest.raises(InputError, match="pass 6 or fewer"):
+        salience.explain(members[0], X, DOMAIN, n_samples=8, **settings)
 
 
 @pytest.mark.parametrize("aggregator", ["variance", "mean_plus_std", "signal_to_noise", "quantile"])

@@ -611,6 +611,18 @@ def test_completeness_holds_over_several_target_variables_together(max_rows: int
     close(found.completeness_gap, torch.zeros(4, dtype=torch.float64))
 
 
+def test_means_over_many_draws_keep_the_digits_of_models_of_low_precision() -> None:
+    model = nn.Linear(4, 1, bias=False).bfloat16()
+    with torch.no_grad():
+        model.weight.fill_(0.25)
+    found = salience.explain(
+        model, torch.ones(2, 4), Tensors(output="value"), IntegratedGradients(2), max_rows=2,
+        samplers=[GaussianNoise(1e-4, "absolute")], n_samples=700,
+    )  # fmt: skip
+    # A sum of ones in bfloat16 comes to rest at 256.
+    torch.testing.assert_close(found.delta.float(), torch.ones(2), rtol=0.01, atol=0)
+
+
 @pytest.mark.parametrize("max_rows", [1, 3, "auto"])
 def test_occlusion_replaces_one_target_variable_and_keeps_the_others(max_rows: int | str) -> None:
     model, data, num, h = mixed()

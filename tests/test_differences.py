@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -40,6 +41,26 @@ def test_the_difference_of_two_classes_has_the_error_of_the_difference() -> None
     assert (gap < 4 * found.std_error[:, 2]).all()
     both = model(X)
     torch.testing.assert_close(found.score, both[:, 0] - both[:, 1])
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_settings_that_are_arrays_are_compared_by_their_numbers(kind: Any) -> None:
+    def noise(first: float) -> Any:
+        return salience.GaussianNoise(kind([first, 0.2, 0.3]), "absolute")
+
+    one, same, other = (of_class(0, samplers=[noise(first)]) for first in (0.1, 0.1, 0.4))
+    assert not (one - same).values.any()
+    with pytest.raises(InputError, match="samplers"):
+        one - other
+
+
+def test_ragged_items_of_other_sizes_have_no_draws_in_common(graphs: Any) -> None:
+    explainer = Explainer(graphs.models()[0], graphs.ragged())
+    one, two = list(graphs.data)[:2]
+    assert len(one.labels) != len(two.labels)
+    kept = [explainer.compute(data, **SETTINGS) for data in ([one, two], [two, one])]
+    with pytest.raises(InputError, match="sizes of items"):
+        kept[0] - kept[1]
 
 
 def test_methods_may_be_compared_draw_by_draw() -> None:

@@ -13,7 +13,17 @@ from scipy import stats
 from torch import Tensor, nn
 
 import salience
-from salience import Batch, Field, GaussianNoise, Gradient, Layout, MCDropout, Target, Tensors
+from salience import (
+    Batch,
+    Field,
+    GaussianNoise,
+    Gradient,
+    InputError,
+    Layout,
+    MCDropout,
+    Target,
+    Tensors,
+)
 from salience.keyed import Numbers, item_keys, row_keys
 
 BUDGETS: list[int | str] = [1, 3, 16, "auto"]
@@ -69,6 +79,30 @@ def test_the_first_draws_stay_when_more_are_made() -> None:
 def test_the_key_of_an_item_without_id_is_its_position() -> None:
     assert torch.equal(points(DATA), points(DATA, ids=range(7)))
     assert torch.equal(points(DATA)[:, :3], points(DATA[:3]))
+
+
+def test_a_range_of_ids_is_checked_and_recorded() -> None:
+    settings: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 3}
+    domain = Tensors(output="value")
+    for wrong in (range(5), range(100)):
+        with pytest.raises(InputError, match=f"got {len(wrong)} ids for 7 items"):
+            salience.explain(half_square, DATA, domain, ids=wrong, **settings)
+    found = salience.explain(half_square, DATA, domain, ids=range(50, 57), **settings)
+    assert found.provenance["ids"] == list(range(50, 57))
+    again = salience.rerun(half_square, DATA, found.provenance)
+    assert torch.equal(again.values, found.values)
+    assert "ids" not in salience.explain(half_square, DATA, domain, ids=range(7)).provenance
+
+
+def test_an_item_alone_runs_again_with_its_own_draws() -> None:
+    explainer = salience.Explainer(half_square, Tensors(output="value"))
+    settings: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 3}
+    whole = explainer.explain(DATA, **settings)
+    streamed = list(explainer.stream(DATA.split(2), **settings))
+    for item in range(7):
+        for one in (whole.item(item), streamed[item]):
+            again = salience.rerun(half_square, DATA[item : item + 1], one.provenance)
+            torch.testing.assert_close(again.values, one.values)
 
 
 @pytest.mark.parametrize("ids", [np.arange(7), torch.arange(7), np.arange(7, dtype=np.int16)])

@@ -270,7 +270,126 @@ def test_a_posterior_may_hold_some_of_the_weights() -> None:
     close(found.values, salience.explain(expected, rows(), DOMAIN).values)
 
 
+class Reusing:
+    """Writes each draw where the last one was, as a posterior around a network does."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def sample(self) -> Mapping[str, Tensor]:
+        with torch.no_grad():
+            for parameter in self.net.parameters():
+                parameter.normal_()
+        return self.net.state_dict()
+
+
+class Copying(Reusing):
+    def sample(self) -> Mapping[str, Tensor]:
+        return {name: value.clone() for name, value in super().sample().items()}
+
+
+def test_a_posterior_may_write_each_draw_where_the_last_one_was() -> None:
+    of = {
+        kind: salience.explain(
+            network(0), rows(), DOMAIN, samplers=[Posterior(kind(network(1)))], n_samples=9
+        )
+        for kind in (Reusing, Copying)
+    }
+    assert (of[Reusing].std_error > 0).all()
+    close(of[Reusing].values, of[Copying].values, 1e-15)
+    close(of[Reusing].std_error, of[Copying].std_error, 1e-15)
+
+
+def test_a_posterior_that_writes_into_the_model_is_refused_and_the_model_set_back() -> None:
+    model = network(0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(InputError, match=r"'0.weight' into the model .*deepcopy"):
+        salience.explain(model, rows(), DOMAIN, samplers=[Posterior(Reusing(model))], n_samples=2)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Tied(nn.Module):
+    """One matrix under two names."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.one = network(seed)[0]
+        self.two = nn.Linear(4, 7).double()
+        self.two.weight = self.one.weight
+        self.two.bias = nn.Parameter(torch.ones(7).double())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.two(x) * self.one(x)).tanh().sum(1)
+
+
+@pytest.mark.parametrize("names", [["one.weight"], ["two.weight"], ["one.weight", "two.weight"]])
+def test_shared_weights_may_come_by_any_of_their_names(names: list[str]) -> None:
+    new = network(5)[0].weight.detach()
+
+    class Named:
+        def sample(self) -> Mapping[str, Tensor]:
+            return dict.fromkeys(names, new)
+
+    model, expected = Tied(0), Tied(0)
+    with torch.no_grad():
+        expected.one.weight.copy_(new)
+    found = salience.explain(model, rows(), DOMAIN, samplers=[Posterior(Named())], n_samples=2)
+    close(found.values, salience.explain(expected, rows(), DOMAIN).values)
+
+
+@pytest.mark.parametrize("kind", [Ensemble, SWAG])
+def test_shared_weights_of_members_stay_shared(kind: Any) -> None:
+    settings: dict[str, Any] = {"samplers": [kind([Tied(1), Tied(2)])], "n_samples": 2}
+    model = Tied(0)
+    packed, single = (
+        salience.explain(model, rows(), DOMAIN, max_rows=n, **settings).values for n in ("auto", 1)
+    )
+    close(packed, single)
+    if kind is Ensemble:
+        apart = [salience.explain(Tied(seed), rows(), DOMAIN).values for seed in (1, 2)]
+        close(packed, torch.stack(apart).mean(0))
+
+
 # --- Draws do not depend on packing, and nothing is written into the model -----------------------
+
+
+class Counting(nn.Module):
+    """Counts its forwards in a buffer, and is the worse for it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.net = network(seed)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        value: Tensor = self.net(x * self.calls)
+        return value
+
+
+@pytest.mark.parametrize("kind", [Ensemble, SWAG])
+@pytest.mark.parametrize("max_rows", [1, 4, "auto"])
+def test_what_a_forward_writes_stays_in_its_pass(kind: Any, max_rows: Any) -> None:
+    members = [Counting(seed) for seed in range(3)]
+    settings: dict[str, Any] = {"samplers": [kind(members)], "n_samples": 3}
+    found = salience.explain(Counting(0), rows(), DOMAIN, max_rows=max_rows, **settings)
+    assert [float(member.calls) for member in members] == [0, 0, 0]
+    if kind is Ensemble:
+        # The first forward of each member, whatever the packing.
+        plain = [salience.explain(member.net, rows(), DOMAIN).values for member in members]
+        close(found.values, torch.stack(plain).mean(0))
+
+
+def test_members_may_have_been_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        members = [network(seed) for seed in range(2)]
+    plain = [network(seed) for seed in range(2)]
+    found, expected = (
+        salience.explain(network(0), rows(), DOMAIN, samplers=[Ensemble(m)], n_samples=2)
+        for m in (members, plain)
+    )
+    close(found.values, expected.values, 1e-15)
+
 
 SAMPLERS: dict[str, Any] = {
     "ensemble": lambda: Ensemble([network(seed) for seed in range(3)]),
@@ -432,7 +551,29 @@ REFUSED: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
         ("sample() returns", "same architecture"),
     ),
     "a posterior of numbers": (network(0), lambda: Posterior(_Three()), ("sample() returned 3",)),
+    "a posterior with numbers of its own": (
+        network(0),
+        lambda: Posterior(_Own()),
+        ("two different draws", "global generators", "Ensemble"),
+    ),
+    "two values for one tensor": (
+        Tied(0),
+        lambda: Posterior(_Untied()),
+        ("sample() returns", "'two.weight'", "'one.weight'", "one tensor"),
+    ),
 }
+
+
+class _Own:
+    numbers = torch.Generator().manual_seed(0)
+
+    def sample(self) -> Mapping[str, Tensor]:
+        return {"2.bias": torch.randn(1, generator=self.numbers).double()}
+
+
+class _Untied:
+    def sample(self) -> Mapping[str, Tensor]:
+        return {"one.weight": torch.zeros(7, 4).double(), "two.weight": torch.ones(7, 4).double()}
 
 
 class _Three:

@@ -49,8 +49,9 @@ class Until:
 class Draws:
     """The draws of an item, numbered from 0.
 
-    Draw d has the parameters' draw d // inner: each has ``inner`` draws of noise of its own, 1
-    where samplers are zipped.
+    Draw d has the parameters' draw d // :attr:`group`: zipped samplers draw the parameters each
+    time, nested ones once for ``inner`` draws of noise, and antithetic ones once a pair, since what
+    is linear in the noise cancels within one model only.
 
     Args:
         total: Number of draws M; the most of them where items stop by themselves.
@@ -71,17 +72,12 @@ class Draws:
 
     @property
     def group(self) -> int:
-        """Draws that depend on each other: a pair, or those that share their parameters."""
+        """Draws that share their parameters: an antithetic pair, or those nested in them."""
         return self.inner if self.nested else 2 if self.pairs else 1
 
     @property
     def outer(self) -> int:
         """Draws of the parameters."""
-        return self.total // self.inner
-
-    @property
-    def units(self) -> int:
-        """Groups of draws that are independent of each other."""
         return self.total // self.group
 
     def rounds(self) -> Iterator[tuple[int, int]]:

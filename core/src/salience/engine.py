@@ -181,11 +181,11 @@ def _count(task: Task, start: int, room: int) -> int:
     """Draws of the next block, where there is room for so many."""
     if task.weights is None:
         return room
-    inner = task.draws.inner
-    done = start % inner
-    if done or room < inner:
-        return min(room, inner - done)
-    return min(room // inner, task.together) * inner
+    group = task.draws.group
+    done = start % group
+    if done or room < group:
+        return min(room, group - done)
+    return min(room // group, task.together) * group
 
 
 def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
@@ -205,7 +205,7 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Scor
     """The score of these draws of all items, and the point that noise moved them to."""
     if task.still:
         return score_of(task, clean, copies, None)
-    device, outer = clean.batch.device, draws // task.draws.inner
+    device, outer = clean.batch.device, draws // task.draws.group
     keys = row_keys(task.seed, clean.keys, outer).to(device)
     score, x = score_of(task, clean, copies, keys, outer)
     rows = score.batch.all_rows()
@@ -306,7 +306,7 @@ def _moved(task: Task, clean: Clean, picked: Picked, weights: Weights, draws: Te
     """The target variables of rows, as the drawn weights before them make them."""
     own = {v.argument: clean.x[v.name] for v in task.probe.variables if v.argument is not None}
     whole = replace(clean.batch, arguments={**clean.batch.arguments, **own})
-    moved = task.probe.values_with_weights(whole, weights.stacked)
+    moved = task.probe.values_with_weights(whole, weights[:])
     rows = (
         clean.batch.repeat(int(draws[-1]) + 1).batch().pick(draws * len(clean.keys) + picked.rows)
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from salience.domain import Domain
 from salience.drawing import position_of, visualizer_of
 from salience.errors import InputError, nearest
+from salience.provenance import recorded_ids
 from salience.saliency import Saliency
 from salience.visualizer import Visualizer, save_figure
 
@@ -106,6 +107,8 @@ class Explanation:
             delta=self.delta[one].clone(),
             completeness_gap=self.completeness_gap[one].clone(),
             annotations=self.annotations[one],
+            provenance={k: v for k, v in self.provenance.items() if k != "ids"}
+            | recorded_ids(self.ids[one]),
             ids=self.ids[one],
             units=self.units[one].clone(),
         )
@@ -179,7 +182,9 @@ class Explanation:
         distribution of M − 1 degrees of freedom where the saliency is 0, if the posterior is normal
         and as wide as the estimate is uncertain. Under noise alone the saliency is the mean over
         noise, |mean| / standard error is compared with the same distribution, and more draws do
-        resolve more. One draw is what :attr:`units` counts.
+        resolve more. One draw is what :attr:`units` counts. Where noise is drawn as well as
+        parameters, what it adds to the spread counts too, and makes p-values larger than those of
+        the mean over noise; nested draws average it out, the more of them the better.
 
         Args:
             variable: Which target variable, where several were explained.
@@ -196,7 +201,9 @@ class Explanation:
         """Which values differ from 0, bool of the form of :attr:`values`.
 
         Of the positions that it marks in an item, a share of ``level`` at most is marked wrongly on
-        average (Benjamini and Hochberg, "Controlling the false discovery rate", 1995).
+        average (Benjamini and Hochberg, "Controlling the false discovery rate", 1995), where
+        positions are independent or depend on each other positively. Where some depend negatively,
+        as the coefficients of correlated features do, it is no proven bound.
 
         Args:
             level: The false discovery rate.

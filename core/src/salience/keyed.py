@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from numbers import Integral
 
 import torch
@@ -42,7 +42,7 @@ def mix(state: Tensor) -> Tensor:
     return state
 
 
-@cache
+@lru_cache(1024)
 def _mix_one(state: int) -> int:
     """:func:`mix` of one number."""
     return int(mix(torch.tensor([_signed(state)])))

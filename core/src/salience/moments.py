@@ -40,10 +40,10 @@ class Moments:
         if self.count == 0:
             return Moments(1, draw.clone(), draw.new_zeros(()).expand_as(draw), draw.dtype)
         count = self.count + 1
-        before = _wide(self.mean)
+        before = wide(self.mean)
         delta = draw - before
         mean = torch.add(before, delta, alpha=1 / count)
-        squares = torch.addcmul(_wide(self.squares), delta, draw - mean)
+        squares = torch.addcmul(wide(self.squares), delta, draw - mean)
         return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
@@ -51,10 +51,10 @@ class Moments:
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count
-        one, two = _wide(self.mean), _wide(other.mean)
+        one, two = wide(self.mean), wide(other.mean)
         delta = two - one
         mean = one + delta * (other.count / count)
-        squares = _wide(self.squares) + _wide(other.squares)
+        squares = wide(self.squares) + wide(other.squares)
         squares += delta.square_() * (self.count * other.count / count)
         return Moments(count, mean, squares, self.dtype)
 
@@ -138,6 +138,6 @@ class Groups:
         return {"parameters": between, "noise": within, "total": between + within}
 
 
-def _wide(values: Tensor) -> Tensor:
+def wide(values: Tensor) -> Tensor:
     """In float64; Apple's devices have none."""
     return values if values.device.type == "mps" else values.double()

@@ -174,10 +174,15 @@ def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator |
     for sampler in samplers:
         most = sampler.most if isinstance(sampler, WeightSampler) else None
         if most is not None and draws.outer > most:
+            if draws.nested:
+                enough = f"({most}, {draws.inner})"
+            elif draws.pairs:
+                enough = f"{2 * most} or fewer"
+            else:
+                enough = f"{most} or fewer, or ({most}, 16) for 16 draws of noise to each"
             raise InputError(
                 f"{type(sampler).__name__} has {most} draws of weights, but n_samples={told} asks "
-                f"for {draws.outer}; pass {most} or fewer, or ({most}, 16) for 16 draws of noise "
-                f"to each"
+                f"for {draws.outer}; pass {enough}"
             )
     if aggregator is not None:
         check_aggregator(aggregator, draws)

@@ -47,6 +47,12 @@ def record(
     }
 
 
+def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
+    """What a record says of the items' ids: nothing where they are positions from 0."""
+    positions = range(len(ids))
+    return {} if ids == positions or list(ids) == list(positions) else {"ids": list(ids)}
+
+
 def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of :func:`salience.explain` that a record stands for.
 

@@ -18,7 +18,9 @@ from salience.engine import Clean
 from salience.errors import InputError
 from salience.finite import all_finite
 from salience.keyed import item_keys
+from salience.moments import wide
 from salience.plan import Plan
+from salience.provenance import recorded_ids
 from salience.samples import Facts
 
 
@@ -32,7 +34,7 @@ class Tally:
 
     def add(self, block: engine.Block, items: Tensor) -> None:
         """Take in draws of these items of the batch."""
-        delta, gap = block.delta.sum(0), block.gap.sum(0)
+        delta, gap = wide(block.delta).sum(0), wide(block.gap).sum(0)
         if len(items) == len(self.delta):  # all of them, in order
             self.delta += delta
             self.gap += gap
@@ -85,7 +87,8 @@ class Run:
         """Get ready for the draws of a batch."""
         self.plan.try_samplers(clean)
         self.axes = {name: engine.rest(clean, name) for name in clean.x}
-        nothing = torch.zeros_like(clean.score)
+        # Sums of many draws outgrow the digits of one.
+        nothing = wide(torch.zeros_like(clean.score))
         return Tally(nothing, nothing.clone(), nothing.long())
 
     def blocks(
@@ -104,8 +107,8 @@ class Run:
             {
                 "prediction": clean.prediction.cpu(),
                 "score": clean.score.cpu(),
-                "delta": (tally.delta / tally.draws).cpu(),
-                "gap": (tally.gap / tally.draws).cpu(),
+                "delta": (tally.delta / tally.draws).to(clean.score.dtype).cpu(),
+                "gap": (tally.gap / tally.draws).to(clean.score.dtype).cpu(),
                 "units": tally.draws.cpu() // self.draws.group,
                 "annotations": clean.batch.annotations,
                 "counts": counts_of(clean),
@@ -164,7 +167,7 @@ class Run:
             gathered("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
             self.domain.describe(self._samples),
-            self.plan.record | ({} if isinstance(self._ids, range) else {"ids": list(self._ids)}),
+            self.plan.record | recorded_ids(self._ids),
             self.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
             gathered("units"),
@@ -179,12 +182,13 @@ def joined(parts: list[Tensor]) -> Tensor:
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
     if ids is None:
         return range(offset, offset + n_items)
-    if isinstance(ids, range):
-        return ids
-    # Arrays hand out numbers of their own types.
-    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    if not isinstance(ids, range):
+        # Arrays hand out numbers of their own types.
+        ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
+    if isinstance(ids, range):
+        return ids
     if len(set(ids)) != n_items:
         raise InputError("two items share an id, so they would share their draws; make ids unique")
     return ids

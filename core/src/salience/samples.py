@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,7 +70,7 @@ class Samples:
         """
         two = other._drawn()
         for what, one in self._drawn().items():
-            if one != two[what]:
+            if not _same(one, two[what]):
                 raise InputError(
                     f"samples differ in their {what}, {brief(one)} and {brief(two[what])}, so that "
                     f"they have no draws in common; compute both on the same data, with the same "
@@ -91,7 +92,19 @@ class Samples:
         return {
             "items": list(self.known.ids),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
+            "sizes of items": self.counts,
             "seed": self.known.provenance["seed"],
             "samplers": self.known.provenance["samplers"],
             "n_samples": self.known.provenance["n_samples"],
         }
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether settings are equal, those that are arrays number by number."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if hasattr(one, "shape") or hasattr(other, "shape"):
+        return bool(np.array_equal(np.asarray(one), np.asarray(other)))
+    return bool(one == other)

@@ -36,14 +36,14 @@ def p_values(explanation: Explanation, saliency: Saliency) -> Tensor:
     """Two-sided p-values of "the saliency is 0", flat; see :meth:`Explanation.p_values`.
 
     Raises:
-        InputError: There is one draw only, or the aggregator keeps no sign.
+        InputError: There is one draw only, or the aggregator makes no mean of signed saliency.
     """
     units = _units(explanation, saliency).double()
     if not explanation.signed:
         name = explanation.provenance["aggregator"]["name"]
         raise InputError(
-            f"the aggregator {name!r} keeps no sign, so that its values lie above 0 even where "
-            f"nothing matters; aggregate by 'raw' to test them"
+            f"the aggregator {name!r} makes no mean of signed saliency, which alone is 0 where "
+            f"nothing matters; aggregate by 'raw' to test it"
         )
     errors = saliency.flat_error.double()
     if explanation.samples_parameters:

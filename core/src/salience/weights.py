@@ -23,13 +23,18 @@ class Weights:
 
     Args:
         stacked: Name of a parameter or buffer → its values in D draws, shape (D, …).
+        buffers: Which of them are buffers.
     """
 
     stacked: dict[str, Tensor]
+    buffers: frozenset[str]
 
     def __getitem__(self, draws: slice) -> dict[str, Tensor]:
-        """Name → values of these draws."""
-        return {name: values[draws] for name, values in self.stacked.items()}
+        """Name → values of these draws; buffers are copies, since a forward may write to them."""
+        return {
+            name: values[draws].clone() if name in self.buffers else values[draws]
+            for name, values in self.stacked.items()
+        }
 
 
 class WeightSource:
@@ -50,10 +55,10 @@ class WeightSource:
                 f"{type(samplers[0]).__name__} draws weights for a torch.nn.Module, not for a "
                 f"function; wrap the function in a module that holds its weights"
             )
+        self._model = model
         self._draws = [sampler.prepare(model) for sampler in samplers]
         self._base = read_state(model)
-        # A state dict names a tensor that two modules share twice, a functional call only once.
-        self._names = {n for n, _ in [*model.named_parameters(), *model.named_buffers()]}
+        self._buffers = frozenset(name for name, _ in model.named_buffers())
         self._seed = seed
         self._last: tuple[range, Weights] | None = None
 
@@ -74,12 +79,15 @@ class WeightSource:
             moved: dict[str, Tensor] = {}
             for stream, draws in enumerate(self._draws):
                 draw = WeightDraw(number, draw_key(self._seed, number, stream))
-                moved |= draws({**self._base, **moved}, draw)
-            for name in moved.keys() & self._names:
-                values = moved[name].detach().to(self._base[name])
-                drawn.setdefault(name, []).append(values)
+                weights = draws({**self._base, **moved}, draw)
+                moved |= own_weights(weights, self._model, f"draw {number}")
+            for name, value in moved.items():
+                # What was made in inference mode takes part in autograd only as a copy.
+                values = value.clone() if value.is_inference() else value.detach()
+                drawn.setdefault(name, []).append(values.to(self._base[name]))
         # A stack of one is a view, so that large models are not copied once more.
-        return Weights({n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()})
+        stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
+        return Weights(stacked, self._buffers)
 
 
 def read_state(source: Any) -> dict[str, Tensor]:
@@ -90,10 +98,10 @@ def read_state(source: Any) -> dict[str, Tensor]:
     Raises:
         InputError: There is no file, or something else than tensors.
     """
-    told = brief(str(source) if isinstance(source, Path) else source)
     state = _read(Path(source)) if isinstance(source, str | Path) else source
     state = state.state_dict() if isinstance(state, nn.Module) else state
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
+        told = brief(str(source) if isinstance(source, Path) else source)
         raise InputError(
             f"{told} holds no weights; pass a model, its state_dict(), or the path of a file of it"
         )
@@ -117,7 +125,7 @@ def _read(path: Path) -> Any:
 
 
 def states_like(model: nn.Module, sources: Sequence[Any], what: str) -> list[dict[str, Tensor]]:
-    """The weights in each source, which are to be those of the model, name by name.
+    """The weights in each source, which are to be those of the model, by :func:`own_weights`.
 
     Args:
         model: Names what there has to be.
@@ -136,16 +144,26 @@ def states_like(model: nn.Module, sources: Sequence[Any], what: str) -> list[dic
                 f"{what} {i} has no {missing[0]!r}, which the model has; pass weights of the same "
                 f"architecture"
             )
-        states.append(check_shapes(state, base, f"{what} {i}"))
+        states.append(own_weights(state, model, f"{what} {i}"))
     return states
 
 
-def check_shapes(state: State, base: State, what: str) -> dict[str, Tensor]:
-    """The same, if each has the shape that it has in the model.
+def own_weights(state: State, model: nn.Module, what: str) -> dict[str, Tensor]:
+    """The same by the names of the model's parameters and buffers.
+
+    A state dict names a tensor that modules share once for each of them, a functional call only
+    by the first name.
+
+    Args:
+        state: Names and values, of all of the model's or of some of them.
+        model: Names what there may be.
+        what: What the state is called in an error.
 
     Raises:
-        InputError: A name or a shape is not the model's.
+        InputError: A name or a shape is not the model's, or one tensor has two values.
     """
+    base, first = read_state(model), _first_names(model)
+    found: dict[str, Tensor] = {}
     for name, value in state.items():
         if name not in base:
             raise InputError(
@@ -157,4 +175,23 @@ def check_shapes(state: State, base: State, what: str) -> dict[str, Tensor]:
                 f"{what} has {name!r} of shape {tuple(value.shape)}, the model of shape "
                 f"{tuple(base[name].shape)}; pass weights of the same architecture"
             )
-    return dict(state)
+        own = first.get(name)
+        if own is None:  # extra state of a module
+            continue
+        if own in found and not torch.equal(found[own], value):
+            raise InputError(
+                f"{what} has {name!r} other than {own!r}, which are one tensor in the model; pass "
+                f"weights of the same architecture"
+            )
+        found.setdefault(own, value)
+    return found
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """Each name of a parameter or buffer → the first name of the same tensor."""
+    named = [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]
+    firsts: dict[int, str] = {}
+    return {name: firsts.setdefault(id(tensor), name) for name, tensor in named}

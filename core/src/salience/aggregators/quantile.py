@@ -18,7 +18,8 @@ class Quantile(Aggregator):
 
     Between draws it is interpolated linearly. The standard error is half the distance between the
     quantiles at q ± √(q (1 − q) / M) (Woodruff, "Confidence intervals for medians and other
-    position measures", 1952).
+    position measures", 1952), and NaN where one of these lies beyond 0 or 1: so few draws do not
+    reach so far out.
 
     Args:
         q: From 0 to 1.
@@ -44,8 +45,11 @@ class Quantile(Aggregator):
         """The quantile, and its standard error."""
         draws = torch.stack(state.draws).sort(0).values
         reach = (self.q * (1 - self.q) / len(draws)) ** 0.5
-        low, high = (_at(draws, self.q + side * reach) for side in (-1, 1))
-        return _at(draws, self.q), (high - low) / 2
+        low, high = self.q - reach, self.q + reach
+        value = _at(draws, self.q)
+        if reach == 0 or low < 0 or high > 1:
+            return value, torch.full_like(value, torch.nan)
+        return value, (_at(draws, high) - _at(draws, low)) / 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Kept:
 
 
 def _at(ordered: Tensor, q: float) -> Tensor:
-    """The quantile of ordered draws, shape (M, …); the first or last one beyond them."""
-    place = min(max(q, 0.0), 1.0) * (len(ordered) - 1)
+    """The quantile of ordered draws, shape (M, …)."""
+    place = q * (len(ordered) - 1)
     below = min(int(place), len(ordered) - 2)
     return torch.lerp(ordered[below], ordered[below + 1], place - below)

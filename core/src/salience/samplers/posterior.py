@@ -14,7 +14,7 @@ from torch import nn
 
 from salience.errors import InputError, brief
 from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.weights import check_shapes, read_state
+from salience.weights import own_weights, read_state
 
 # Draws come from the global generators, which threads share.
 _lock = threading.Lock()
@@ -25,7 +25,8 @@ class Posterior(WeightSampler):
     """Draws by an object of the user's, such as a Laplace approximation.
 
     The global generators of torch, numpy and Python are set from (seed, draw) before each draw, so
-    that it is the same whenever it is asked for; they are handed back when all is explained.
+    that it is the same whenever it is asked for; they are handed back when all is explained. A draw
+    is asked for once a batch of items.
 
     Args:
         posterior: Has a method ``sample()`` that returns a state dict, of all the model's weights
@@ -45,8 +46,26 @@ class Posterior(WeightSampler):
             )
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Draw once; refuse weights that are not the model's."""
-        check_shapes(self._sample(0), read_state(model), "what sample() returns")
+        """Draw twice; refuse weights that are not the model's, or that no seed decides."""
+        what = "what sample() returns"
+        before = {name: value.clone() for name, value in read_state(model).items()}
+        one, two = (own_weights(self._sample(0), model, what) for _ in range(2))
+        written = [n for n, now in read_state(model).items() if not torch.equal(now, before[n])]
+        if written:
+            with torch.no_grad():
+                for name, value in read_state(model).items():
+                    value.copy_(before[name])
+            raise InputError(
+                f"sample() wrote {written[0]!r} into the model that is explained, whose weights "
+                f"were set back; give the posterior a copy of the model (copy.deepcopy)"
+            )
+        same = (torch.allclose(value.double(), two[name].double()) for name, value in one.items())
+        if one.keys() != two.keys() or not all(same):
+            raise InputError(
+                "sample() returned two different draws under the same seed; let it draw from the "
+                "global generators of torch, numpy or Python, not from one of its own; members of "
+                "a chain make an Ensemble"
+            )
         return lambda state, draw: self._sample(draw.key)
 
     def _sample(self, key: int) -> State:
@@ -58,8 +77,10 @@ class Posterior(WeightSampler):
             np.random.seed(key % 2**32)
             random.seed(key)
             sample = self.posterior.sample()
-        if not isinstance(sample, Mapping):
-            raise InputError(
-                f"sample() returned {brief(sample)}; it has to return a state dict, name → tensor"
-            )
-        return read_state(sample)
+            if not isinstance(sample, Mapping):
+                raise InputError(
+                    f"sample() returned {brief(sample)}; it has to return a state dict, name → "
+                    f"tensor"
+                )
+            # A posterior may write each draw where the last one was.
+            return {name: value.clone() for name, value in read_state(sample).items()}

@@ -13,6 +13,9 @@ from salience.errors import InputError, brief
 from salience.samplers.base import State, WeightDraw, WeightSampler
 from salience.weights import states_like
 
+# Names numbers of no tensor: the name of none begins with a dot.
+_SHARED = ".checkpoints"
+
 
 @dataclass(frozen=True)
 class _Fit:
@@ -80,7 +83,7 @@ class SWAG(WeightSampler):
         if not rank:
             return fit.mean
         # The low-rank part moves all tensors together: one z for each checkpoint.
-        along = draw.normal("checkpoints", fit.mean.new_empty(rank)) / (2 * (rank - 1)) ** 0.5
+        along = draw.normal(_SHARED, fit.mean.new_empty(rank)) / (2 * (rank - 1)) ** 0.5
         own = fit.std * draw.normal(name, fit.mean) / 2**0.5
         moved = own + torch.tensordot(along, fit.deviations, 1)
         shifted: Tensor = fit.mean + self.scale**0.5 * moved
