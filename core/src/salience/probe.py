@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves, tree_map
 
+from salience.backward import kept_whole
 from salience.batch import Batch
 from salience.budget import out_of_memory
 from salience.checks import cannot_run, check_value, missed
@@ -132,9 +133,11 @@ class Probe:
                 check_value(variable, batch.arguments[variable.argument], batch)
         # A pass whose graph is kept is the only one of its batch.
         keeping = nullcontext() if self._upstream is None else self._upstream.keeping(not graph)
+        whole = kept_whole() if graph and self.reads_inside else nullcontext()
         with self._running(None, graph) as state, torch.set_grad_enabled(graph), keeping:
             try:
-                output = self._call(batch, state)
+                with whole:
+                    output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
                     raise

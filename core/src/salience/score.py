@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from salience.backward import gradients, kept_whole
 from salience.batch import Batch, Picked
 from salience.budget import Budget, elapsed, out_of_memory, too_large
-from salience.errors import InputError
 from salience.probe import Probe, Values
 from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 from salience.weights import Weights
@@ -125,8 +125,8 @@ class Score:
             with torch.inference_mode(False), torch.enable_grad():
                 leaves = {k: v.detach().requires_grad_() for k, v in values.items()}
                 scalars = score._forward(leaves)
-                gradients = _backward(scalars, leaves)
-            return scalars.detach(), gradients
+                found = gradients(scalars, leaves)
+            return scalars.detach(), found
 
         if self.first is not None and self.first.leaves and self._is_start(x):
             found = self._go_on(self.first)
@@ -142,7 +142,7 @@ class Score:
         scalars, leaves = first.take_graph()
         began = time.perf_counter()
         try:
-            gradients = _backward(scalars, leaves)
+            found = gradients(scalars, leaves)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -150,7 +150,7 @@ class Score:
             return None
         seconds = first.seconds + elapsed(began, self.batch.device)
         self.budget.record("gradient", self.batch.size(), seconds)
-        return first.scalars, gradients
+        return first.scalars, found
 
     def split(self, variants: int | Tensor, most: int | None = None) -> Iterator[Part]:
         """Cut the grid of rows × variants (path points, windows) into parts within the budget.
@@ -177,6 +177,8 @@ class Score:
     def _forward(self, values: Values) -> Tensor:
         self.probe.arrange()
         with ExitStack() as stack:
+            if self.samplers or self.weights is not None or self.probe.reads_inside:
+                stack.enter_context(kept_whole())
             for sampler in self.samplers:
                 assert self.keys is not None
                 draw = ModelDraw(self.keys, self.batch.all_rows(), self.probe.model)
@@ -291,17 +293,3 @@ class Part:
         """Add the pairs' values to those of their rows."""
         for name, value in values.items():
             self.picked.add_to(total[name], value, self.score.axes[name])
-
-
-def _backward(scalars: Tensor, leaves: Values) -> Values:
-    if not scalars.requires_grad:
-        names = ", ".join(repr(name) for name in leaves)
-        raise InputError(
-            f"the output variable does not depend on the target variable {names} by autograd; "
-            f"look for detach, rounding or numpy on the way, or use occlusion"
-        )
-    found = torch.autograd.grad(scalars.sum(), list(leaves.values()), allow_unused=True)
-    return {
-        name: torch.zeros_like(leaf) if gradient is None else gradient
-        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
-    }
