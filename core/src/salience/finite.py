@@ -23,7 +23,7 @@ def all_finite(values: Tensor) -> bool:
 
 
 def agree(one: Tensor, other: Tensor) -> bool:
-    """Whether floating-point tensors of one shape differ by no more than rounding."""
+    """Whether floating-point or complex tensors of one shape differ by no more than rounding."""
     if not one.numel():
         return True
     tolerance = min(_ROUNDINGS * torch.finfo(other.dtype).eps, _MOST)

@@ -65,12 +65,34 @@ class Folding:
                 hook.remove()
         self._pairs = {n: c for n, c in found.items() if calls[n] == calls[c] == 1}
 
+    @contextmanager
+    def hiding(self) -> Iterator[None]:
+        """Hide the outputs of the convolutions from all but the normalisations, meanwhile.
+
+        Whatever else reads them meets NaN, and so does the model's output.
+        """
+        outputs: dict[nn.Module, Tensor] = {}
+
+        def after(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+            outputs[module] = output
+            return torch.full_like(output, torch.nan)
+
+        def before(module: nn.BatchNorm2d, args: Any) -> Any:
+            return (outputs[self._pairs[module]],)
+
+        hooks = [c.register_forward_hook(after) for c in self._pairs.values()]
+        hooks += [n.register_forward_pre_hook(before) for n in self._pairs]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
     def fold(self) -> bool:
         """Let the convolutions do what follows them.
 
         Returns:
-            Whether there was anything to fold. That nothing else reads a convolution's output is
-            for the caller to see, by the model's output.
+            Whether there was anything to fold.
         """
         for norm, convolution in self._pairs.items():
             assert norm.running_mean is not None and norm.running_var is not None

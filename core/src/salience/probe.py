@@ -96,7 +96,10 @@ class Probe:
         inputs = all(v.target is None for v in variables)
         if isinstance(self._replica, nn.Module) and inputs and not swaps:
             found = self._replica.modules()
-            self._convolutions = [module for module in found if isinstance(module, nn.Conv2d)]
+            # Of reparametrised ones the weight is no parameter, but made in each pass.
+            self._convolutions = [
+                m for m in found if isinstance(m, nn.Conv2d) and "weight" in m._parameters
+            ]
         self._channels_last = self._compiled is not None and self._compiled.channels_last
         self._arranged = self._compiled is not None
         self._pass = _Pass(None)
@@ -171,7 +174,9 @@ class Probe:
         folding = Folding(self._replica)
         with torch.no_grad(), folding.watching():
             before = self._run_exactly(row)
-        if folding.fold() and not self._comes_out_as(before, row):
+        with folding.hiding():
+            alone = self._comes_out_as(before, row)
+        if alone and folding.fold() and not self._comes_out_as(before, row):
             folding.undo()
         self._lay(torch.channels_last)
         if not self._comes_out_as(before, row):
@@ -291,6 +296,11 @@ class Probe:
     def reads_inside(self) -> bool:
         """Whether a target variable lies inside the model, so that weights before it move it."""
         return any(variable.target is not None for variable in self.variables)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether numbers have 8 bits or so, of the model's own or under autocast."""
+        return self._half or self.dtype in (torch.bfloat16, torch.float16)
 
     @property
     def model(self) -> Any:
@@ -444,9 +454,14 @@ def _leaf(value: Tensor) -> Tensor:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Whether two outputs of the model differ by no more than rounding."""
-    pairs = zip(tree_leaves(one), tree_leaves(other), strict=True)
-    return all(agree(a, b) for a, b in pairs if isinstance(a, Tensor) and a.is_floating_point())
+    """Whether two outputs of the model hold numbers, which differ by no more than rounding."""
+    pairs = list(zip(tree_leaves(one), tree_leaves(other), strict=True))
+    numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and _is_continuous(a)]
+    return bool(numbers) and all(agree(a, b) for a, b in numbers)
+
+
+def _is_continuous(value: Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
 
 
 def _first_two(value: Any) -> Any:

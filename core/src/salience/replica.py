@@ -48,11 +48,13 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
 
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
+    written = {id(model.get_parameter(name)) for name in written_to(model)}
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
         # What was made in inference mode takes part in autograd only as a copy.
-        values = parameter.clone() if parameter.is_inference() else parameter.detach()
+        own = parameter.is_inference() or id(parameter) in written
+        values = (parameter.clone() if own else parameter).detach()
         memo[id(parameter)] = nn.Parameter(values, requires_grad=False)
     for module in model.modules():
         if _is_plain(module):
@@ -66,13 +68,57 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
             f"{brief(error)}); "
             f"take what cannot be copied (locks, open files) out of it or give it a __deepcopy__"
         ) from error
+    memo |= {id(module): module for module in replica.modules()}
     for module in replica.modules():
+        # deepcopy hands functions on as they are, with the user's modules in their closures.
         for name, value in vars(module).items():
-            # deepcopy hands functions on as they are, with the user's modules in their closures.
-            if isinstance(value, FunctionType):
-                vars(module)[name] = _rebound(value, memo, device)
+            if name not in ("_modules", "_parameters", "_buffers"):
+                vars(module)[name] = _rebound_within(value, memo, device)
+        _go_slowly(module)
     replica.eval()
     return replica if device is None else replica.to(device)
+
+
+def written_to(model: nn.Module) -> set[str]:
+    """Names of the parameters that a forward writes to: those of embeddings with a largest norm."""
+    names = {name for name, _ in model.named_parameters()}
+    found = {
+        f"{path}.weight" if path else "weight"
+        for path, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.max_norm is not None
+    }
+    return names & found
+
+
+def _go_slowly(module: nn.Module) -> None:
+    """Leave out what torch's transformers do only where no gradient is asked for.
+
+    It sets padded positions to 0, so that it would be another function than the gradient's.
+    """
+    if isinstance(module, nn.TransformerEncoder):
+        module.use_nested_tensor = False
+    elif isinstance(module, nn.TransformerEncoderLayer):
+        module.activation_relu_or_gelu = 0
+
+
+def _rebound_within(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
+    """A function, or a container of some, over replicas of the modules that they reach.
+
+    Args:
+        value: What a replica holds; dicts and lists, which are its own, are changed in place.
+        memo: id of what the user's model holds → what the replica has in its place.
+        device: Where replicas are to live.
+    """
+    if isinstance(value, FunctionType | functools.partial):
+        return _rebound(value, memo, device)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _rebound_within(item, memo, device)
+    elif isinstance(value, list):
+        value[:] = [_rebound_within(item, memo, device) for item in value]
+    elif type(value) is tuple and any(callable(item) for item in value):
+        return tuple(_rebound_within(item, memo, device) for item in value)
+    return value
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -142,7 +188,8 @@ def _rebound_function(
             content = _rebound(cell.cell_contents, memo, device)
             cell = cell if content is cell.cell_contents else CellType(content)
         cells.append(cell)
-    if not seen and tuple(cells) == (function.__closure__ or ()):
+    # By identity: cells are equal where what they hold is, such as two empty dicts.
+    if not seen and all(a is b for a, b in zip(cells, function.__closure__ or (), strict=True)):
         return function
     reached = {n: _rebound(v, memo, device) for n, v in seen.items()}
     made = FunctionType(

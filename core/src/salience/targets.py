@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from salience.errors import InputError, nearest
@@ -140,6 +141,11 @@ def check_module(model: Any, path: str, fields: Any = ()) -> None:
             f"no torch.nn.Module; use target='input'"
         )
     names = [name for name, _ in model.named_modules() if name]
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"cannot look into module {path!r} of a scripted model (torch.jit); pass the model "
+            f"that was scripted, or use target='input'"
+        )
     if path not in names:
         raise InputError(
             f"the model has no module {path!r}; {nearest(path, [*names, *fields, 'input'])}"

@@ -6,24 +6,46 @@ import warnings
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from salience.engine import Clean, Task, score_of
+from salience.errors import InputError
 from salience.finite import agree
 from salience.keyed import row_keys
+from salience.probe import Values
 from salience.samplers.base import ModelDraw
+from salience.score import Score
 
 # Weights of several draws share a forward pass while they hold so few numbers together.
 _TOGETHER = 2**22
 
 
 def trial(task: Task, clean: Clean) -> Task:
-    """Let parameter samplers refuse the model or get to know it, by passes of its first item."""
+    """Let parameter samplers refuse the model or get to know it, by passes of its first item.
+
+    Raises:
+        InputError: Items of a batch influence each other, or a sampler cannot serve the model.
+    """
+    _refuse_batch_statistics(task)
     if task.parameters:
         return _try_parameters(task, clean)
     if task.weights is not None and task.draws.total > 1:
         return _try_together(task, clean)
     return task
+
+
+def _refuse_batch_statistics(task: Task) -> None:
+    model = task.probe.model
+    if not isinstance(model, nn.Module) or (task.budget.fixed and task.budget.current == 1):
+        return
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise InputError(
+                f"module {name!r} normalises by the statistics of its batch "
+                f"(track_running_stats=False), so that items influence each other; let it keep "
+                f"running statistics, or explain items one by one with max_rows=1"
+            )
 
 
 def _try_together(task: Task, clean: Clean) -> Task:
@@ -64,7 +86,22 @@ def _try_parameters(task: Task, clean: Clean) -> Task:
     keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
     both, at = score_of(task, clean, twice, keys)
     apart, _ = score_of(replace(task, alone=True), clean, twice, keys)
-    return replace(task, alone=not _near(both.value(at), apart.value(at), clean))
+    same = _near(both.value(at), apart.value(at), clean) and _same_slopes(both, apart, at)
+    return replace(task, alone=not same)
+
+
+def _same_slopes(one: Score, other: Score, x: Values) -> bool:
+    """Whether gradients differ by no more than rounding and a kink that it moves.
+
+    Where other units are dropped they differ by much, even where a large constant or a mean over
+    many positions hides it in the scores.
+    """
+    try:
+        mine, yours = one.gradient(x)[1], other.gradient(x)[1]
+    except InputError:  # no way by autograd: the scores have to do
+        return True
+    most = 0.2 if one.probe.is_half else 1e-2
+    return all(bool((mine[n] - yours[n]).norm() <= most * yours[n].norm()) for n in x)
 
 
 def _near(one: Tensor, other: Tensor, clean: Clean) -> bool:

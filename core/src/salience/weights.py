@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from salience.errors import InputError, brief
 from salience.keyed import draw_key
+from salience.replica import written_to
 from salience.samplers.base import State, WeightDraw, WeightSampler
 
 
@@ -23,16 +24,16 @@ class Weights:
 
     Args:
         stacked: Name of a parameter or buffer → its values in D draws, shape (D, …).
-        buffers: Which of them are buffers.
+        written: Those that a forward may write to.
     """
 
     stacked: dict[str, Tensor]
-    buffers: frozenset[str]
+    written: frozenset[str]
 
     def __getitem__(self, draws: slice) -> dict[str, Tensor]:
-        """Name → values of these draws; buffers are copies, since a forward may write to them."""
+        """Name → values of these draws; copies of what a forward may write to."""
         return {
-            name: values[draws].clone() if name in self.buffers else values[draws]
+            name: values[draws].clone() if name in self.written else values[draws]
             for name, values in self.stacked.items()
         }
 
@@ -55,10 +56,15 @@ class WeightSource:
                 f"{type(samplers[0]).__name__} draws weights for a torch.nn.Module, not for a "
                 f"function; wrap the function in a module that holds its weights"
             )
+        if isinstance(model, torch.jit.ScriptModule):
+            raise InputError(
+                f"{type(samplers[0]).__name__} cannot put weights into a scripted model "
+                f"(torch.jit); pass the model that was scripted"
+            )
         self._model = model
         self._draws = [sampler.prepare(model) for sampler in samplers]
         self._base = read_state(model)
-        self._buffers = frozenset(name for name, _ in model.named_buffers())
+        self._written = written_to(model) | {name for name, _ in model.named_buffers()}
         self._seed = seed
         self._last: tuple[range, Weights] | None = None
 
@@ -87,7 +93,7 @@ class WeightSource:
                 drawn.setdefault(name, []).append(values.to(self._base[name]))
         # A stack of one is a view, so that large models are not copied once more.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
-        return Weights(stacked, self._buffers)
+        return Weights(stacked, frozenset(self._written))
 
 
 def read_state(source: Any) -> dict[str, Tensor]:
