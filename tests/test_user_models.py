@@ -305,7 +305,10 @@ class Renormed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.tied = nn.Linear(4, 10)
         self.embed, self.last = nn.Embedding(10, 4, max_norm=1.0), nn.Linear(4, 1)
+        nn.init.normal_(self.tied.weight)
+        self.embed.weight = self.tied.weight
 
     def forward(self, x: Tensor) -> Tensor:
         scores: Tensor = self.last(self.embed(x).mean(1))

@@ -48,7 +48,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
 
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
-    written = {id(model.get_parameter(name)) for name in written_to(model)}
+    written = {id(parameter) for parameter in written_to(model).values()}
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
@@ -72,22 +72,19 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
     for module in replica.modules():
         # deepcopy hands functions on as they are, with the user's modules in their closures.
         for name, value in vars(module).items():
-            if name not in ("_modules", "_parameters", "_buffers"):
+            if isinstance(value, _HOLDERS) and value and name not in _WEIGHTS:
                 vars(module)[name] = _rebound_within(value, memo, device)
         _go_slowly(module)
     replica.eval()
     return replica if device is None else replica.to(device)
 
 
-def written_to(model: nn.Module) -> set[str]:
-    """Names of the parameters that a forward writes to: those of embeddings with a largest norm."""
-    names = {name for name, _ in model.named_parameters()}
-    found = {
-        f"{path}.weight" if path else "weight"
-        for path, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.max_norm is not None
-    }
-    return names & found
+def written_to(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a forward writes to: those of embeddings with a largest norm."""
+    kinds = nn.Embedding | nn.EmbeddingBag
+    found = [m for m in model.modules() if isinstance(m, kinds) and m.max_norm is not None]
+    ids = {id(module.weight) for module in found}
+    return {name: p for name, p in model.named_parameters() if id(p) in ids} if ids else {}
 
 
 def _go_slowly(module: nn.Module) -> None:
@@ -148,6 +145,9 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, _CONSTANTS)
 
 
+# What may be, or hold, a function.
+_HOLDERS = (FunctionType, functools.partial, dict, list, tuple)
+_WEIGHTS = ("_modules", "_parameters", "_buffers")
 _CONSTANTS = (int, float, str, bool, type(None), torch.dtype, torch.device)
 # What torch's modules keep hooks and names in.
 _TABLES = (dict, OrderedDict, set, list)

@@ -64,7 +64,8 @@ class WeightSource:
         self._model = model
         self._draws = [sampler.prepare(model) for sampler in samplers]
         self._base = read_state(model)
-        self._written = written_to(model) | {name for name, _ in model.named_buffers()}
+        buffers = (name for name, _ in model.named_buffers())
+        self._written = frozenset((*written_to(model), *buffers))
         self._seed = seed
         self._last: tuple[range, Weights] | None = None
 
@@ -93,7 +94,7 @@ class WeightSource:
                 drawn.setdefault(name, []).append(values.to(self._base[name]))
         # A stack of one is a view, so that large models are not copied once more.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
-        return Weights(stacked, frozenset(self._written))
+        return Weights(stacked, self._written)
 
 
 def read_state(source: Any) -> dict[str, Tensor]:
