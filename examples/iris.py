@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 import salience
 from salience.scalers import normalize
-from salience.visualizer import save_figure
 from salience_tabular import Tabular, draw_bars
 
 #: Name of a method → importance of each measurement, which sum to 1, and its standard error.
@@ -139,7 +138,7 @@ def run(
     salience.grid(
         explanations, [0], path=row_path, scaler="normalize", sort=False, xlabel="share of saliency"
     )
-    save_figure(draw(found, names), mean_path)
+    salience.save_figure(draw(found, names), mean_path)
 
     print(f"The network names the species of {right} of the {len(rows)} flowers it learned from.")
     print("Importance of each measurement, mean over all flowers, ± one standard error:\n")

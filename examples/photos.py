@@ -206,7 +206,7 @@ def run(
         figures[f"photo_{item}_{Path(path).stem}"] = explained["both"].visualize(item)
     for name, figure in figures.items():
         path = Path(out) / f"{name}.png"
-        salience.visualizer.save_figure(figure, path)
+        salience.save_figure(figure, path)
         print(f"wrote {path}")
     return figures
 

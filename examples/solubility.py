@@ -289,7 +289,7 @@ def run(
     for name, figure in figures.items():
         for suffix in ("svg", "png"):
             path = Path(out) / f"{name}.{suffix}"
-            salience.visualizer.save_figure(figure, path)
+            salience.save_figure(figure, path)
             print(f"wrote {path}")
     return Reading(error, gaps, found)
 

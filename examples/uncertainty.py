@@ -165,7 +165,7 @@ def run(
     figure = salience.grid(drawn, shown, visualizer=look)
     for suffix in ("svg", "png"):
         path = Path(out) / f"uncertainty.{suffix}"
-        salience.visualizer.save_figure(figure, path)
+        salience.save_figure(figure, path)
         print(f"wrote {path}")
     return found
 

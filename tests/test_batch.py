@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -287,3 +289,16 @@ def test_a_layout_keeps_its_own_copy_of_the_fields() -> None:
         layout.fields["b"] = Field()  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):
         layout.main = "b"  # type: ignore[misc]
+
+
+def test_a_layout_can_be_pickled_and_copied():
+    layout = Layout(
+        {"labels": Field(("atom",)), "n": Field(counts="item")},
+        elements=("atom",),
+        reduce=("channel",),
+        inner=("atom", "channel"),
+    )
+    for again in (pickle.loads(pickle.dumps(layout)), copy.deepcopy(layout)):
+        assert again == layout
+        with pytest.raises(TypeError):
+            again.fields["labels"] = Field()

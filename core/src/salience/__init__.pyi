@@ -37,6 +37,7 @@ from .outputs import Output as Output
 from .outputs import Predicted as Predicted
 from .outputs import Tap as Tap
 from .outputs import Value as Value
+from .parts import is_told as is_told
 from .saliency import Saliency as Saliency
 from .samplers.base import ModelDraw as ModelDraw
 from .samplers.base import NoiseSampler as NoiseSampler
@@ -55,4 +56,6 @@ from .samples import Samples as Samples
 from .score import Score as Score
 from .targets import Target as Target
 from .tensors import Tensors as Tensors
+from .visualizer import NoMeanError as NoMeanError
 from .visualizer import Visualizer as Visualizer
+from .visualizer import save_figure as save_figure

@@ -9,8 +9,9 @@ the same length for all the items of a batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
+from typing import Any
 
 ITEM = "item"
 
@@ -62,6 +63,11 @@ class Layout:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         if not self.main:
             object.__setattr__(self, "main", next(iter(self.fields), ""))
+
+    def __reduce__(self) -> Any:
+        # A mapping proxy, which keeps the fields from being changed, cannot be pickled.
+        others = [getattr(self, f.name) for f in fields(self)[1:]]
+        return Layout, (dict(self.fields), *others)
 
     def lead(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
         """Position and name of the axis along which rows are counted, ``None`` where shared."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rdkit import Chem
 
-from salience.errors import InputError
+from salience import InputError
 from salience_molgraph.painter import Number, Values
 
 if TYPE_CHECKING:
-    from salience.explanation import Explanation
+    from salience import Explanation
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience.layout import Layout
+from salience import Layout
 from salience_molgraph.graph import Graph
 
 

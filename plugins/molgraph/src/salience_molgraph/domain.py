@@ -9,10 +9,7 @@ from typing import Any, ClassVar
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolInterchange
 
-from salience.batch import Batch
-from salience.domain import Domain
-from salience.errors import InputError
-from salience.layout import Layout
+from salience import Batch, Domain, InputError, Layout
 from salience_molgraph import collate, pyg
 from salience_molgraph.fields import DEFAULTS, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol

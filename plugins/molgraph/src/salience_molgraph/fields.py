@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from salience.errors import InputError, nearest
-from salience.layout import ITEM, Field, Layout
+from salience import Field, InputError, Layout
+from salience.errors import nearest
 
 #: Name → how it is indexed, where all the molecules of a batch stand one after the other. The
 #: names of the second half are PyG's.
@@ -14,27 +14,27 @@ FIELDS = MappingProxyType(
     {
         "atoms": Field(("atom",)),
         "bond_type": Field(("bond",)),
-        "owner": Field(("atom",), refers_to=ITEM),
-        "n_molecules": Field(counts=ITEM),
+        "owner": Field(("atom",), refers_to="item"),
+        "n_molecules": Field(counts="item"),
         "edge_index": Field(("end", "bond"), refers_to="atom"),
         "x": Field(("atom", "channel")),
         "z": Field(("atom",)),
         "pos": Field(("atom", "channel")),
         "edge_attr": Field(("bond", "channel")),
-        "batch": Field(("atom",), refers_to=ITEM),
+        "batch": Field(("atom",), refers_to="item"),
     }
 )
 
 #: Name → how it is indexed, where each molecule is padded to the largest one of its batch.
 PADDED = MappingProxyType(
     {
-        "atoms": Field((ITEM, "atom"), mask="mask"),
-        "x": Field((ITEM, "atom", "channel"), mask="mask"),
-        "z": Field((ITEM, "atom"), mask="mask"),
-        "pos": Field((ITEM, "atom", "channel"), mask="mask"),
-        "adjacency": Field((ITEM, "from", "to")),
-        "bond_adjacency": Field((ITEM, "bond_type", "from", "to")),
-        "mask": Field((ITEM, "atom")),
+        "atoms": Field(("item", "atom"), mask="mask"),
+        "x": Field(("item", "atom", "channel"), mask="mask"),
+        "z": Field(("item", "atom"), mask="mask"),
+        "pos": Field(("item", "atom", "channel"), mask="mask"),
+        "adjacency": Field(("item", "from", "to")),
+        "bond_adjacency": Field(("item", "bond_type", "from", "to")),
+        "mask": Field(("item", "atom")),
     }
 )
 
@@ -79,6 +79,6 @@ def make_layout(form: str, names: Sequence[str], *, labels: bool) -> Layout:
         fields=fields,
         elements=() if dense else ("atom", "bond"),
         reduce=("channel",),
-        inner=(ITEM, "atom", "channel") if dense else ("atom", "channel"),
+        inner=("item", "atom", "channel") if dense else ("atom", "channel"),
         inner_mask="mask" if dense else None,
     )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from salience.errors import InputError
+from salience import InputError, Visualizer
 from salience.scalers import Scaler, get_scaler
-from salience.visualizer import Visualizer
 from salience_molgraph.cell import Cell, legend_of, read_cell
 from salience_molgraph.colors import ColorFn, get_color_fn
 from salience_molgraph.drawing import Drawing
@@ -20,7 +19,7 @@ from salience_molgraph.shapes import Rule, Shape, Text, shorten
 from salience_molgraph.structure import Structure, flatten
 
 if TYPE_CHECKING:
-    from salience.explanation import Explanation
+    from salience import Explanation
 
 _PAD = 10.0
 _TITLE = 30.0

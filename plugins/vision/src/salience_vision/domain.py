@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout
+from salience import Batch, Domain, Field, InputError, Layout, is_told
 from salience.errors import nearest
-from salience.layout import ITEM
-from salience.parts import is_told
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
-_AXES = (ITEM, "channel", "height", "width")
+_AXES = ("item", "channel", "height", "width")
 _LAYOUT = Layout({"image": Field(_AXES)}, reduce=("channel",), inner=_AXES)
 
 

@@ -1,0 +1,117 @@
+"""Files that earlier versions wrote load, and say and show what they said and showed then."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import salience
+
+FOLDER = Path(__file__).parent / "saved_by_0_1"
+RUNS = ["molgraph", "spectra", "tabular", "tensors", "vision"]
+#: Picture → the item that it shows; the mean over items where ``None``.
+PICTURES = {
+    "molgraph_item_1.png": 1,
+    "molgraph_item_1.svg": 1,
+    "spectra_item_0.png": 0,
+    "spectra_mean.png": None,
+    "tabular_item_2.png": 2,
+    "tabular_mean.png": None,
+    "vision_item_0.png": 0,
+}
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def run(request: pytest.FixtureRequest) -> tuple[salience.Explanation, dict[str, Any]]:
+    said = json.loads((FOLDER / f"{request.param}.json").read_text())
+    return salience.Explanation.load(FOLDER / f"{request.param}.salience"), said
+
+
+def test_every_kept_file_is_tested() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.salience")) == RUNS
+    kept = {path.name for suffix in ("png", "svg") for path in FOLDER.glob(f"*.{suffix}")}
+    assert kept == set(PICTURES)
+
+
+def test_items_have_the_same_scores_ids_and_draws(
+    run: tuple[salience.Explanation, dict[str, Any]],
+) -> None:
+    explanation, said = run
+    assert list(explanation.ids) == said["ids"]
+    for name in ("prediction", "score", "delta", "completeness_gap", "units", "draws"):
+        assert same(
+            getattr(explanation, name), said["n_independent" if name == "units" else name]
+        ), name
+
+
+def test_values_and_errors_are_the_same(run: tuple[salience.Explanation, dict[str, Any]]) -> None:
+    explanation, said = run
+    assert list(explanation.saliency) == list(said["variables"])
+    for name, before in said["variables"].items():
+        saliency = explanation[name]
+        assert same(saliency.flat, before["values"])
+        assert same(saliency.flat_error, before["std_error"])
+        assert same(saliency.counts, before["counts"])
+        assert set(saliency.flat_parts) == set(before["variance_parts"])
+        for part, values in before["variance_parts"].items():
+            assert same(saliency.flat_parts[part], values)
+        low, high = explanation.confidence_interval(0.9, name)
+        assert close([low, high], before["interval"])
+        assert close(explanation.certainty(name), before["certainty"])
+        if "p_values" in before:
+            assert close(explanation.p_values(name), before["p_values"])
+
+
+def test_the_record_is_the_same(run: tuple[salience.Explanation, dict[str, Any]]) -> None:
+    explanation, said = run
+    assert same(plain(explanation.provenance), said["provenance"])
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_pictures_are_the_same(picture: str, tmp_path: Path) -> None:
+    explanation = salience.Explanation.load(FOLDER / f"{picture.split('_')[0]}.salience")
+    explanation.visualize(PICTURES[picture], path=tmp_path / picture)
+    if picture.endswith(".svg"):
+        assert (tmp_path / picture).read_text() == (FOLDER / picture).read_text()
+        return
+    now, then = (np.asarray(Image.open(folder / picture)) for folder in (tmp_path, FOLDER))
+    assert now.shape == then.shape
+    # Text may be set a shade apart where fonts are drawn by another build of the library.
+    assert np.abs(now.astype(int) - then).mean() < 0.5
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON holds it."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, salience.PerItem):
+        return plain(value.values)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def same(now: Any, then: Any) -> bool:
+    """Equal to the last bit, NaN included."""
+    return close(now, then, 0.0)
+
+
+def close(now: Any, then: Any, tolerance: float = 1e-12) -> bool:
+    now = now.tolist() if hasattr(now, "tolist") else now
+    if isinstance(then, dict):
+        return now.keys() == then.keys() and all(close(now[k], then[k], tolerance) for k in then)
+    if isinstance(then, list):
+        return len(now) == len(then) and all(
+            close(n, t, tolerance) for n, t in zip(now, then, strict=True)
+        )
+    if isinstance(then, float):
+        return (math.isnan(now) and math.isnan(then)) or math.isclose(
+            now, then, rel_tol=tolerance, abs_tol=tolerance
+        )
+    return bool(now == then)
