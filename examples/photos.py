@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 import salience
-from salience.command import load_model
+from salience.cli.explain import load_model
 from salience_vision import ImageTransform, Overlay, Vision
 
 

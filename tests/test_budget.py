@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 import salience
 from salience import InputError, IntegratedGradients, Mean, Occlusion, PerItem, Raw, Tensors
-from salience.budget import Budget
-from salience.moments import Moments
+from salience.aggregators.moments import Moments
+from salience.scoring.budget import Budget
 
 SAMPLERS: list[list[str]] = [[], ["gaussian"], ["mc_dropout"], ["gaussian", "mc_dropout"]]
 

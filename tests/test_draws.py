@@ -24,7 +24,7 @@ from salience import (
     Target,
     Tensors,
 )
-from salience.keyed import Numbers, item_keys, row_keys
+from salience.samplers.keyed import Numbers, item_keys, row_keys
 
 BUDGETS: list[int | str] = [1, 3, 16, "auto"]
 

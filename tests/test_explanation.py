@@ -37,8 +37,8 @@ from salience import (
     Visualizer,
     hookimpl,
 )
-from salience.files import write_whole
 from salience.plugins import PluginHost
+from salience.support.files import write_whole
 
 ROWS = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
 
@@ -162,7 +162,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, graphs: Any) -> None:
     dist = SimpleNamespace(name="for-the-test", version="1.0", requires=[])
     host = PluginHost([SimpleNamespace(name="test", dist=dist, load=lambda: plugin)])
     assert [record.error for record in host.records] == [None, None]
-    monkeypatch.setattr("salience.parts.host", lambda: host)
+    monkeypatch.setattr("salience.plugins.parts.host", lambda: host)
 
 
 # --- Saving and loading --------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_running_out_of_gpu_memory_halves_the_passes() -> None:
         Hungry(),
         x,
         "tensor",
-        output=salience.outputs.Custom(lambda y: y),
+        output=salience.model.outputs.Custom(lambda y: y),
         device="cuda",
         max_rows=8,
     )

@@ -263,7 +263,8 @@ def test_listing_a_plugin_imports_no_torch_and_no_plotting(plugin: str) -> None:
     code = f"""
         import sys
         from importlib.metadata import entry_points
-        from salience import hookimpl, hookspecs
+        from salience import hookimpl
+        from salience import hookspecs
         from salience.plugins import PluginHost
         made = PluginHost(p for p in entry_points(group="salience") if p.name == {plugin!r})
         assert [record.error for record in made.records if record.error] == []
@@ -317,7 +318,7 @@ class Own(salience.Tensors):
 
 
 def test_a_part_may_be_a_class_or_a_path() -> None:
-    path = "salience.tensors:Tensors"
+    path = "salience.data.tensors:Tensors"
     made = PluginHost([point("own", domains({"own": Own, "plain": path}))])
     assert made.get("domains", "own") is Own
     assert made.get("domains", "plain") is salience.Tensors
@@ -338,8 +339,8 @@ def test_the_order_of_installation_does_not_matter() -> None:
     ("path", "parts"),
     [
         ("no_such_module:Part", ("ModuleNotFoundError", "install the missing module")),
-        ("salience.tensors:Nothing", ("AttributeError", "Nothing")),
-        ("salience.tensors:ITEM", ("is no class", "salience_domains")),
+        ("salience.data.tensors:Nothing", ("AttributeError", "Nothing")),
+        ("salience.data.tensors:ITEM", ("is no class", "salience_domains")),
     ],
 )
 def test_a_part_that_cannot_be_had_names_its_distribution(
@@ -430,7 +431,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_every_part_can_be_made_and_recorded_by_name(kind: str, name: str) -> None:
-    from salience.parts import make, to_config
+    from salience.plugins.parts import make, to_config
 
     made = make(kind, name, NEEDED.get(name))
     config = to_config(kind, made)

@@ -8,23 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience import provenance
 from salience.aggregators.base import Aggregator
-from salience.budget import Budget
 from salience.calculators.base import Calculator
-from salience.compilation import Compilation
-from salience.domain import Domain
-from salience.draws import Until, draws_of
+from salience.data.domain import Domain
+from salience.engine.plan import Plan, check_aggregator
+from salience.engine.results import Found, explanation, finished, reduced, shared_out, streamed
+from salience.engine.run import Run
 from salience.errors import InputError, brief
-from salience.explanation import Explanation
-from salience.isolation import isolated
-from salience.outputs import Tap, make_output
-from salience.parts import make
-from salience.plan import Plan, check_aggregator
-from salience.results import Found, explanation, finished, reduced, shared_out, streamed
-from salience.run import Run
-from salience.samples import Samples
-from salience.targets import Variable, resolve
+from salience.model.compilation import Compilation
+from salience.model.outputs import Tap, make_output
+from salience.model.targets import Variable, resolve
+from salience.plugins.parts import make
+from salience.results import provenance
+from salience.results.explanation import Explanation
+from salience.results.samples import Samples
+from salience.samplers.draws import Until, draws_of
+from salience.scoring.budget import Budget
+from salience.support.isolation import isolated
 
 
 class Explainer:
@@ -37,8 +37,8 @@ class Explainer:
         target: The target variable(s): ``"input"``, the name of a model argument, a module path,
             a :class:`salience.Target`, or a sequence of these; the domain's own where ``None``.
         output: The output variable: ``"predicted"``, ``"class:3"``, ``"cross_entropy"``,
-            ``"value"``, an object of :mod:`salience.outputs`, or a function of the model's output
-            that returns one scalar an item; the domain's own where ``None``.
+            ``"value"``, an object such as :class:`salience.Value`, or a function of the model's
+            output that returns one scalar an item; the domain's own where ``None``.
         max_rows: Largest number of rows in one forward pass (of elements, where items are
             ragged); ``"auto"`` finds the fastest.
         device: Where to run; where the model is if ``None``. The user's model is not moved. Given a

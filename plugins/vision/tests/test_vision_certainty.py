@@ -15,7 +15,7 @@ from torch import Tensor
 
 import salience
 from salience import Explanation
-from salience.explanation import Saliency
+from salience.results.explanation import Saliency
 from salience_vision import Overlay, Vision
 
 UNITS = 9

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from salience import Explanation, InputError
-from salience.explanation import Saliency
+from salience.results.explanation import Saliency
 from salience_vision import Overlay, Vision
 
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import salience_vision
-from salience.parts import make
 from salience.plugins import host
+from salience.plugins.parts import make
 
 
 def test_parts_are_found_by_name() -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from salience.moments import Groups, Moments
+from salience.aggregators.moments import Groups, Moments
 
 
 class Aggregator:

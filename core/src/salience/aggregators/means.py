@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator, in_precision
-from salience.moments import Groups, Moments
+from salience.aggregators.moments import Groups, Moments
 
 
 @dataclass(frozen=True)

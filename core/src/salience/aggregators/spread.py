@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator, in_precision
+from salience.aggregators.moments import Moments
 from salience.errors import InputError
-from salience.moments import Moments
 
 
 @dataclass(frozen=True)

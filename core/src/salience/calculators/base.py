@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from salience.probe import Values
-from salience.score import Score
+from salience.model.probe import Values
+from salience.scoring.score import Score
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from salience.data.layout import ITEM
 from salience.errors import InputError
-from salience.layout import ITEM
-from salience.probe import Values
-from salience.score import Score
+from salience.model.probe import Values
+from salience.scoring.score import Score
 
 
 @dataclass(frozen=True)

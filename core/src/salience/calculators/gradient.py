@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from salience.calculators.base import Attribution, Calculator
-from salience.probe import Values
-from salience.score import Score
+from salience.model.probe import Values
+from salience.scoring.score import Score
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 from salience.calculators.base import Attribution, Calculator
 from salience.calculators.baselines import baseline_of, check_baseline
 from salience.errors import InputError
-from salience.probe import Values
-from salience.score import Score
+from salience.model.probe import Values
+from salience.scoring.score import Score
 
 _RULES = ("gauss_legendre", "trapezoid", "midpoint")
 

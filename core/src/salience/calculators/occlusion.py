@@ -11,11 +11,11 @@ from torch import Tensor
 
 from salience.calculators.base import Attribution, Calculator
 from salience.calculators.baselines import baseline_of, check_baseline
+from salience.data.layout import ITEM
+from salience.data.padding import Padding
 from salience.errors import InputError
-from salience.layout import ITEM
-from salience.padding import Padding
-from salience.probe import Values
-from salience.score import Part, Score
+from salience.model.probe import Values
+from salience.scoring.score import Part, Score
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError
-from salience.keyed import Numbers
 from salience.samplers.base import NoiseSampler, VariableDraw
+from salience.samplers.keyed import Numbers
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from salience.batch import Picked
-from salience.keyed import Numbers, normals
-from salience.layout import ITEM
+from salience.data.batch import Picked
+from salience.data.layout import ITEM
+from salience.samplers.keyed import Numbers, normals
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from salience.keyed import Numbers
 from salience.samplers.additive import AdditiveNoise
+from salience.samplers.keyed import Numbers
 
 
 @dataclass(frozen=True)

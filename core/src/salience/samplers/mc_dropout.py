@@ -11,7 +11,7 @@ from torch import nn
 
 from salience.errors import InputError, brief, nearest
 from salience.samplers.base import ModelDraw, ParameterSampler
-from salience.samplers.dropping import Dropping, Seen
+from salience.samplers.dropout_mode import Dropping, Seen
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience.batch import Batch
-from salience.domain import Domain
+from salience.data.batch import Batch
+from salience.data.domain import Domain
 from salience.errors import InputError
 from salience.plugins import host
 

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from salience.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,92 @@
+"""The command line: ``salience plugins`` and ``salience explain``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from salience.errors import InputError
+from salience.plugins import PluginRecord, host
+
+
+@click.group()
+@click.version_option(package_name="salience")
+def main() -> None:
+    """Saliency with error bars for PyTorch models."""
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plugins(as_json: bool) -> None:
+    """List the installed plugins and their parts; exit 1 if one is left out."""
+    records = host().records
+    if as_json:
+        click.echo(json.dumps([_json(record) for record in records], indent=2))
+    else:
+        for record in records:
+            _print(record)
+    sys.exit(1 if any(record.error for record in records) else 0)
+
+
+@main.command()
+@click.option("--domain", required=True, help="Domain, e.g. vision or 'tabular:...'.")
+@click.option("--model", required=True, help="module:factory that makes the model.")
+@click.option("--weights", type=click.Path(), help="State dict as .safetensors or .pt.")
+@click.option("--target", multiple=True, help="Target variable; may be given several times.")
+@click.option("--output", help="Output variable: predicted, class:3, cross_entropy, value.")
+@click.option("--calculator", default="gradient", show_default=True)
+@click.option("--sampler", "samplers", multiple=True, help="May be given several times.")
+@click.option(
+    "--n-samples",
+    default="1",
+    show_default=True,
+    help="Draws per item: 30; 8,16 (parameters, noise for each); until:rel_error=0.05,max=512.",
+)
+@click.option("--aggregator", default="raw", show_default=True)
+@click.option("--visualizer", help="The domain's own if not given.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", help="Where to run, e.g. cuda.")
+@click.option("--max-rows", default="auto", show_default=True, help="Rows in a forward pass.")
+@click.option(
+    "--items",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    help="Draw at most so many items.",
+)
+@click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures.")
+@click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to.")
+@click.argument("data", nargs=-1, required=True)
+def explain(model: str, weights: str | None, **settings: Any) -> None:
+    """Explain a model on DATA (files, or what the domain reads), save it and draw it."""
+    # Imported here, so that `salience plugins` imports no torch.
+    from salience.cli.explain import run
+
+    try:
+        run(model, weights, **settings)
+    except (InputError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _json(record: PluginRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "distribution": record.distribution,
+        "version": record.version,
+        "parts": dict(record.parts),
+        "status": "error" if record.error else "ok",
+        "error": record.error,
+    }
+
+
+def _print(record: PluginRecord) -> None:
+    status = click.style("error", fg="red") if record.error else click.style("ok", fg="green")
+    click.echo(f"{record.name}  {record.distribution} {record.version}  {status}")
+    for kind, names in record.parts.items():
+        click.echo(f"  {kind}: {', '.join(names)}")
+    if record.error:
+        click.echo(f"  {record.error}")

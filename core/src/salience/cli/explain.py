@@ -1,0 +1,150 @@
+"""What ``salience explain`` does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from torch import nn
+
+from salience.errors import InputError, brief
+from salience.explainer import Explainer
+from salience.plugins.parts import make, parse
+from salience.results.explanation import Explanation
+from salience.samplers.weights import read_state
+from salience.support.allocator import tune_allocator
+from salience.visualize.visualizer import NoMeanError
+
+
+def run(
+    model: str,
+    weights: str | None,
+    *,
+    domain: str,
+    data: Sequence[str],
+    out: str,
+    target: Sequence[str],
+    max_rows: str,
+    device: str | None,
+    output: str | None,
+    visualizer: str | None,
+    suffix: str,
+    items: int,
+    n_samples: str,
+    **settings: Any,
+) -> None:
+    """Explain, save the explanation, draw the first items and, where it has a meaning, the mean.
+
+    Raises:
+        InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
+    """
+    tune_allocator()
+    folder = Path(out)
+    _check_folder(folder)
+    if max_rows != "auto" and not max_rows.isdigit():
+        raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
+    draws = _draws(n_samples)
+    name, options = parse(visualizer) if visualizer else (None, {})
+    if name:
+        make("visualizers", name, options)  # refused before the work, not after it
+    explainer = Explainer(
+        load_model(model, weights),
+        domain,
+        target=list(target) or None,
+        output=output,
+        max_rows="auto" if max_rows == "auto" else int(max_rows),
+        device=device,
+    )
+    explanation = explainer.explain(
+        data[0] if len(data) == 1 else list(data), n_samples=draws, **settings
+    )
+    explanation.save(folder / "run.salience")
+    drawn = min(items, len(explanation))
+    for item in range(drawn):
+        path = folder / f"{item:04d}.{suffix}"
+        explanation.visualize(item, path=path, visualizer=name, **options)
+    with suppress(NoMeanError):
+        explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
+    _report(explanation, folder, drawn)
+
+
+def _draws(text: str) -> Any:
+    """``30``, ``8,16`` or ``until:rel_error=0.05`` as what ``n_samples`` takes."""
+    if text.partition(":")[0] == "until":
+        return parse(text)[1]
+    numbers = text.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise InputError(f"n_samples={text!r}; pass 30, 8,16 or until:rel_error=0.05,max=512")
+    return int(text) if len(numbers) == 1 else [int(number) for number in numbers]
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(
+            f"cannot write to {str(folder)!r}: {str(there)!r} is a file; pass a folder"
+        )
+
+
+def load_model(factory: str, weights: str | None) -> Any:
+    """Make the model by ``module:factory`` and load its weights.
+
+    Only tensors are read from the file of weights; nothing in it is executed.
+
+    Raises:
+        InputError: The factory or the weights are missing or do not fit.
+    """
+    module, _, attribute = factory.partition(":")
+    if not attribute:
+        raise InputError(f"--model {factory!r} is not of the form module:factory")
+    sys.path.insert(0, "")  # as `python -m` does, so that a module in this folder is found
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+        model = found if isinstance(found, nn.Module) else found()
+    except Exception as error:  # whatever the user's module does
+        raise InputError(
+            f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
+            f"pass module:factory, where factory() returns the model"
+        ) from error
+    finally:
+        sys.path.remove("")
+    if weights is not None:
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"{factory!r} makes a {type(model).__name__}, which takes no weights; "
+                f"leave --weights out"
+            )
+        _load_weights(model, Path(weights))
+    return model
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    state = read_state(path)
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        # torch puts a headline first, then a line for each kind of misfit.
+        _, _, misfit = str(error).partition("\n")
+        told = RuntimeError(misfit) if misfit else error
+        raise InputError(
+            f"the weights in {str(path)!r} do not fit the model: {brief(told)}; "
+            f"pass those of the model that --model makes"
+        ) from error
+
+
+def _report(explanation: Explanation, folder: Path, drawn: int) -> None:
+    record = explanation.provenance
+    samplers = ", ".join(sampler["name"] for sampler in record["samplers"]) or "no sampler"
+    click.echo(
+        f"{len(explanation)} items, {record['calculator']['name']}, {samplers}, "
+        f"{explanation.n_samples} draws, {record['aggregator']['name']}"
+    )
+    gap = explanation.completeness_gap
+    if gap.isfinite().all():
+        click.echo(f"completeness gap: median {gap.median():.2g}, largest {gap.max():.2g}")
+    click.echo(f"wrote run.salience and pictures of {drawn} items to {folder}")

@@ -1,0 +1,1 @@
+"""Named axes, batches, and what a domain says of its data."""

@@ -1,0 +1,240 @@
+"""A batch of items, and the picking of rows from it in any order and number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience.data.layout import ITEM, Field, Layout
+from salience.errors import InputError
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Collated items: the arguments of one forward pass.
+
+    Args:
+        arguments: Argument name → tensor (an ``int`` for a field with ``counts``), named as in
+            ``layout.fields``.
+        layout: How each argument is indexed.
+        n_items: Number of items B.
+        counts: Element axis → number of elements of each item, int64 of shape (B,). The elements
+            of one item stand together, in the order of the items.
+        annotations: What a visualizer needs of each item (an image, a molecule), a mapping an
+            item; empty where it needs nothing.
+        device: Where the tensors are.
+
+    Raises:
+        InputError: An argument is missing, unknown, or does not have the axes that it declares.
+    """
+
+    arguments: Mapping[str, Any]
+    layout: Layout
+    n_items: int
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+    annotations: Sequence[Mapping[str, Any]] = ()
+    device: torch.device = _CPU
+
+    def __post_init__(self) -> None:
+        lengths = {ITEM: self.n_items}
+        for axis in self.layout.elements:
+            if axis not in self.counts:
+                raise InputError(
+                    f"the batch lacks counts[{axis!r}], the number of elements of each item; "
+                    f"pass an int64 tensor of shape ({self.n_items},)"
+                )
+            lengths[axis] = int(self.counts[axis].sum())
+        if set(self.arguments) != set(self.layout.fields):
+            raise InputError(
+                f"the batch has the arguments {sorted(self.arguments)}, "
+                f"but its layout declares {sorted(self.layout.fields)}; make them the same"
+            )
+        for name, spec in self.layout.fields.items():
+            if spec.counts is None and isinstance(self.arguments[name], Tensor):
+                _check_axes(name, self.arguments[name], spec, lengths)
+
+    def to(self, device: torch.device, dtype: torch.dtype | None) -> Batch:
+        """The batch on a device, with its floating-point arguments in ``dtype`` where given.
+
+        Tensors are detached, so that no graph of the caller's is walked into.
+        """
+
+        def move(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            value = value.detach().to(device, dtype if value.is_floating_point() else None)
+            # Rows are picked from it many times, which is slow where they do not lie together.
+            return value.contiguous()
+
+        return replace(
+            self,
+            arguments={name: move(value) for name, value in self.arguments.items()},
+            counts={axis: value.to(device) for axis, value in self.counts.items()},
+            device=device,
+        )
+
+    def pick(self, items: Tensor) -> Picked:
+        """Rows of this batch: items in any order and number, int64 of shape (R,)."""
+        return Picked(self, items)
+
+    def repeat(self, times: int) -> Picked:
+        """All the items in order, and again so many times."""
+        rows = torch.arange(self.n_items, device=self.device)
+        return Picked(self, rows.repeat(times) if times > 1 else rows, whole=times == 1)
+
+    def all_rows(self) -> Picked:
+        """All the items, each once and in order."""
+        return self.repeat(1)
+
+    def sizes(self) -> Tensor:
+        """What each item counts against the budget: its elements, 1 where none are ragged."""
+        if not self.layout.elements:
+            return torch.ones(self.n_items, dtype=torch.int64, device=self.device)
+        return self.counts[self.layout.elements[0]]
+
+    def size(self) -> int:
+        """What the batch counts against the budget."""
+        return int(self.sizes().sum()) if self.layout.elements else self.n_items
+
+    def numbers(self) -> int:
+        """How many numbers its tensors hold."""
+        return sum(v.numel() for v in self.arguments.values() if isinstance(v, Tensor))
+
+    def without(self, names: Collection[str]) -> Batch:
+        """The batch with these arguments left empty, for values that will take their place."""
+        arguments = {k: None if k in names else v for k, v in self.arguments.items()}
+        return replace(self, arguments=arguments)
+
+
+class Picked:
+    """Rows picked from a batch; the elements of an item follow it.
+
+    Everything that depends on which tensor position belongs to which row lives here.
+
+    Args:
+        source: The batch to pick from.
+        rows: The item of each row, int64 of shape (R,).
+        whole: Whether these are all the items, each once and in order.
+    """
+
+    def __init__(self, source: Batch, rows: Tensor, whole: bool = False) -> None:
+        self.source = source
+        self.rows = rows
+        self.whole = whole
+        self.counts = (
+            source.counts if whole else {a: count[rows] for a, count in source.counts.items()}
+        )
+        self._owners: dict[str, Tensor] = {}
+        self._indexes: dict[str, Tensor] = {ITEM: rows}
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[0])
+
+    def owner(self, axis: str) -> Tensor:
+        """Row of each position along ``axis``, int64."""
+        if axis not in self._owners:
+            count = torch.arange(len(self), device=self.rows.device)
+            if axis != ITEM:
+                count = torch.repeat_interleave(count, self.counts[axis])
+            self._owners[axis] = count
+        return self._owners[axis]
+
+    def local(self, axis: str) -> Tensor:
+        """Number of each position within its row along ``axis``, int64, from 0."""
+        owner = self.owner(axis)
+        if axis == ITEM:
+            return torch.zeros_like(owner)
+        return torch.arange(len(owner), device=owner.device) - _starts(self.counts[axis])[owner]
+
+    def index(self, axis: str) -> Tensor:
+        """Position in the source of each position along ``axis``, int64."""
+        if axis not in self._indexes:
+            starts = _starts(self.source.counts[axis])[self.rows]
+            self._indexes[axis] = starts[self.owner(axis)] + self.local(axis)
+        return self._indexes[axis]
+
+    def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """The rows of a tensor with these axes; not to be written to, it may be the tensor."""
+        lead = self.source.layout.lead(axes)
+        if lead is None or self.whole:
+            return tensor
+        return tensor.index_select(lead[0], self.index(lead[1]))
+
+    def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """One value a row, shape (R,), made to broadcast against a tensor with these axes."""
+        lead = self.source.layout.lead(axes)
+        if lead is None:
+            raise InputError(f"axes {axes} have no item axis and no element axis")
+        shape = [1] * len(axes)
+        shape[lead[0]] = -1
+        return (values if lead[1] == ITEM else values[self.owner(lead[1])]).reshape(shape)
+
+    def add_to(self, total: Tensor, values: Tensor, axes: tuple[str, ...]) -> None:
+        """Add ``values`` of these rows to the positions of ``total`` that they were picked from."""
+        lead = self.source.layout.lead(axes)
+        if lead is None:
+            raise InputError(f"axes {axes} have no item axis and no element axis")
+        total.index_add_(lead[0], self.index(lead[1]), values)
+
+    def sum(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """Sum over everything but the rows, shape (R,)."""
+        lead = self.source.layout.lead(axes)
+        if lead is None:
+            raise InputError(f"axes {axes} have no item axis and no element axis")
+        flat = values.movedim(lead[0], 0).flatten(1).sum(1) if values.ndim > 1 else values
+        if lead[1] == ITEM:
+            return flat
+        return flat.new_zeros(len(self)).index_add_(0, self.owner(lead[1]), flat)
+
+    def batch(self) -> Batch:
+        """The picked rows as a batch of its own."""
+        if self.whole:
+            return replace(self.source, annotations=())
+        arguments = {
+            name: self._argument(self.source.arguments[name], spec)
+            for name, spec in self.source.layout.fields.items()
+        }
+        return Batch(
+            arguments, self.source.layout, len(self), self.counts, device=self.source.device
+        )
+
+    def _argument(self, value: Any, spec: Field) -> Any:
+        if spec.counts is not None:
+            return len(self) if spec.counts == ITEM else int(self.counts[spec.counts].sum())
+        if not isinstance(value, Tensor):
+            return value
+        taken = self.take(value, spec.axes)
+        if spec.refers_to is None:
+            return taken
+        if spec.refers_to == ITEM:
+            shift = self.owner(ITEM) - self.rows
+        else:
+            old = _starts(self.source.counts[spec.refers_to])[self.rows]
+            shift = _starts(self.counts[spec.refers_to]) - old
+        return taken + self.expand(shift, spec.axes).to(taken.dtype)
+
+
+def _starts(counts: Tensor) -> Tensor:
+    """Position of the first element of each item."""
+    return counts.cumsum(0) - counts
+
+
+def _check_axes(name: str, value: Tensor, spec: Field, lengths: Mapping[str, int]) -> None:
+    expected = ", ".join(spec.axes) or "no axes"
+    if value.ndim != len(spec.axes):
+        raise InputError(
+            f"argument {name!r} has shape {tuple(value.shape)}, but its axes are ({expected}); "
+            f"pass data with {len(spec.axes)} axes"
+        )
+    for axis, length in zip(spec.axes, value.shape, strict=True):
+        if axis in lengths and length != lengths[axis]:
+            raise InputError(
+                f"argument {name!r} has shape {tuple(value.shape)} with axes ({expected}), but "
+                f"the batch has {lengths[axis]} along {axis!r}; make the lengths agree"
+            )

@@ -1,0 +1,133 @@
+"""The domain of plain tensors: core as a library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from salience.data.batch import Batch
+from salience.data.domain import Domain
+from salience.data.layout import ITEM, Field, Layout
+from salience.errors import InputError, brief
+from salience.support.numerics import all_finite
+
+
+@dataclass(frozen=True)
+class Tensors(Domain):
+    """Model arguments as they are, each with an item axis, or shared by all items.
+
+    Data is a tensor or array for a model with one argument, else a mapping argument → tensor.
+
+    Args:
+        axes: Axes of the one argument ``"x"``, or a mapping argument → axes in the order in which
+            the model takes them.
+        reduce: The axes that aggregators sum over.
+        inner: Axes of target variables inside the model.
+    """
+
+    axes: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (ITEM, "feature")
+    reduce: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+    target: str = "input"
+    output: str = "predicted"
+    _layout: Layout = field(init=False, repr=False, compare=False)
+
+    visualizer: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        axes = self.axes if isinstance(self.axes, Mapping) else {"x": self.axes}
+        fields = {name: Field(tuple(names)) for name, names in axes.items()}
+        if not any(ITEM in spec.axes for spec in fields.values()):
+            raise InputError(f"axes={self.axes} name no {ITEM!r} axis; name one")
+        object.__setattr__(self, "_layout", Layout(fields, (), self.reduce, inner=self.inner))
+
+    @property
+    def layout(self) -> Layout:
+        """Layout of the declared axes."""
+        return self._layout
+
+    def read(self, data: Any) -> _Rows:
+        """Check shapes and values.
+
+        Raises:
+            InputError: No numbers, wrong names, number of axes or lengths, no items, or values
+                not finite.
+        """
+        given = dict(data) if isinstance(data, Mapping) else {"x": data}
+        if set(given) != set(self.layout.fields):
+            raise InputError(
+                f"data has the arguments {sorted(given)}, expected {sorted(self.layout.fields)}"
+            )
+        tensors = {name: _tensor(given[name], name) for name in self.layout.fields}
+        lengths = set()
+        for name, spec in self.layout.fields.items():
+            tensor = tensors[name]
+            if tensor.shape == (0,):
+                raise InputError("the data is empty; pass at least one item")
+            if tensor.ndim != len(spec.axes):
+                raise InputError(
+                    f"argument {name!r} has shape {tuple(tensor.shape)}, expected the "
+                    f"{len(spec.axes)} axes {spec.axes}; reshape it, or name its own axes, as in "
+                    f"salience.Tensors(axes=('item', 'channel', 'height', 'width'))"
+                )
+            lead = self.layout.lead(spec.axes)
+            if lead is None:
+                continue
+            lengths.add(tensor.shape[lead[0]])
+            if not all_finite(tensor):
+                item = int((~tensor.isfinite()).nonzero()[0, lead[0]])
+                raise InputError(
+                    f"item {item} holds NaN or infinity in argument {name!r}; "
+                    f"expected finite numbers: remove or repair it"
+                )
+        if lengths == {0}:
+            raise InputError("the data is empty; pass at least one item")
+        if len(lengths) != 1:
+            raise InputError(f"the arguments have {sorted(lengths)} items; give each the same")
+        return _Rows(self.layout, tensors, 0, lengths.pop())
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        """A slice of the tensors."""
+        assert isinstance(samples, _Rows)
+        return Batch(samples.tensors(), self.layout, len(samples))
+
+
+def _tensor(value: Any, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(value).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"argument {name!r} is a {type(value).__name__} that cannot be read "
+            f"({brief(error)}); pass a tensor or array of numbers"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Rows(Sequence[Any]):
+    """Items ``start`` to ``stop`` of tensors, sliced without copying."""
+
+    layout: Layout
+    whole: Mapping[str, Tensor]
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(index, slice):
+            index = slice(index, index + 1)
+        start, stop, _ = index.indices(len(self))
+        return _Rows(self.layout, self.whole, self.start + start, self.start + stop)
+
+    def tensors(self) -> dict[str, Tensor]:
+        cut = {}
+        for name, tensor in self.whole.items():
+            lead = self.layout.lead(self.layout.fields[name].axes)
+            length = len(self)
+            cut[name] = tensor if lead is None else tensor.narrow(lead[0], self.start, length)
+        return cut

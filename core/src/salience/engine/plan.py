@@ -1,0 +1,206 @@
+"""What is to be computed for every item, from what the user handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from salience.aggregators.base import Aggregator
+from salience.calculators.base import Calculator
+from salience.calculators.baselines import Mean
+from salience.engine import rows as engine
+from salience.engine.rows import Clean, Task
+from salience.engine.trials import trial
+from salience.errors import InputError, brief
+from salience.model.probe import Probe, Values
+from salience.model.targets import resolve
+from salience.plugins.parts import make
+from salience.results import provenance
+from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
+from salience.samplers.draws import Draws, draws_of
+from salience.samplers.keyed import item_keys
+from salience.samplers.weights import WeightSource
+from salience.scoring.budget import Budget
+
+if TYPE_CHECKING:
+    from salience.explainer import Explainer
+
+
+class Plan:
+    """What is to be computed for every item, whatever data it comes in.
+
+    Args:
+        explainer: Names model, domain, target and output variables.
+        calculator: As the user wrote it.
+        samplers: As the user wrote them.
+        n_samples: Draws per item, as the user wrote them.
+        seed: Seed of all draws.
+        aggregator: What is made of the draws; ``None`` where they are kept.
+        device: One of the explainer's devices; the first where ``None``.
+    """
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        calculator: Any,
+        samplers: Sequence[Any],
+        n_samples: Any,
+        seed: int,
+        aggregator: Aggregator | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.explainer = explainer
+        self._domain = explainer.domain
+        calculator = make("calculators", calculator)
+        if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
+            raise InputError(
+                f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
+            )
+        made = [make("samplers", sampler) for sampler in samplers]
+        _check_parts(calculator, made, seed)
+        if explainer.compilation and any(moves_model(sampler) for sampler in made):
+            raise InputError(
+                "compile=True serves no parameter sampler, which changes what the model does from "
+                "draw to draw; leave compile out"
+            )
+        noise = [s for s in made if isinstance(s, NoiseSampler)]
+        draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
+        _check_draws(draws, made, aggregator)
+        weights = [s for s in made if isinstance(s, WeightSampler)]
+        variables = resolve(explainer.target, self._domain.layout, explainer.model)
+        probe = Probe(
+            explainer.model,
+            self._domain,
+            variables,
+            explainer.output,
+            device or explainer.devices[0],
+            explainer.precision,
+            explainer.compilation,
+            swaps=bool(weights),
+        )
+        self.task = Task(
+            probe,
+            self._domain,
+            calculator,
+            noise,
+            [s for s in made if isinstance(s, ParameterSampler)],
+            draws,
+            int(seed),
+            Budget(explainer.max_rows),
+            WeightSource(weights, probe.model, int(seed)) if weights else None,
+        )
+        calculator = self._with_means(calculator)
+        self.task = replace(self.task, calculator=calculator)
+        self.record = provenance.record(explainer, calculator, made, draws, int(seed))
+        self._tried = False
+
+    def read(self, data: Any) -> Sequence[Any]:
+        """The samples in the data; at least one."""
+        samples = self._domain.read(data)
+        if len(samples) == 0:
+            raise InputError("the data is empty; pass at least one item")
+        return samples
+
+    def check(self, n_items: int, more: bool = False) -> None:
+        """Refuse a data set that the output variable or the calculator does not know."""
+        self.explainer.output.check(n_items, more)
+        self.task.calculator.check(n_items, more)
+
+    def try_samplers(self, clean: Clean) -> None:
+        """Let parameter samplers refuse the model, once."""
+        if not self._tried:
+            self.task = trial(self.task, clean)
+            self._tried = True
+
+    def _with_means(self, calculator: Calculator) -> Calculator:
+        """Put the means of given data in the place of :class:`Mean` parameters."""
+        if not is_dataclass(calculator):
+            return calculator
+        means: dict[str, Any] = {}
+        for f in fields(calculator):
+            value = getattr(calculator, f.name)
+            if isinstance(value, Mean):
+                means[f.name] = self._mean(value.data)
+            elif isinstance(value, Mapping):
+                means[f.name] = {
+                    k: self._mean(v.data).get(k, v) if isinstance(v, Mean) else v
+                    for k, v in value.items()
+                }
+        made: Calculator = replace(calculator, **means)
+        return made
+
+    def _mean(self, data: Any) -> Values:
+        samples = self._domain.read(data)
+        if len(samples) == 0:
+            raise InputError("Mean(...) got empty data; pass at least one item")
+        keys = item_keys(range(len(samples)))
+        sums: dict[str, tuple[Tensor, int]] = {}
+        for clean in engine.batches(self.task, samples, keys, explained=False):
+            for name, (total, count) in engine.sums(clean).items():
+                if name in sums:
+                    total, count = total + sums[name][0], count + sums[name][1]
+                sums[name] = total, count
+        return {name: (total / count).cpu() for name, (total, count) in sums.items()}
+
+
+def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:
+    if not isinstance(calculator, Calculator):
+        raise InputError(f"calculator is {brief(calculator)}; pass a calculator's name or object")
+    for sampler in samplers:
+        if not isinstance(sampler, NoiseSampler) and not moves_model(sampler):
+            raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
+    if not isinstance(seed, Integral):
+        raise InputError(f"seed={seed!r}; pass a whole number")
+
+
+def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator | None) -> None:
+    """Refuse draws that the samplers cannot make, or of which the aggregator can make nothing."""
+    told = brief(draws.record())
+    if draws.total > 1 and not samplers:
+        raise InputError(
+            f"n_samples={told} without a sampler would repeat one result; "
+            f'pass samplers=["gaussian"] or ["mc_dropout"], or n_samples=1'
+        )
+    noise = [sampler for sampler in samplers if isinstance(sampler, NoiseSampler)]
+    if draws.nested and (not noise or len(noise) == len(samplers)):
+        raise InputError(
+            f"n_samples={told} nests draws of noise in draws of the parameters; pass a sampler of "
+            f"each, such as ['gaussian', 'mc_dropout'], or a single number"
+        )
+    for sampler in samplers:
+        most = sampler.most if isinstance(sampler, WeightSampler) else None
+        if most is not None and draws.outer > most:
+            if draws.nested:
+                enough = f"({most}, {draws.inner})"
+            elif draws.pairs:
+                enough = f"{2 * most} or fewer"
+            else:
+                enough = f"{most} or fewer, or ({most}, 16) for 16 draws of noise to each"
+            raise InputError(
+                f"{type(sampler).__name__} has {most} draws of weights, but n_samples={told} asks "
+                f"for {draws.outer}; pass {enough}"
+            )
+    if aggregator is not None:
+        check_aggregator(aggregator, draws)
+
+
+def check_aggregator(aggregator: Aggregator, draws: Draws) -> None:
+    """Refuse draws of which the aggregator can make nothing."""
+    name = type(aggregator).__name__
+    fewest = draws.total if draws.until is None else draws.until.min
+    if fewest < aggregator.least:
+        raise InputError(
+            f"{name} measures how draws spread and needs {aggregator.least} of them or more; "
+            f"pass a sampler and n_samples"
+        )
+    if aggregator.independent and draws.group > 1:
+        kind = "nested" if draws.nested else "antithetic"
+        raise InputError(
+            f"{name} measures how single draws spread, and {kind} draws depend on each other; "
+            f"pass a plain number as n_samples and no antithetic noise, or aggregate by 'raw'"
+        )

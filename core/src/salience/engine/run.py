@@ -1,0 +1,210 @@
+"""One pass over samples, from batches to blocks of draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from salience.aggregators.moments import wide
+from salience.data.domain import Domain
+from salience.engine import rows as engine
+from salience.engine.plan import Plan
+from salience.engine.rows import Clean
+from salience.errors import InputError
+from salience.model.checks import NotFiniteError
+from salience.results.provenance import recorded_ids
+from salience.results.samples import Facts
+from salience.samplers.draws import Draws
+from salience.samplers.keyed import item_keys
+from salience.support.numerics import all_finite
+
+
+@dataclass
+class Tally:
+    """What the draws of a batch say beside the saliency, summed, shape (B,) each."""
+
+    delta: Tensor
+    gap: Tensor
+    draws: Tensor
+
+    def add(self, block: engine.Block, items: Tensor) -> None:
+        """Take in draws of these items of the batch."""
+        delta, gap = wide(block.delta).sum(0), wide(block.gap).sum(0)
+        if len(items) == len(self.delta):  # all of them, in order
+            self.delta += delta
+            self.gap += gap
+            self.draws += len(block.delta)
+        else:
+            self.delta[items] += delta
+            self.gap[items] += gap
+            self.draws[items] += len(block.delta)
+
+
+class Run:
+    """One pass over samples; gathers what the batches say beside the saliency.
+
+    Args:
+        plan: What is to be computed.
+        samples: What the domain read.
+        ids: Id of each item, or ``None`` for its position.
+        offset: Position of the first item in the whole data set.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        samples: Sequence[Any],
+        ids: Sequence[int | str] | None = None,
+        offset: int = 0,
+    ) -> None:
+        self.plan = plan
+        self._samples = samples
+        self._offset = offset
+        self._ids = _checked_ids(ids, len(samples), offset)
+        self._gathered: list[dict[str, Any]] = []
+        self.axes: dict[str, tuple[str, ...]] = {}
+
+    def bar(self, progress: bool | None) -> Any:
+        """A progress bar over items × draws."""
+        total = len(self._samples) * self.draws.total
+        hidden = None if progress is None else not progress
+        return tqdm(
+            total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
+        )
+
+    def batches(self) -> Iterator[Clean]:
+        """Predicted batches of the whole data set."""
+        return engine.batches(
+            self.plan.task, self._samples, item_keys(self._ids), offset=self._offset
+        )
+
+    def begin(self, clean: Clean) -> Tally:
+        """Get ready for the draws of a batch."""
+        self.plan.try_samplers(clean)
+        self.axes = {name: engine.rest(clean, name) for name in clean.x}
+        # Sums of many draws outgrow the digits of one.
+        nothing = wide(torch.zeros_like(clean.score))
+        return Tally(nothing, nothing.clone(), nothing.long())
+
+    def blocks(
+        self, clean: Clean, tally: Tally, bar: Any, start: int, stop: int
+    ) -> Iterator[engine.Block]:
+        """Blocks of the draws from ``start`` to ``stop`` of a batch, or of some of its items."""
+        for block in engine.blocks(self.plan.task, clean, start, stop):
+            _check_finite(block, clean)
+            tally.add(block, clean.items)
+            yield block
+            bar.update(block.delta.numel())
+
+    def end(self, clean: Clean, tally: Tally) -> None:
+        """Gather what the draws of a batch have said."""
+        self._gathered.append(
+            {
+                "prediction": clean.prediction.cpu(),
+                "score": clean.score.cpu(),
+                "delta": (tally.delta / tally.draws).to(clean.score.dtype).cpu(),
+                "gap": (tally.gap / tally.draws).to(clean.score.dtype).cpu(),
+                "units": tally.draws.cpu() // self.draws.group,
+                "annotations": clean.batch.annotations,
+                "counts": counts_of(clean),
+            }
+        )
+
+    @property
+    def draws(self) -> Draws:
+        """How many draws an item gets."""
+        return self.plan.task.draws
+
+    @property
+    def domain(self) -> Domain:
+        """The domain of the items."""
+        return self.plan.task.domain
+
+    def shares(self, plans: Sequence[Plan]) -> list[Run]:
+        """Runs over parts of the items that follow each other, a part a plan; none is empty."""
+        ends = [len(self._samples) * i // len(plans) for i in range(len(plans) + 1)]
+        parts = zip(plans, ends, ends[1:], strict=False)
+        return [
+            Run(plan, self._samples[a:b], self._ids[a:b], self._offset + a)
+            for plan, a, b in parts
+            if a < b
+        ]
+
+    def gather(self, shares: Sequence[Run]) -> None:
+        """Take over what the runs over all the shares have gathered."""
+        self.axes = shares[0].axes
+        self._gathered = [batch for share in shares for batch in share._gathered]
+
+    def keep(self, n_batches: int) -> None:
+        """Forget what later batches said: an interruption came before they were done."""
+        del self._gathered[n_batches:]
+
+    def counts(self) -> dict[str, Tensor | None]:
+        """Target variable → elements of each item, or ``None``."""
+        found = [batch["counts"] for batch in self._gathered]
+        return {
+            name: None if first is None else torch.cat([counts[name] for counts in found])
+            for name, first in found[0].items()
+        }
+
+    def facts(self) -> Facts:
+        """Everything beside the saliency."""
+
+        def gathered(key: str) -> Tensor:
+            return joined([batch[key] for batch in self._gathered])
+
+        # An output padded as its batch is has no shape of its own for the whole data set.
+        shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
+        return Facts(
+            gathered("prediction" if len(shapes) == 1 else "score"),
+            gathered("score"),
+            gathered("delta"),
+            gathered("gap"),
+            [annotation for batch in self._gathered for annotation in batch["annotations"]],
+            self.domain.describe(self._samples),
+            self.plan.record | recorded_ids(self._ids),
+            self.domain,
+            self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
+            gathered("units"),
+        )
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """The parts one after the other; without a copy of a single one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
+    if ids is None:
+        return range(offset, offset + n_items)
+    if not isinstance(ids, range):
+        # Arrays hand out numbers of their own types.
+        ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    if len(ids) != n_items:
+        raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
+    if isinstance(ids, range):
+        return ids
+    if len(set(ids)) != n_items:
+        raise InputError("two items share an id, so they would share their draws; make ids unique")
+    return ids
+
+
+def _check_finite(block: engine.Block, clean: Clean) -> None:
+    for name, draws in block.draws.items():
+        if all_finite(draws):
+            continue
+        position = int((~draws.isfinite()).nonzero()[0, 1])
+        counts = counts_of(clean)[name]
+        if counts is not None:
+            position = int((counts.cumsum(0) <= position).sum())
+        raise NotFiniteError(f"the saliency for {name!r}", int(clean.positions[position]))
+
+
+def counts_of(clean: Clean) -> dict[str, Tensor | None]:
+    """Target variable → elements of each item, or ``None`` where all are alike."""
+    return {name: engine.counts(clean, name) for name in clean.x}

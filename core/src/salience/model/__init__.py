@@ -1,0 +1,1 @@
+"""The private copy of the model: what is put into it and read out of it."""

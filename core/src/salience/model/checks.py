@@ -1,0 +1,88 @@
+"""What can be wrong with a target variable or a pass, each said in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from salience.data.batch import Batch
+from salience.errors import InputError
+from salience.model.targets import Variable
+from salience.support.numerics import all_finite
+
+
+def check_value(variable: Variable, value: Any, batch: Batch) -> None:
+    """Raise InputError where the value of a target variable cannot receive saliency."""
+    if not isinstance(value, Tensor):
+        raise InputError(
+            f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
+            f"pass Target(..., index=...) to pick one"
+        )
+    if not value.is_floating_point():
+        raise InputError(
+            f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
+            f"gradient; pass floats, or explain the output of the embedding that reads them, "
+            f"e.g. target='embed'"
+        )
+    if value.ndim != len(variable.axes):
+        raise InputError(
+            f"target variable {variable.name!r} has shape {tuple(value.shape)}, but its axes are "
+            f"{variable.axes}; pass Target(..., axes=(...)) with a name for each axis"
+        )
+    lead = batch.layout.lead(variable.axes)
+    assert lead is not None
+    expected = batch.n_items if lead[1] == "item" else int(batch.counts[lead[1]].sum())
+    if value.shape[lead[0]] != expected:
+        raise InputError(
+            f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
+            f"{variable.axes}, expected {expected} along {lead[1]!r}; pass Target(..., axes=(...))"
+        )
+    if not all_finite(value):
+        where = int((~value.isfinite()).nonzero()[0, lead[0]])
+        item = int(batch.all_rows().owner(lead[1])[where])
+        raise NotFiniteError(f"target variable {variable.name!r}", item)
+
+
+class NotFiniteError(InputError):
+    """NaN or infinite; ``item`` counts within the batch."""
+
+    def __init__(self, what: str, item: int) -> None:
+        self.what = what
+        self.item = item
+        super().__init__(
+            f"{what} of item {item} holds NaN or infinity; expected finite numbers: remove or "
+            f"repair this item, or look for overflow in the model"
+        )
+
+
+def missed(what: str, call: int, met: int) -> InputError:
+    """The error for what is not met in a forward pass.
+
+    Args:
+        what: What was asked for.
+        call: At which call of its module.
+        met: How often the module was called.
+    """
+    if met == 0:
+        return InputError(
+            f"{what} was not met: its module is not called in a forward pass; "
+            f"pass a module that the forward uses"
+        )
+    return InputError(
+        f"{what} was not met: call {call} was asked for, but its module is called {met} "
+        f"time{'s' if met > 1 else ''} in a forward pass; pass a call from 0 to {met - 1}"
+    )
+
+
+def cannot_run(batch: Batch) -> str:
+    """How an error begins where a model cannot be run on a batch."""
+    shapes = ", ".join(
+        f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+        for name, value in batch.arguments.items()
+        if isinstance(value, Tensor)
+    )
+    return (
+        f"the model cannot be run on this data ({shapes}); "
+        f"pass items of the shape that the model expects"
+    )

@@ -1,0 +1,292 @@
+"""Output variables: the scalar per item that is explained.
+
+What depends on the clean prediction, such as the predicted class, is fixed once from it and is not
+chosen again at noisy or interpolated points.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience.errors import InputError, brief, nearest
+from salience.plugins.parts import parse, told
+
+
+class Output(ABC):
+    """Reads one scalar per row from what the model returns."""
+
+    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
+        """Raise InputError where this cannot serve a data set of that many items.
+
+        Args:
+            n_items: Number of items.
+            more: Whether further items may follow, as in a stream.
+        """
+
+    def fix(self, output: Any, positions: Tensor) -> Tensor | None:
+        """What stays fixed while an item is explained, first axis B, or ``None``.
+
+        Args:
+            output: The model's output for the clean items.
+            positions: Position of each item in the data set, int64 of shape (B,).
+        """
+        return None
+
+    @abstractmethod
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The output variable of each row, shape (R,), from the model's output for the rows."""
+
+
+@dataclass(frozen=True)
+class Predicted(Output):
+    """The score of the class that is predicted for the clean item.
+
+    For models that return one score a class, shape (B, K) with K > 1.
+    """
+
+    def fix(self, output: Any, positions: Tensor) -> Tensor:
+        """The predicted class of each item."""
+        return _scores(output, "Predicted").argmax(1)
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The score of each row's fixed class."""
+        assert fixed is not None
+        picked: Tensor = output.gather(1, fixed[:, None])[:, 0]
+        return picked
+
+
+@dataclass(frozen=True)
+class ClassScore(Output):
+    """The score of one class for all items, from a model output of shape (B, K).
+
+    Args:
+        index: The class, from 0.
+    """
+
+    index: int
+
+    def fix(self, output: Any, positions: Tensor) -> None:
+        """Nothing; only checks that the class exists."""
+        classes = _scores(output, "ClassScore").shape[1]
+        if not 0 <= self.index < classes:
+            raise InputError(
+                f"class index {self.index} is out of range: the model scores {classes} classes; "
+                f"pass 0 to {classes - 1}"
+            )
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The score of the class."""
+        picked: Tensor = output[:, self.index]
+        return picked
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Output):
+    """The cross entropy −log softmax(output)[label] of each item, from scores of shape (B, K).
+
+    Args:
+        labels: The class of each item, in the order of the data; where ``None``, the class that
+            is predicted for the clean item.
+    """
+
+    labels: Sequence[int] | Tensor | None = None
+
+    def check(self, n_items: int, more: bool = False) -> None:
+        """One whole number an item."""
+        if self.labels is None:
+            return
+        try:
+            labels = torch.as_tensor(self.labels)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"the labels of CrossEntropy cannot be read ({brief(error)}); pass whole numbers"
+            ) from error
+        if more and labels.ndim == 1:
+            n_items = max(n_items, len(labels))
+        if labels.ndim == 1 and len(labels) != n_items:
+            raise InputError(
+                f"CrossEntropy got {len(labels)} labels for {n_items} items; pass one an item"
+            )
+        if labels.shape != (n_items,):
+            raise InputError(
+                f"the labels of CrossEntropy have shape {tuple(labels.shape)}, expected one "
+                f"whole number an item, ({n_items},)"
+            )
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise InputError(
+                f"the labels of CrossEntropy are of {labels.dtype}, expected whole numbers; "
+                f"pass labels.long()"
+            )
+
+    def fix(self, output: Any, positions: Tensor) -> Tensor:
+        """The label of each item."""
+        scores = _scores(output, "CrossEntropy")
+        if self.labels is None:
+            return scores.argmax(1)
+        labels = torch.as_tensor(self.labels, device=scores.device).long()
+        # All of them, so that a wrong one far down is not met after hours of work.
+        wrong = (labels < 0) | (labels >= scores.shape[1])
+        if wrong.any():
+            first = int(wrong.nonzero()[0, 0])
+            raise InputError(
+                f"label {int(labels[first])} of item {first} is out of range: the model scores "
+                f"{scores.shape[1]} classes; pass 0 to {scores.shape[1] - 1}"
+            )
+        return labels[positions]
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The cross entropy of each row's fixed label."""
+        assert fixed is not None
+        return torch.nn.functional.cross_entropy(output, fixed, reduction="none")
+
+
+@dataclass(frozen=True)
+class Value(Output):
+    """The predicted value, from a model output of shape (B,), (B, 1) or, with ``index``, (B, K).
+
+    Args:
+        index: Which of K values.
+    """
+
+    index: int | None = None
+
+    def fix(self, output: Any, positions: Tensor) -> None:
+        """Nothing; only checks the shape."""
+        if not isinstance(output, Tensor) or output.ndim not in (1, 2):
+            raise InputError(
+                f"Value() needs a model output of shape (B,) or (B, K), got {_describe(output)}; "
+                f"pass a function of the output instead, e.g. output=lambda out: out[0][:, 3]"
+            )
+        width = output.shape[1] if output.ndim == 2 else 1
+        if self.index is None and width != 1:
+            raise InputError(
+                f"Value() needs one value an item, but the model returns {width}; "
+                f"pass output=Value(index) with an index from 0 to {width - 1}"
+            )
+        if self.index is not None and not 0 <= self.index < width:
+            raise InputError(
+                f"value index {self.index} is out of range: the model returns {width} values an "
+                f"item; pass 0 to {width - 1}"
+            )
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The value."""
+        column: Tensor = output if output.ndim == 1 else output[:, self.index or 0]
+        return column
+
+
+@dataclass(frozen=True)
+class Custom(Output):
+    """A function of the model's output that returns one scalar an item, shape (B,)."""
+
+    function: Callable[[Any], Tensor]
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """What the function returns."""
+        return self.function(output)
+
+
+@dataclass(frozen=True)
+class Tap(Output):
+    """A variable inside the model: the output of a module, reduced to one scalar an item.
+
+    Args:
+        module: Path of the module.
+        call: Which call of it in one forward pass, from 0.
+        reduce: Function of the module's output that returns shape (B,); where ``None``, the sum
+            over all axes but the first.
+    """
+
+    module: str
+    call: int = 0
+    reduce: Callable[[Any], Tensor] | None = None
+
+    def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
+        """The reduced output of the module."""
+        if self.reduce is not None:
+            return self.reduce(output)
+        if not isinstance(output, Tensor) or output.ndim == 0:
+            raise InputError(
+                f"module {self.module!r} returns {_describe(output)}, of which Tap cannot take the "
+                f"sum per item; pass Tap({self.module!r}, reduce=...)"
+            )
+        return output.flatten(1).sum(1) if output.ndim > 1 else output
+
+
+_NAMED: dict[str, type[Output]] = {
+    "predicted": Predicted,
+    "class": ClassScore,
+    "cross_entropy": CrossEntropy,
+    "value": Value,
+    "tap": Tap,
+}
+
+
+def make_output(spec: Any) -> Output:
+    """The output variable that the user's ``output=`` means.
+
+    Args:
+        spec: An :class:`Output`; ``"predicted"``, ``"value"``, ``"cross_entropy"``, ``"class:3"``;
+            a config mapping; or a function of the model's output.
+
+    Raises:
+        InputError: Unknown name.
+    """
+    if isinstance(spec, Output):
+        return spec
+    known = ", ".join(_NAMED)
+    if isinstance(spec, Mapping):
+        parameters = dict(spec)
+        name = str(parameters.pop("name", ""))
+        if not name:
+            raise InputError(f"the output {brief(spec)} has no 'name'; known are: {known}")
+    elif isinstance(spec, str):
+        name, _, rest = spec.partition(":")
+        if rest.lstrip("-").isdigit():
+            parameters = {"index": int(rest)}
+        else:
+            name, parameters = parse(spec)
+    elif callable(spec) and not isinstance(spec, type):
+        return Custom(spec)
+    elif isinstance(spec, type):
+        raise InputError(f"{spec.__name__} is a class; pass an object, {spec.__name__}(...)")
+    else:
+        hint = f", for a class ClassScore({spec})" if isinstance(spec, int) else ""
+        raise InputError(
+            f"output is {brief(spec)}; pass a name, an object such as Value() or a function{hint}"
+        )
+    if name not in _NAMED:
+        raise InputError(f"unknown output {name!r}; {nearest(name, _NAMED)}")
+    try:
+        return _NAMED[name](**parameters)
+    except TypeError as error:
+        raise InputError(
+            f"output {name!r} cannot be made of {brief(parameters)}: {brief(error)}"
+        ) from error
+
+
+def output_config(output: Output) -> dict[str, Any]:
+    """Name and parameters of an output variable, from which :func:`make_output` makes it."""
+    names = {cls: name for name, cls in _NAMED.items()}
+    config: dict[str, Any] = {"name": names.get(type(output), told(type(output).__qualname__))}
+    return config | {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
+
+
+def _scores(output: Any, name: str) -> Tensor:
+    if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] < 2:
+        raise InputError(
+            f"{name} needs one score a class, a model output of shape (B, K) with K > 1, got "
+            f"{_describe(output)}; for regression pass output='value', else a function of the "
+            f"output that returns one scalar an item"
+        )
+    return output
+
+
+def _describe(output: Any) -> str:
+    return f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__

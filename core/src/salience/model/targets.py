@@ -1,0 +1,152 @@
+"""Target variables: what receives the saliency, and where it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from salience.data.layout import ITEM, Layout
+from salience.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Target:
+    """A variable inside the model.
+
+    Args:
+        module: Path of the module, as in ``model.named_modules()``.
+        at: ``"output"`` for what the module returns, ``"input"`` for what it is given.
+        call: Which call of the module in one forward pass, from 0.
+        index: Which one, where the module returns several (position or key) or takes several
+            (position, or name of a keyword argument).
+        axes: Name of each axis; the domain's :attr:`Layout.inner` where ``None``.
+    """
+
+    module: str
+    at: str = "output"
+    call: int = 0
+    index: int | str = 0
+    axes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.at not in ("output", "input"):
+            raise InputError(f"Target at={self.at!r} is neither 'output' nor 'input'")
+        if self.call < 0:
+            raise InputError(f"Target call={self.call} is negative; calls count from 0")
+        if self.axes is not None:
+            object.__setattr__(self, "axes", tuple(self.axes))
+
+    @property
+    def name(self) -> str:
+        """``"module"``, with what tells it from other variables of the module behind it."""
+        tail = "" if self.at == "output" else "@input"
+        tail += "" if self.index == 0 else f"[{self.index}]"
+        return f"{self.module}{tail}" + (f"#{self.call}" if self.call else "")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A target variable of a given model and layout.
+
+    Exactly one of ``argument`` (it is a model argument) and ``target`` is set.
+
+    Args:
+        name: Its name in results.
+        axes: Name of each axis; empty until the model has been run once where it is inside.
+        mask: Name of the boolean argument that marks real positions, or ``None``.
+        argument: Name of the model argument.
+        target: Where it is inside the model.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    mask: str | None = None
+    argument: str | None = None
+    target: Target | None = None
+
+
+def resolve(targets: Any, layout: Layout, model: Any) -> tuple[Variable, ...]:
+    """The variables that the user's ``target=`` means.
+
+    Args:
+        targets: ``"input"``, the name of a model argument, a module path, a :class:`Target`, or a
+            sequence of these.
+        layout: Layout of the domain.
+        model: The model.
+
+    Raises:
+        InputError: No such argument or module, or the same variable twice.
+    """
+    one = isinstance(targets, str | Target) or not isinstance(targets, Sequence)
+    variables = tuple(_resolve(t, layout, model) for t in ([targets] if one else targets))
+    names = [variable.name for variable in variables]
+    if not names:
+        raise InputError("target is empty; name at least one target variable")
+    if len(set(names)) != len(names):
+        raise InputError(f"target names a variable twice: {names}; name each once")
+    return variables
+
+
+def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
+    if isinstance(target, int):
+        raise InputError(
+            f"target={target} is a number, but target names the variable that receives the "
+            f"saliency; for the class to explain pass output=ClassScore({target})"
+        )
+    if isinstance(target, str):
+        if target == "input" or target in layout.fields:
+            name = layout.main if target == "input" else target
+            spec = layout.fields[name]
+            if layout.lead(spec.axes) is None:
+                raise InputError(
+                    f"target {target!r} is an argument that all items share, so that no item has a "
+                    f"saliency of its own for it; name an argument with an item or element axis"
+                )
+            return Variable(target, spec.axes, spec.mask, argument=name)
+        target = Target(target)
+    if isinstance(target, type):
+        raise InputError(f"{target.__name__} is a class; pass an object, {target.__name__}(...)")
+    if not isinstance(target, Target):
+        raise InputError(
+            f"target is a {type(target).__name__}; pass 'input', a module path or a Target"
+        )
+    check_module(model, target.module, layout.fields)
+    axes = target.axes if target.axes is not None else layout.inner
+    if layout.lead(axes) is None:
+        raise InputError(
+            f"the axes {axes} of target {target.name!r} name neither {ITEM!r} nor one of the "
+            f"element axes {layout.elements}; pass Target({target.module!r}, axes=(...))"
+        )
+    # A variable without the padded axes has no padding to mark.
+    mask = layout.inner_mask
+    if mask is not None and not set(layout.fields[mask].axes) <= set(axes):
+        mask = None
+    if mask is not None and axes[0] != ITEM:
+        raise InputError(
+            f"target {target.name!r} with axes {axes} is padded, so its first axis must be "
+            f"{ITEM!r}; pass Target({target.module!r}, axes=(...)) of a variable like that"
+        )
+    return Variable(target.name, axes, mask, target=target)
+
+
+def check_module(model: Any, path: str, fields: Any = ()) -> None:
+    """Raise InputError, with the nearest names, where the model has no module at ``path``."""
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"cannot look for module {path!r}: the model is a {type(model).__name__}, "
+            f"no torch.nn.Module; use target='input'"
+        )
+    names = [name for name, _ in model.named_modules() if name]
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"cannot look into module {path!r} of a scripted model (torch.jit); pass the model "
+            f"that was scripted, or use target='input'"
+        )
+    if path not in names:
+        raise InputError(
+            f"the model has no module {path!r}; {nearest(path, [*names, *fields, 'input'])}"
+        )

@@ -1,0 +1,50 @@
+"""Core's own parts, registered like those of any plugin."""
+
+from __future__ import annotations
+
+from salience.hookspecs import hookimpl
+
+
+@hookimpl
+def salience_domains() -> dict[str, str]:
+    """Plain tensors."""
+    return {"tensor": "salience.data.tensors:Tensors"}
+
+
+@hookimpl
+def salience_calculators() -> dict[str, str]:
+    """Gradient, path and perturbation methods."""
+    return {
+        "gradient": "salience.calculators.gradient:Gradient",
+        "integrated_gradients": "salience.calculators.integrated_gradients:IntegratedGradients",
+        "occlusion": "salience.calculators.occlusion:Occlusion",
+    }
+
+
+@hookimpl
+def salience_samplers() -> dict[str, str]:
+    """SmoothGrad and its kin; BayesGrad by dropout, ensembles and posteriors."""
+    return {
+        "gaussian": "salience.samplers.gaussian:GaussianNoise",
+        "uniform": "salience.samplers.uniform:UniformNoise",
+        "mc_dropout": "salience.samplers.mc_dropout:MCDropout",
+        "ensemble": "salience.samplers.ensemble:Ensemble",
+        "swag": "salience.samplers.swag:SWAG",
+        "weight_noise": "salience.samplers.weight_noise:WeightNoise",
+        "posterior": "salience.samplers.posterior:Posterior",
+    }
+
+
+@hookimpl
+def salience_aggregators() -> dict[str, str]:
+    """Means over draws, how they spread, and their quantiles."""
+    return {
+        "raw": "salience.aggregators.means:Raw",
+        "abs": "salience.aggregators.means:Abs",
+        "square": "salience.aggregators.means:Square",
+        "sign": "salience.aggregators.means:Sign",
+        "mean_plus_std": "salience.aggregators.spread:MeanPlusStd",
+        "variance": "salience.aggregators.spread:Variance",
+        "signal_to_noise": "salience.aggregators.spread:SignalToNoise",
+        "quantile": "salience.aggregators.quantile:Quantile",
+    }

@@ -1,0 +1,1 @@
+"""What is found, and what can be asked of it."""

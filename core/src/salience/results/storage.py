@@ -1,0 +1,168 @@
+"""Explanations on disk: one safetensors file whose header holds JSON; nothing is pickled.
+
+Tensors inside the JSON (images of annotations, baselines of the record) are replaced by
+``{"$tensor": name}`` and stored beside the saliency. What is neither data nor settings, such as a
+function, is only told of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from salience.calculators.baselines import Mean, PerItem
+from salience.data.domain import Domain
+from salience.errors import InputError, brief
+from salience.plugins.parts import is_told, make, to_config, told
+from salience.results.explanation import Explanation
+from salience.results.saliency import Saliency
+from salience.support.files import write_whole
+
+_KEY = "salience"
+_FORMAT = 2
+_PLAIN = ("prediction", "score", "delta", "completeness_gap", "units")
+_PARTS = ("parameters", "noise", "total")
+
+
+def save(explanation: Explanation, path: Path) -> None:
+    """See :meth:`salience.Explanation.save`."""
+    domain = explanation.domain
+    tensors = {name: getattr(explanation, name) for name in _PLAIN}
+    for name, saliency in explanation.saliency.items():
+        tensors[f"values/{name}"] = saliency.flat
+        tensors[f"std_error/{name}"] = saliency.flat_error
+        if saliency.counts is not None:
+            tensors[f"counts/{name}"] = saliency.counts
+        tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
+    annotations = explanation.annotations
+    if isinstance(domain, Domain):
+        annotations = [domain.encode(annotation) for annotation in annotations]
+        domain = to_config("domains", domain)
+    head = {
+        "format": _FORMAT,
+        "variables": list(explanation.saliency),
+        "domain": domain,
+        "facts": explanation.facts,
+        "provenance": explanation.provenance,
+        "ids": list(explanation.ids),
+        "annotations": annotations,
+    }
+    text = json.dumps(_pack(head, tensors))
+    data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    payload = serialize(data, metadata={_KEY: text})
+    write_whole(path, lambda stream: stream.write(payload))
+
+
+def load(path: Path) -> Explanation:
+    """See :meth:`salience.Explanation.load`."""
+    if not path.is_file():
+        raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{str(path)!r} is no explanation of salience: {brief(error)}") from error
+    if text is None:
+        raise InputError(f"{str(path)!r} is no explanation of salience; pass what save wrote")
+    try:
+        return _explanation(_unpack(json.loads(text), tensors), tensors, path)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{str(path)!r} is no explanation of salience, or a damaged one: {brief(error)}"
+        ) from error
+
+
+def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> Explanation:
+    if head["format"] > _FORMAT:
+        raise InputError(
+            f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
+            f"upgrade salience"
+        )
+    if head["format"] == 1:  # all the items had all the draws
+        tensors["units"] = torch.full_like(tensors["score"], head["provenance"]["n_samples"]).long()
+    saliency = {
+        name: Saliency(
+            tensors[f"values/{name}"],
+            tensors[f"std_error/{name}"],
+            tensors.get(f"counts/{name}"),
+            {part: tensors[f"{part}/{name}"] for part in _PARTS if f"{part}/{name}" in tensors},
+        )
+        for name in head["variables"]
+    }
+    domain, annotations = _domain(head["domain"]), head["annotations"]
+    if isinstance(domain, Domain):
+        annotations = [domain.decode(annotation) for annotation in annotations]
+    return Explanation(
+        saliency,
+        tensors["prediction"],
+        tensors["score"],
+        tensors["delta"],
+        tensors["completeness_gap"],
+        annotations,
+        head["facts"],
+        head["provenance"],
+        domain,
+        head["ids"],
+        tensors["units"],
+    )
+
+
+def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
+    # Functions among the settings were told of, not stored; they are not needed for drawing.
+    stored = {k: v for k, v in config.items() if not is_told(v)}
+    try:
+        made: Domain = make("domains", stored)
+    except InputError:
+        # Values stay readable without the plugin; only drawing needs it, and says so.
+        return config
+    return made
+
+
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """JSON types of ``value``; tensors in it are added to ``tensors``."""
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
+    if isinstance(value, Tensor):
+        name = f"data/{len(tensors)}"
+        tensors[name] = value
+        return {"$tensor": name}
+    if isinstance(value, Mapping):
+        return {str(key): _pack(item, tensors) for key, item in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Sequence | set | frozenset):
+        return [_pack(item, tensors) for item in value]
+    if isinstance(value, PerItem):
+        return {"$per_item": _pack(value.values, tensors)}
+    if is_dataclass(value) and not isinstance(value, type | Mean):
+        # The settings of a setting, such as a transform: its part takes them as a mapping.
+        own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        return _pack(own, tensors)
+    # A function or an object of the user's: told of, not stored.
+    return told(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"$tensor"}:
+            return tensors[value["$tensor"]]
+        if set(value) == {"$per_item"}:
+            return PerItem(_unpack(value["$per_item"], tensors))
+        return {key: _unpack(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unpack(item, tensors) for item in value]
+    return value

@@ -1,0 +1,178 @@
+"""Counter-based random numbers: each depends on (seed, item, draw) and its place in the item only.
+
+Every number is the output of the splitmix64 finaliser (Steele, Lea and Flood, "Fast splittable
+pseudorandom number generators", 2014) at a counter that says which number it is. Nothing is drawn
+in order, so packing, neighbours and the number of workers do not matter, and the global random
+state is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+from salience.data.batch import Picked
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+_GAMMA = _signed(0x9E3779B97F4A7C15)
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
+_POSITIVE = (1 << 63) - 1
+
+
+def mix(state: Tensor) -> Tensor:
+    """The splitmix64 finaliser of each int64 in ``state``, in place; all 64 bits are random."""
+    # >> keeps the sign, so the bits that it brings in from the left are masked off.
+    state ^= (state >> 30).bitwise_and_((1 << 34) - 1)
+    state *= _MIX_1
+    state ^= (state >> 27).bitwise_and_((1 << 37) - 1)
+    state *= _MIX_2
+    state ^= (state >> 31).bitwise_and_((1 << 33) - 1)
+    return state
+
+
+@lru_cache(1024)
+def _mix_one(state: int) -> int:
+    """:func:`mix` of one number."""
+    return int(mix(torch.tensor([_signed(state)])))
+
+
+def _text_key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def item_keys(ids: Sequence[int | str]) -> Tensor:
+    """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
+    if isinstance(ids, range):
+        return torch.arange(ids.start, ids.stop, ids.step)
+    keys = [int(i) if isinstance(i, Integral) else _text_key(str(i)) for i in ids]
+    return torch.tensor([_signed(key) for key in keys], dtype=torch.int64)
+
+
+def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
+    """One key for each (draw, item), draws first, int64 of shape (D · B,).
+
+    Args:
+        seed: The user's seed.
+        items: Key of each item, int64 of shape (B,).
+        draws: Number of each draw, int64 of shape (D,).
+    """
+    first = mix(items + _mix_one((seed + 1) * _GAMMA))
+    return mix(first[None, :] + (draws[:, None] + 1) * _GAMMA).flatten()
+
+
+def draw_key(seed: int, draw: int, stream: int) -> int:
+    """The key of a draw that all items share.
+
+    Args:
+        seed: The user's seed.
+        draw: Number of the draw.
+        stream: Tells samplers apart.
+    """
+    return _mix_one(_mix_one((seed + 1) * _GAMMA) + (draw + 1) * _GAMMA + (stream + 1) * _MIX_2)
+
+
+def normals(key: int, name: str, count: int, device: torch.device) -> Tensor:
+    """Standard normal numbers of a key, float64 of shape (count,); other ones for each name."""
+    at = torch.arange((count + 1) // 2, device=device) * _GAMMA
+    return _normal(mix(at + _mix_one(key + _text_key(name))).view(torch.int32)[:count])
+
+
+def _normal(words: Tensor) -> Tensor:
+    # The ends, where the steps show, are 6.3 standard deviations out.
+    normal: Tensor = torch.special.ndtri(words.double().add_(2.0**31 + 0.5).mul_(2.0**-32))
+    return normal
+
+
+@cache
+def _stride(axis: int) -> int:
+    """How far the counter moves along an axis, counted from the last one, which is 1."""
+    return _GAMMA if axis == 1 else _signed(_mix_one(axis) | 1)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Random numbers for the positions of one tensor.
+
+    The counter of a position is Σ index · stride over its axes, counted within the row alone. The
+    strides are large odd numbers that do not depend on the shape, so that the dense and the ragged
+    form of an item get the same numbers, whatever the padding.
+
+    Args:
+        keys: Key of each row, int64 of shape (R,).
+        rows: The rows that the tensor belongs to.
+        axes: Axes of the tensor.
+        shape: Its shape.
+        stream: Tells this tensor's numbers from those for other tensors of the same rows.
+    """
+
+    keys: Tensor
+    rows: Picked
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    stream: int = 0
+
+    def bits(self) -> Tensor:
+        """63 random bits as an int64 from 0 to 2⁶³ − 1 for each position."""
+        return self._mixed(self.shape).bitwise_and_(_POSITIVE)
+
+    def words(self) -> Tensor:
+        """32 random bits as an int32 for each position; two neighbours share 64 bits.
+
+        Neighbours along the last axis, which costs half of what 64 bits for each would.
+        """
+        lead, _, local = self.place()
+        last = len(self.shape) - 1
+        if lead == last:
+            # Neighbours may belong to different rows here, so each takes its half for itself.
+            return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
+        halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
+        return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
+
+    def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:
+        """64 random bits for each position of a tensor of this shape.
+
+        Args:
+            shape: The shape; along the axis that counts rows, that of the tensor.
+            local: Number of each position within its row along that axis; its own by default.
+        """
+        lead, owner, own = self.place()
+        behind = range(len(shape), 0, -1)
+        state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))[owner]
+        state = state + ((own if local is None else local) * _stride(behind[lead]) + _GAMMA)
+        for axis, length in enumerate(shape):
+            if axis != lead:
+                along = torch.arange(length, device=state.device)
+                state = state[..., None] + along * _stride(behind[axis])
+        return mix(state).movedim(0, lead)
+
+    def place(self) -> tuple[int, Tensor, Tensor]:
+        """The axis that counts rows, and the row and the number in it of each position along it."""
+        lead = self.rows.source.layout.lead(self.axes)
+        assert lead is not None
+        position, name = lead
+        return position, self.rows.owner(name), self.rows.local(name)
+
+    def uniform(self) -> Tensor:
+        """Uniform on (0, 1), float64; 53 bits, both ends left out."""
+        return ((self.bits() >> 10).double() + 0.5).mul_(2.0**-53)
+
+    def normal(self) -> Tensor:
+        """Standard normal, float64: the inverse of the normal distribution at 2³² even steps."""
+        return _normal(self.words())
+
+    def keep(self, probability: float) -> Tensor:
+        """True with the given probability, in steps of 2⁻³², bool."""
+        # 2³¹ itself is beyond int32.
+        return self.words() <= round(probability * 2.0**32) - (1 << 31) - 1

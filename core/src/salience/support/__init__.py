@@ -1,0 +1,1 @@
+"""What has nothing to do with saliency: numbers, files, random states, the allocator."""
