@@ -22,6 +22,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks
+	$(BIN)/lint-imports --no-logo
 
 # Takes about 40 minutes on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
 bench: $(VENV)/.bench

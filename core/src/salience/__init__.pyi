@@ -13,8 +13,6 @@ from .aggregators.spread import SignalToNoise as SignalToNoise
 from .aggregators.spread import Variance as Variance
 from .calculators.base import Attribution as Attribution
 from .calculators.base import Calculator as Calculator
-from .calculators.baselines import Mean as Mean
-from .calculators.baselines import PerItem as PerItem
 from .calculators.gradient import Gradient as Gradient
 from .calculators.integrated_gradients import IntegratedGradients as IntegratedGradients
 from .calculators.occlusion import Occlusion as Occlusion
@@ -22,6 +20,8 @@ from .data.batch import Batch as Batch
 from .data.domain import Domain as Domain
 from .data.layout import Field as Field
 from .data.layout import Layout as Layout
+from .data.per_item import Mean as Mean
+from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors
 from .errors import InputError as InputError
 from .explainer import Explainer as Explainer

@@ -11,6 +11,7 @@ from torch import Tensor
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
+from salience.engine import record as provenance
 from salience.engine.plan import Plan, check_aggregator
 from salience.engine.results import Found, explanation, finished, reduced, shared_out, streamed
 from salience.engine.run import Run
@@ -19,7 +20,6 @@ from salience.model.compilation import Compilation
 from salience.model.outputs import Tap, make_output
 from salience.model.targets import Variable, resolve
 from salience.plugins.parts import make
-from salience.results import provenance
 from salience.results.explanation import Explanation
 from salience.results.samples import Samples
 from salience.samplers.draws import Until, draws_of

@@ -276,7 +276,7 @@ class _Groups:
 def _lengths(score: Score, name: str, x: Tensor) -> dict[int, Tensor]:
     """Padded axis of a target variable → where the real positions of each row end."""
     variable = next(v for v in score.probe.variables if v.name == name)
-    padding = Padding.of(variable, score.batch)
+    padding = Padding.of(variable.axes, variable.mask, score.batch)
     if padding is None:
         return {}
     ends = {}

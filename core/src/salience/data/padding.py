@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from salience.data.batch import Batch
-from salience.model.targets import Variable
 
 
 @dataclass(frozen=True)
@@ -23,16 +22,16 @@ class Padding:
     axes: tuple[int, ...]
 
     @staticmethod
-    def of(variable: Variable, batch: Batch) -> Padding | None:
-        """The padding of a variable in a batch, ``None`` where it has none."""
-        if variable.mask is None:
+    def of(axes: tuple[str, ...], mask: str | None, batch: Batch) -> Padding | None:
+        """The padding of a tensor with these axes in a batch, ``None`` where no mask marks any."""
+        if mask is None:
             return None
-        mask: Tensor = batch.arguments[variable.mask]
-        own = batch.layout.fields[variable.mask].axes
-        order = [own.index(axis) for axis in variable.axes if axis in own]
-        shape = [mask.shape[own.index(axis)] if axis in own else 1 for axis in variable.axes]
-        padded = tuple(i for i, axis in enumerate(variable.axes) if i > 0 and axis in own)
-        return Padding(mask.permute(order).reshape(shape).bool(), padded)
+        real: Tensor = batch.arguments[mask]
+        own = batch.layout.fields[mask].axes
+        order = [own.index(axis) for axis in axes if axis in own]
+        shape = [real.shape[own.index(axis)] if axis in own else 1 for axis in axes]
+        padded = tuple(i for i, axis in enumerate(axes) if i > 0 and axis in own)
+        return Padding(real.permute(order).reshape(shape).bool(), padded)
 
     def pick(self, rows: Tensor) -> Tensor:
         """The mask of these items."""

@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
-from salience.calculators.baselines import Mean
+from salience.data.per_item import Mean
+from salience.engine import record as provenance
 from salience.engine import rows as engine
 from salience.engine.rows import Clean, Task
+from salience.engine.settings import Settings
 from salience.engine.trials import trial
 from salience.errors import InputError, brief
 from salience.model.probe import Probe, Values
 from salience.model.targets import resolve
 from salience.plugins.parts import make
-from salience.results import provenance
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
 from salience.samplers.draws import Draws, draws_of
 from salience.samplers.keyed import item_keys
 from salience.samplers.weights import WeightSource
 from salience.scoring.budget import Budget
-
-if TYPE_CHECKING:
-    from salience.explainer import Explainer
 
 
 class Plan:
@@ -46,7 +44,7 @@ class Plan:
 
     def __init__(
         self,
-        explainer: Explainer,
+        explainer: Settings,
         calculator: Any,
         samplers: Sequence[Any],
         n_samples: Any,

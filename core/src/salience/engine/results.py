@@ -12,10 +12,10 @@ from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.data.domain import Domain
+from salience.engine import record as provenance
 from salience.engine.plan import Plan
 from salience.engine.rows import Clean
 from salience.engine.run import Run, counts_of, joined
-from salience.results import provenance
 from salience.results.explanation import Explanation
 from salience.results.saliency import Saliency
 from salience.results.samples import Facts

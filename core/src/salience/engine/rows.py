@@ -19,12 +19,14 @@ from salience.data.padding import Padding
 from salience.errors import InputError
 from salience.model.checks import NotFiniteError
 from salience.model.probe import Probe, Values
+from salience.model.targets import Variable
 from salience.samplers.base import NoiseSampler, ParameterSampler, VariableDraw
 from salience.samplers.draws import Draws
 from salience.samplers.keyed import Numbers, row_keys
 from salience.samplers.weights import Weights, WeightSource
-from salience.scoring.budget import Budget, elapsed, out_of_memory, too_large
+from salience.scoring.budget import Budget
 from salience.scoring.score import First, Score
+from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
 
 
@@ -250,13 +252,23 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         keys,
         x,
         {v.name: v.axes for v in probe.variables},
-        {v.name: p for v in probe.variables if (p := Padding.of(v, batch)) is not None},
+        {
+            v.name: p
+            for v in probe.variables
+            if (p := Padding.of(v.axes, v.mask, batch)) is not None
+        },
         output if isinstance(output, Tensor) and output.shape[:1] == score.shape else score,
         score.detach(),
         fixed,
         torch.arange(batch.n_items, device=batch.device),
         First(score, {name: leaves[name] for name in x} if score.requires_grad else {}, seconds),
     )
+
+
+def _paddings(variables: Sequence[Variable], batch: Batch) -> dict[str, Padding]:
+    """Target variable → its real positions, only where padded."""
+    found = {v.name: Padding.of(v.axes, v.mask, batch) for v in variables}
+    return {name: padding for name, padding in found.items() if padding is not None}
 
 
 def _detached(output: Any) -> Any:

@@ -24,7 +24,7 @@ from salience.model.outputs import Output, Tap
 from salience.model.replica import home, replicate
 from salience.model.targets import Target, Variable, check_module
 from salience.model.upstream import Upstream
-from salience.scoring.budget import out_of_memory
+from salience.support.memory import out_of_memory
 from salience.support.numerics import agree
 
 #: Target variable → its values.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,11 @@ from salience.data.domain import Domain
 from salience.errors import InputError, nearest
 from salience.results.provenance import recorded_ids
 from salience.results.saliency import Saliency
-from salience.visualize.drawing import position_of, visualizer_of
-from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from salience.visualize.visualizer import Visualizer
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Explanation:
         from salience.results.significance import confidence_interval
 
         saliency = self._chosen(variable)
-        low, high = confidence_interval(self, saliency, level)
+        low, high = confidence_interval(saliency, self.units, level)
         return saliency.split(low), saliency.split(high)
 
     def p_values(self, variable: str | None = None) -> Any:
@@ -194,8 +194,8 @@ class Explanation:
         """
         from salience.results.significance import p_values
 
-        saliency = self._chosen(variable)
-        return saliency.split(p_values(self, saliency))
+        saliency = self._signed(variable)
+        return saliency.split(p_values(saliency, self.units, self.samples_parameters))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
         """Which values differ from 0, bool of the form of :attr:`values`.
@@ -214,8 +214,8 @@ class Explanation:
         """
         from salience.results.significance import significant
 
-        saliency = self._chosen(variable)
-        return saliency.split(significant(self, saliency, level))
+        saliency = self._signed(variable)
+        return saliency.split(significant(saliency, self.units, self.samples_parameters, level))
 
     def certainty(self, variable: str | None = None) -> Any:
         """How sure each value is, from 0 to 1, of the form of :attr:`values`; for pictures.
@@ -226,13 +226,25 @@ class Explanation:
         Args:
             variable: Which target variable, where several were explained.
         """
-        from salience.results.significance import certainty
+        from salience.results.significance import certainty_of_magnitude, certainty_of_sign
 
         saliency = self._chosen(variable)
-        return saliency.split(certainty(self, saliency))
+        if not self.signed:
+            return saliency.split(certainty_of_magnitude(saliency))
+        return saliency.split(certainty_of_sign(saliency, self.units, self.samples_parameters))
 
     def _chosen(self, variable: str | None) -> Saliency:
         return self.only if variable is None else self[variable]
+
+    def _signed(self, variable: str | None) -> Saliency:
+        """The chosen saliency, of which one may ask whether it is 0."""
+        if not self.signed:
+            name = self.provenance["aggregator"]["name"]
+            raise InputError(
+                f"the aggregator {name!r} makes no mean of signed saliency, which alone is 0 where "
+                f"nothing matters; aggregate by 'raw' to test it"
+            )
+        return self._chosen(variable)
 
     def mean(self) -> Tensor:
         """Mean saliency over the items, the importance of each position, shape (…).
@@ -284,6 +296,9 @@ class Explanation:
         Raises:
             InputError: No such item, visualizer or option, or a format that cannot be written.
         """
+        from salience.visualize.drawing import visualizer_of
+        from salience.visualize.visualizer import save_figure
+
         renderer = visualizer_of(self, visualizer, options)
         position = None if item is None else position_of(self, item)
         figure = renderer.mean(self) if position is None else renderer.item(self, position)
@@ -302,13 +317,13 @@ class Explanation:
         """
         from salience.results.frame import to_dataframe
 
-        return to_dataframe(self)
+        return to_dataframe(self.saliency, self.ids, self.facts.get("columns"))
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file of safetensors with a JSON header, whole or not at all."""
         from salience.results.storage import save
 
-        save(self, Path(path))
+        save({f.name: getattr(self, f.name) for f in fields(self)}, Path(path))
 
     @staticmethod
     def load(path: str | Path) -> Explanation:
@@ -319,4 +334,11 @@ class Explanation:
         """
         from salience.results.storage import load
 
-        return load(Path(path))
+        return Explanation(**load(Path(path)))
+
+
+def position_of(explanation: Explanation, item: int) -> int:
+    """The position of an item, which may be counted from the end."""
+    if not -len(explanation) <= item < len(explanation):
+        raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
+    return item % len(explanation)

@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from salience.errors import InputError
+from salience.results.saliency import Saliency
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from salience.results.explanation import Explanation
-from salience.results.saliency import Saliency
 
+def to_dataframe(
+    saliency: Mapping[str, Saliency], ids: Sequence[int | str], columns: Sequence[str] | None
+) -> pd.DataFrame:
+    """See :meth:`salience.Explanation.to_dataframe`.
 
-def to_dataframe(explanation: Explanation) -> pd.DataFrame:
-    """See :meth:`salience.Explanation.to_dataframe`."""
+    Args:
+        saliency: Target variable → its saliency.
+        ids: Id of each item.
+        columns: Name of each position of an item, where the domain gives names.
+
+    Raises:
+        InputError: pandas is not installed.
+    """
     try:
         import pandas as pd
     except ImportError as error:
         raise InputError(
             "to_dataframe needs pandas, which is not installed; run: pip install pandas"
         ) from error
-    names = explanation.facts.get("columns")
-    frames = []
-    for variable, saliency in explanation.saliency.items():
-        item, position = _positions(explanation, saliency)
-        if names is not None and saliency.flat.shape[1:] == (len(names),):
-            position = [names[p] for p in position]
-        ids = list(explanation.ids)
+    ids, frames = list(ids), []
+    for variable, found in saliency.items():
+        item, position = _positions(found, len(ids))
+        if columns is not None and found.flat.shape[1:] == (len(columns),):
+            position = [columns[p] for p in position]
         frames.append(
             pd.DataFrame(
                 {
                     "id": [ids[i] for i in item],
                     "variable": variable,
                     "position": position,
-                    "saliency": saliency.flat.flatten().numpy(),
-                    "std_error": saliency.flat_error.flatten().numpy(),
+                    "saliency": found.flat.flatten().numpy(),
+                    "std_error": found.flat_error.flatten().numpy(),
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)
 
 
-def _positions(explanation: Explanation, saliency: Saliency) -> tuple[list[int], list[Any]]:
+def _positions(saliency: Saliency, n_items: int) -> tuple[list[int], list[Any]]:
     """Item and position within it of each value, in the order of the flat tensor."""
     inner = [range(length) for length in saliency.flat.shape[1:]]
     if saliency.counts is None:
-        within = list(itertools.product(*inner)) * len(explanation)
-        repeats = [torch.Size(saliency.flat.shape[1:]).numel()] * len(explanation)
+        within = list(itertools.product(*inner)) * n_items
+        repeats = [torch.Size(saliency.flat.shape[1:]).numel()] * n_items
     else:
         sizes = saliency.counts.tolist()
         within = [position for size in sizes for position in itertools.product(range(size), *inner)]

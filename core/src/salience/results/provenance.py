@@ -1,95 +1,12 @@
-"""What ran: parts, parameters, seed and versions, and how to run it again."""
+"""Ids as a record holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
-
-import torch
-
-from salience.errors import InputError
-from salience.model.outputs import output_config
-from salience.model.targets import Target
-from salience.plugins import host
-from salience.plugins.parts import is_told, to_config
-from salience.samplers.base import WeightSampler, moves_model
-
-if TYPE_CHECKING:
-    from salience.calculators.base import Calculator
-    from salience.explainer import Explainer
-    from salience.samplers.draws import Draws
-
-part = to_config
-
-
-def record(
-    explainer: Explainer, calculator: Calculator, samplers: Sequence[Any], draws: Draws, seed: int
-) -> dict[str, Any]:
-    """The record of a computation; only tensors and other data in it are not JSON types."""
-    targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
-    return {
-        "model": type(explainer.model).__qualname__,
-        "domain": part("domains", explainer.domain),
-        "target": [asdict(t) if isinstance(t, Target) else t for t in targets],
-        "output": output_config(explainer.output),
-        "calculator": part("calculators", calculator),
-        "samplers": [part("samplers", sampler) for sampler in samplers],
-        "n_samples": draws.record(),
-        "group": draws.group,
-        "samples_parameters": any(moves_model(sampler) for sampler in samplers),
-        "shared_draws": any(isinstance(sampler, WeightSampler) for sampler in samplers),
-        "seed": seed,
-        "precision": explainer.precision,
-        "versions": _versions(),
-    }
+from collections.abc import Sequence
+from typing import Any
 
 
 def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
     """What a record says of the items' ids: nothing where they are positions from 0."""
     positions = range(len(ids))
     return {} if ids == positions or list(ids) == list(positions) else {"ids": list(ids)}
-
-
-def settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of :func:`salience.explain` that a record stands for.
-
-    Raises:
-        InputError: A part in it is none that a plugin registers.
-    """
-    names = ("domain", "output", "calculator", "samplers", "n_samples", "seed", "precision")
-    chosen = {name: record[name] for name in names}
-    # Draws that were kept have no aggregator yet, and items without ids go by their positions.
-    chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
-    for told in _told(chosen):
-        raise InputError(
-            f"the record tells of {told} without holding it, since no plugin registers it or it is "
-            f"no data; pass the object to salience.explain yourself"
-        )
-    targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
-    chosen["target"] = targets[0] if len(targets) == 1 else targets
-    return chosen
-
-
-def _told(value: Any) -> Iterator[str]:
-    """What a record only tells of."""
-    if is_told(value):
-        yield str(value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _told(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _told(item)
-
-
-def _versions() -> dict[str, str]:
-    plugins = {r.distribution: r.version for r in host().records if r.error is None}
-    return plugins | {"salience": _own_version(), "torch": str(torch.__version__)}
-
-
-@cache
-def _own_version() -> str:
-    return metadata.version("salience")

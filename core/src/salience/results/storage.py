@@ -19,11 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from salience.calculators.baselines import Mean, PerItem
 from salience.data.domain import Domain
+from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
 from salience.plugins.parts import is_told, make, to_config, told
-from salience.results.explanation import Explanation
 from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
@@ -33,27 +32,27 @@ _PLAIN = ("prediction", "score", "delta", "completeness_gap", "units")
 _PARTS = ("parameters", "noise", "total")
 
 
-def save(explanation: Explanation, path: Path) -> None:
-    """See :meth:`salience.Explanation.save`."""
-    domain = explanation.domain
-    tensors = {name: getattr(explanation, name) for name in _PLAIN}
-    for name, saliency in explanation.saliency.items():
+def save(explanation: Mapping[str, Any], path: Path) -> None:
+    """Write the fields of an explanation; see :meth:`salience.Explanation.save`."""
+    domain = explanation["domain"]
+    tensors = {name: explanation[name] for name in _PLAIN}
+    for name, saliency in explanation["saliency"].items():
         tensors[f"values/{name}"] = saliency.flat
         tensors[f"std_error/{name}"] = saliency.flat_error
         if saliency.counts is not None:
             tensors[f"counts/{name}"] = saliency.counts
         tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
-    annotations = explanation.annotations
+    annotations = explanation["annotations"]
     if isinstance(domain, Domain):
         annotations = [domain.encode(annotation) for annotation in annotations]
         domain = to_config("domains", domain)
     head = {
         "format": _FORMAT,
-        "variables": list(explanation.saliency),
+        "variables": list(explanation["saliency"]),
         "domain": domain,
-        "facts": explanation.facts,
-        "provenance": explanation.provenance,
-        "ids": list(explanation.ids),
+        "facts": explanation["facts"],
+        "provenance": explanation["provenance"],
+        "ids": list(explanation["ids"]),
         "annotations": annotations,
     }
     text = json.dumps(_pack(head, tensors))
@@ -62,8 +61,8 @@ def save(explanation: Explanation, path: Path) -> None:
     write_whole(path, lambda stream: stream.write(payload))
 
 
-def load(path: Path) -> Explanation:
-    """See :meth:`salience.Explanation.load`."""
+def load(path: Path) -> dict[str, Any]:
+    """Read the fields of an explanation; see :meth:`salience.Explanation.load`."""
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
@@ -82,7 +81,7 @@ def load(path: Path) -> Explanation:
         ) from error
 
 
-def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> Explanation:
+def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str, Any]:
     if head["format"] > _FORMAT:
         raise InputError(
             f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
@@ -102,19 +101,15 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> Explanati
     domain, annotations = _domain(head["domain"]), head["annotations"]
     if isinstance(domain, Domain):
         annotations = [domain.decode(annotation) for annotation in annotations]
-    return Explanation(
-        saliency,
-        tensors["prediction"],
-        tensors["score"],
-        tensors["delta"],
-        tensors["completeness_gap"],
-        annotations,
-        head["facts"],
-        head["provenance"],
-        domain,
-        head["ids"],
-        tensors["units"],
-    )
+    return {
+        "saliency": saliency,
+        **{name: tensors[name] for name in _PLAIN},
+        "annotations": annotations,
+        "facts": head["facts"],
+        "provenance": head["provenance"],
+        "domain": domain,
+        "ids": head["ids"],
+    }
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

@@ -20,7 +20,8 @@ from salience.model.backward import gradients, kept_whole
 from salience.model.probe import Probe, Values
 from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 from salience.samplers.weights import Weights
-from salience.scoring.budget import Budget, elapsed, out_of_memory, too_large
+from salience.scoring.budget import Budget
+from salience.support.memory import elapsed, out_of_memory, too_large
 
 
 @dataclass

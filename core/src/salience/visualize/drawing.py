@@ -48,13 +48,6 @@ def grid(
     return figure
 
 
-def position_of(explanation: Explanation, item: int) -> int:
-    """The position of an item, which may be counted from the end."""
-    if not -len(explanation) <= item < len(explanation):
-        raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
-    return item % len(explanation)
-
-
 def visualizer_of(
     explanation: Explanation, visualizer: str | Visualizer | None, options: Mapping[str, Any]
 ) -> Visualizer:
