@@ -153,7 +153,7 @@ def report(explained: Mapping[str, salience.Explanation], boxes: Mapping[str, Bo
     for item, annotation in enumerate(first.annotations):
         name, best = annotation["name"], int(first.prediction[item].argmax())
         box = boxes.get(name)
-        known = first.facts["class_names"][best] if first.facts else "class"
+        known = first.dataset_info["class_names"][best] if first.dataset_info else "class"
         print(
             f"\n{name}: {known} {best}, "
             f"logit {first.prediction[item, best]:.2f}, probability {probability[item, best]:.2f}"

@@ -170,7 +170,7 @@ def train(data: Data, *, epochs: int, seed: int, device: str) -> SolubilityNet:
     for _ in range(epochs):
         order = torch.randperm(len(y)).to(device)
         for rows in (order[i : i + size] for i in range(0, len(y), size)):
-            args, kwargs = DOMAIN.arguments(batch.pick(rows).batch().arguments)
+            args, kwargs = DOMAIN.arguments(batch.select(rows).batch().arguments)
             loss = nn.functional.mse_loss(net(*args, **kwargs) / net.std, y[rows] / net.std)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

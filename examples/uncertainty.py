@@ -61,7 +61,7 @@ def checkpoints(
     for _ in range(n):
         for _ in range(epochs):
             for rows in torch.split(torch.randperm(len(y)).to(device), 64):
-                args, kwargs = DOMAIN.arguments(batch.pick(rows).batch().arguments)
+                args, kwargs = DOMAIN.arguments(batch.select(rows).batch().arguments)
                 error = moving(*args, **kwargs) - y[rows]
                 optimizer.zero_grad()
                 (error / net.std).square().mean().backward()

@@ -58,7 +58,7 @@ def test_intervals_cover_the_truth_by_pairs() -> None:
     draws = 200
     noise = GaussianNoise(SIGMA, "absolute", antithetic=True)
     found = explained(noise, n_items=RUNS, n_samples=draws)
-    assert (found.units == draws // 2).all() and (found.draws == draws).all()
+    assert (found.n_independent == draws // 2).all() and (found.draws == draws).all()
     truth = X.square() + SIGMA**2
     # Var of a pair's mean, x² + n² without the 2 x n: Var(n²) = 2 σ⁴.
     expected = (2 * SIGMA**4 / (draws / 2)) ** 0.5
@@ -94,7 +94,7 @@ def test_dropout_and_pairs_are_drawn_together() -> None:
     model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 1)).double()
     samplers = ["mc_dropout", GaussianNoise(antithetic=True)]
     found = salience.explain(model, X, DOMAIN, samplers=samplers, n_samples=6)
-    assert found.units.tolist() == [3]
+    assert found.n_independent.tolist() == [3]
     for max_rows in (1, 3, 4, "auto"):
         explainer = salience.Explainer(model, DOMAIN, max_rows=max_rows)
         draws = explainer.compute(X, samplers=samplers, n_samples=6).values
@@ -126,7 +126,9 @@ def test_an_ensemble_has_a_member_for_each_pair() -> None:
     members = [torch.nn.Linear(2, 1).double() for _ in range(3)]
     noise = GaussianNoise(antithetic=True)
     settings: dict[str, Any] = {"samplers": [salience.Ensemble(members), noise]}
-    assert salience.explain(members[0], X, DOMAIN, n_samples=6, **settings).units.tolist() == [3]
+    assert salience.explain(
+        members[0], X, DOMAIN, n_samples=6, **settings
+    ).n_independent.tolist() == [3]
     with pytest.raises(InputError, match="pass 6 or fewer"):
         salience.explain(members[0], X, DOMAIN, n_samples=8, **settings)
 

@@ -60,7 +60,7 @@ def test_picking_rows_equals_collating_them(graphs: Any, case: Any) -> None:
     specs, rows = case
     samples = [graphs.graph(tuple(labels), tuple(bonds)) for labels, bonds in specs]
     domain = graphs.ragged()
-    picked = domain.collate(samples).pick(torch.tensor(rows)).batch()
+    picked = domain.collate(samples).select(torch.tensor(rows)).batch()
     collated = domain.collate([samples[row] for row in rows])
     assert same(picked.arguments, collated.arguments)
     assert same(picked.counts, collated.counts)
@@ -74,8 +74,8 @@ def test_a_pick_of_a_pick_is_the_pick_of_both(graphs: Any, case: Any, data: st.D
     specs, rows = case
     again = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=5))
     batch = graphs.ragged().collate([graphs.graph(tuple(a), tuple(b)) for a, b in specs])
-    twice = batch.pick(torch.tensor(rows)).batch().pick(torch.tensor(again)).batch()
-    once = batch.pick(torch.tensor(rows)[torch.tensor(again)]).batch()
+    twice = batch.select(torch.tensor(rows)).batch().select(torch.tensor(again)).batch()
+    once = batch.select(torch.tensor(rows)[torch.tensor(again)]).batch()
     assert same(twice.arguments, once.arguments)
     assert same(twice.counts, once.counts)
 
@@ -85,7 +85,7 @@ def test_a_pick_of_a_pick_is_the_pick_of_both(graphs: Any, case: Any, data: st.D
 def test_every_position_of_picked_rows_knows_where_it_came_from(graphs: Any, case: Any) -> None:
     specs, rows = case
     batch = graphs.ragged().collate([graphs.graph(tuple(a), tuple(b)) for a, b in specs])
-    picked = batch.pick(torch.tensor(rows))
+    picked = batch.select(torch.tensor(rows))
     starts = [sum(len(labels) for labels, _ in specs[:item]) for item in range(len(specs))]
     places = [
         (row, atom, starts[item] + atom)
@@ -106,7 +106,7 @@ def test_add_to_is_the_adjoint_of_take(graphs: Any, case: Any, trailing: bool, s
     # ⟨take x, y⟩ = ⟨x, add_to y⟩ for all x and y, wherever the element axis stands.
     specs, rows = case
     batch = graphs.ragged().collate([graphs.graph(tuple(a), tuple(b)) for a, b in specs])
-    picked = batch.pick(torch.tensor(rows))
+    picked = batch.select(torch.tensor(rows))
     axes = ("channel", "atom") if trailing else ("atom", "channel")
     n, m = batch.size(), picked.batch().size()
     generator = torch.Generator().manual_seed(seed)
@@ -125,7 +125,7 @@ def test_add_to_is_the_adjoint_of_take(graphs: Any, case: Any, trailing: bool, s
 def test_sum_of_expanded_values_counts_the_elements_of_each_row(graphs: Any, case: Any) -> None:
     specs, rows = case
     batch = graphs.ragged().collate([graphs.graph(tuple(a), tuple(b)) for a, b in specs])
-    picked = batch.pick(torch.tensor(rows))
+    picked = batch.select(torch.tensor(rows))
     values = torch.arange(1, len(rows) + 1).double()
     sizes = torch.tensor([len(specs[row][0]) for row in rows])
     for axes, width in ((("atom",), 1), (("atom", "channel"), 3), (("channel", "atom"), 3)):
@@ -165,7 +165,7 @@ def dense(n_items: int = 4) -> Batch:
 @given(rows=st.lists(st.integers(0, 3), min_size=1, max_size=6))
 def test_dense_arguments_are_picked_along_the_item_axis_wherever_it_is(rows: list[int]) -> None:
     batch = dense()
-    picked = batch.pick(torch.tensor(rows)).batch()
+    picked = batch.select(torch.tensor(rows)).batch()
     assert torch.equal(picked.arguments["x"], batch.arguments["x"][rows])
     assert torch.equal(picked.arguments["time_first"], batch.arguments["time_first"][:, rows])
     assert picked.arguments["total"] == len(rows)
@@ -175,13 +175,13 @@ def test_dense_arguments_are_picked_along_the_item_axis_wherever_it_is(rows: lis
 
 def test_a_shared_argument_is_seen_alike_by_all_rows() -> None:
     batch = dense()
-    picked = batch.pick(torch.tensor([3, 3, 0])).batch()
+    picked = batch.select(torch.tensor([3, 3, 0])).batch()
     assert torch.equal(picked.arguments["scale"], batch.arguments["scale"])
 
 
 def test_picked_rows_do_not_share_memory_with_the_batch() -> None:
     batch = dense()
-    picked = batch.pick(torch.arange(4)).batch()
+    picked = batch.select(torch.arange(4)).batch()
     picked.arguments["x"].zero_()
     assert batch.arguments["x"].sum() == 66
 
@@ -271,7 +271,7 @@ def test_a_batch_that_is_not_as_its_layout_says_is_refused(
 def test_the_lead_is_the_axis_that_counts_rows(
     axes: Sequence[str], expected: tuple[int, str] | None
 ) -> None:
-    assert GRAPH.lead(tuple(axes)) == expected
+    assert GRAPH.row_axis(tuple(axes)) == expected
 
 
 def test_the_main_argument_is_the_first_where_none_is_named() -> None:

@@ -209,7 +209,7 @@ def test_settings_of_parts_are_read_from_their_names(folder: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     saved = Explanation.load(folder / "out" / "run.salience")
-    assert list(saved.facts["columns"]) == ["a", "b", "c"]
+    assert list(saved.dataset_info["columns"]) == ["a", "b", "c"]
 
 
 @vision

@@ -81,7 +81,7 @@ def same(one: Explanation, other: Explanation) -> None:
             equal(saliency.counts, other[name].counts)
     for name in ("prediction", "score", "delta", "completeness_gap"):
         equal(getattr(one, name), getattr(other, name))
-    for name in ("annotations", "facts", "ids"):
+    for name in ("annotations", "dataset_info", "ids"):
         equal(getattr(one, name), getattr(other, name))
 
 
@@ -109,7 +109,7 @@ class Annotated(Tensors):
         ]
         return replace(batch, annotations=notes)
 
-    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+    def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         return {"columns": ("length", "width", "weight")}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def test_annotations_come_back_through_the_domains_own_coding(graphs: Any, tmp_p
         assert after["words"] == before["words"] and after["nested"] == before["nested"]
     assert isinstance(loaded.domain, Annotated)
     assert torch.equal(loaded.domain.scale, torch.ones(2, 3))
-    assert list(loaded.facts["columns"]) == ["length", "width", "weight"]
+    assert list(loaded.dataset_info["columns"]) == ["length", "width", "weight"]
     assert list(loaded.ids) == ["ä", "b", "c/d", '"']
 
 

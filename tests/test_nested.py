@@ -62,7 +62,7 @@ def test_the_standard_error_counts_draws_of_the_parameters() -> None:
     expected = (variance / OUTER).sqrt()
     assert ((found.std_error[0] / expected - 1).abs() < 2.58 / (2 * OUTER) ** 0.5).all()
     assert ((found.values[0] - WEIGHT * POINT[0]).abs() < 2.58 * expected).all()
-    assert found.units.tolist() == [OUTER]
+    assert found.n_independent.tolist() == [OUTER]
     assert found.draws.tolist() == [OUTER * INNER] and found.n_samples == OUTER * INNER
 
 
@@ -118,7 +118,7 @@ def test_parts_are_saved_and_run_again(tmp_path: Path) -> None:
     loaded = salience.Explanation.load(tmp_path / "run.salience")
     again = salience.rerun(Linear(), POINT, loaded.provenance)
     for one in (loaded, again, found.item(0)):
-        assert torch.equal(one.units, found.units)
+        assert torch.equal(one.n_independent, found.n_independent)
         for name, part in found.variance_parts.items():
             assert torch.equal(one.variance_parts[name], part)
 

@@ -44,10 +44,8 @@ def test_items_have_the_same_scores_ids_and_draws(
 ) -> None:
     explanation, said = run
     assert list(explanation.ids) == said["ids"]
-    for name in ("prediction", "score", "delta", "completeness_gap", "units", "draws"):
-        assert same(
-            getattr(explanation, name), said["n_independent" if name == "units" else name]
-        ), name
+    for name in ("prediction", "score", "delta", "completeness_gap", "n_independent", "draws"):
+        assert same(getattr(explanation, name), said[name]), name
 
 
 def test_values_and_errors_are_the_same(run: tuple[salience.Explanation, dict[str, Any]]) -> None:

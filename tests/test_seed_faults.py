@@ -123,7 +123,7 @@ def test_fault_4_one_mask_serves_all_path_points_of_a_draw() -> None:
         ROWS, "integrated_gradients:steps=32", samplers=[MCDropout()], n_samples=10
     )
     assert made.values.std(0).max() > 1e-2  # the draws differ
-    assert made.known.completeness_gap.max() < 1e-10
+    assert made.items.completeness_gap.max() < 1e-10
 
     def old(x: Tensor) -> Tensor:
         """The path integral with a new mask at each point, less f(x) − f(0) with yet others."""

@@ -12,8 +12,8 @@ from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
 from salience.engine import record as provenance
-from salience.engine.plan import Plan, check_aggregator
-from salience.engine.results import Found, explanation, finished, reduced, shared_out, streamed
+from salience.engine.request import Request, check_aggregator
+from salience.engine.results import Estimate, explanation, finished, reduced, shared_out, streamed
 from salience.engine.run import Run
 from salience.errors import InputError, brief
 from salience.model.compilation import Compilation
@@ -22,7 +22,7 @@ from salience.model.targets import Variable, resolve
 from salience.plugins.parts import make
 from salience.results.explanation import Explanation
 from salience.results.samples import Samples
-from salience.samplers.draws import Until, draws_of
+from salience.samplers.design import Until, draws_of
 from salience.scoring.budget import Budget
 from salience.support.isolation import isolated
 
@@ -140,17 +140,17 @@ class Explainer:
         run = self._run(data, calculator, samplers, n_samples, seed, ids)
         kept: dict[str, list[Tensor]] = {}
         with run.bar(progress) as bar:
-            for clean in run.batches():
+            for predicted in run.batches():
                 parts: dict[str, list[Tensor]] = {}
-                tally = run.begin(clean)
-                for block in run.blocks(clean, tally, bar, 0, run.draws.total):
+                completeness = run.begin(predicted)
+                for block in run.blocks(predicted, completeness, bar, 0, run.draws.total):
                     for name, draws in block.draws.items():
                         parts.setdefault(name, []).append(draws.cpu())
-                run.end(clean, tally)
+                run.end(predicted, completeness)
                 for name, blocks in parts.items():
                     kept.setdefault(name, []).append(torch.cat(blocks))
         joined = {name: torch.cat(blocks, 1) for name, blocks in kept.items()}
-        return Samples(joined, run.axes, run.counts(), run.facts())
+        return Samples(joined, run.axes, run.counts(), run.dataset_info())
 
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
@@ -161,15 +161,15 @@ class Explainer:
             InputError: Unknown aggregator, or saliency that is not finite.
         """
         made = _aggregator(aggregator)
-        record = samples.known.provenance
+        record = samples.items.provenance
         pairs = any(sampler.get("antithetic") for sampler in record["samplers"])
         check_aggregator(made, draws_of(record["n_samples"], pairs))
         found = {}
         for name, draws in samples.draws.items():
             state = made.init(record["group"])
             state = made.update(state, draws, reduced(samples.axes[name], self.domain))
-            found[name] = Found.of(made, state, draws_of(record["n_samples"], pairs))
-        return finished(found, samples.counts, samples.known, made)
+            found[name] = Estimate.of(made, state, draws_of(record["n_samples"], pairs))
+        return finished(found, samples.counts, samples.items, made)
 
     @isolated()
     def explain(
@@ -211,8 +211,8 @@ class Explainer:
                 return explanation(streamed(run, made, bar, partial), run, made)
             # The run's own plan is for the first device.
             settings = (calculator, samplers, n_samples, seed, made)
-            more = [Plan(self, *settings, device) for device in self.devices[1:]]
-            return explanation(shared_out(run, [run.plan, *more], made, bar), run, made)
+            more = [Request(self, *settings, device) for device in self.devices[1:]]
+            return explanation(shared_out(run, [run.request, *more], made, bar), run, made)
 
     def stream(
         self,
@@ -246,13 +246,13 @@ class Explainer:
         """
         made = _aggregator(aggregator)
         with isolated():
-            plan = Plan(self, calculator, samplers, n_samples, seed, made)
+            request = Request(self, calculator, samplers, n_samples, seed, made)
         offset = 0
         for chunk in chunks:
             with isolated():
-                samples = plan.read(chunk)
-                plan.check(offset + len(samples), more=True)
-                run = Run(plan, samples, offset=offset)
+                samples = request.read(chunk)
+                request.check(offset + len(samples), more=True)
+                run = Run(request, samples, offset=offset)
                 with run.bar(False) as bar:
                     explained = explanation(streamed(run, made, bar), run, made)
             offset += len(explained)
@@ -269,10 +269,10 @@ class Explainer:
         ids: Sequence[int | str] | None,
         aggregator: Aggregator | None = None,
     ) -> Run:
-        plan = Plan(self, calculator, samplers, n_samples, seed, aggregator)
-        samples = plan.read(data)
-        plan.check(len(samples))
-        return Run(plan, samples, ids)
+        request = Request(self, calculator, samplers, n_samples, seed, aggregator)
+        samples = request.read(data)
+        request.check(len(samples))
+        return Run(request, samples, ids)
 
 
 def explain(

@@ -32,11 +32,11 @@ def _explanation(mols, values) -> Explanation:
         delta=score,
         completeness_gap=score,
         annotations=notes,
-        facts={},
+        dataset_info={},
         provenance={"n_samples": 1},
         domain=MolGraph(),
         ids=[f"id{i}" for i in range(len(mols))],
-        units=torch.ones(len(mols), dtype=torch.int64),
+        n_independent=torch.ones(len(mols), dtype=torch.int64),
     )
 
 

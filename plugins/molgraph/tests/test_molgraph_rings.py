@@ -34,11 +34,11 @@ def _explanation(smiles, values, errors, *, signed=True) -> Explanation:
         delta=score,
         completeness_gap=score,
         annotations=[{"mol": Chem.MolFromSmiles(s), "name": s} for s in smiles],
-        facts={},
+        dataset_info={},
         provenance={"signed": signed},
         domain=MolGraph(),
         ids=list(range(len(smiles))),
-        units=torch.full((len(smiles),), 1 if errors is None else UNITS),
+        n_independent=torch.full((len(smiles),), 1 if errors is None else UNITS),
     )
 
 

@@ -29,11 +29,15 @@ def explanation_of(
         delta=nan[:, 0],
         completeness_gap=nan[:, 0],
         annotations=(),
-        facts={"columns": list(names), "numeric": list(range(len(names))), "categorical": []},
+        dataset_info={
+            "columns": list(names),
+            "numeric": list(range(len(names))),
+            "categorical": [],
+        },
         provenance={"n_samples": 1 if errors is None else 30},
         domain=Tabular(),
         ids=list(range(n)) if ids is None else list(ids),
-        units=torch.full((n,), 1 if errors is None else 30),
+        n_independent=torch.full((n,), 1 if errors is None else 30),
     )
 
 

@@ -111,7 +111,7 @@ def test_categories_become_codes_and_the_order_of_declaration_is_kept():
     assert batch.arguments["categorical"].tolist() == [[0, 1], [1, 0], [1, 1]]
     assert batch.arguments["categorical"].dtype == torch.int64
     assert list(batch.layout.fields) == ["numeric", "categorical"]
-    assert domain.describe(table) == {
+    assert domain.dataset_info(table) == {
         "columns": ["age", "city", "income", "smokes"],
         "numeric": [0, 2],
         "categorical": [3, 1],

@@ -127,7 +127,7 @@ def test_what_was_saved_is_drawn_and_run_again(tmp_path):
     explanation.save(tmp_path / "run.salience")
     loaded = Explanation.load(tmp_path / "run.salience")
     assert loaded.domain == explanation.domain
-    assert loaded.facts == explanation.facts
+    assert loaded.dataset_info == explanation.dataset_info
     loaded.visualize(0)
     again = salience.rerun(Mixed(False), people(), loaded.provenance)
     assert torch.equal(again.values, explanation.values)
@@ -169,6 +169,6 @@ def test_the_command_line_reads_a_csv_file(tmp_path, monkeypatch):
     arguments = "--domain tabular --model model_of_rows:make --output value --out out"
     result = CliRunner().invoke(main, ["explain", *arguments.split(), "rows.csv"])
     assert result.exit_code == 0, result.output
-    assert Explanation.load(tmp_path / "out/run.salience").facts["columns"] == list(NUMERIC)
+    assert Explanation.load(tmp_path / "out/run.salience").dataset_info["columns"] == list(NUMERIC)
     names = {path.name for path in (tmp_path / "out").glob("*.png")}
     assert names == {"0000.png", "0001.png", "mean.png"}

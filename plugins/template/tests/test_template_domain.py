@@ -61,5 +61,5 @@ def test_a_file_of_pickled_objects_is_not_opened(tmp_path):
 def test_facts_name_the_positions():
     domain = Spectra(wavelengths=(1.0, 2.0), unit="µm")
     samples = domain.read(SPECTRA[:, :, :2])
-    assert domain.describe(samples) == {"wavelengths": [1.0, 2.0], "unit": "µm"}
-    assert Spectra().describe(samples) == {"wavelengths": [0, 1], "unit": "position"}
+    assert domain.dataset_info(samples) == {"wavelengths": [1.0, 2.0], "unit": "µm"}
+    assert Spectra().dataset_info(samples) == {"wavelengths": [0, 1], "unit": "position"}

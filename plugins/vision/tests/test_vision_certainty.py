@@ -37,11 +37,11 @@ def explanation(
         delta=nothing,
         completeness_gap=nothing,
         annotations=[{"image": image, "name": "p.png"}] * count if photo else (),
-        facts={},
+        dataset_info={},
         provenance={"signed": signed},
         domain=Vision(),
         ids=list(range(count)),
-        units=torch.full((count,), 1 if bool(error.isnan().all()) else UNITS),
+        n_independent=torch.full((count,), 1 if bool(error.isnan().all()) else UNITS),
     )
 
 

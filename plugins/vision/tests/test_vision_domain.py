@@ -235,8 +235,8 @@ def test_your_own_display_is_used_and_checked() -> None:
 
 
 def test_class_names_are_facts_only_where_given() -> None:
-    assert Vision().describe([]) == {}
-    assert Vision(class_names=["cat", "dog"]).describe([]) == {"class_names": ["cat", "dog"]}
+    assert Vision().dataset_info([]) == {}
+    assert Vision(class_names=["cat", "dog"]).dataset_info([]) == {"class_names": ["cat", "dog"]}
     with pytest.raises(InputError, match="one string"):
         Vision(class_names="cat")
 

@@ -29,11 +29,11 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
         "delta": nothing,
         "completeness_gap": nothing,
         "annotations": [{"image": photo, "name": f"p{i}.png"} for i, photo in enumerate(photos)],
-        "facts": {"class_names": ["a", "b", "tiger cat", "d", "e"]},
+        "dataset_info": {"class_names": ["a", "b", "tiger cat", "d", "e"]},
         "provenance": {"n_samples": 1},
         "domain": Vision(),
         "ids": list(range(count)),
-        "units": torch.ones(count, dtype=torch.int64),
+        "n_independent": torch.ones(count, dtype=torch.int64),
     }
     return Explanation(**(made | changes))
 
@@ -142,8 +142,8 @@ def test_titles_tell_name_class_and_output() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"facts": {}}, "class 2 · 7.25"),
-        ({"facts": {"class_names": ["a"]}}, "class 2 · 7.25"),
+        ({"dataset_info": {}}, "class 2 · 7.25"),
+        ({"dataset_info": {"class_names": ["a"]}}, "class 2 · 7.25"),
         ({"prediction": torch.tensor([1.5, 2.0])}, "1.5"),
         ({"prediction": torch.tensor([[1.5], [2.0]])}, "1.5"),
     ],
@@ -192,7 +192,7 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(
     values = (positive(*size, count=rows) - 0.5) * factor
     notes = [{"image": torch.zeros(*size, 3), "name": "a rather long name of a file.jpeg"}] * 7
     facts = {"class_names": ["hair slide", "b", "bookshop, bookstore, bookstall", "d", "e"]}
-    made = explanation(values, facts=facts, annotations=notes[:rows])
+    made = explanation(values, dataset_info=facts, annotations=notes[:rows])
     titles = [f"integrated gradients with many words {i}" for i in range(columns)]
     look = Overlay(title="All of them", scaler="identity")
     figure = look.grid(dict.fromkeys(titles, made), list(range(rows)))

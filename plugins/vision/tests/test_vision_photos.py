@@ -53,7 +53,7 @@ def test_the_network_knows_the_photos(explained: dict[str, Explanation]) -> None
     vanilla = explained["vanilla"]
     best = vanilla.prediction.argmax(1)
     assert best.tolist() == [282, 967, 657, 698]
-    names = [vanilla.facts["class_names"][index] for index in best.tolist()]
+    names = [vanilla.dataset_info["class_names"][index] for index in best.tolist()]
     assert names == ["tiger cat", "espresso", "missile", "palace"]
     assert float(vanilla.prediction.softmax(1)[1, 967]) == pytest.approx(0.95, abs=0.01)
 

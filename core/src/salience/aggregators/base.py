@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from salience.aggregators.moments import Groups, Moments
+from salience.aggregators.moments import ClusteredMoments, Moments
 
 
 class Aggregator:
@@ -19,7 +19,7 @@ class Aggregator:
     """
 
     #: Draws that it needs.
-    least: ClassVar[int] = 1
+    min_draws: ClassVar[int] = 1
     #: Whether it needs draws that do not depend on each other: neither nested nor antithetic.
     independent: ClassVar[bool] = False
     #: Whether values of either sign mean what they say, so that one may ask whether they are 0.
@@ -40,7 +40,7 @@ class Aggregator:
         Args:
             group: Draws that follow each other and depend on each other, such as antithetic pairs.
         """
-        return Moments.none() if group == 1 else Groups(group)
+        return Moments.none() if group == 1 else ClusteredMoments(group)
 
     def update(self, state: Any, draws: Tensor, axes: tuple[int, ...]) -> Any:
         """Take in a block of draws.

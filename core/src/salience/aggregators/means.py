@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator, in_precision
-from salience.aggregators.moments import Groups, Moments
+from salience.aggregators.moments import ClusteredMoments, Moments
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Sign(Aggregator):
 
     def finalize(self, state: Any) -> tuple[Tensor, Tensor]:
         """The mean sign, and its standard error."""
-        drawn = state.means if isinstance(state, Groups) else state
+        drawn = state.means if isinstance(state, ClusteredMoments) else state
         if drawn.count < 2:
             return super().finalize(state)
         nothing = torch.zeros_like(drawn.mean)

@@ -40,10 +40,10 @@ class Moments:
         if self.count == 0:
             return Moments(1, draw.clone(), draw.new_zeros(()).expand_as(draw), draw.dtype)
         count = self.count + 1
-        before = wide(self.mean)
+        before = as_float64(self.mean)
         delta = draw - before
         mean = torch.add(before, delta, alpha=1 / count)
-        squares = torch.addcmul(wide(self.squares), delta, draw - mean)
+        squares = torch.addcmul(as_float64(self.squares), delta, draw - mean)
         return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
@@ -51,14 +51,14 @@ class Moments:
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count
-        one, two = wide(self.mean), wide(other.mean)
+        one, two = as_float64(self.mean), as_float64(other.mean)
         delta = two - one
         mean = one + delta * (other.count / count)
-        squares = wide(self.squares) + wide(other.squares)
+        squares = as_float64(self.squares) + as_float64(other.squares)
         squares += delta.square_() * (self.count * other.count / count)
         return Moments(count, mean, squares, self.dtype)
 
-    def pick(self, index: Tensor) -> Moments:
+    def select(self, index: Tensor) -> Moments:
         """The moments of some of the items or elements."""
         return replace(self, mean=self.mean[index], squares=self.squares[index])
 
@@ -76,7 +76,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Groups:
+class ClusteredMoments:
     """Moments of draws that come in groups, such as antithetic pairs, whose means are independent.
 
     Args:
@@ -101,7 +101,7 @@ class Groups:
         """Precision of the draws."""
         return self.means.dtype
 
-    def add(self, draw: Tensor) -> Groups:
+    def add(self, draw: Tensor) -> ClusteredMoments:
         """With one more draw."""
         group = self.open.add(draw)
         if group.count < self.size:
@@ -109,18 +109,18 @@ class Groups:
         # Means of groups keep the digits that draws of low precision do not have.
         means, spreads = self.means.add(group.mean), self.spreads.add(group.variance())
         means = replace(means, dtype=group.dtype)
-        return Groups(self.size, means=means, spreads=spreads)
+        return ClusteredMoments(self.size, means=means, spreads=spreads)
 
-    def merge(self, other: Groups) -> Groups:
+    def merge(self, other: ClusteredMoments) -> ClusteredMoments:
         """Groups of both; each must be full."""
         assert not self.open.count and not other.open.count
         means, spreads = self.means.merge(other.means), self.spreads.merge(other.spreads)
-        return Groups(self.size, means=means, spreads=spreads)
+        return ClusteredMoments(self.size, means=means, spreads=spreads)
 
-    def pick(self, index: Tensor) -> Groups:
+    def select(self, index: Tensor) -> ClusteredMoments:
         """The groups of some of the items or elements."""
         assert not self.open.count
-        return replace(self, means=self.means.pick(index), spreads=self.spreads.pick(index))
+        return replace(self, means=self.means.select(index), spreads=self.spreads.select(index))
 
     def std_error(self) -> Tensor:
         """Standard error of the mean, from how the means of groups spread; NaN for one group."""
@@ -138,6 +138,6 @@ class Groups:
         return {"parameters": between, "noise": within, "total": between + within}
 
 
-def wide(values: Tensor) -> Tensor:
+def as_float64(values: Tensor) -> Tensor:
     """In float64; Apple's devices have none."""
     return values if values.device.type == "mps" else values.double()

@@ -28,7 +28,7 @@ class Quantile(Aggregator):
         InputError: q is not between 0 and 1.
     """
 
-    least: ClassVar[int] = 2
+    min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     q: float = 0.5
@@ -37,11 +37,11 @@ class Quantile(Aggregator):
         if not isinstance(self.q, int | float) or not 0 <= self.q <= 1:
             raise InputError(f"q={self.q!r}; pass a share from 0 to 1, 0.5 for the median")
 
-    def init(self, group: int = 1) -> Kept:
+    def init(self, group: int = 1) -> KeptDraws:
         """No draws."""
-        return Kept(())
+        return KeptDraws(())
 
-    def finalize(self, state: Kept) -> tuple[Tensor, Tensor]:
+    def finalize(self, state: KeptDraws) -> tuple[Tensor, Tensor]:
         """The quantile, and its standard error."""
         draws = torch.stack(state.draws).sort(0).values
         reach = (self.q * (1 - self.q) / len(draws)) ** 0.5
@@ -53,20 +53,20 @@ class Quantile(Aggregator):
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptDraws:
     """All the draws."""
 
     draws: tuple[Tensor, ...]
 
-    def add(self, draw: Tensor) -> Kept:
+    def add(self, draw: Tensor) -> KeptDraws:
         """With one more draw."""
-        return Kept((*self.draws, draw.clone()))
+        return KeptDraws((*self.draws, draw.clone()))
 
-    def merge(self, other: Kept) -> Kept:
+    def merge(self, other: KeptDraws) -> KeptDraws:
         """The draws of both."""
-        return Kept(self.draws + other.draws)
+        return KeptDraws(self.draws + other.draws)
 
-    def pick(self, index: Tensor) -> Kept:
+    def select(self, index: Tensor) -> KeptDraws:
         """The draws of some of the items or elements."""
         return replace(self, draws=tuple(draw[index] for draw in self.draws))
 

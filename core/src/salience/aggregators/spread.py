@@ -27,7 +27,7 @@ class MeanPlusStd(Aggregator):
         InputError: λ is not a finite number.
     """
 
-    least: ClassVar[int] = 2
+    min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     factor: float = 1.0
@@ -50,7 +50,7 @@ class Variance(Aggregator):
     The standard error is that of normal draws, variance · √(2 / (M − 1)).
     """
 
-    least: ClassVar[int] = 2
+    min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
@@ -67,13 +67,13 @@ class SignalToNoise(Aggregator):
     draws agree in a value other than 0, the ratio is infinite; it is cut at the largest number.
     """
 
-    least: ClassVar[int] = 2
+    min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """The ratio, and its standard error."""
         std = state.variance().sqrt()
-        most = torch.finfo(state.dtype).max ** 0.5
-        ratio = torch.nan_to_num(state.mean / std, nan=0.0).clamp(-most, most)
+        largest = torch.finfo(state.dtype).max ** 0.5
+        ratio = torch.nan_to_num(state.mean / std, nan=0.0).clamp(-largest, largest)
         error = (1 / state.count + ratio.square() / (2 * (state.count - 1))).sqrt()
         return in_precision(state, ratio, error)

@@ -53,29 +53,29 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
 
 def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
     axes = score.axes[name]
-    lead = score.batch.layout.lead(axes)
-    assert lead is not None
+    row_axis = score.batch.layout.row_axis(axes)
+    assert row_axis is not None
     if isinstance(baseline, PerItem):
-        items, inner = score.positions.tolist(), _without(x.shape, lead[0])
-        if lead[1] == ITEM:
+        items, inner = score.positions.tolist(), _without(x.shape, row_axis[0])
+        if row_axis[1] == ITEM:
             padded = any(v.name == name and v.mask is not None for v in score.probe.variables)
             value = torch.stack([_row(baseline, name, i, inner, padded, x) for i in items])
         else:
-            sizes = score.batch.counts[lead[1]].tolist()
+            sizes = score.batch.counts[row_axis[1]].tolist()
             shapes = [(size, *inner) for size in sizes]
             rows = zip(items, shapes, strict=True)
             value = torch.cat([_row(baseline, name, i, shape, False, x) for i, shape in rows])
-        return value.movedim(0, lead[0])
+        return value.movedim(0, row_axis[0])
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
     try:
         value = torch.as_tensor(baseline).to(x)
-        return value.expand(_without(x.shape, lead[0])).unsqueeze(lead[0]).expand_as(x)
+        return value.expand(_without(x.shape, row_axis[0])).unsqueeze(row_axis[0]).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"the baseline for target variable {name!r} is {_describe(baseline)}, expected a "
-            f"number or a tensor that broadcasts against {_without(x.shape, lead[0])}, the shape "
-            f"without the {lead[1]} axis; for one baseline an item pass PerItem(...)"
+            f"number or a tensor that broadcasts against {_without(x.shape, row_axis[0])}, the shape "
+            f"without the {row_axis[1]} axis; for one baseline an item pass PerItem(...)"
         ) from error
 
 

@@ -42,9 +42,11 @@ class IntegratedGradients(Calculator):
     def __post_init__(self) -> None:
         if self.rule not in _RULES:
             raise InputError(f"rule={self.rule!r} is none of {', '.join(_RULES)}")
-        least = 2 if self.rule == "trapezoid" else 1
-        if not isinstance(self.steps, int) or self.steps < least:
-            raise InputError(f"steps={self.steps!r}; {self.rule} needs a whole number from {least}")
+        fewest = 2 if self.rule == "trapezoid" else 1
+        if not isinstance(self.steps, int) or self.steps < fewest:
+            raise InputError(
+                f"steps={self.steps!r}; {self.rule} needs a whole number from {fewest}"
+            )
 
     def check(self, n_items: int, more: bool = False) -> None:
         """One baseline an item, where each has its own."""

@@ -100,7 +100,7 @@ class Occlusion(Calculator):
                 inside = windows.inside(part)
                 new = part.take({name: replacement[name]})[name]
                 at[name] = torch.where(inside, new, at[name])
-                drop = whole[part.picked.rows] - part.score.value(at)
+                drop = whole[part.selection.rows] - part.score.value(at)
                 drop = drop.to(total.dtype)
                 part.add_to({name: total}, {name: inside * part.expand(drop, name)})
             saliency[name] = total / windows.cover
@@ -108,15 +108,15 @@ class Occlusion(Calculator):
 
     def _windows(self, score: Score, name: str, x: Tensor) -> _Grid | _Groups:
         axes = score.axes[name]
-        lead = score.batch.layout.lead(axes)
-        assert lead is not None
-        if lead[1] != ITEM:
+        row_axis = score.batch.layout.row_axis(axes)
+        assert row_axis is not None
+        if row_axis[1] != ITEM:
             if self.window != 1 or self.stride is not None:
                 raise InputError(
-                    f"windows cannot slide along {lead[1]!r}, an axis of elements without order, "
+                    f"windows cannot slide along {row_axis[1]!r}, an axis of elements without order, "
                     f"of target variable {name!r}; pass groups=... instead of window and stride"
                 )
-            return self._groups(score, axes, lead, x)
+            return self._groups(score, axes, row_axis, x)
         if self.groups is not None:
             raise InputError(
                 f"groups are for ragged data, but target variable {name!r} has axes {axes}; "
@@ -146,7 +146,7 @@ class Occlusion(Calculator):
                 )
             length = lengths.get(position, torch.full_like(score.positions, x.shape[position]))
             slides.append(_Slide(position, window, step, length))
-        return _Grid(slides, lead[0], x)
+        return _Grid(slides, row_axis[0], x)
 
     def _along(self, axis: str) -> tuple[int, int]:
         """Length and step of the window along an axis."""
@@ -155,13 +155,13 @@ class Occlusion(Calculator):
         return window, step or max(1, window // 2)
 
     def _groups(
-        self, score: Score, axes: tuple[str, ...], lead: tuple[int, str], x: Tensor
+        self, score: Score, axes: tuple[str, ...], row_axis: tuple[int, str], x: Tensor
     ) -> _Groups:
         rows = score.batch.all_rows()
-        group = rows.local(lead[1])
+        group = rows.local(row_axis[1])
         if self.groups is not None:
             chosen = [torch.as_tensor(self.groups[i]) for i in score.positions.tolist()]
-            sizes = score.batch.counts[lead[1]].tolist()
+            sizes = score.batch.counts[row_axis[1]].tolist()
             for position, groups, size in zip(score.positions.tolist(), chosen, sizes, strict=True):
                 if groups.shape != (size,):
                     raise InputError(
@@ -170,11 +170,11 @@ class Occlusion(Calculator):
                     )
             group = torch.cat(chosen).to(x.device)
         count = group.new_zeros(len(score)).scatter_reduce_(
-            0, rows.owner(lead[1]), group + 1, "amax"
+            0, rows.owner(row_axis[1]), group + 1, "amax"
         )
         shape = [1] * len(axes)
-        shape[lead[0]] = -1
-        return _Groups(group, lead, count, x.new_ones(len(group)).reshape(shape))
+        shape[row_axis[0]] = -1
+        return _Groups(group, row_axis, count, x.new_ones(len(group)).reshape(shape))
 
 
 @dataclass(frozen=True)
@@ -220,12 +220,12 @@ class _Slide:
 class _Grid:
     """Windows over the axes of items."""
 
-    def __init__(self, slides: list[_Slide], lead: int, x: Tensor) -> None:
+    def __init__(self, slides: list[_Slide], row_axis: int, x: Tensor) -> None:
         self._slides = slides
-        self._lead = lead
+        self._lead = row_axis
         self._shape = x.shape
-        self.count = torch.ones(x.shape[lead], dtype=torch.int64, device=x.device)
-        cover = x.new_ones([n if i == lead else 1 for i, n in enumerate(x.shape)])
+        self.count = torch.ones(x.shape[row_axis], dtype=torch.int64, device=x.device)
+        cover = x.new_ones([n if i == row_axis else 1 for i, n in enumerate(x.shape)])
         for slide in slides:
             self.count = self.count * slide.count()
             hits = slide.cover(x.shape[slide.axis])
@@ -236,7 +236,7 @@ class _Grid:
 
     def inside(self, part: Part) -> Tensor:
         """True inside each pair's window, broadcastable."""
-        number, rows = part.variant, part.picked.rows
+        number, rows = part.variant, part.selection.rows
         result = torch.ones([1] * len(self._shape), dtype=torch.bool, device=number.device)
         for slide in reversed(self._slides):
             count = slide.count()[rows]
@@ -257,17 +257,19 @@ class _Grid:
 class _Groups:
     """Groups of the elements of ragged items."""
 
-    def __init__(self, group: Tensor, lead: tuple[int, str], count: Tensor, cover: Tensor) -> None:
+    def __init__(
+        self, group: Tensor, row_axis: tuple[int, str], count: Tensor, cover: Tensor
+    ) -> None:
         self._group = group
-        self._lead = lead
+        self._lead = row_axis
         self.count = count
         self.cover = cover
 
     def inside(self, part: Part) -> Tensor:
         """True for the elements in each pair's group, broadcastable."""
         position, axis = self._lead
-        group = self._group[part.picked.index(axis)]
-        hit = group == part.variant[part.picked.owner(axis)]
+        group = self._group[part.selection.index(axis)]
+        hit = group == part.variant[part.selection.owner(axis)]
         shape = [1] * self.cover.ndim
         shape[position] = -1
         return hit.reshape(shape)

@@ -16,7 +16,7 @@ from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
-from salience.samplers.weights import read_state
+from salience.samplers.weight_source import read_state
 from salience.support.allocator import tune_allocator
 from salience.visualize.visualizer import NoMeanError
 

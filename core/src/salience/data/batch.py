@@ -79,16 +79,16 @@ class Batch:
             device=device,
         )
 
-    def pick(self, items: Tensor) -> Picked:
+    def select(self, items: Tensor) -> RowSelection:
         """Rows of this batch: items in any order and number, int64 of shape (R,)."""
-        return Picked(self, items)
+        return RowSelection(self, items)
 
-    def repeat(self, times: int) -> Picked:
+    def repeat(self, times: int) -> RowSelection:
         """All the items in order, and again so many times."""
         rows = torch.arange(self.n_items, device=self.device)
-        return Picked(self, rows.repeat(times) if times > 1 else rows, whole=times == 1)
+        return RowSelection(self, rows.repeat(times) if times > 1 else rows, whole=times == 1)
 
-    def all_rows(self) -> Picked:
+    def all_rows(self) -> RowSelection:
         """All the items, each once and in order."""
         return self.repeat(1)
 
@@ -112,7 +112,7 @@ class Batch:
         return replace(self, arguments=arguments)
 
 
-class Picked:
+class RowSelection:
     """Rows picked from a batch; the elements of an item follow it.
 
     Everything that depends on which tensor position belongs to which row lives here.
@@ -161,36 +161,36 @@ class Picked:
 
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
         """The rows of a tensor with these axes; not to be written to, it may be the tensor."""
-        lead = self.source.layout.lead(axes)
-        if lead is None or self.whole:
+        row_axis = self.source.layout.row_axis(axes)
+        if row_axis is None or self.whole:
             return tensor
-        return tensor.index_select(lead[0], self.index(lead[1]))
+        return tensor.index_select(row_axis[0], self.index(row_axis[1]))
 
     def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
         """One value a row, shape (R,), made to broadcast against a tensor with these axes."""
-        lead = self.source.layout.lead(axes)
-        if lead is None:
+        row_axis = self.source.layout.row_axis(axes)
+        if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
         shape = [1] * len(axes)
-        shape[lead[0]] = -1
-        return (values if lead[1] == ITEM else values[self.owner(lead[1])]).reshape(shape)
+        shape[row_axis[0]] = -1
+        return (values if row_axis[1] == ITEM else values[self.owner(row_axis[1])]).reshape(shape)
 
     def add_to(self, total: Tensor, values: Tensor, axes: tuple[str, ...]) -> None:
         """Add ``values`` of these rows to the positions of ``total`` that they were picked from."""
-        lead = self.source.layout.lead(axes)
-        if lead is None:
+        row_axis = self.source.layout.row_axis(axes)
+        if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
-        total.index_add_(lead[0], self.index(lead[1]), values)
+        total.index_add_(row_axis[0], self.index(row_axis[1]), values)
 
     def sum(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
         """Sum over everything but the rows, shape (R,)."""
-        lead = self.source.layout.lead(axes)
-        if lead is None:
+        row_axis = self.source.layout.row_axis(axes)
+        if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
-        flat = values.movedim(lead[0], 0).flatten(1).sum(1) if values.ndim > 1 else values
-        if lead[1] == ITEM:
+        flat = values.movedim(row_axis[0], 0).flatten(1).sum(1) if values.ndim > 1 else values
+        if row_axis[1] == ITEM:
             return flat
-        return flat.new_zeros(len(self)).index_add_(0, self.owner(lead[1]), flat)
+        return flat.new_zeros(len(self)).index_add_(0, self.owner(row_axis[1]), flat)
 
     def batch(self) -> Batch:
         """The picked rows as a batch of its own."""

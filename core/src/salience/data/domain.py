@@ -58,12 +58,12 @@ class Domain(ABC):
         """
         return tuple(values.values()), {}
 
-    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+    def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """Facts about the whole data set that a visualizer needs (feature names); JSON types."""
         return {}
 
     def join(
-        self, saliency: Mapping[str, Tensor], facts: Mapping[str, Any]
+        self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
     ) -> Mapping[str, Tensor]:
         """Put the saliency of several target variables together, where that has a meaning.
 

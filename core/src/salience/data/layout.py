@@ -69,7 +69,7 @@ class Layout:
         others = [getattr(self, f.name) for f in fields(self)[1:]]
         return Layout, (dict(self.fields), *others)
 
-    def lead(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
+    def row_axis(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
         """Position and name of the axis along which rows are counted, ``None`` where shared."""
         for position, name in enumerate(axes):
             if name == ITEM or name in self.elements:

@@ -33,7 +33,7 @@ class Padding:
         padded = tuple(i for i, axis in enumerate(axes) if i > 0 and axis in own)
         return Padding(real.permute(order).reshape(shape).bool(), padded)
 
-    def pick(self, rows: Tensor) -> Tensor:
+    def select(self, rows: Tensor) -> Tensor:
         """The mask of these items."""
         return self.mask.index_select(0, rows)
 

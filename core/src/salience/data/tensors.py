@@ -74,12 +74,12 @@ class Tensors(Domain):
                     f"{len(spec.axes)} axes {spec.axes}; reshape it, or name its own axes, as in "
                     f"salience.Tensors(axes=('item', 'channel', 'height', 'width'))"
                 )
-            lead = self.layout.lead(spec.axes)
-            if lead is None:
+            row_axis = self.layout.row_axis(spec.axes)
+            if row_axis is None:
                 continue
-            lengths.add(tensor.shape[lead[0]])
+            lengths.add(tensor.shape[row_axis[0]])
             if not all_finite(tensor):
-                item = int((~tensor.isfinite()).nonzero()[0, lead[0]])
+                item = int((~tensor.isfinite()).nonzero()[0, row_axis[0]])
                 raise InputError(
                     f"item {item} holds NaN or infinity in argument {name!r}; "
                     f"expected finite numbers: remove or repair it"
@@ -127,7 +127,9 @@ class _Rows(Sequence[Any]):
     def tensors(self) -> dict[str, Tensor]:
         cut = {}
         for name, tensor in self.whole.items():
-            lead = self.layout.lead(self.layout.fields[name].axes)
+            row_axis = self.layout.row_axis(self.layout.fields[name].axes)
             length = len(self)
-            cut[name] = tensor if lead is None else tensor.narrow(lead[0], self.start, length)
+            cut[name] = (
+                tensor if row_axis is None else tensor.narrow(row_axis[0], self.start, length)
+            )
         return cut

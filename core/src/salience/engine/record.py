@@ -16,9 +16,9 @@ from salience.errors import InputError
 from salience.model.outputs import output_config
 from salience.model.targets import Target
 from salience.plugins import host
-from salience.plugins.parts import is_told, to_config
+from salience.plugins.parts import is_placeholder, to_config
 from salience.samplers.base import WeightSampler, moves_model
-from salience.samplers.draws import Draws
+from salience.samplers.design import Draws
 
 part = to_config
 
@@ -55,9 +55,9 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: record[name] for name in names}
     # Draws that were kept have no aggregator yet, and items without ids go by their positions.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
-    for told in _told(chosen):
+    for placeholder in _placeholders(chosen):
         raise InputError(
-            f"the record tells of {told} without holding it, since no plugin registers it or it is "
+            f"the record tells of {placeholder} without holding it, since no plugin registers it or it is "
             f"no data; pass the object to salience.explain yourself"
         )
     targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
@@ -65,16 +65,16 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _told(value: Any) -> Iterator[str]:
+def _placeholders(value: Any) -> Iterator[str]:
     """What a record only tells of."""
-    if is_told(value):
+    if is_placeholder(value):
         yield str(value)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _told(item)
+            yield from _placeholders(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _told(item)
+            yield from _placeholders(item)
 
 
 def _versions() -> dict[str, str]:

@@ -13,18 +13,18 @@ from torch import Tensor
 from salience.aggregators.base import Aggregator
 from salience.data.domain import Domain
 from salience.engine import record as provenance
-from salience.engine.plan import Plan
-from salience.engine.rows import Clean
+from salience.engine.request import Request
+from salience.engine.rows import PredictedBatch
 from salience.engine.run import Run, counts_of, joined
 from salience.results.explanation import Explanation
 from salience.results.saliency import Saliency
-from salience.results.samples import Facts
-from salience.samplers.draws import Draws
+from salience.results.samples import ItemTable
+from salience.samplers.design import Draws
 from salience.support.isolation import isolated
 
 
 @dataclass(frozen=True)
-class Found:
+class Estimate:
     """What an aggregator has made of the draws of a target variable.
 
     Args:
@@ -38,11 +38,11 @@ class Found:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
-    def of(aggregator: Aggregator, state: Any, draws: Draws) -> Found:
+    def of(aggregator: Aggregator, state: Any, draws: Draws) -> Estimate:
         """What the state says."""
         values, errors = aggregator.finalize(state)
         parts = state.parts() if draws.nested else {}
-        return Found(
+        return Estimate(
             values.cpu(), errors.cpu(), {n: v.to(values.dtype).cpu() for n, v in parts.items()}
         )
 
@@ -51,22 +51,22 @@ class Found:
         return {"values": self.values, "errors": self.errors, **self.parts}
 
     @staticmethod
-    def named(tensors: Mapping[str, Tensor]) -> Found:
+    def named(tensors: Mapping[str, Tensor]) -> Estimate:
         """What :meth:`tensors` came from."""
         parts = {name: v for name, v in tensors.items() if name not in ("values", "errors")}
-        return Found(tensors["values"], tensors["errors"], parts)
+        return Estimate(tensors["values"], tensors["errors"], parts)
 
 
 #: Target variable → what was found, batch after batch.
-Batches = dict[str, list[Found]]
+Batches = dict[str, list[Estimate]]
 
 
 def streamed(run: Run, aggregator: Aggregator, bar: Any, partial: bool = False) -> Batches:
     """Aggregate block by block; where interrupted and asked to, what is finished."""
     kept: Batches = {}
     try:
-        for clean in run.batches():
-            for name, found in _explained(run, clean, aggregator, bar).items():
+        for predicted in run.batches():
+            for name, found in _explained(run, predicted, aggregator, bar).items():
                 kept.setdefault(name, []).append(found)
     except KeyboardInterrupt:
         if not partial or not kept:
@@ -76,20 +76,22 @@ def streamed(run: Run, aggregator: Aggregator, bar: Any, partial: bool = False) 
     return {name: batches[:n_batches] for name, batches in kept.items()}
 
 
-def _explained(run: Run, clean: Clean, aggregator: Aggregator, bar: Any) -> dict[str, Found]:
+def _explained(
+    run: Run, predicted: PredictedBatch, aggregator: Aggregator, bar: Any
+) -> dict[str, Estimate]:
     """Saliency of the items of a batch; those whose draws are enough leave it."""
-    tally = run.begin(clean)
-    states = {name: aggregator.init(run.draws.group) for name in clean.x}
-    going, places = clean, {name: _places(clean, name) for name in clean.x}
-    whole: dict[str, dict[str, Tensor]] = {name: {} for name in clean.x}
+    completeness = run.begin(predicted)
+    states = {name: aggregator.init(run.draws.group) for name in predicted.x}
+    going, places = predicted, {name: _places(predicted, name) for name in predicted.x}
+    whole: dict[str, dict[str, Tensor]] = {name: {} for name in predicted.x}
     for start, stop in run.draws.rounds():
-        for block in run.blocks(going, tally, bar, start, stop):
+        for block in run.blocks(going, completeness, bar, start, stop):
             for name, draws in block.draws.items():
                 axes = reduced(run.axes[name], run.domain)
                 states[name] = aggregator.update(states[name], draws, axes)
-        found = {name: Found.of(aggregator, state, run.draws) for name, state in states.items()}
+        found = {name: Estimate.of(aggregator, state, run.draws) for name, state in states.items()}
         last = stop == run.draws.total
-        if last and going is clean:
+        if last and going is predicted:
             whole = {name: dict(one.tensors()) for name, one in found.items()}
             break
         owners = {name: _owners(going, name) for name in going.x}
@@ -98,22 +100,22 @@ def _explained(run: Run, clean: Clean, aggregator: Aggregator, bar: Any) -> dict
         for name, one in found.items():
             ready = done[owners[name]]
             for what, values in one.tensors().items():
-                shape = (len(_owners(clean, name)), *values.shape[1:])
+                shape = (len(_owners(predicted, name)), *values.shape[1:])
                 into = whole[name].setdefault(what, values.new_empty(shape))
                 into[places[name][ready]] = values[ready]
             places[name] = places[name][~ready]
-            states[name] = states[name].pick((~ready).nonzero()[:, 0].to(clean.batch.device))
+            states[name] = states[name].select((~ready).nonzero()[:, 0].to(predicted.batch.device))
         bar.update(int(done.sum()) * (run.draws.total - stop))
         if done.all():
             break
         if done.any():
-            going = going.pick((~done).nonzero()[:, 0].to(clean.batch.device))
-    run.end(clean, tally)
-    return {name: Found.named(tensors) for name, tensors in whole.items()}
+            going = going.select((~done).nonzero()[:, 0].to(predicted.batch.device))
+    run.end(predicted, completeness)
+    return {name: Estimate.named(tensors) for name, tensors in whole.items()}
 
 
 def _sure(
-    found: Mapping[str, Found], owners: Mapping[str, Tensor], n_items: int, run: Run
+    found: Mapping[str, Estimate], owners: Mapping[str, Tensor], n_items: int, run: Run
 ) -> Tensor:
     """Which items' errors are small enough, bool of shape (B,)."""
     assert run.draws.until is not None
@@ -126,20 +128,20 @@ def _sure(
     return small
 
 
-def _owners(clean: Clean, name: str) -> Tensor:
+def _owners(predicted: PredictedBatch, name: str) -> Tensor:
     """Item of each position along the first axis of what is found, int64."""
-    counts, items = counts_of(clean)[name], torch.arange(len(clean.keys))
+    counts, items = counts_of(predicted)[name], torch.arange(len(predicted.keys))
     return items if counts is None else torch.repeat_interleave(items, counts)
 
 
-def _places(clean: Clean, name: str) -> Tensor:
+def _places(predicted: PredictedBatch, name: str) -> Tensor:
     """Number of each of these positions, int64."""
-    return torch.arange(len(_owners(clean, name)))
+    return torch.arange(len(_owners(predicted, name)))
 
 
-def shared_out(run: Run, plans: Sequence[Plan], aggregator: Aggregator, bar: Any) -> Batches:
+def shared_out(run: Run, requests: Sequence[Request], aggregator: Aggregator, bar: Any) -> Batches:
     """Let each plan, on a device of its own, do a share of the items in a thread of its own."""
-    shares = run.shares(plans)
+    shares = run.shares(requests)
     work = isolated()(streamed)  # modes of autograd belong to a thread
     with ThreadPoolExecutor(len(shares)) as pool:
         each = [f.result() for f in [pool.submit(work, s, aggregator, bar) for s in shares]]
@@ -155,39 +157,42 @@ def reduced(axes: tuple[str, ...], domain: Domain) -> tuple[int, ...]:
 def explanation(batches: Batches, run: Run, aggregator: Aggregator) -> Explanation:
     """What a run has found, as a whole."""
     whole = {}
-    for name, founds in batches.items():
-        tensors = [found.tensors() for found in founds]
-        whole[name] = Found.named({what: joined([t[what] for t in tensors]) for what in tensors[0]})
-    return finished(whole, run.counts(), run.facts(), aggregator)
+    for name, estimates in batches.items():
+        tensors = [found.tensors() for found in estimates]
+        whole[name] = Estimate.named(
+            {what: joined([t[what] for t in tensors]) for what in tensors[0]}
+        )
+    return finished(whole, run.counts(), run.dataset_info(), aggregator)
 
 
 def finished(
-    found: Mapping[str, Found],
+    found: Mapping[str, Estimate],
     counts: Mapping[str, Tensor | None],
-    known: Facts,
+    items: ItemTable,
     aggregator: Aggregator,
 ) -> Explanation:
     """The explanation that saliency with its standard error makes with all that is known."""
     tensors = {name: one.tensors() for name, one in found.items()}
     whats = next(iter(tensors.values()))
     joint = {
-        what: known.domain.join({name: t[what] for name, t in tensors.items()}, known.facts)
+        what: items.domain.join({name: t[what] for name, t in tensors.items()}, items.dataset_info)
         for what in whats
     }
     whole = {
-        name: Found.named({what: joint[what][name] for what in whats}) for name in joint["values"]
+        name: Estimate.named({what: joint[what][name] for what in whats})
+        for name in joint["values"]
     }
     return Explanation(
         {n: Saliency(one.values, one.errors, counts.get(n), one.parts) for n, one in whole.items()},
-        known.prediction,
-        known.score,
-        known.delta,
-        known.completeness_gap,
-        known.annotations,
-        known.facts,
-        dict(known.provenance)
+        items.prediction,
+        items.score,
+        items.delta,
+        items.completeness_gap,
+        items.annotations,
+        items.dataset_info,
+        dict(items.provenance)
         | {"aggregator": provenance.part("aggregators", aggregator), "signed": aggregator.signed},
-        known.domain,
-        known.ids,
-        known.units,
+        items.domain,
+        items.ids,
+        items.n_independent,
     )

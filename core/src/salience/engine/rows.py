@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from salience.calculators.base import Attribution, Calculator
-from salience.data.batch import Batch, Picked
+from salience.data.batch import Batch, RowSelection
 from salience.data.domain import Domain
 from salience.data.layout import ITEM
 from salience.data.padding import Padding
@@ -21,17 +21,17 @@ from salience.model.checks import NotFiniteError
 from salience.model.probe import Probe, Values
 from salience.model.targets import Variable
 from salience.samplers.base import NoiseSampler, ParameterSampler, VariableDraw
-from salience.samplers.draws import Draws
+from salience.samplers.design import Draws
 from salience.samplers.keyed import Numbers, row_keys
-from salience.samplers.weights import Weights, WeightSource
+from salience.samplers.weight_source import Weights, WeightSource
 from salience.scoring.budget import Budget
-from salience.scoring.score import First, Score
+from salience.scoring.score import ReusablePass, Score
 from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
 
 
 @dataclass(frozen=True)
-class Task:
+class Worker:
     """What is to be computed for every item.
 
     Args:
@@ -57,17 +57,17 @@ class Task:
     seed: int
     budget: Budget
     weights: WeightSource | None = None
-    alone: bool = False
-    together: int = 1
+    one_row_per_pass: bool = False
+    weight_draws_per_pass: int = 1
 
     @property
-    def still(self) -> bool:
+    def deterministic(self) -> bool:
         """Whether nothing moves x or the model."""
         return not self.noise and not self.parameters and self.weights is None
 
 
 @dataclass(frozen=True)
-class Clean:
+class PredictedBatch:
     """A batch of items with its prediction.
 
     Args:
@@ -95,18 +95,18 @@ class Clean:
     score: Tensor
     fixed: Tensor | None
     items: Tensor
-    first: First | None = None
+    first: ReusablePass | None = None
 
-    def pick(self, items: Tensor) -> Clean:
+    def select(self, items: Tensor) -> PredictedBatch:
         """Some of the items, int64 of shape (R,)."""
-        picked, own = self.batch.pick(items), items.cpu()
-        return Clean(
-            picked.batch(),
+        selection, own = self.batch.select(items), items.cpu()
+        return PredictedBatch(
+            selection.batch(),
             self.positions[own],
             self.keys[own],
-            {name: picked.take(value, self.axes[name]) for name, value in self.x.items()},
+            {name: selection.take(value, self.axes[name]) for name, value in self.x.items()},
             self.axes,
-            {name: replace(p, mask=p.pick(items)) for name, p in self.padding.items()},
+            {name: replace(p, mask=p.select(items)) for name, p in self.padding.items()},
             self.prediction,
             self.score[items],
             None if self.fixed is None else self.fixed[items],
@@ -130,8 +130,8 @@ class Block:
 
 
 def batches(
-    task: Task, samples: Sequence[Any], keys: Tensor, explained: bool = True, offset: int = 0
-) -> Iterator[Clean]:
+    worker: Worker, samples: Sequence[Any], keys: Tensor, explained: bool = True, offset: int = 0
+) -> Iterator[PredictedBatch]:
     """Collate the samples into batches within the budget and predict each.
 
     Args:
@@ -146,78 +146,80 @@ def batches(
         InputError: What a domain, the model or the output variable cannot serve.
     """
     sizes = None
-    if task.domain.layout.elements:
-        sizes = [task.domain.size(sample) for sample in samples]
-        _check_sizes(sizes, task.budget)
-        task.budget.begin(sum(sizes) / len(sizes))
+    if worker.domain.layout.elements:
+        sizes = [worker.domain.size(sample) for sample in samples]
+        _check_sizes(sizes, worker.budget)
+        worker.budget.begin(sum(sizes) / len(sizes))
     start = 0
     while start < len(samples):
-        stop = _fitting(start, len(samples), sizes, task.budget.current)
+        stop = _fitting(start, len(samples), sizes, worker.budget.current)
         positions = torch.arange(offset + start, offset + stop)
-        batch = task.domain.collate(samples[start:stop])
-        if sizes is None and task.budget.widen(batch.numbers() // batch.n_items):
+        batch = worker.domain.collate(samples[start:stop])
+        if sizes is None and worker.budget.widen(batch.numbers() // batch.n_items):
             continue
         try:
-            clean = _clean(task, batch, positions, keys[start:stop], explained)
+            predicted = _clean(worker, batch, positions, keys[start:stop], explained)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             if stop - start == 1:
                 raise too_large(batch.size()) from error
-            task.budget.halve()
+            worker.budget.halve()
             continue
-        yield clean
+        yield predicted
         start = stop
 
 
-def blocks(task: Task, clean: Clean, start: int, stop: int) -> Iterator[Block]:
+def blocks(worker: Worker, predicted: PredictedBatch, start: int, stop: int) -> Iterator[Block]:
     """The draws from ``start`` to ``stop`` of one batch, as many at once as the budget holds."""
     while start < stop:
-        room = max(1, task.budget.current // max(1, clean.batch.size()))
-        count = _count(task, start, min(room, stop - start))
-        yield _block(task, clean, torch.arange(start, start + count))
+        room = max(1, worker.budget.current // max(1, predicted.batch.size()))
+        count = _count(worker, start, min(room, stop - start))
+        yield _block(worker, predicted, torch.arange(start, start + count))
         start += count
 
 
-def _count(task: Task, start: int, room: int) -> int:
+def _count(worker: Worker, start: int, room: int) -> int:
     """Draws of the next block, where there is room for so many."""
-    if task.weights is None:
+    if worker.weights is None:
         return room
-    group = task.draws.group
+    group = worker.draws.group
     done = start % group
     if done or room < group:
         return min(room, group - done)
-    return min(room // group, task.together) * group
+    return min(room // group, worker.weight_draws_per_pass) * group
 
 
-def _block(task: Task, clean: Clean, draws: Tensor) -> Block:
-    copies = clean.batch.repeat(len(draws))
-    score, x = _rows(task, clean, draws, copies)
-    result = task.calculator(score, x)
+def _block(worker: Worker, predicted: PredictedBatch, draws: Tensor) -> Block:
+    copies = predicted.batch.repeat(len(draws))
+    score, x = _rows(worker, predicted, draws, copies)
+    result = worker.calculator(score, x)
     saliency = {name: result.saliency[name] for name in x}
-    for name, padding in clean.padding.items():
-        saliency[name] = saliency[name] * padding.pick(copies.rows)
+    for name, padding in predicted.padding.items():
+        saliency[name] = saliency[name] * padding.select(copies.rows)
     delta, gap = _completeness(result, saliency, score)
-    shape = (len(draws), len(clean.positions))
-    by_draw = {n: _by_draw(v, clean, n, len(draws)) for n, v in saliency.items()}
+    shape = (len(draws), len(predicted.positions))
+    by_draw = {n: _by_draw(v, predicted, n, len(draws)) for n, v in saliency.items()}
     return Block(by_draw, delta.reshape(shape), gap.reshape(shape))
 
 
-def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Score, Values]:
+def _rows(
+    worker: Worker, predicted: PredictedBatch, draws: Tensor, copies: RowSelection
+) -> tuple[Score, Values]:
     """The score of these draws of all items, and the point that noise moved them to."""
-    if task.still:
-        return score_of(task, clean, copies, None)
-    device, outer = clean.batch.device, draws // task.draws.group
-    keys = row_keys(task.seed, clean.keys, outer).to(device)
-    score, x = score_of(task, clean, copies, keys, outer)
+    if worker.deterministic:
+        return score_of(worker, predicted, copies, None)
+    device, outer = predicted.batch.device, draws // worker.draws.group
+    keys = row_keys(worker.seed, predicted.keys, outer).to(device)
+    score, x = score_of(worker, predicted, copies, keys, outer)
     rows = score.batch.all_rows()
-    masks = {name: padding.pick(copies.rows) for name, padding in clean.padding.items()}
-    for i, sampler in enumerate(task.noise):
+    masks = {name: padding.select(copies.rows) for name, padding in predicted.padding.items()}
+    for i, sampler in enumerate(worker.noise):
         numbered, sign = draws, None
         if sampler.antithetic:
             numbered = draws // 2
-            sign = (1 - 2 * (draws % 2)).repeat_interleave(len(clean.keys)).to(device)
-        own = row_keys(task.seed, clean.keys, numbered).to(device)
+            sign = (1 - 2 * (draws % 2)).repeat_interleave(len(predicted.keys)).to(device)
+        own = row_keys(worker.seed, predicted.keys, numbered).to(device)
         for j, (name, value) in enumerate(x.items()):
             # Streams of noise lie apart from those of dropout calls, which count up from 1.
             stream, axes = -1 - (i * len(x) + j), score.axes[name]
@@ -227,14 +229,16 @@ def _rows(task: Task, clean: Clean, draws: Tensor, copies: Picked) -> tuple[Scor
     return score, x
 
 
-def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained: bool) -> Clean:
-    probe = task.probe
+def _clean(
+    worker: Worker, batch: Batch, positions: Tensor, keys: Tensor, explained: bool
+) -> PredictedBatch:
+    probe = worker.probe
     batch = batch.to(probe.device, probe.dtype)
     # Where nothing moves x or the model, this pass serves for the gradient as well.
-    graph = explained and task.calculator.gradient_at_x and task.still
+    graph = explained and worker.calculator.gradient_at_x and worker.deterministic
     began = time.perf_counter()
     try:
-        x, output, leaves = probe.clean(batch, graph)
+        x, output, leaves = probe.predicted(batch, graph)
         fixed, score = None, torch.zeros(batch.n_items)
         if explained:
             fixed = probe.fix(_detached(output), positions.to(probe.device))
@@ -246,7 +250,7 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         raise NotFiniteError(error.what, int(positions[error.item])) from None
     seconds = elapsed(began, probe.device)
     output = _detached(output)
-    return Clean(
+    return PredictedBatch(
         batch.without([v.argument for v in probe.variables if v.argument is not None]),
         positions,
         keys,
@@ -261,7 +265,9 @@ def _clean(task: Task, batch: Batch, positions: Tensor, keys: Tensor, explained:
         score.detach(),
         fixed,
         torch.arange(batch.n_items, device=batch.device),
-        First(score, {name: leaves[name] for name in x} if score.requires_grad else {}, seconds),
+        ReusablePass(
+            score, {name: leaves[name] for name in x} if score.requires_grad else {}, seconds
+        ),
     )
 
 
@@ -276,7 +282,11 @@ def _detached(output: Any) -> Any:
 
 
 def score_of(
-    task: Task, clean: Clean, picked: Picked, keys: Tensor | None, draws: Tensor | None = None
+    worker: Worker,
+    predicted: PredictedBatch,
+    selection: RowSelection,
+    keys: Tensor | None,
+    draws: Tensor | None = None,
 ) -> tuple[Score, Values]:
     """The score of rows, each an item with a draw's key, and their clean point.
 
@@ -288,41 +298,51 @@ def score_of(
         draws: Number of each draw of the parameters, in order; weights are the model's own where
             ``None``.
     """
-    x = {n: picked.take(value, clean.axes[n]) for n, value in clean.x.items()}
-    if picked.whole:
+    x = {n: selection.take(value, predicted.axes[n]) for n, value in predicted.x.items()}
+    if selection.whole:
         # Somebody's part may write to them.
         x = {name: value.clone() for name, value in x.items()}
     score = Score(
-        task.probe,
-        picked.batch(),
+        worker.probe,
+        selection.batch(),
         keys,
-        clean.positions.to(picked.rows.device)[picked.rows],
-        None if clean.fixed is None else clean.fixed[picked.rows],
-        task.parameters,
-        task.budget,
-        task.alone,
-        clean.items[picked.rows],
-        clean.first if picked.whole and task.still else None,
+        predicted.positions.to(selection.rows.device)[selection.rows],
+        None if predicted.fixed is None else predicted.fixed[selection.rows],
+        worker.parameters,
+        worker.budget,
+        worker.one_row_per_pass,
+        predicted.items[selection.rows],
+        predicted.first if selection.whole and worker.deterministic else None,
         dict(x),
     )
-    if task.weights is None or draws is None:
+    if worker.weights is None or draws is None:
         return score, x
-    weights = task.weights.draw(range(int(draws[0]), int(draws[-1]) + 1))
-    each = (draws - draws[0]).repeat_interleave(len(clean.keys)).to(picked.rows.device)
-    if task.probe.reads_inside:
-        x = _moved(task, clean, picked, weights, each)
+    weights = worker.weights.draw(range(int(draws[0]), int(draws[-1]) + 1))
+    each = (draws - draws[0]).repeat_interleave(len(predicted.keys)).to(selection.rows.device)
+    if worker.probe.has_inner_targets:
+        x = _moved(worker, predicted, selection, weights, each)
     return replace(score, weights=weights, draws=each), x
 
 
-def _moved(task: Task, clean: Clean, picked: Picked, weights: Weights, draws: Tensor) -> Values:
+def _moved(
+    worker: Worker,
+    predicted: PredictedBatch,
+    selection: RowSelection,
+    weights: Weights,
+    draws: Tensor,
+) -> Values:
     """The target variables of rows, as the drawn weights before them make them."""
-    own = {v.argument: clean.x[v.name] for v in task.probe.variables if v.argument is not None}
-    whole = replace(clean.batch, arguments={**clean.batch.arguments, **own})
-    moved = task.probe.values_with_weights(whole, weights[:])
+    own = {
+        v.argument: predicted.x[v.name] for v in worker.probe.variables if v.argument is not None
+    }
+    whole = replace(predicted.batch, arguments={**predicted.batch.arguments, **own})
+    moved = worker.probe.values_with_weights(whole, weights[:])
     rows = (
-        clean.batch.repeat(int(draws[-1]) + 1).batch().pick(draws * len(clean.keys) + picked.rows)
+        predicted.batch.repeat(int(draws[-1]) + 1)
+        .batch()
+        .select(draws * len(predicted.keys) + selection.rows)
     )
-    return {name: rows.take(value, clean.axes[name]) for name, value in moved.items()}
+    return {name: rows.take(value, predicted.axes[name]) for name, value in moved.items()}
 
 
 def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[Tensor, Tensor]:
@@ -335,13 +355,13 @@ def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[
     return delta, (total - delta).abs()
 
 
-def _by_draw(values: Tensor, clean: Clean, name: str, n_draws: int) -> Tensor:
+def _by_draw(values: Tensor, predicted: PredictedBatch, name: str, n_draws: int) -> Tensor:
     """Saliency of D × B rows as (D, L, …); padding is left out."""
-    lead = clean.batch.layout.lead(clean.axes[name])
-    assert lead is not None
-    values = values.movedim(lead[0], 0)
+    row_axis = predicted.batch.layout.row_axis(predicted.axes[name])
+    assert row_axis is not None
+    values = values.movedim(row_axis[0], 0)
     values = values.reshape(n_draws, -1, *values.shape[1:])
-    padding = clean.padding.get(name)
+    padding = predicted.padding.get(name)
     return values if padding is None else padding.real(values)
 
 
@@ -367,25 +387,25 @@ def _fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
     return stop
 
 
-def counts(clean: Clean, name: str) -> Tensor | None:
+def counts(predicted: PredictedBatch, name: str) -> Tensor | None:
     """Elements of each item in a target variable, int64 of shape (B,); None where all alike."""
-    if name in clean.padding:
-        return clean.padding[name].counts().cpu()
-    lead = clean.batch.layout.lead(clean.axes[name])
-    assert lead is not None
-    return None if lead[1] == ITEM else clean.batch.counts[lead[1]].cpu()
+    if name in predicted.padding:
+        return predicted.padding[name].counts().cpu()
+    row_axis = predicted.batch.layout.row_axis(predicted.axes[name])
+    assert row_axis is not None
+    return None if row_axis[1] == ITEM else predicted.batch.counts[row_axis[1]].cpu()
 
 
-def sums(clean: Clean) -> dict[str, tuple[Tensor, int]]:
+def sums(predicted: PredictedBatch) -> dict[str, tuple[Tensor, int]]:
     """Sum of each target variable over items, or real elements, and how many they are."""
-    values = {name: _by_draw(value, clean, name, 1)[0] for name, value in clean.x.items()}
+    values = {name: _by_draw(value, predicted, name, 1)[0] for name, value in predicted.x.items()}
     return {name: (value.sum(0), len(value)) for name, value in values.items()}
 
 
-def rest(clean: Clean, name: str) -> tuple[str, ...]:
+def rest(predicted: PredictedBatch, name: str) -> tuple[str, ...]:
     """Names of the axes of a target variable behind the items or elements."""
-    axes = clean.axes[name]
-    lead = clean.batch.layout.lead(axes)
-    assert lead is not None
-    gone = {lead[0], *(clean.padding[name].axes if name in clean.padding else ())}
+    axes = predicted.axes[name]
+    row_axis = predicted.batch.layout.row_axis(axes)
+    assert row_axis is not None
+    gone = {row_axis[0], *(predicted.padding[name].axes if name in predicted.padding else ())}
     return tuple(axis for i, axis in enumerate(axes) if i not in gone)

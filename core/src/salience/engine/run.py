@@ -10,22 +10,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from salience.aggregators.moments import wide
+from salience.aggregators.moments import as_float64
 from salience.data.domain import Domain
 from salience.engine import rows as engine
-from salience.engine.plan import Plan
-from salience.engine.rows import Clean
+from salience.engine.request import Request
+from salience.engine.rows import PredictedBatch
 from salience.errors import InputError
 from salience.model.checks import NotFiniteError
 from salience.results.provenance import recorded_ids
-from salience.results.samples import Facts
-from salience.samplers.draws import Draws
+from salience.results.samples import ItemTable
+from salience.samplers.design import Draws
 from salience.samplers.keyed import item_keys
 from salience.support.numerics import all_finite
 
 
 @dataclass
-class Tally:
+class CompletenessSums:
     """What the draws of a batch say beside the saliency, summed, shape (B,) each."""
 
     delta: Tensor
@@ -34,7 +34,7 @@ class Tally:
 
     def add(self, block: engine.Block, items: Tensor) -> None:
         """Take in draws of these items of the batch."""
-        delta, gap = wide(block.delta).sum(0), wide(block.gap).sum(0)
+        delta, gap = as_float64(block.delta).sum(0), as_float64(block.gap).sum(0)
         if len(items) == len(self.delta):  # all of them, in order
             self.delta += delta
             self.gap += gap
@@ -57,12 +57,12 @@ class Run:
 
     def __init__(
         self,
-        plan: Plan,
+        request: Request,
         samples: Sequence[Any],
         ids: Sequence[int | str] | None = None,
         offset: int = 0,
     ) -> None:
-        self.plan = plan
+        self.request = request
         self._samples = samples
         self._offset = offset
         self._ids = _checked_ids(ids, len(samples), offset)
@@ -77,61 +77,66 @@ class Run:
             total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
         )
 
-    def batches(self) -> Iterator[Clean]:
+    def batches(self) -> Iterator[PredictedBatch]:
         """Predicted batches of the whole data set."""
         return engine.batches(
-            self.plan.task, self._samples, item_keys(self._ids), offset=self._offset
+            self.request.worker, self._samples, item_keys(self._ids), offset=self._offset
         )
 
-    def begin(self, clean: Clean) -> Tally:
+    def begin(self, predicted: PredictedBatch) -> CompletenessSums:
         """Get ready for the draws of a batch."""
-        self.plan.try_samplers(clean)
-        self.axes = {name: engine.rest(clean, name) for name in clean.x}
+        self.request.try_samplers(predicted)
+        self.axes = {name: engine.rest(predicted, name) for name in predicted.x}
         # Sums of many draws outgrow the digits of one.
-        nothing = wide(torch.zeros_like(clean.score))
-        return Tally(nothing, nothing.clone(), nothing.long())
+        nothing = as_float64(torch.zeros_like(predicted.score))
+        return CompletenessSums(nothing, nothing.clone(), nothing.long())
 
     def blocks(
-        self, clean: Clean, tally: Tally, bar: Any, start: int, stop: int
+        self,
+        predicted: PredictedBatch,
+        completeness: CompletenessSums,
+        bar: Any,
+        start: int,
+        stop: int,
     ) -> Iterator[engine.Block]:
         """Blocks of the draws from ``start`` to ``stop`` of a batch, or of some of its items."""
-        for block in engine.blocks(self.plan.task, clean, start, stop):
-            _check_finite(block, clean)
-            tally.add(block, clean.items)
+        for block in engine.blocks(self.request.worker, predicted, start, stop):
+            _check_finite(block, predicted)
+            completeness.add(block, predicted.items)
             yield block
             bar.update(block.delta.numel())
 
-    def end(self, clean: Clean, tally: Tally) -> None:
+    def end(self, predicted: PredictedBatch, completeness: CompletenessSums) -> None:
         """Gather what the draws of a batch have said."""
         self._gathered.append(
             {
-                "prediction": clean.prediction.cpu(),
-                "score": clean.score.cpu(),
-                "delta": (tally.delta / tally.draws).to(clean.score.dtype).cpu(),
-                "gap": (tally.gap / tally.draws).to(clean.score.dtype).cpu(),
-                "units": tally.draws.cpu() // self.draws.group,
-                "annotations": clean.batch.annotations,
-                "counts": counts_of(clean),
+                "prediction": predicted.prediction.cpu(),
+                "score": predicted.score.cpu(),
+                "delta": (completeness.delta / completeness.draws).to(predicted.score.dtype).cpu(),
+                "gap": (completeness.gap / completeness.draws).to(predicted.score.dtype).cpu(),
+                "n_independent": completeness.draws.cpu() // self.draws.group,
+                "annotations": predicted.batch.annotations,
+                "counts": counts_of(predicted),
             }
         )
 
     @property
     def draws(self) -> Draws:
         """How many draws an item gets."""
-        return self.plan.task.draws
+        return self.request.worker.draws
 
     @property
     def domain(self) -> Domain:
         """The domain of the items."""
-        return self.plan.task.domain
+        return self.request.worker.domain
 
-    def shares(self, plans: Sequence[Plan]) -> list[Run]:
+    def shares(self, requests: Sequence[Request]) -> list[Run]:
         """Runs over parts of the items that follow each other, a part a plan; none is empty."""
-        ends = [len(self._samples) * i // len(plans) for i in range(len(plans) + 1)]
-        parts = zip(plans, ends, ends[1:], strict=False)
+        ends = [len(self._samples) * i // len(requests) for i in range(len(requests) + 1)]
+        parts = zip(requests, ends, ends[1:], strict=False)
         return [
-            Run(plan, self._samples[a:b], self._ids[a:b], self._offset + a)
-            for plan, a, b in parts
+            Run(request, self._samples[a:b], self._ids[a:b], self._offset + a)
+            for request, a, b in parts
             if a < b
         ]
 
@@ -152,7 +157,7 @@ class Run:
             for name, first in found[0].items()
         }
 
-    def facts(self) -> Facts:
+    def dataset_info(self) -> ItemTable:
         """Everything beside the saliency."""
 
         def gathered(key: str) -> Tensor:
@@ -160,17 +165,17 @@ class Run:
 
         # An output padded as its batch is has no shape of its own for the whole data set.
         shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
-        return Facts(
+        return ItemTable(
             gathered("prediction" if len(shapes) == 1 else "score"),
             gathered("score"),
             gathered("delta"),
             gathered("gap"),
             [annotation for batch in self._gathered for annotation in batch["annotations"]],
-            self.domain.describe(self._samples),
-            self.plan.record | recorded_ids(self._ids),
+            self.domain.dataset_info(self._samples),
+            self.request.record | recorded_ids(self._ids),
             self.domain,
             self._ids[: sum(len(batch["score"]) for batch in self._gathered)],
-            gathered("units"),
+            gathered("n_independent"),
         )
 
 
@@ -194,17 +199,17 @@ def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> 
     return ids
 
 
-def _check_finite(block: engine.Block, clean: Clean) -> None:
+def _check_finite(block: engine.Block, predicted: PredictedBatch) -> None:
     for name, draws in block.draws.items():
         if all_finite(draws):
             continue
         position = int((~draws.isfinite()).nonzero()[0, 1])
-        counts = counts_of(clean)[name]
+        counts = counts_of(predicted)[name]
         if counts is not None:
             position = int((counts.cumsum(0) <= position).sum())
-        raise NotFiniteError(f"the saliency for {name!r}", int(clean.positions[position]))
+        raise NotFiniteError(f"the saliency for {name!r}", int(predicted.positions[position]))
 
 
-def counts_of(clean: Clean) -> dict[str, Tensor | None]:
+def counts_of(predicted: PredictedBatch) -> dict[str, Tensor | None]:
     """Target variable → elements of each item, or ``None`` where all are alike."""
-    return {name: engine.counts(clean, name) for name in clean.x}
+    return {name: engine.counts(predicted, name) for name in predicted.x}

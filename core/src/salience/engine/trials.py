@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from salience.engine.rows import Clean, Task, score_of
+from salience.engine.rows import PredictedBatch, Worker, score_of
 from salience.errors import InputError
 from salience.model.probe import Values
 from salience.samplers.base import ModelDraw
@@ -21,23 +21,23 @@ from salience.support.numerics import agree
 _TOGETHER = 2**22
 
 
-def trial(task: Task, clean: Clean) -> Task:
+def prepare(worker: Worker, predicted: PredictedBatch) -> Worker:
     """Let parameter samplers refuse the model or get to know it, by passes of its first item.
 
     Raises:
         InputError: Items of a batch influence each other, or a sampler cannot serve the model.
     """
-    _refuse_batch_statistics(task)
-    if task.parameters:
-        return _try_parameters(task, clean)
-    if task.weights is not None and task.draws.total > 1:
-        return _try_together(task, clean)
-    return task
+    _refuse_batch_statistics(worker)
+    if worker.parameters:
+        return _try_parameters(worker, predicted)
+    if worker.weights is not None and worker.draws.total > 1:
+        return _try_together(worker, predicted)
+    return worker
 
 
-def _refuse_batch_statistics(task: Task) -> None:
-    model = task.probe.model
-    if not isinstance(model, nn.Module) or (task.budget.fixed and task.budget.current == 1):
+def _refuse_batch_statistics(worker: Worker) -> None:
+    model = worker.probe.model
+    if not isinstance(model, nn.Module) or (worker.budget.fixed and worker.budget.current == 1):
         return
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and module.running_mean is None:
@@ -48,46 +48,47 @@ def _refuse_batch_statistics(task: Task) -> None:
             )
 
 
-def _try_together(task: Task, clean: Clean) -> Task:
+def _try_together(worker: Worker, predicted: PredictedBatch) -> Worker:
     """Whether small models may run with several draws of weights in one pass."""
-    assert task.weights is not None
-    most = _TOGETHER // max(1, task.weights.numbers())
-    item = clean.pick(torch.zeros(1, dtype=torch.int64, device=clean.batch.device))
-    if most < 2 or 2 * item.batch.size() > task.budget.current:
-        return task
+    assert worker.weights is not None
+    most = _TOGETHER // max(1, worker.weights.numbers())
+    item = predicted.select(torch.zeros(1, dtype=torch.int64, device=predicted.batch.device))
+    if most < 2 or 2 * item.batch.size() > worker.budget.current:
+        return worker
     draws = torch.arange(2)
     one = item.batch.repeat(1)
-    apart = [score_of(task, item, one, None, draw) for draw in torch.split(draws, 1)]
+    apart = [score_of(worker, item, one, None, draw) for draw in torch.split(draws, 1)]
     separate = torch.cat([score.value(x) for score, x in apart])
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            both, at = score_of(task, item, item.batch.repeat(2), None, draws)
+            both, at = score_of(worker, item, item.batch.repeat(2), None, draws)
             same = agree(both.value(at), separate)
         except Exception:  # whatever the user's forward does that has no batched form
             same = False
     # What vmap has no rule for, it does draw by draw, slowly, and warns.
     slow = any("performance drop" in str(warning.message) for warning in warned)
-    return replace(task, together=most) if same and not slow else task
+    return replace(worker, weight_draws_per_pass=most) if same and not slow else worker
 
 
-def _try_parameters(task: Task, clean: Clean) -> Task:
-    first = torch.zeros(1, dtype=torch.int64, device=clean.batch.device)
-    score, x = score_of(task, clean, clean.batch.pick(first), first)
-    draw = ModelDraw(first, score.batch.all_rows(), task.probe.model)
+def _try_parameters(worker: Worker, predicted: PredictedBatch) -> Worker:
+    first = torch.zeros(1, dtype=torch.int64, device=predicted.batch.device)
+    score, x = score_of(worker, predicted, predicted.batch.select(first), first)
+    draw = ModelDraw(first, score.batch.all_rows(), worker.probe.model)
     with torch.no_grad():
         ready = [
-            s.trial(draw, lambda: task.probe(score.batch, x, score.fixed)) for s in task.parameters
+            s.prepare(draw, lambda: worker.probe(score.batch, x, score.fixed))
+            for s in worker.parameters
         ]
-    task = replace(task, parameters=ready)
+    worker = replace(worker, parameters=ready)
     # Two draws of the item must come out the same in one pass as in a pass for each; they do not
     # where a tensor is flattened with the rows inside, say, and then each row runs alone.
-    twice = clean.batch.pick(first.repeat(2))
-    keys = row_keys(task.seed, clean.keys[:1], torch.arange(2)).to(first.device)
-    both, at = score_of(task, clean, twice, keys)
-    apart, _ = score_of(replace(task, alone=True), clean, twice, keys)
-    same = _near(both.value(at), apart.value(at), clean) and _same_slopes(both, apart, at)
-    return replace(task, alone=not same)
+    twice = predicted.batch.select(first.repeat(2))
+    keys = row_keys(worker.seed, predicted.keys[:1], torch.arange(2)).to(first.device)
+    both, at = score_of(worker, predicted, twice, keys)
+    apart, _ = score_of(replace(worker, one_row_per_pass=True), predicted, twice, keys)
+    same = _near(both.value(at), apart.value(at), predicted) and _same_slopes(both, apart, at)
+    return replace(worker, one_row_per_pass=not same)
 
 
 def _same_slopes(one: Score, other: Score, x: Values) -> bool:
@@ -104,9 +105,9 @@ def _same_slopes(one: Score, other: Score, x: Values) -> bool:
     return all(bool((mine[n] - yours[n]).norm() <= most * yours[n].norm()) for n in x)
 
 
-def _near(one: Tensor, other: Tensor, clean: Clean) -> bool:
+def _near(one: Tensor, other: Tensor, predicted: PredictedBatch) -> bool:
     """Whether scores differ by no more than rounding in a batch of another size."""
-    scale = float(clean.score.abs().max())
-    if isinstance(clean.prediction, Tensor) and clean.prediction.is_floating_point():
-        scale = max(scale, float(clean.prediction.abs().max()) / 100)
+    scale = float(predicted.score.abs().max())
+    if isinstance(predicted.prediction, Tensor) and predicted.prediction.is_floating_point():
+        scale = max(scale, float(predicted.prediction.abs().max()) / 100)
     return float((one - other).abs().max()) <= 3e-2 * scale

@@ -30,17 +30,17 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
             f"target variable {variable.name!r} has shape {tuple(value.shape)}, but its axes are "
             f"{variable.axes}; pass Target(..., axes=(...)) with a name for each axis"
         )
-    lead = batch.layout.lead(variable.axes)
-    assert lead is not None
-    expected = batch.n_items if lead[1] == "item" else int(batch.counts[lead[1]].sum())
-    if value.shape[lead[0]] != expected:
+    row_axis = batch.layout.row_axis(variable.axes)
+    assert row_axis is not None
+    expected = batch.n_items if row_axis[1] == "item" else int(batch.counts[row_axis[1]].sum())
+    if value.shape[row_axis[0]] != expected:
         raise InputError(
             f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
-            f"{variable.axes}, expected {expected} along {lead[1]!r}; pass Target(..., axes=(...))"
+            f"{variable.axes}, expected {expected} along {row_axis[1]!r}; pass Target(..., axes=(...))"
         )
     if not all_finite(value):
-        where = int((~value.isfinite()).nonzero()[0, lead[0]])
-        item = int(batch.all_rows().owner(lead[1])[where])
+        where = int((~value.isfinite()).nonzero()[0, row_axis[0]])
+        item = int(batch.all_rows().owner(row_axis[1])[where])
         raise NotFiniteError(f"target variable {variable.name!r}", item)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
-from salience.plugins.parts import parse, told
+from salience.plugins.parts import parse, placeholder
 
 
 class Output(ABC):
@@ -57,8 +57,8 @@ class Predicted(Output):
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
         """The score of each row's fixed class."""
         assert fixed is not None
-        picked: Tensor = output.gather(1, fixed[:, None])[:, 0]
-        return picked
+        selection: Tensor = output.gather(1, fixed[:, None])[:, 0]
+        return selection
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class ClassScore(Output):
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
         """The score of the class."""
-        picked: Tensor = output[:, self.index]
-        return picked
+        selection: Tensor = output[:, self.index]
+        return selection
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,9 @@ def make_output(spec: Any) -> Output:
 def output_config(output: Output) -> dict[str, Any]:
     """Name and parameters of an output variable, from which :func:`make_output` makes it."""
     names = {cls: name for name, cls in _NAMED.items()}
-    config: dict[str, Any] = {"name": names.get(type(output), told(type(output).__qualname__))}
+    config: dict[str, Any] = {
+        "name": names.get(type(output), placeholder(type(output).__qualname__))
+    }
     return config | {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
 
 

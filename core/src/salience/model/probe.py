@@ -19,7 +19,7 @@ from salience.model.backward import kept_whole
 from salience.model.checks import cannot_run, check_value, missed
 from salience.model.compilation import Compilation
 from salience.model.folding import Folding
-from salience.model.holders import copied, get, put
+from salience.model.module_io import copied, get, put
 from salience.model.outputs import Output, Tap
 from salience.model.replica import home, replicate
 from salience.model.targets import Target, Variable, check_module
@@ -76,7 +76,7 @@ class Probe:
         device: torch.device | None = None,
         precision: str = "full",
         compilation: Compilation | None = None,
-        swaps: bool = False,
+        weights_vary: bool = False,
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -94,7 +94,7 @@ class Probe:
         )
         self._convolutions: list[nn.Conv2d] = []
         inputs = all(v.target is None for v in variables)
-        if isinstance(self._replica, nn.Module) and inputs and not swaps:
+        if isinstance(self._replica, nn.Module) and inputs and not weights_vary:
             found = self._replica.modules()
             # Of reparametrised ones the weight is no parameter, but made in each pass.
             self._convolutions = [
@@ -106,7 +106,7 @@ class Probe:
         self._upstream: Upstream | None = None
         self._clean: tuple[Batch, Values] | None = None
         targets = [v.target.module for v in variables if v.target is not None]
-        if len(targets) == len(variables) and not domain.layout.elements and not swaps:
+        if len(targets) == len(variables) and not domain.layout.elements and not weights_vary:
             watched = {*targets, output.module} if isinstance(output, Tap) else set(targets)
             self._upstream = Upstream(self._replica, watched)
         for variable in variables:
@@ -115,7 +115,7 @@ class Probe:
         if isinstance(output, Tap):
             self._replica.get_submodule(output.module).register_forward_hook(self._tap(output))
 
-    def clean(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
+    def predicted(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
         """Run the batch as it is.
 
         Args:
@@ -136,7 +136,7 @@ class Probe:
                 check_value(variable, batch.arguments[variable.argument], batch)
         # A pass whose graph is kept is the only one of its batch.
         keeping = nullcontext() if self._upstream is None else self._upstream.keeping(not graph)
-        whole = kept_whole() if graph and self.reads_inside else nullcontext()
+        whole = kept_whole() if graph and self.has_inner_targets else nullcontext()
         with self._running(None, graph) as state, torch.set_grad_enabled(graph), keeping:
             try:
                 with whole:
@@ -170,7 +170,7 @@ class Probe:
             self._compiled = made
 
     def _arrange_convolutions(self, batch: Batch) -> None:
-        row = batch.pick(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
+        row = batch.select(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
         folding = Folding(self._replica)
         with torch.no_grad(), folding.watching():
             before = self._run_exactly(row)
@@ -186,7 +186,7 @@ class Probe:
         assert self._upstream is not None and self._clean is not None
         batch, values = self._clean
         first = torch.zeros(3, dtype=torch.int64, device=batch.device)
-        two, three = batch.pick(first[:2]), batch.pick(first)
+        two, three = batch.select(first[:2]), batch.select(first)
         at = {v.name: three.take(values[v.name], v.axes) for v in self.variables}
         with torch.no_grad():
             with self._running(None) as state, self._upstream.trying():
@@ -258,10 +258,10 @@ class Probe:
             own = {name: value[0] for name, value in weights.items()}
             with self._running(values, weights=own) as state:
                 return self.read(self._call(batch, state), fixed, batch.n_items)
-        group = batch.pick(torch.arange(batch.n_items // n_draws, device=batch.device)).batch()
-        leads = {v.name: batch.layout.lead(v.axes)[0] for v in self.variables}  # type: ignore[index]
+        group = batch.select(torch.arange(batch.n_items // n_draws, device=batch.device)).batch()
+        row_axes = {v.name: batch.layout.row_axis(v.axes)[0] for v in self.variables}  # type: ignore[index]
         apart = {
-            name: value.unflatten(leads[name], (n_draws, -1))  # type: ignore[no-untyped-call]
+            name: value.unflatten(row_axes[name], (n_draws, -1))  # type: ignore[no-untyped-call]
             for name, value in values.items()
         }
         fixed = None if fixed is None else fixed[: group.n_items]
@@ -270,7 +270,7 @@ class Probe:
             with self._running(values, weights=weights) as state:
                 return self.read(self._call(group, state), fixed, group.n_items)
 
-        scalars: Tensor = torch.vmap(one, in_dims=(leads, 0))(apart, dict(weights))
+        scalars: Tensor = torch.vmap(one, in_dims=(row_axes, 0))(apart, dict(weights))
         return scalars.flatten()
 
     def values_with_weights(self, batch: Batch, weights: Mapping[str, Tensor]) -> Values:
@@ -288,12 +288,14 @@ class Probe:
 
         if len(next(iter(weights.values()))) == 1:
             return one({name: value[0] for name, value in weights.items()})
-        leads = {v.name: batch.layout.lead(v.axes)[0] for v in self.variables}  # type: ignore[index]
-        found = torch.vmap(one, out_dims=leads)(dict(weights))  # type: ignore[arg-type]
-        return {name: value.flatten(leads[name], leads[name] + 1) for name, value in found.items()}
+        row_axes = {v.name: batch.layout.row_axis(v.axes)[0] for v in self.variables}  # type: ignore[index]
+        found = torch.vmap(one, out_dims=row_axes)(dict(weights))  # type: ignore[arg-type]
+        return {
+            name: value.flatten(row_axes[name], row_axes[name] + 1) for name, value in found.items()
+        }
 
     @property
-    def reads_inside(self) -> bool:
+    def has_inner_targets(self) -> bool:
         """Whether a target variable lies inside the model, so that weights before it move it."""
         return any(variable.target is not None for variable in self.variables)
 

@@ -101,7 +101,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         if target == "input" or target in layout.fields:
             name = layout.main if target == "input" else target
             spec = layout.fields[name]
-            if layout.lead(spec.axes) is None:
+            if layout.row_axis(spec.axes) is None:
                 raise InputError(
                     f"target {target!r} is an argument that all items share, so that no item has a "
                     f"saliency of its own for it; name an argument with an item or element axis"
@@ -116,7 +116,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         )
     check_module(model, target.module, layout.fields)
     axes = target.axes if target.axes is not None else layout.inner
-    if layout.lead(axes) is None:
+    if layout.row_axis(axes) is None:
         raise InputError(
             f"the axes {axes} of target {target.name!r} name neither {ITEM!r} nor one of the "
             f"element axes {layout.elements}; pass Target({target.module!r}, axes=(...))"

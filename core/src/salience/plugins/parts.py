@@ -100,21 +100,21 @@ def to_config(kind: str, part: Any) -> dict[str, Any]:
     A part that no plugin registers is only told of, and cannot be made again from the record.
     """
     name = host().name_of(kind, type(part))
-    config: dict[str, Any] = {"name": name or told(type(part).__qualname__)}
+    config: dict[str, Any] = {"name": name or placeholder(type(part).__qualname__)}
     if is_dataclass(part):
         for field in (f for f in fields(part) if f.init):
             value = getattr(part, field.name)
             if field.metadata.get("weights") and not all(isinstance(v, str | Path) for v in value):
-                value = told(f"{len(value)} {field.name}")
+                value = placeholder(f"{len(value)} {field.name}")
             config[field.name] = value
     return config
 
 
-def told(name: str) -> str:
+def placeholder(name: str) -> str:
     """What a record holds in the place of something that it can only tell of by its name."""
     return f"⟨{name}⟩"
 
 
-def is_told(value: object) -> bool:
+def is_placeholder(value: object) -> bool:
     """Whether a record only tells of this."""
     return isinstance(value, str) and value.startswith("⟨") and value.endswith("⟩")

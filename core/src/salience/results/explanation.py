@@ -50,11 +50,11 @@ class Explanation:
     delta: Tensor
     completeness_gap: Tensor
     annotations: Sequence[Mapping[str, Any]]
-    facts: Mapping[str, Any]
+    dataset_info: Mapping[str, Any]
     provenance: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
     ids: Sequence[int | str]
-    units: Tensor
+    n_independent: Tensor
 
     def __len__(self) -> int:
         return int(self.score.shape[0])
@@ -110,7 +110,7 @@ class Explanation:
             provenance={k: v for k, v in self.provenance.items() if k != "ids"}
             | recorded_ids(self.ids[one]),
             ids=self.ids[one],
-            units=self.units[one].clone(),
+            n_independent=self.n_independent[one].clone(),
         )
 
     @property
@@ -131,7 +131,7 @@ class Explanation:
     @property
     def draws(self) -> Tensor:
         """Draws of each item, int64 of shape (B,)."""
-        return self.units * int(self.provenance.get("group", 1))
+        return self.n_independent * int(self.provenance.get("group", 1))
 
     @property
     def variance_parts(self) -> Mapping[str, Any]:
@@ -169,7 +169,7 @@ class Explanation:
         from salience.results.significance import confidence_interval
 
         saliency = self._chosen(variable)
-        low, high = confidence_interval(saliency, self.units, level)
+        low, high = confidence_interval(saliency, self.n_independent, level)
         return saliency.split(low), saliency.split(high)
 
     def p_values(self, variable: str | None = None) -> Any:
@@ -182,7 +182,7 @@ class Explanation:
         distribution of M − 1 degrees of freedom where the saliency is 0, if the posterior is normal
         and as wide as the estimate is uncertain. Under noise alone the saliency is the mean over
         noise, |mean| / standard error is compared with the same distribution, and more draws do
-        resolve more. One draw is what :attr:`units` counts. Where noise is drawn as well as
+        resolve more. One draw is what :attr:`n_independent` counts. Where noise is drawn as well as
         parameters, what it adds to the spread counts too, and makes p-values larger than those of
         the mean over noise; nested draws average it out, the more of them the better.
 
@@ -195,7 +195,7 @@ class Explanation:
         from salience.results.significance import p_values
 
         saliency = self._signed(variable)
-        return saliency.split(p_values(saliency, self.units, self.samples_parameters))
+        return saliency.split(p_values(saliency, self.n_independent, self.samples_parameters))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
         """Which values differ from 0, bool of the form of :attr:`values`.
@@ -215,7 +215,9 @@ class Explanation:
         from salience.results.significance import significant
 
         saliency = self._signed(variable)
-        return saliency.split(significant(saliency, self.units, self.samples_parameters, level))
+        return saliency.split(
+            significant(saliency, self.n_independent, self.samples_parameters, level)
+        )
 
     def certainty(self, variable: str | None = None) -> Any:
         """How sure each value is, from 0 to 1, of the form of :attr:`values`; for pictures.
@@ -231,7 +233,9 @@ class Explanation:
         saliency = self._chosen(variable)
         if not self.signed:
             return saliency.split(certainty_of_magnitude(saliency))
-        return saliency.split(certainty_of_sign(saliency, self.units, self.samples_parameters))
+        return saliency.split(
+            certainty_of_sign(saliency, self.n_independent, self.samples_parameters)
+        )
 
     def _chosen(self, variable: str | None) -> Saliency:
         return self.only if variable is None else self[variable]
@@ -317,7 +321,7 @@ class Explanation:
         """
         from salience.results.frame import to_dataframe
 
-        return to_dataframe(self.saliency, self.ids, self.facts.get("columns"))
+        return to_dataframe(self.saliency, self.ids, self.dataset_info.get("columns"))
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file of safetensors with a JSON header, whole or not at all."""

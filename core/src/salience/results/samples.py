@@ -15,7 +15,7 @@ from salience.errors import InputError, brief
 
 
 @dataclass(frozen=True)
-class Facts:
+class ItemTable:
     """What an explanation holds beside the saliency; see :class:`salience.Explanation`."""
 
     prediction: Tensor
@@ -23,11 +23,11 @@ class Facts:
     delta: Tensor
     completeness_gap: Tensor
     annotations: Sequence[Mapping[str, Any]]
-    facts: Mapping[str, Any]
+    dataset_info: Mapping[str, Any]
     provenance: Mapping[str, Any]
     domain: Domain
     ids: Sequence[int | str]
-    units: Tensor
+    n_independent: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Samples:
     draws: Mapping[str, Tensor]
     axes: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, Tensor | None]
-    known: Facts
+    items: ItemTable
 
     def __len__(self) -> int:
-        return len(self.known.ids)
+        return len(self.items.ids)
 
     @property
     def values(self) -> Any:
@@ -77,25 +77,25 @@ class Samples:
                     f"seed, samplers and n_samples"
                 )
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
-        score = self.known.score - other.known.score
-        known = replace(
-            self.known,
+        score = self.items.score - other.items.score
+        items = replace(
+            self.items,
             prediction=score,
             score=score,
-            delta=self.known.delta - other.known.delta,
-            completeness_gap=self.known.completeness_gap + other.known.completeness_gap,
+            delta=self.items.delta - other.items.delta,
+            completeness_gap=self.items.completeness_gap + other.items.completeness_gap,
         )
-        return replace(self, draws=draws, known=known)
+        return replace(self, draws=draws, items=items)
 
     def _drawn(self) -> dict[str, Any]:
         """What two must share for their draws to be common."""
         return {
-            "items": list(self.known.ids),
+            "items": list(self.items.ids),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
             "sizes of items": self.counts,
-            "seed": self.known.provenance["seed"],
-            "samplers": self.known.provenance["samplers"],
-            "n_samples": self.known.provenance["n_samples"],
+            "seed": self.items.provenance["seed"],
+            "samplers": self.items.provenance["samplers"],
+            "n_samples": self.items.provenance["n_samples"],
         }
 
 

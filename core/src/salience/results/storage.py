@@ -22,13 +22,13 @@ from torch import Tensor
 from salience.data.domain import Domain
 from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
-from salience.plugins.parts import is_told, make, to_config, told
+from salience.plugins.parts import is_placeholder, make, placeholder, to_config
 from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 2
-_PLAIN = ("prediction", "score", "delta", "completeness_gap", "units")
+_FORMAT = 3
+_PLAIN = ("prediction", "score", "delta", "completeness_gap", "n_independent")
 _PARTS = ("parameters", "noise", "total")
 
 
@@ -50,7 +50,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         "format": _FORMAT,
         "variables": list(explanation["saliency"]),
         "domain": domain,
-        "facts": explanation["facts"],
+        "dataset_info": explanation["dataset_info"],
         "provenance": explanation["provenance"],
         "ids": list(explanation["ids"]),
         "annotations": annotations,
@@ -87,8 +87,7 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str,
             f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
             f"upgrade salience"
         )
-    if head["format"] == 1:  # all the items had all the draws
-        tensors["units"] = torch.full_like(tensors["score"], head["provenance"]["n_samples"]).long()
+    _upgrade(head, tensors)
     saliency = {
         name: Saliency(
             tensors[f"values/{name}"],
@@ -105,16 +104,27 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str,
         "saliency": saliency,
         **{name: tensors[name] for name in _PLAIN},
         "annotations": annotations,
-        "facts": head["facts"],
+        "dataset_info": head["dataset_info"],
         "provenance": head["provenance"],
         "domain": domain,
         "ids": head["ids"],
     }
 
 
+def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Bring what earlier formats hold into the present form."""
+    if head["format"] == 1:  # all the items had all the draws
+        draws = torch.full_like(tensors["score"], head["provenance"]["n_samples"])
+        tensors["n_independent"] = draws.long()
+    elif head["format"] == 2:
+        tensors["n_independent"] = tensors.pop("units")
+    if head["format"] < 3:
+        head["dataset_info"] = head.pop("facts")
+
+
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
     # Functions among the settings were told of, not stored; they are not needed for drawing.
-    stored = {k: v for k, v in config.items() if not is_told(v)}
+    stored = {k: v for k, v in config.items() if not is_placeholder(v)}
     try:
         made: Domain = make("domains", stored)
     except InputError:
@@ -148,7 +158,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
         return _pack(own, tensors)
     # A function or an object of the user's: told of, not stored.
-    return told(getattr(value, "__qualname__", type(value).__qualname__))
+    return placeholder(getattr(value, "__qualname__", type(value).__qualname__))
 
 
 def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -73,15 +73,15 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
     made = _tensor(value, name).to(x.device)
     if made.ndim == 0:
         return made
-    lead = draw.numbers.rows.source.layout.lead(draw.numbers.axes)
-    assert lead is not None
-    inner = tuple(length for i, length in enumerate(x.shape) if i != lead[0])
+    row_axis = draw.numbers.rows.source.layout.row_axis(draw.numbers.axes)
+    assert row_axis is not None
+    inner = tuple(length for i, length in enumerate(x.shape) if i != row_axis[0])
     try:
-        return made.expand(inner).unsqueeze(lead[0])
+        return made.expand(inner).unsqueeze(row_axis[0])
     except RuntimeError as error:
         raise InputError(
             f"{name} of the noise has shape {tuple(made.shape)}, expected a number or what "
-            f"broadcasts against {inner}, the shape of a target variable without its {lead[1]} axis"
+            f"broadcasts against {inner}, the shape of a target variable without its {row_axis[1]} axis"
         ) from error
 
 

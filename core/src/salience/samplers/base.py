@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from salience.data.batch import Picked
+from salience.data.batch import RowSelection
 from salience.data.layout import ITEM
 from salience.samplers.keyed import Numbers, normals
 
@@ -31,7 +31,7 @@ class ModelDraw:
     """
 
     keys: Tensor
-    rows: Picked
+    rows: RowSelection
     model: Any = None
 
 
@@ -53,16 +53,16 @@ class VariableDraw:
     def range(self, x: Tensor) -> Tensor:
         """The max − min of each row over its real positions, broadcastable against ``x``."""
         rows, axes = self.numbers.rows, self.numbers.axes
-        lead = rows.source.layout.lead(axes)
-        assert lead is not None
+        row_axis = rows.source.layout.row_axis(axes)
+        assert row_axis is not None
         low, high = x, x
         if self.mask is not None:
             low = x.masked_fill(~self.mask, torch.inf)
             high = x.masked_fill(~self.mask, -torch.inf)
-        low = low.movedim(lead[0], 0).flatten(1).amin(1) if x.ndim > 1 else low
-        high = high.movedim(lead[0], 0).flatten(1).amax(1) if x.ndim > 1 else high
-        if lead[1] != ITEM:
-            owner = rows.owner(lead[1])
+        low = low.movedim(row_axis[0], 0).flatten(1).amin(1) if x.ndim > 1 else low
+        high = high.movedim(row_axis[0], 0).flatten(1).amax(1) if x.ndim > 1 else high
+        if row_axis[1] != ITEM:
+            owner = rows.owner(row_axis[1])
             low = low.new_zeros(len(rows)).scatter_reduce_(
                 0, owner, low, "amin", include_self=False
             )
@@ -118,7 +118,7 @@ class ParameterSampler(ABC):
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """While active, the forward passes of this thread run with the draws of these rows."""
 
-    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
         """Run one forward pass of a single row before all others.
 
         Returns:

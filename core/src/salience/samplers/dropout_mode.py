@@ -25,7 +25,7 @@ _SATURATION = -1.7580993408473766
 
 
 @dataclass(frozen=True)
-class Seen:
+class DropoutShapes:
     """What a forward pass of a single row has shown.
 
     Args:
@@ -37,7 +37,7 @@ class Seen:
     counts: Mapping[str, int]
 
 
-class Dropping(TorchFunctionMode):
+class DropoutMode(TorchFunctionMode):
     """Answers the dropout calls of one forward pass.
 
     Args:
@@ -52,7 +52,7 @@ class Dropping(TorchFunctionMode):
         draw: ModelDraw,
         rate: float | None,
         modules: tuple[nn.Module, ...] | None,
-        alone: Seen | None = None,
+        single: DropoutShapes | None = None,
     ) -> None:
         super().__init__()
         #: Shape of the mask of each call so far.
@@ -60,12 +60,12 @@ class Dropping(TorchFunctionMode):
         self._draw = draw
         self._rate = rate
         self._modules = modules
-        self._alone = alone
+        self._single = single
         #: How many of the chosen modules are running.
         self._inside = 0
 
     @contextmanager
-    def on(self) -> Iterator[Dropping]:
+    def on(self) -> Iterator[DropoutMode]:
         """Answer the calls of this thread, and know which modules they come from."""
         hooks: list[RemovableHandle] = []
         for module in self._modules or ():
@@ -181,25 +181,25 @@ class Dropping(TorchFunctionMode):
             CannotPackError: The shape of the call for a single row leaves no answer, or several.
         """
         rows, call = self._draw.rows, len(self.shapes) - 1
-        if self._alone is None or call >= len(self._alone.shapes):
+        if self._single is None or call >= len(self._single.shapes):
             raise CannotPackError
-        alone = self._alone.shapes[call]
+        single = self._single.shapes[call]
         # What holds several numbers a row of ragged items may be anything, such as bonds and atoms.
         dense = not rows.source.layout.elements
         found: dict[int, list[tuple[int, str]]] = {}
-        for axis in range(len(shape) if len(shape) == len(alone) else 0):
+        for axis in range(len(shape) if len(shape) == len(single) else 0):
             # Other axes may differ by padding; the fewer do, the better is the answer.
-            others = sum(shape[i] != alone[i] for i in range(len(shape)) if i != axis)
-            if shape[axis] == alone[axis] * len(rows) and (alone[axis] == 1 or dense):
+            others = sum(shape[i] != single[i] for i in range(len(shape)) if i != axis)
+            if shape[axis] == single[axis] * len(rows) and (single[axis] == 1 or dense):
                 found.setdefault(others, []).append((axis, ITEM))
-            for name, count in self._alone.counts.items():
-                if shape[axis] == len(rows.owner(name)) and alone[axis] == count:
+            for name, count in self._single.counts.items():
+                if shape[axis] == len(rows.owner(name)) and single[axis] == count:
                     found.setdefault(others, []).append((axis, name))
         if not found:
             raise CannotPackError
         (axis, name), *more = found[min(found)]
         for other_axis, other in more:
-            if other_axis != axis or not self._alike(name, other, alone[axis]):
+            if other_axis != axis or not self._alike(name, other, single[axis]):
                 raise CannotPackError
         return axis, name
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from salience.errors import InputError, brief
 from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weights import states_like
+from salience.samplers.weight_source import states_like
 
 
 @dataclass(frozen=True)

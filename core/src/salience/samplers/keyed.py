@@ -17,7 +17,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from salience.data.batch import Picked
+from salience.data.batch import RowSelection
 
 
 def _signed(value: int) -> int:
@@ -118,7 +118,7 @@ class Numbers:
     """
 
     keys: Tensor
-    rows: Picked
+    rows: RowSelection
     axes: tuple[str, ...]
     shape: tuple[int, ...]
     stream: int = 0
@@ -132,9 +132,9 @@ class Numbers:
 
         Neighbours along the last axis, which costs half of what 64 bits for each would.
         """
-        lead, _, local = self.place()
+        row_axis, _, local = self.place()
         last = len(self.shape) - 1
-        if lead == last:
+        if row_axis == last:
             # Neighbours may belong to different rows here, so each takes its half for itself.
             return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
         halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
@@ -147,21 +147,21 @@ class Numbers:
             shape: The shape; along the axis that counts rows, that of the tensor.
             local: Number of each position within its row along that axis; its own by default.
         """
-        lead, owner, own = self.place()
+        row_axis, owner, own = self.place()
         behind = range(len(shape), 0, -1)
         state = mix(self.keys + _signed((self.stream + 1) * _MIX_2))[owner]
-        state = state + ((own if local is None else local) * _stride(behind[lead]) + _GAMMA)
+        state = state + ((own if local is None else local) * _stride(behind[row_axis]) + _GAMMA)
         for axis, length in enumerate(shape):
-            if axis != lead:
+            if axis != row_axis:
                 along = torch.arange(length, device=state.device)
                 state = state[..., None] + along * _stride(behind[axis])
-        return mix(state).movedim(0, lead)
+        return mix(state).movedim(0, row_axis)
 
     def place(self) -> tuple[int, Tensor, Tensor]:
         """The axis that counts rows, and the row and the number in it of each position along it."""
-        lead = self.rows.source.layout.lead(self.axes)
-        assert lead is not None
-        position, name = lead
+        row_axis = self.rows.source.layout.row_axis(self.axes)
+        assert row_axis is not None
+        position, name = row_axis
         return position, self.rows.owner(name), self.rows.local(name)
 
     def uniform(self) -> Tensor:

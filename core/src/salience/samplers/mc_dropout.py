@@ -11,7 +11,7 @@ from torch import nn
 
 from salience.errors import InputError, brief, nearest
 from salience.samplers.base import ModelDraw, ParameterSampler
-from salience.samplers.dropout_mode import Dropping, Seen
+from salience.samplers.dropout_mode import DropoutMode, DropoutShapes
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class MCDropout(ParameterSampler):
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Answer dropout calls with the masks of these rows."""
-        return Dropping(draw, self.rate, self._modules(draw.model)).on()
+        return DropoutMode(draw, self.rate, self._modules(draw.model)).on()
 
-    def trial(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
         """Refuse a model without dropout; note the shapes of what is dropped for a single row."""
         modules = self._modules(draw.model)
-        with Dropping(draw, self.rate, modules).on() as dropping:
+        with DropoutMode(draw, self.rate, modules).on() as dropping:
             forward()
         if not dropping.shapes:
             where = "" if self.layers is None else f" in the layers {brief(self.layers)}"
@@ -66,7 +66,7 @@ class MCDropout(ParameterSampler):
                 f"calls none{where}; add dropout to the model or use another sampler"
             )
         counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
-        return _Prepared(self.rate, modules, Seen(tuple(dropping.shapes), counts))
+        return _Prepared(self.rate, modules, DropoutShapes(tuple(dropping.shapes), counts))
 
     def _layers(self) -> tuple[Any, ...]:
         if self.layers is None:
@@ -111,8 +111,8 @@ class _Prepared(ParameterSampler):
 
     rate: float | None
     modules: tuple[nn.Module, ...] | None
-    seen: Seen
+    seen: DropoutShapes
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Answer dropout calls with the masks of these rows."""
-        return Dropping(draw, self.rate, self.modules, self.seen).on()
+        return DropoutMode(draw, self.rate, self.modules, self.seen).on()

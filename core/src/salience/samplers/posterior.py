@@ -14,7 +14,7 @@ from torch import nn
 
 from salience.errors import InputError, brief
 from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weights import own_weights, read_state
+from salience.samplers.weight_source import own_weights, read_state
 
 # Draws come from the global generators, which threads share.
 _lock = threading.Lock()

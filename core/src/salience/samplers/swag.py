@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from salience.errors import InputError, brief
 from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weights import states_like
+from salience.samplers.weight_source import states_like
 
 # Names numbers of no tensor: the name of none begins with a dot.
 _SHARED = ".checkpoints"

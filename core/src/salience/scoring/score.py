@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from salience.data.batch import Batch, Picked
+from salience.data.batch import Batch, RowSelection
 from salience.model.backward import gradients, kept_whole
 from salience.model.probe import Probe, Values
 from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
-from salience.samplers.weights import Weights
+from salience.samplers.weight_source import Weights
 from salience.scoring.budget import Budget
 from salience.support.memory import elapsed, out_of_memory, too_large
 
 
 @dataclass
-class First:
+class ReusablePass:
     """The pass that predicted, which gave f at the clean point.
 
     Args:
@@ -74,9 +74,9 @@ class Score:
     fixed: Tensor | None
     samplers: Sequence[ParameterSampler]
     budget: Budget
-    alone: bool = False
+    one_row_per_pass: bool = False
     items: Tensor | None = None
-    first: First | None = None
+    reusable: ReusablePass | None = None
     start: Values = field(default_factory=dict)
     weights: Weights | None = None
     draws: Tensor | None = None
@@ -95,8 +95,8 @@ class Score:
 
     def value(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
-        if self.first is not None and self._is_start(x):
-            return self.first.scalars.detach()
+        if self.reusable is not None and self._is_start(x):
+            return self.reusable.scalars.detach()
 
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
             with torch.inference_mode(False), torch.no_grad():
@@ -110,9 +110,11 @@ class Score:
             return self.value(x)
         items, of_row = torch.unique(self.positions, return_inverse=True)
         row = torch.arange(len(self), device=of_row.device)
-        first = torch.empty_like(items).scatter_reduce_(0, of_row, row, "amin", include_self=False)
-        picked = self.batch.pick(first)
-        part = Part(self._of(picked), picked, torch.zeros_like(first))
+        reusable = torch.empty_like(items).scatter_reduce_(
+            0, of_row, row, "amin", include_self=False
+        )
+        selection = self.batch.select(reusable)
+        part = Part(self._of(selection), selection, torch.zeros_like(reusable))
         return part.score.value(part.take(x))[of_row]
 
     def gradient(self, x: Values) -> tuple[Tensor, Values]:
@@ -129,8 +131,8 @@ class Score:
                 found = gradients(scalars, leaves)
             return scalars.detach(), found
 
-        if self.first is not None and self.first.leaves and self._is_start(x):
-            found = self._go_on(self.first)
+        if self.reusable is not None and self.reusable.leaves and self._is_start(x):
+            found = self._from_reusable(self.reusable)
             if found is not None:
                 return found
         return self._within_budget("gradient", x, work)
@@ -138,9 +140,9 @@ class Score:
     def _is_start(self, x: Values) -> bool:
         return all(x[name] is value for name, value in self.start.items())
 
-    def _go_on(self, first: First) -> tuple[Tensor, Values] | None:
+    def _from_reusable(self, reusable: ReusablePass) -> tuple[Tensor, Values] | None:
         """The gradient by the graph of the pass that predicted; ``None`` where memory is short."""
-        scalars, leaves = first.take_graph()
+        scalars, leaves = reusable.take_graph()
         began = time.perf_counter()
         try:
             found = gradients(scalars, leaves)
@@ -149,11 +151,11 @@ class Score:
                 raise
             self.budget.halve()
             return None
-        seconds = first.seconds + elapsed(began, self.batch.device)
+        seconds = reusable.seconds + elapsed(began, self.batch.device)
         self.budget.record("gradient", self.batch.size(), seconds)
-        return first.scalars, found
+        return reusable.scalars, found
 
-    def split(self, variants: int | Tensor, most: int | None = None) -> Iterator[Part]:
+    def split(self, variants: int | Tensor, max_pairs: int | None = None) -> Iterator[Part]:
         """Cut the grid of rows × variants (path points, windows) into parts within the budget.
 
         Args:
@@ -166,19 +168,19 @@ class Score:
         start, total = 0, int(ends[-1])
         while start < total:
             # Only the pairs that may fit are looked at; the whole grid would outgrow the budget.
-            room = min(total - start, most or self.budget.current)
+            room = min(total - start, max_pairs or self.budget.current)
             pair = torch.arange(start, start + room, device=ends.device)
             row = torch.searchsorted(ends, pair, right=True)
             stop = self._whole(self._fitting(row), start, total)
-            picked = self.batch.pick(row[:stop])
+            selection = self.batch.select(row[:stop])
             variant = pair - (ends - variants)[row]
-            yield Part(self._of(picked), picked, variant[:stop])
+            yield Part(self._of(selection), selection, variant[:stop])
             start += stop
 
     def _forward(self, values: Values) -> Tensor:
         self.probe.arrange()
         with ExitStack() as stack:
-            if self.samplers or self.weights is not None or self.probe.reads_inside:
+            if self.samplers or self.weights is not None or self.probe.has_inner_targets:
                 stack.enter_context(kept_whole())
             for sampler in self.samplers:
                 assert self.keys is not None
@@ -191,20 +193,20 @@ class Score:
             items = None if self.samplers else self.items
             return self.probe(self.batch, values, self.fixed, items)
 
-    def _of(self, picked: Picked) -> Score:
+    def _of(self, selection: RowSelection) -> Score:
         """The score of picked rows."""
         return Score(
             self.probe,
-            picked.batch(),
-            None if self.keys is None else self.keys[picked.rows],
-            self.positions[picked.rows],
-            None if self.fixed is None else self.fixed[picked.rows],
+            selection.batch(),
+            None if self.keys is None else self.keys[selection.rows],
+            self.positions[selection.rows],
+            None if self.fixed is None else self.fixed[selection.rows],
             self.samplers,
             self.budget,
-            self.alone,
-            None if self.items is None else self.items[picked.rows],
+            self.one_row_per_pass,
+            None if self.items is None else self.items[selection.rows],
             weights=self.weights,
-            draws=None if self.draws is None else self.draws[picked.rows],
+            draws=None if self.draws is None else self.draws[selection.rows],
         )
 
     def _fitting(self, rows: Tensor) -> int:
@@ -244,12 +246,12 @@ class Score:
         self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
     ) -> tuple[Tensor, Values]:
         """Run ``work`` on all rows at once where they fit, else part by part."""
-        size, most = self.batch.size(), 1 if self.alone else None
-        if len(self) == 1 or (size <= self.budget.current and not self.alone):
+        size, max_pairs = self.batch.size(), 1 if self.one_row_per_pass else None
+        if len(self) == 1 or (size <= self.budget.current and not self.one_row_per_pass):
             try:
                 return self._timed(kind, size, x, work)
             except CannotPackError:
-                most = 1
+                max_pairs = 1
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -258,13 +260,13 @@ class Score:
                 self.budget.halve()
         scalars: list[Tensor] = []
         values: dict[str, list[Tensor]] = {}
-        for part in self.split(1, most):
+        for part in self.split(1, max_pairs):
             some, more = part.score._within_budget(kind, part.take(x), work)
             scalars.append(some)
             for name, value in more.items():
                 values.setdefault(name, []).append(value)
-        leads = {name: self.batch.layout.lead(self.axes[name]) for name in values}
-        joined = {n: torch.cat(v, leads[n][0]) for n, v in values.items()}  # type: ignore[index]
+        row_axes = {name: self.batch.layout.row_axis(self.axes[name]) for name in values}
+        joined = {n: torch.cat(v, row_axes[n][0]) for n, v in values.items()}  # type: ignore[index]
         return torch.cat(scalars), joined
 
 
@@ -279,18 +281,18 @@ class Part:
     """
 
     score: Score
-    picked: Picked
+    selection: RowSelection
     variant: Tensor
 
     def take(self, x: Values) -> Values:
         """The values of these pairs, from those of all rows."""
-        return {name: self.picked.take(v, self.score.axes[name]) for name, v in x.items()}
+        return {name: self.selection.take(v, self.score.axes[name]) for name, v in x.items()}
 
     def expand(self, scalars: Tensor, name: str) -> Tensor:
         """One scalar a pair, made to broadcast against the target variable."""
-        return self.picked.expand(scalars, self.score.axes[name])
+        return self.selection.expand(scalars, self.score.axes[name])
 
     def add_to(self, total: Values, values: Values) -> None:
         """Add the pairs' values to those of their rows."""
         for name, value in values.items():
-            self.picked.add_to(total[name], value, self.score.axes[name])
+            self.selection.add_to(total[name], value, self.score.axes[name])

@@ -50,12 +50,12 @@ def _check_sizes(domain: Domain, samples: Any, batch: Batch) -> None:
 def _check_picking(domain: Domain, samples: Any, batch: Batch) -> None:
     """An item picked from a batch must be what collating it alone gives."""
     order = [*reversed(range(len(samples))), 0]
-    picked = batch.pick(torch.tensor(order)).batch()
+    selection = batch.select(torch.tensor(order)).batch()
     for row, item in enumerate(order):
-        alone = domain.collate(samples[item : item + 1])
-        again = picked.pick(torch.tensor([row])).batch()
+        single = domain.collate(samples[item : item + 1])
+        again = selection.select(torch.tensor([row])).batch()
         for name, spec in domain.layout.fields.items():
-            one, other = alone.arguments[name], again.arguments[name]
+            one, other = single.arguments[name], again.arguments[name]
             if isinstance(one, Tensor) and one.shape != other.shape:
                 # Padding depends on the neighbours; what is real must not.
                 other = other[tuple(slice(n) for n in one.shape)]

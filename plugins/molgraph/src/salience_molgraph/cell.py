@@ -59,7 +59,7 @@ def read_cell(
             f"the saliency of item {item} holds NaN or infinity, which no colour can show; "
             f"look for overflow in the model"
         )
-    if level is None or not explanation.signed or int(explanation.units[item]) < 2:
+    if level is None or not explanation.signed or int(explanation.n_independent[item]) < 2:
         return Cell(mol, values, None)
     found = explanation.item(item).significant(level, variable)[0].tolist()
     return Cell(mol, values, frozenset(atom for atom, sure in enumerate(found) if not sure))

@@ -105,7 +105,7 @@ class Tabular(Domain):
             arguments["categorical"] = categorical
         return Batch(arguments, self.layout, len(samples))
 
-    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+    def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """Names of the columns, and which positions are numeric and which categorical."""
         assert isinstance(samples, Table)
         return {
@@ -115,7 +115,7 @@ class Tabular(Domain):
         }
 
     def join(
-        self, saliency: Mapping[str, Tensor], facts: Mapping[str, Any]
+        self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
     ) -> Mapping[str, Tensor]:
         """Numeric and categorical columns as one variable, in the order of the table.
 
@@ -129,17 +129,17 @@ class Tabular(Domain):
             ``{"features": (B, F)}``; the saliency as it is where there are no categorical columns
             or the variables do not cover all the columns.
         """
-        if not facts["categorical"]:
+        if not dataset_info["categorical"]:
             return saliency
         rest = dict(saliency)
         numeric = [rest.pop(name) for name in ("numeric", "input") if name in rest]
         blocks = [t[:, None] if t.ndim == 1 else t for t in [*numeric, *rest.values()]]
-        order = [*facts["numeric"], *facts["categorical"]]
+        order = [*dataset_info["numeric"], *dataset_info["categorical"]]
         widths = [block.shape[1] for block in blocks]
         n_numeric = sum(widths[: len(numeric)])
         if (
             any(block.ndim != 2 for block in blocks)
-            or n_numeric != len(facts["numeric"])
+            or n_numeric != len(dataset_info["numeric"])
             or sum(widths) != len(order)
         ):
             return saliency

@@ -104,7 +104,7 @@ class Spectra(Domain):
             annotations=annotations,
         )
 
-    def describe(self, samples: Sequence[Tensor]) -> dict[str, Any]:
+    def dataset_info(self, samples: Sequence[Tensor]) -> dict[str, Any]:
         """The horizontal axis of the picture: ``wavelengths``, and their ``unit``."""
         # Facts are saved as JSON: lists, numbers and text.
         if self.wavelengths is None:

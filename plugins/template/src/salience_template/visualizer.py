@@ -51,7 +51,7 @@ class SpectrumPlot(Visualizer):
     def _figure(
         self, explanation: Explanation, intensity: Any, values: Tensor, errors: Tensor, title: str
     ) -> Figure:
-        x = np.asarray(explanation.facts["wavelengths"], dtype=float)
+        x = np.asarray(explanation.dataset_info["wavelengths"], dtype=float)
         saliency, error = _numpy(values), _numpy(errors)
         # Values and standard errors share one scaling.
         scaling = get_scaler(self.scaler)(saliency)
@@ -81,7 +81,7 @@ class SpectrumPlot(Visualizer):
             below.fill_between(
                 x, saliency - error, saliency + error, color="#8a8a8a", alpha=0.4, linewidth=0
             )
-        unit = explanation.facts["unit"]
+        unit = explanation.dataset_info["unit"]
         xlabel = unit if unit == "position" else f"wavelength ({unit})"
         below.set(xlabel=xlabel, ylabel="saliency", xlim=(x.min(), x.max()) if len(x) > 1 else None)
         for axes in (above, below):

@@ -21,7 +21,7 @@ def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
     if output.numel() == 1:
         return name, (f"{float(output):.3g}",)
     best = int(output.argmax())
-    names = explanation.facts.get("class_names", ())
+    names = explanation.dataset_info.get("class_names", ())
     known = names[best] if best < len(names) else f"class {best}"
     return name, (known, f"{float(output[best]):.3g}")
 

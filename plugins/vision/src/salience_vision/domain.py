@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout, is_told
+from salience import Batch, Domain, Field, InputError, Layout, is_placeholder
 from salience.errors import nearest
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
@@ -72,7 +72,7 @@ class Vision(Domain):
     def __post_init__(self) -> None:
         if isinstance(self.transform, Mapping):
             object.__setattr__(self, "transform", _image_transform(self.transform))
-        if not callable(self.transform) and not is_told(self.transform):
+        if not callable(self.transform) and not is_placeholder(self.transform):
             raise InputError(
                 f"transform is {self.transform!r}; pass a callable from a PIL image to a tensor "
                 f"(channel, height, width), or ImageTransform(...)"
@@ -127,7 +127,7 @@ class Vision(Domain):
         image = torch.stack(tensors)
         return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
 
-    def describe(self, samples: Sequence[Any]) -> dict[str, Any]:
+    def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """The class names, where given."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}
 

@@ -108,9 +108,9 @@ def read_state(source: Any) -> dict[str, Tensor]:
     state = _read(Path(source)) if isinstance(source, str | Path) else source
     state = state.state_dict() if isinstance(state, nn.Module) else state
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
-        told = brief(str(source) if isinstance(source, Path) else source)
+        shown = brief(str(source) if isinstance(source, Path) else source)
         raise InputError(
-            f"{told} holds no weights; pass a model, its state_dict(), or the path of a file of it"
+            f"{shown} holds no weights; pass a model, its state_dict(), or the path of a file of it"
         )
     return {name: value.detach() for name, value in state.items() if isinstance(value, Tensor)}
 

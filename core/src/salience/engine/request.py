@@ -15,21 +15,21 @@ from salience.calculators.base import Calculator
 from salience.data.per_item import Mean
 from salience.engine import record as provenance
 from salience.engine import rows as engine
-from salience.engine.rows import Clean, Task
+from salience.engine.rows import PredictedBatch, Worker
 from salience.engine.settings import Settings
-from salience.engine.trials import trial
+from salience.engine.trials import prepare
 from salience.errors import InputError, brief
 from salience.model.probe import Probe, Values
 from salience.model.targets import resolve
 from salience.plugins.parts import make
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
-from salience.samplers.draws import Draws, draws_of
+from salience.samplers.design import Draws, draws_of
 from salience.samplers.keyed import item_keys
-from salience.samplers.weights import WeightSource
+from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 
 
-class Plan:
+class Request:
     """What is to be computed for every item, whatever data it comes in.
 
     Args:
@@ -79,9 +79,9 @@ class Plan:
             device or explainer.devices[0],
             explainer.precision,
             explainer.compilation,
-            swaps=bool(weights),
+            weights_vary=bool(weights),
         )
-        self.task = Task(
+        self.worker = Worker(
             probe,
             self._domain,
             calculator,
@@ -93,7 +93,7 @@ class Plan:
             WeightSource(weights, probe.model, int(seed)) if weights else None,
         )
         calculator = self._with_means(calculator)
-        self.task = replace(self.task, calculator=calculator)
+        self.worker = replace(self.worker, calculator=calculator)
         self.record = provenance.record(explainer, calculator, made, draws, int(seed))
         self._tried = False
 
@@ -107,12 +107,12 @@ class Plan:
     def check(self, n_items: int, more: bool = False) -> None:
         """Refuse a data set that the output variable or the calculator does not know."""
         self.explainer.output.check(n_items, more)
-        self.task.calculator.check(n_items, more)
+        self.worker.calculator.check(n_items, more)
 
-    def try_samplers(self, clean: Clean) -> None:
+    def try_samplers(self, predicted: PredictedBatch) -> None:
         """Let parameter samplers refuse the model, once."""
         if not self._tried:
-            self.task = trial(self.task, clean)
+            self.worker = prepare(self.worker, predicted)
             self._tried = True
 
     def _with_means(self, calculator: Calculator) -> Calculator:
@@ -138,8 +138,8 @@ class Plan:
             raise InputError("Mean(...) got empty data; pass at least one item")
         keys = item_keys(range(len(samples)))
         sums: dict[str, tuple[Tensor, int]] = {}
-        for clean in engine.batches(self.task, samples, keys, explained=False):
-            for name, (total, count) in engine.sums(clean).items():
+        for predicted in engine.batches(self.worker, samples, keys, explained=False):
+            for name, (total, count) in engine.sums(predicted).items():
                 if name in sums:
                     total, count = total + sums[name][0], count + sums[name][1]
                 sums[name] = total, count
@@ -158,16 +158,16 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:
 
 def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator | None) -> None:
     """Refuse draws that the samplers cannot make, or of which the aggregator can make nothing."""
-    told = brief(draws.record())
+    asked = brief(draws.record())
     if draws.total > 1 and not samplers:
         raise InputError(
-            f"n_samples={told} without a sampler would repeat one result; "
+            f"n_samples={asked} without a sampler would repeat one result; "
             f'pass samplers=["gaussian"] or ["mc_dropout"], or n_samples=1'
         )
     noise = [sampler for sampler in samplers if isinstance(sampler, NoiseSampler)]
     if draws.nested and (not noise or len(noise) == len(samplers)):
         raise InputError(
-            f"n_samples={told} nests draws of noise in draws of the parameters; pass a sampler of "
+            f"n_samples={asked} nests draws of noise in draws of the parameters; pass a sampler of "
             f"each, such as ['gaussian', 'mc_dropout'], or a single number"
         )
     for sampler in samplers:
@@ -180,7 +180,7 @@ def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator |
             else:
                 enough = f"{most} or fewer, or ({most}, 16) for 16 draws of noise to each"
             raise InputError(
-                f"{type(sampler).__name__} has {most} draws of weights, but n_samples={told} asks "
+                f"{type(sampler).__name__} has {most} draws of weights, but n_samples={asked} asks "
                 f"for {draws.outer}; pass {enough}"
             )
     if aggregator is not None:
@@ -191,9 +191,9 @@ def check_aggregator(aggregator: Aggregator, draws: Draws) -> None:
     """Refuse draws of which the aggregator can make nothing."""
     name = type(aggregator).__name__
     fewest = draws.total if draws.until is None else draws.until.min
-    if fewest < aggregator.least:
+    if fewest < aggregator.min_draws:
         raise InputError(
-            f"{name} measures how draws spread and needs {aggregator.least} of them or more; "
+            f"{name} measures how draws spread and needs {aggregator.min_draws} of them or more; "
             f"pass a sampler and n_samples"
         )
     if aggregator.independent and draws.group > 1:
