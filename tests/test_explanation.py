@@ -472,7 +472,7 @@ def test_the_record_tells_parts_parameters_seed_and_versions() -> None:
     assert (record["n_samples"], record["seed"]) == (2, 3)
     assert record["domain"]["name"] == "tensor" and record["target"] == ["input"]
     assert record["output"] == {"name": "predicted"} and record["model"] == "Sequential"
-    assert record["versions"]["salience"] == "0.1.0"
+    assert record["versions"]["salience"] == salience.__version__
     assert record["versions"]["torch"] == str(torch.__version__)
 
 

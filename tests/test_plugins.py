@@ -120,16 +120,16 @@ FAKES: dict[str, Fake] = {
     ),
     "x-later": Fake(
         GOOD.replace("good", "later"),
-        ("asks for salience>=9", "0.1.0 is installed", "upgrade"),
+        ("asks for salience>=9", f"{salience.__version__} is installed", "upgrade"),
         requires="salience>=9",
     ),
     "x-earlier": Fake(
         GOOD.replace("good", "earlier"),
-        ("asks for salience<0.1", "0.1.0 is installed"),
+        ("asks for salience<0.1", f"{salience.__version__} is installed"),
         requires="salience<0.1",
     ),
     "x-extra": Fake(GOOD.replace("good", "extra"), requires="salience>=9; extra == 'next'"),
-    "x-fits": Fake(GOOD.replace("good", "fits"), requires="salience<0.2,>=0.1"),
+    "x-fits": Fake(GOOD.replace("good", "fits"), requires="salience<0.3,>=0.2"),
 }
 
 

@@ -6,4 +6,6 @@ torch nor plotting.
 
 import lazy_loader
 
+from salience._version import __version__ as __version__
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

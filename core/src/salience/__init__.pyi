@@ -2,6 +2,7 @@
 
 from . import scalers as scalers
 from . import testing as testing
+from ._version import __version__ as __version__
 from .aggregators.base import Aggregator as Aggregator
 from .aggregators.means import Abs as Abs
 from .aggregators.means import Raw as Raw
@@ -35,7 +36,7 @@ from .model.outputs import Predicted as Predicted
 from .model.outputs import Tap as Tap
 from .model.outputs import Value as Value
 from .model.targets import Target as Target
-from .plugins.parts import is_told as is_told
+from .plugins.parts import is_placeholder as is_placeholder
 from .results.explanation import Explanation as Explanation
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
@@ -45,7 +46,7 @@ from .samplers.base import ParameterSampler as ParameterSampler
 from .samplers.base import VariableDraw as VariableDraw
 from .samplers.base import WeightDraw as WeightDraw
 from .samplers.base import WeightSampler as WeightSampler
-from .samplers.draws import Until as Until
+from .samplers.design import Until as Until
 from .samplers.ensemble import Ensemble as Ensemble
 from .samplers.gaussian import GaussianNoise as GaussianNoise
 from .samplers.mc_dropout import MCDropout as MCDropout

@@ -139,11 +139,11 @@ class Explainer:
             )
         run = self._run(data, calculator, samplers, n_samples, seed, ids)
         kept: dict[str, list[Tensor]] = {}
-        with run.bar(progress) as bar:
+        with run.progress_bar(progress) as reported:
             for predicted in run.batches():
                 parts: dict[str, list[Tensor]] = {}
                 completeness = run.begin(predicted)
-                for block in run.blocks(predicted, completeness, bar, 0, run.draws.total):
+                for block in run.blocks(predicted, completeness, reported, 0, run.draws.total):
                     for name, draws in block.draws.items():
                         parts.setdefault(name, []).append(draws.cpu())
                 run.end(predicted, completeness)
@@ -206,13 +206,13 @@ class Explainer:
         run = self._run(data, calculator, samplers, n_samples, seed, ids, made)
         if len(self.devices) > 1 and partial:
             raise InputError("partial=True serves a single device; pass one, or leave partial out")
-        with run.bar(progress) as bar:
+        with run.progress_bar(progress) as reported:
             if len(self.devices) == 1:
-                return explanation(streamed(run, made, bar, partial), run, made)
+                return explanation(streamed(run, made, reported, partial), run, made)
             # The run's own plan is for the first device.
             settings = (calculator, samplers, n_samples, seed, made)
             more = [Request(self, *settings, device) for device in self.devices[1:]]
-            return explanation(shared_out(run, [run.request, *more], made, bar), run, made)
+            return explanation(shared_out(run, [run.request, *more], made, reported), run, made)
 
     def stream(
         self,
@@ -253,8 +253,8 @@ class Explainer:
                 samples = request.read(chunk)
                 request.check(offset + len(samples), more=True)
                 run = Run(request, samples, offset=offset)
-                with run.bar(False) as bar:
-                    explained = explanation(streamed(run, made, bar), run, made)
+                with run.progress_bar(False) as reported:
+                    explained = explanation(streamed(run, made, reported), run, made)
             offset += len(explained)
             for item in range(len(explained)):
                 yield explained.item(item)

@@ -74,8 +74,8 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"the baseline for target variable {name!r} is {_describe(baseline)}, expected a "
-            f"number or a tensor that broadcasts against {_without(x.shape, row_axis[0])}, the shape "
-            f"without the {row_axis[1]} axis; for one baseline an item pass PerItem(...)"
+            f"number or a tensor that broadcasts against {_without(x.shape, row_axis[0])}, the "
+            f"shape without the {row_axis[1]} axis; for one baseline an item pass PerItem(...)"
         ) from error
 
 

@@ -91,7 +91,7 @@ class Occlusion(Calculator):
         """The windows of all rows, packed into passes within the budget."""
         every = {name: self._windows(score, name, x[name]) for name in x}
         replacement = baseline_of(self.value, score, x)
-        whole = score.value(x)
+        full_score = score.value(x)
         saliency = {}
         for name, windows in every.items():
             total = torch.zeros_like(windows.cover)
@@ -100,11 +100,11 @@ class Occlusion(Calculator):
                 inside = windows.inside(part)
                 new = part.take({name: replacement[name]})[name]
                 at[name] = torch.where(inside, new, at[name])
-                drop = whole[part.selection.rows] - part.score.value(at)
+                drop = full_score[part.selection.rows] - part.score.value(at)
                 drop = drop.to(total.dtype)
                 part.add_to({name: total}, {name: inside * part.expand(drop, name)})
             saliency[name] = total / windows.cover
-        return Attribution(saliency, whole)
+        return Attribution(saliency, full_score)
 
     def _windows(self, score: Score, name: str, x: Tensor) -> _Grid | _Groups:
         axes = score.axes[name]
@@ -113,8 +113,9 @@ class Occlusion(Calculator):
         if row_axis[1] != ITEM:
             if self.window != 1 or self.stride is not None:
                 raise InputError(
-                    f"windows cannot slide along {row_axis[1]!r}, an axis of elements without order, "
-                    f"of target variable {name!r}; pass groups=... instead of window and stride"
+                    f"windows cannot slide along {row_axis[1]!r}, an axis of elements without "
+                    f"order, of target variable {name!r}; pass groups=... instead of "
+                    f"window and stride"
                 )
             return self._groups(score, axes, row_axis, x)
         if self.groups is not None:
@@ -222,7 +223,7 @@ class _Grid:
 
     def __init__(self, slides: list[_Slide], row_axis: int, x: Tensor) -> None:
         self._slides = slides
-        self._lead = row_axis
+        self._row_axis = row_axis
         self._shape = x.shape
         self.count = torch.ones(x.shape[row_axis], dtype=torch.int64, device=x.device)
         cover = x.new_ones([n if i == row_axis else 1 for i, n in enumerate(x.shape)])
@@ -250,8 +251,8 @@ class _Grid:
     def _shaped(self, values: Tensor, axis: int) -> Tensor:
         """Values of shape (rows, length of the axis), made to broadcast against the variable."""
         shape = [1] * len(self._shape)
-        shape[self._lead], shape[axis] = values.shape
-        return (values if self._lead < axis else values.T).reshape(shape)
+        shape[self._row_axis], shape[axis] = values.shape
+        return (values if self._row_axis < axis else values.T).reshape(shape)
 
 
 class _Groups:
@@ -261,13 +262,13 @@ class _Groups:
         self, group: Tensor, row_axis: tuple[int, str], count: Tensor, cover: Tensor
     ) -> None:
         self._group = group
-        self._lead = row_axis
+        self._row_axis = row_axis
         self.count = count
         self.cover = cover
 
     def inside(self, part: Part) -> Tensor:
         """True for the elements in each pair's group, broadcastable."""
-        position, axis = self._lead
+        position, axis = self._row_axis
         group = self._group[part.selection.index(axis)]
         hit = group == part.variant[part.selection.owner(axis)]
         shape = [1] * self.cover.ndim

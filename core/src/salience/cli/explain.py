@@ -14,9 +14,9 @@ from torch import nn
 
 from salience.errors import InputError, brief
 from salience.explainer import Explainer
+from salience.model.state_dicts import read_state
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
-from salience.samplers.weight_source import read_state
 from salience.support.allocator import tune_allocator
 from salience.visualize.visualizer import NoMeanError
 
@@ -130,9 +130,9 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     except (RuntimeError, TypeError, AttributeError) as error:
         # torch puts a headline first, then a line for each kind of misfit.
         _, _, misfit = str(error).partition("\n")
-        told = RuntimeError(misfit) if misfit else error
+        shown = RuntimeError(misfit) if misfit else error
         raise InputError(
-            f"the weights in {str(path)!r} do not fit the model: {brief(told)}; "
+            f"the weights in {str(path)!r} do not fit the model: {brief(shown)}; "
             f"pass those of the model that --model makes"
         ) from error
 

@@ -86,7 +86,7 @@ class Batch:
     def repeat(self, times: int) -> RowSelection:
         """All the items in order, and again so many times."""
         rows = torch.arange(self.n_items, device=self.device)
-        return RowSelection(self, rows.repeat(times) if times > 1 else rows, whole=times == 1)
+        return RowSelection(self, rows.repeat(times) if times > 1 else rows, is_identity=times == 1)
 
     def all_rows(self) -> RowSelection:
         """All the items, each once and in order."""
@@ -123,12 +123,12 @@ class RowSelection:
         whole: Whether these are all the items, each once and in order.
     """
 
-    def __init__(self, source: Batch, rows: Tensor, whole: bool = False) -> None:
+    def __init__(self, source: Batch, rows: Tensor, is_identity: bool = False) -> None:
         self.source = source
         self.rows = rows
-        self.whole = whole
+        self.is_identity = is_identity
         self.counts = (
-            source.counts if whole else {a: count[rows] for a, count in source.counts.items()}
+            source.counts if is_identity else {a: count[rows] for a, count in source.counts.items()}
         )
         self._owners: dict[str, Tensor] = {}
         self._indexes: dict[str, Tensor] = {ITEM: rows}
@@ -162,7 +162,7 @@ class RowSelection:
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
         """The rows of a tensor with these axes; not to be written to, it may be the tensor."""
         row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None or self.whole:
+        if row_axis is None or self.is_identity:
             return tensor
         return tensor.index_select(row_axis[0], self.index(row_axis[1]))
 
@@ -194,7 +194,7 @@ class RowSelection:
 
     def batch(self) -> Batch:
         """The picked rows as a batch of its own."""
-        if self.whole:
+        if self.is_identity:
             return replace(self.source, annotations=())
         arguments = {
             name: self._argument(self.source.arguments[name], spec)

@@ -59,7 +59,7 @@ class Domain(ABC):
         return tuple(values.values()), {}
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """Facts about the whole data set that a visualizer needs (feature names); JSON types."""
+        """What a visualizer needs to know of the whole data set (feature names), in JSON types."""
         return {}
 
     def join(
@@ -70,7 +70,7 @@ class Domain(ABC):
         Args:
             saliency: Target variable → tensor whose first axis counts items or elements; the
                 reduced axes are gone. The default returns it unchanged.
-            facts: What :meth:`describe` said.
+            dataset_info: What :meth:`dataset_info` returned.
         """
         return saliency
 

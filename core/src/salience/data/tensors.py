@@ -111,7 +111,7 @@ class _Rows(Sequence[Any]):
     """Items ``start`` to ``stop`` of tensors, sliced without copying."""
 
     layout: Layout
-    whole: Mapping[str, Tensor]
+    full: Mapping[str, Tensor]
     start: int
     stop: int
 
@@ -122,11 +122,11 @@ class _Rows(Sequence[Any]):
         if not isinstance(index, slice):
             index = slice(index, index + 1)
         start, stop, _ = index.indices(len(self))
-        return _Rows(self.layout, self.whole, self.start + start, self.start + stop)
+        return _Rows(self.layout, self.full, self.start + start, self.start + stop)
 
     def tensors(self) -> dict[str, Tensor]:
         cut = {}
-        for name, tensor in self.whole.items():
+        for name, tensor in self.full.items():
             row_axis = self.layout.row_axis(self.layout.fields[name].axes)
             length = len(self)
             cut[name] = (

@@ -57,8 +57,8 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
     for placeholder in _placeholders(chosen):
         raise InputError(
-            f"the record tells of {placeholder} without holding it, since no plugin registers it or it is "
-            f"no data; pass the object to salience.explain yourself"
+            f"the record tells of {placeholder} without holding it, since no plugin "
+            f"registers it or it is no data; pass the object to salience.explain yourself"
         )
     targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
     chosen["target"] = targets[0] if len(targets) == 1 else targets

@@ -171,17 +171,17 @@ def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator |
             f"each, such as ['gaussian', 'mc_dropout'], or a single number"
         )
     for sampler in samplers:
-        most = sampler.most if isinstance(sampler, WeightSampler) else None
-        if most is not None and draws.outer > most:
+        available = sampler.max_draws if isinstance(sampler, WeightSampler) else None
+        if available is not None and draws.outer > available:
             if draws.nested:
-                enough = f"({most}, {draws.inner})"
+                enough = f"({available}, {draws.inner})"
             elif draws.pairs:
-                enough = f"{2 * most} or fewer"
+                enough = f"{2 * available} or fewer"
             else:
-                enough = f"{most} or fewer, or ({most}, 16) for 16 draws of noise to each"
+                enough = f"{available} or fewer, or ({available}, 16) for 16 draws of noise to each"
             raise InputError(
-                f"{type(sampler).__name__} has {most} draws of weights, but n_samples={asked} asks "
-                f"for {draws.outer}; pass {enough}"
+                f"{type(sampler).__name__} has {available} draws of weights, but n_samples={asked} "
+                f"asks for {draws.outer}; pass {enough}"
             )
     if aggregator is not None:
         check_aggregator(aggregator, draws)

@@ -61,12 +61,12 @@ class Estimate:
 Batches = dict[str, list[Estimate]]
 
 
-def streamed(run: Run, aggregator: Aggregator, bar: Any, partial: bool = False) -> Batches:
+def streamed(run: Run, aggregator: Aggregator, progress: Any, partial: bool = False) -> Batches:
     """Aggregate block by block; where interrupted and asked to, what is finished."""
     kept: Batches = {}
     try:
         for predicted in run.batches():
-            for name, found in _explained(run, predicted, aggregator, bar).items():
+            for name, found in _explained(run, predicted, aggregator, progress).items():
                 kept.setdefault(name, []).append(found)
     except KeyboardInterrupt:
         if not partial or not kept:
@@ -77,22 +77,22 @@ def streamed(run: Run, aggregator: Aggregator, bar: Any, partial: bool = False) 
 
 
 def _explained(
-    run: Run, predicted: PredictedBatch, aggregator: Aggregator, bar: Any
+    run: Run, predicted: PredictedBatch, aggregator: Aggregator, progress: Any
 ) -> dict[str, Estimate]:
     """Saliency of the items of a batch; those whose draws are enough leave it."""
     completeness = run.begin(predicted)
     states = {name: aggregator.init(run.draws.group) for name in predicted.x}
     going, places = predicted, {name: _places(predicted, name) for name in predicted.x}
-    whole: dict[str, dict[str, Tensor]] = {name: {} for name in predicted.x}
+    full: dict[str, dict[str, Tensor]] = {name: {} for name in predicted.x}
     for start, stop in run.draws.rounds():
-        for block in run.blocks(going, completeness, bar, start, stop):
+        for block in run.blocks(going, completeness, progress, start, stop):
             for name, draws in block.draws.items():
                 axes = reduced(run.axes[name], run.domain)
                 states[name] = aggregator.update(states[name], draws, axes)
         found = {name: Estimate.of(aggregator, state, run.draws) for name, state in states.items()}
         last = stop == run.draws.total
         if last and going is predicted:
-            whole = {name: dict(one.tensors()) for name, one in found.items()}
+            full = {name: dict(one.tensors()) for name, one in found.items()}
             break
         owners = {name: _owners(going, name) for name in going.x}
         done = _sure(found, owners, len(going.keys), run)
@@ -101,17 +101,17 @@ def _explained(
             ready = done[owners[name]]
             for what, values in one.tensors().items():
                 shape = (len(_owners(predicted, name)), *values.shape[1:])
-                into = whole[name].setdefault(what, values.new_empty(shape))
+                into = full[name].setdefault(what, values.new_empty(shape))
                 into[places[name][ready]] = values[ready]
             places[name] = places[name][~ready]
             states[name] = states[name].select((~ready).nonzero()[:, 0].to(predicted.batch.device))
-        bar.update(int(done.sum()) * (run.draws.total - stop))
+        progress.update(int(done.sum()) * (run.draws.total - stop))
         if done.all():
             break
         if done.any():
             going = going.select((~done).nonzero()[:, 0].to(predicted.batch.device))
     run.end(predicted, completeness)
-    return {name: Estimate.named(tensors) for name, tensors in whole.items()}
+    return {name: Estimate.named(tensors) for name, tensors in full.items()}
 
 
 def _sure(
@@ -139,12 +139,14 @@ def _places(predicted: PredictedBatch, name: str) -> Tensor:
     return torch.arange(len(_owners(predicted, name)))
 
 
-def shared_out(run: Run, requests: Sequence[Request], aggregator: Aggregator, bar: Any) -> Batches:
+def shared_out(
+    run: Run, requests: Sequence[Request], aggregator: Aggregator, progress: Any
+) -> Batches:
     """Let each plan, on a device of its own, do a share of the items in a thread of its own."""
     shares = run.shares(requests)
     work = isolated()(streamed)  # modes of autograd belong to a thread
     with ThreadPoolExecutor(len(shares)) as pool:
-        each = [f.result() for f in [pool.submit(work, s, aggregator, bar) for s in shares]]
+        each = [f.result() for f in [pool.submit(work, s, aggregator, progress) for s in shares]]
     run.gather(shares)
     return {name: [found for batches in each for found in batches[name]] for name in each[0]}
 
@@ -156,13 +158,13 @@ def reduced(axes: tuple[str, ...], domain: Domain) -> tuple[int, ...]:
 
 def explanation(batches: Batches, run: Run, aggregator: Aggregator) -> Explanation:
     """What a run has found, as a whole."""
-    whole = {}
+    full = {}
     for name, estimates in batches.items():
         tensors = [found.tensors() for found in estimates]
-        whole[name] = Estimate.named(
+        full[name] = Estimate.named(
             {what: joined([t[what] for t in tensors]) for what in tensors[0]}
         )
-    return finished(whole, run.counts(), run.dataset_info(), aggregator)
+    return finished(full, run.counts(), run.dataset_info(), aggregator)
 
 
 def finished(
@@ -178,12 +180,12 @@ def finished(
         what: items.domain.join({name: t[what] for name, t in tensors.items()}, items.dataset_info)
         for what in whats
     }
-    whole = {
+    full = {
         name: Estimate.named({what: joint[what][name] for what in whats})
         for name in joint["values"]
     }
     return Explanation(
-        {n: Saliency(one.values, one.errors, counts.get(n), one.parts) for n, one in whole.items()},
+        {n: Saliency(one.values, one.errors, counts.get(n), one.parts) for n, one in full.items()},
         items.prediction,
         items.score,
         items.delta,

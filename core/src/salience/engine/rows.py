@@ -44,8 +44,8 @@ class Worker:
         seed: Seed of all draws.
         budget: Bounds every forward pass.
         weights: Draws weights in the place of the model's own, or ``None``.
-        alone: Whether each row needs a forward pass of its own.
-        together: How many draws of weights may share a forward pass.
+        one_row_per_pass: Whether each row needs a forward pass of its own.
+        weight_draws_per_pass: How many draws of weights may share a forward pass.
     """
 
     probe: Probe
@@ -81,7 +81,7 @@ class PredictedBatch:
         score: f(x), shape (B,).
         fixed: What the output variable keeps fixed.
         items: Which item of the batch that was predicted each is, int64 of shape (B,).
-        first: The forward pass that predicted, with its graph where that was kept; ``None`` for
+        reusable: The forward pass that predicted, with its graph where that was kept; ``None`` for
             some of the items of a batch.
     """
 
@@ -95,7 +95,7 @@ class PredictedBatch:
     score: Tensor
     fixed: Tensor | None
     items: Tensor
-    first: ReusablePass | None = None
+    reusable: ReusablePass | None = None
 
     def select(self, items: Tensor) -> PredictedBatch:
         """Some of the items, int64 of shape (R,)."""
@@ -135,7 +135,7 @@ def batches(
     """Collate the samples into batches within the budget and predict each.
 
     Args:
-        task: What is to be computed.
+        worker: What is to be computed.
         samples: What the domain read.
         keys: Key of each item.
         explained: Whether these items are explained; of others, such as the data of a mean, the
@@ -158,7 +158,7 @@ def batches(
         if sizes is None and worker.budget.widen(batch.numbers() // batch.n_items):
             continue
         try:
-            predicted = _clean(worker, batch, positions, keys[start:stop], explained)
+            predicted = _predicted(worker, batch, positions, keys[start:stop], explained)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -229,7 +229,7 @@ def _rows(
     return score, x
 
 
-def _clean(
+def _predicted(
     worker: Worker, batch: Batch, positions: Tensor, keys: Tensor, explained: bool
 ) -> PredictedBatch:
     probe = worker.probe
@@ -291,15 +291,15 @@ def score_of(
     """The score of rows, each an item with a draw's key, and their clean point.
 
     Args:
-        task: What is to be computed.
-        clean: The items.
-        picked: The rows: all the items, again for each draw.
+        worker: What is to be computed.
+        predicted: The items.
+        selection: The rows: all the items, again for each draw.
         keys: Key of each row.
         draws: Number of each draw of the parameters, in order; weights are the model's own where
             ``None``.
     """
     x = {n: selection.take(value, predicted.axes[n]) for n, value in predicted.x.items()}
-    if selection.whole:
+    if selection.is_identity:
         # Somebody's part may write to them.
         x = {name: value.clone() for name, value in x.items()}
     score = Score(
@@ -312,7 +312,7 @@ def score_of(
         worker.budget,
         worker.one_row_per_pass,
         predicted.items[selection.rows],
-        predicted.first if selection.whole and worker.deterministic else None,
+        predicted.reusable if selection.is_identity and worker.deterministic else None,
         dict(x),
     )
     if worker.weights is None or draws is None:
@@ -335,8 +335,8 @@ def _moved(
     own = {
         v.argument: predicted.x[v.name] for v in worker.probe.variables if v.argument is not None
     }
-    whole = replace(predicted.batch, arguments={**predicted.batch.arguments, **own})
-    moved = worker.probe.values_with_weights(whole, weights[:])
+    full = replace(predicted.batch, arguments={**predicted.batch.arguments, **own})
+    moved = worker.probe.values_with_weights(full, weights[:])
     rows = (
         predicted.batch.repeat(int(draws[-1]) + 1)
         .batch()

@@ -69,10 +69,10 @@ class Run:
         self._gathered: list[dict[str, Any]] = []
         self.axes: dict[str, tuple[str, ...]] = {}
 
-    def bar(self, progress: bool | None) -> Any:
+    def progress_bar(self, shown: bool | None) -> Any:
         """A progress bar over items × draws."""
         total = len(self._samples) * self.draws.total
-        hidden = None if progress is None else not progress
+        hidden = None if shown is None else not shown
         return tqdm(
             total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
         )
@@ -95,7 +95,7 @@ class Run:
         self,
         predicted: PredictedBatch,
         completeness: CompletenessSums,
-        bar: Any,
+        progress: Any,
         start: int,
         stop: int,
     ) -> Iterator[engine.Block]:
@@ -104,7 +104,7 @@ class Run:
             _check_finite(block, predicted)
             completeness.add(block, predicted.items)
             yield block
-            bar.update(block.delta.numel())
+            progress.update(block.delta.numel())
 
     def end(self, predicted: PredictedBatch, completeness: CompletenessSums) -> None:
         """Gather what the draws of a batch have said."""

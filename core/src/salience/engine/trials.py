@@ -15,7 +15,7 @@ from salience.model.probe import Values
 from salience.samplers.base import ModelDraw
 from salience.samplers.keyed import row_keys
 from salience.scoring.score import Score
-from salience.support.numerics import agree
+from salience.support.numerics import close
 
 # Weights of several draws share a forward pass while they hold so few numbers together.
 _TOGETHER = 2**22
@@ -51,9 +51,9 @@ def _refuse_batch_statistics(worker: Worker) -> None:
 def _try_together(worker: Worker, predicted: PredictedBatch) -> Worker:
     """Whether small models may run with several draws of weights in one pass."""
     assert worker.weights is not None
-    most = _TOGETHER // max(1, worker.weights.numbers())
+    n_fitting = _TOGETHER // max(1, worker.weights.numbers())
     item = predicted.select(torch.zeros(1, dtype=torch.int64, device=predicted.batch.device))
-    if most < 2 or 2 * item.batch.size() > worker.budget.current:
+    if n_fitting < 2 or 2 * item.batch.size() > worker.budget.current:
         return worker
     draws = torch.arange(2)
     one = item.batch.repeat(1)
@@ -63,12 +63,12 @@ def _try_together(worker: Worker, predicted: PredictedBatch) -> Worker:
         warnings.simplefilter("always")
         try:
             both, at = score_of(worker, item, item.batch.repeat(2), None, draws)
-            same = agree(both.value(at), separate)
+            same = close(both.value(at), separate)
         except Exception:  # whatever the user's forward does that has no batched form
             same = False
     # What vmap has no rule for, it does draw by draw, slowly, and warns.
     slow = any("performance drop" in str(warning.message) for warning in warned)
-    return replace(worker, weight_draws_per_pass=most) if same and not slow else worker
+    return replace(worker, weight_draws_per_pass=n_fitting) if same and not slow else worker
 
 
 def _try_parameters(worker: Worker, predicted: PredictedBatch) -> Worker:
@@ -101,8 +101,8 @@ def _same_slopes(one: Score, other: Score, x: Values) -> bool:
         mine, yours = one.gradient(x)[1], other.gradient(x)[1]
     except InputError:  # no way by autograd: the scores have to do
         return True
-    most = 0.2 if one.probe.is_half else 1e-2
-    return all(bool((mine[n] - yours[n]).norm() <= most * yours[n].norm()) for n in x)
+    tolerance = 0.2 if one.probe.is_half else 1e-2
+    return all(bool((mine[n] - yours[n]).norm() <= tolerance * yours[n].norm()) for n in x)
 
 
 def _near(one: Tensor, other: Tensor, predicted: PredictedBatch) -> bool:
@@ -110,4 +110,4 @@ def _near(one: Tensor, other: Tensor, predicted: PredictedBatch) -> bool:
     scale = float(predicted.score.abs().max())
     if isinstance(predicted.prediction, Tensor) and predicted.prediction.is_floating_point():
         scale = max(scale, float(predicted.prediction.abs().max()) / 100)
-    return float((one - other).abs().max()) <= 3e-2 * scale
+    return close(one, other, 3e-2, scale)

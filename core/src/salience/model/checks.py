@@ -36,7 +36,8 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
     if value.shape[row_axis[0]] != expected:
         raise InputError(
             f"target variable {variable.name!r} has shape {tuple(value.shape)} with axes "
-            f"{variable.axes}, expected {expected} along {row_axis[1]!r}; pass Target(..., axes=(...))"
+            f"{variable.axes}, expected {expected} along {row_axis[1]!r}; "
+            f"pass Target(..., axes=(...))"
         )
     if not all_finite(value):
         where = int((~value.isfinite()).nonzero()[0, row_axis[0]])

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from salience.support.hooks import removing
+
 
 class Folding:
     """Pairs of a convolution and the batch normalisation of its output, in a replica.
@@ -48,21 +50,13 @@ class Folding:
             if args and id(args[0]) in made:
                 found[module] = made[id(args[0])][1]
 
-        hooks = [
-            m.register_forward_hook(after)
-            for m in self._root.modules()
-            if isinstance(m, nn.Conv2d) and _is_free(m)
-        ]
-        hooks += [
-            m.register_forward_pre_hook(before)
-            for m in self._root.modules()
-            if type(m) is nn.BatchNorm2d and m.running_var is not None and _is_free(m)
-        ]
-        try:
+        with removing() as add:
+            for module in self._root.modules():
+                if isinstance(module, nn.Conv2d) and _is_free(module):
+                    add(module.register_forward_hook(after))
+                elif _keeps_statistics(module) and _is_free(module):
+                    add(module.register_forward_pre_hook(before))
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
         self._pairs = {n: c for n, c in found.items() if calls[n] == calls[c] == 1}
 
     @contextmanager
@@ -80,13 +74,11 @@ class Folding:
         def before(module: nn.BatchNorm2d, args: Any) -> Any:
             return (outputs[self._pairs[module]],)
 
-        hooks = [c.register_forward_hook(after) for c in self._pairs.values()]
-        hooks += [n.register_forward_pre_hook(before) for n in self._pairs]
-        try:
+        with removing() as add:
+            for norm, convolution in self._pairs.items():
+                add(convolution.register_forward_hook(after))
+                add(norm.register_forward_pre_hook(before))
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def fold(self) -> bool:
         """Let the convolutions do what follows them.
@@ -123,6 +115,11 @@ class Folding:
 def _set(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
     convolution.weight = nn.Parameter(weight, requires_grad=False)
     convolution.bias = nn.Parameter(bias.detach(), requires_grad=False)
+
+
+def _keeps_statistics(module: nn.Module) -> bool:
+    """Whether a module normalises two-dimensional maps by statistics that it keeps."""
+    return type(module) is nn.BatchNorm2d and module.running_var is not None
 
 
 def _is_free(module: nn.Module) -> bool:

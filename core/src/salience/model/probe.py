@@ -25,7 +25,7 @@ from salience.model.replica import home, replicate
 from salience.model.targets import Target, Variable, check_module
 from salience.model.upstream import Upstream
 from salience.support.memory import out_of_memory
-from salience.support.numerics import agree
+from salience.support.numerics import close
 
 #: Target variable → its values.
 Values = dict[str, Tensor]
@@ -104,7 +104,7 @@ class Probe:
         self._arranged = self._compiled is not None
         self._pass = _Pass(None)
         self._upstream: Upstream | None = None
-        self._clean: tuple[Batch, Values] | None = None
+        self._last: tuple[Batch, Values] | None = None
         targets = [v.target.module for v in variables if v.target is not None]
         if len(targets) == len(variables) and not domain.layout.elements and not weights_vary:
             watched = {*targets, output.module} if isinstance(output, Tap) else set(targets)
@@ -136,10 +136,10 @@ class Probe:
                 check_value(variable, batch.arguments[variable.argument], batch)
         # A pass whose graph is kept is the only one of its batch.
         keeping = nullcontext() if self._upstream is None else self._upstream.keeping(not graph)
-        whole = kept_whole() if graph and self.has_inner_targets else nullcontext()
+        full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         with self._running(None, graph) as state, torch.set_grad_enabled(graph), keeping:
             try:
-                with whole:
+                with full_graph:
                     output = self._call(batch, state)
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
                 if isinstance(error, InputError) or out_of_memory(error):
@@ -147,7 +147,7 @@ class Probe:
                 raise InputError(f"{cannot_run(batch)}: {brief(error)}") from error
             values = {v.name: self._value(v, batch, state) for v in self.variables}
             leaves = state.leaves
-        self._clean = batch, values
+        self._last = batch, values
         return values, output, leaves
 
     def arrange(self) -> None:
@@ -160,11 +160,11 @@ class Probe:
         """
         if self._upstream is not None and self._upstream.is_to_be_tried:
             self._try_upstream()
-        if self._arranged or self._clean is None:
+        if self._arranged or self._last is None:
             return
         self._arranged = True
         if self._convolutions:
-            self._arrange_convolutions(self._clean[0])
+            self._arrange_convolutions(self._last[0])
         if self._compilation is not None:
             made = self._compilation.make(self._model, self._replica, self._channels_last)
             self._compiled = made
@@ -175,16 +175,16 @@ class Probe:
         with torch.no_grad(), folding.watching():
             before = self._run_exactly(row)
         with folding.hiding():
-            alone = self._comes_out_as(before, row)
-        if alone and folding.fold() and not self._comes_out_as(before, row):
+            hidden_unread = self._comes_out_as(before, row)
+        if hidden_unread and folding.fold() and not self._comes_out_as(before, row):
             folding.undo()
         self._lay(torch.channels_last)
         if not self._comes_out_as(before, row):
             self._lay(torch.contiguous_format)
 
     def _try_upstream(self) -> None:
-        assert self._upstream is not None and self._clean is not None
-        batch, values = self._clean
+        assert self._upstream is not None and self._last is not None
+        batch, values = self._last
         first = torch.zeros(3, dtype=torch.int64, device=batch.device)
         two, three = batch.select(first[:2]), batch.select(first)
         at = {v.name: three.take(values[v.name], v.axes) for v in self.variables}
@@ -459,7 +459,7 @@ def _close(one: Any, other: Any) -> bool:
     """Whether two outputs of the model hold numbers, which differ by no more than rounding."""
     pairs = list(zip(tree_leaves(one), tree_leaves(other), strict=True))
     numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and _is_continuous(a)]
-    return bool(numbers) and all(agree(a, b) for a, b in numbers)
+    return bool(numbers) and all(close(a, b) for a, b in numbers)
 
 
 def _is_continuous(value: Tensor) -> bool:

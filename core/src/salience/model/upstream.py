@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from salience.support.numerics import agree
+from salience.support.numerics import close
 
 #: A module by its path, and which of its calls.
 _Call = tuple[str, int]
@@ -32,7 +32,7 @@ class Upstream:
 
     def __init__(self, root: nn.Module, watched: set[str]) -> None:
         self._kept: dict[_Call, Tensor] = {}
-        self._known: dict[_Call, bool] = {}
+        self._counts_items: dict[_Call, bool] = {}
         self._calls: Counter[str] = Counter()
         self._rows: Tensor | None = None
         self._mode = ""
@@ -60,8 +60,8 @@ class Upstream:
         """Find, in a pass of the batch's first item twice, which outputs count items."""
         with self._as("try"):
             yield
-        self._known |= {call: self._known.get(call, False) for call in self._kept}
-        self._kept = {call: v for call, v in self._kept.items() if self._known[call]}
+        self._counts_items |= {call: self._counts_items.get(call, False) for call in self._kept}
+        self._kept = {call: v for call, v in self._kept.items() if self._counts_items[call]}
 
     @contextmanager
     def giving(self, rows: Tensor) -> Iterator[None]:
@@ -76,7 +76,7 @@ class Upstream:
     @property
     def is_to_be_tried(self) -> bool:
         """Whether there are outputs of which it is not known what they count."""
-        return any(call not in self._known for call in self._kept)
+        return any(call not in self._counts_items for call in self._kept)
 
     @contextmanager
     def _as(self, mode: str, rows: Tensor | None = None) -> Iterator[None]:
@@ -102,8 +102,10 @@ class Upstream:
             finally:
                 self._depth = max(0, self._depth - 1)
             if self._mode == "try" and call in self._kept:
-                self._known[call] = _is_twice(output, self._kept[call])
-            hopeful = isinstance(output, Tensor) and output.ndim and self._known.get(call, True)
+                self._counts_items[call] = _is_twice(output, self._kept[call])
+            hopeful = (
+                isinstance(output, Tensor) and output.ndim and self._counts_items.get(call, True)
+            )
             if self._mode == "keep" and hopeful:
                 # A copy, since the next module may work on it in place.
                 self._kept[call] = output.detach().clone()
@@ -112,11 +114,11 @@ class Upstream:
         return run
 
 
-def _is_twice(output: Any, whole: Tensor) -> bool:
+def _is_twice(output: Any, kept: Tensor) -> bool:
     """Whether the output of two rows is the first item's, twice."""
-    if not isinstance(output, Tensor) or output.shape != (2, *whole.shape[1:]):
+    if not isinstance(output, Tensor) or output.shape != (2, *kept.shape[1:]):
         return False
-    first = whole[:1].expand_as(output)
+    first = kept[:1].expand_as(output)
     if not output.is_floating_point():
         return torch.equal(output, first)
-    return agree(output, first)
+    return close(output, first)

@@ -81,7 +81,8 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
     except RuntimeError as error:
         raise InputError(
             f"{name} of the noise has shape {tuple(made.shape)}, expected a number or what "
-            f"broadcasts against {inner}, the shape of a target variable without its {row_axis[1]} axis"
+            f"broadcasts against {inner}, the shape of a target variable without its "
+            f"{row_axis[1]} axis"
         ) from error
 
 

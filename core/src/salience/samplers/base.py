@@ -7,7 +7,7 @@ pass, and a weight sampler puts other weights in the place of the model's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from salience.data.batch import RowSelection
 from salience.data.layout import ITEM
+from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
 
 
@@ -96,10 +97,6 @@ class WeightDraw:
         return normals(self.key, name, like.numel(), like.device).reshape(like.shape).to(like.dtype)
 
 
-#: Name of a parameter or buffer → its values.
-State = Mapping[str, Tensor]
-
-
 class NoiseSampler(ABC):
     """Moves the target variable. A frozen dataclass whose fields are the parameters."""
 
@@ -142,7 +139,7 @@ class WeightSampler(ABC):
     """
 
     #: Draws that there are; any number where ``None``.
-    most: int | None = None
+    max_draws: int | None = None
 
     @abstractmethod
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:

@@ -40,8 +40,8 @@ class Until:
     def __post_init__(self) -> None:
         if not isinstance(self.rel_error, Real) or not 0 < self.rel_error < float("inf"):
             raise InputError(f"rel_error={self.rel_error!r}; pass a number above 0, such as 0.05")
-        whole = isinstance(self.min, Integral) and isinstance(self.max, Integral)
-        if not whole or not 2 <= self.min <= self.max:
+        whole_numbers = isinstance(self.min, Integral) and isinstance(self.max, Integral)
+        if not whole_numbers or not 2 <= self.min <= self.max:
             raise InputError(f"Until has min={self.min!r} and max={self.max!r}; pass 2 ≤ min ≤ max")
 
 
@@ -120,7 +120,7 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         total = n_samples.max + (n_samples.max % 2 if pairs else 0)
         return Draws(total, 1, pairs, n_samples)
     if isinstance(n_samples, Sequence) and not isinstance(n_samples, str):
-        if len(n_samples) != 2 or not all(_whole(n) for n in n_samples):
+        if len(n_samples) != 2 or not all(_is_whole_number(n) for n in n_samples):
             raise InputError(
                 f"n_samples={brief(n_samples)}; a pair holds the draws of the parameters and the "
                 f"draws of noise for each of them, such as (8, 16)"
@@ -137,7 +137,7 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
                 "leave antithetic out or pass a number as n_samples"
             )
         return Draws(outer * inner, inner)
-    if not _whole(n_samples) or n_samples < 1:
+    if not _is_whole_number(n_samples) or n_samples < 1:
         raise InputError(
             f"n_samples={n_samples!r}; pass a whole number from 1, a pair such as (8, 16), or Until"
         )
@@ -146,5 +146,5 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
     return Draws(int(n_samples), 1, pairs)
 
 
-def _whole(number: Any) -> bool:
+def _is_whole_number(number: Any) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool)

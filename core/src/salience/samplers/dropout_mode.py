@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from salience.data.layout import ITEM
 from salience.errors import InputError
 from salience.samplers.base import CannotPackError, ModelDraw
 from salience.samplers.keyed import Numbers
+from salience.support.hooks import removing
 
 # Negative saturation value of SELU, −λα (Klambauer et al., 2017), which alpha dropout sets.
 _SATURATION = -1.7580993408473766
@@ -67,17 +67,12 @@ class DropoutMode(TorchFunctionMode):
     @contextmanager
     def on(self) -> Iterator[DropoutMode]:
         """Answer the calls of this thread, and know which modules they come from."""
-        hooks: list[RemovableHandle] = []
-        for module in self._modules or ():
-            hooks.append(module.register_forward_pre_hook(lambda *_: self._step(1)))
-            leave = module.register_forward_hook(lambda *_: self._step(-1), always_call=True)
-            hooks.append(leave)
-        try:
+        with removing() as add:
+            for module in self._modules or ():
+                add(module.register_forward_pre_hook(lambda *_: self._step(1)))
+                add(module.register_forward_hook(lambda *_: self._step(-1), always_call=True))
             with self:
                 yield self
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _step(self, by: int) -> None:
         self._inside += by
@@ -169,12 +164,12 @@ class DropoutMode(TorchFunctionMode):
         rows, keys = self._draw.rows, self._draw.keys
         self.shapes.append(shape)
         # A single row has all positions, along whichever axis.
-        axis, name = (0, ITEM) if len(rows) == 1 else self._lead(shape)
+        axis, name = (0, ITEM) if len(rows) == 1 else self._row_axis(shape)
         axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
         kind = _Blocks if name == ITEM and shape[axis] != len(rows) else Numbers
         return kind(keys, rows, axes, shape, len(self.shapes))
 
-    def _lead(self, shape: tuple[int, ...]) -> tuple[int, str]:
+    def _row_axis(self, shape: tuple[int, ...]) -> tuple[int, str]:
         """Which axis of a mask counts rows, and whether in items (or blocks of them) or elements.
 
         Raises:

@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from salience.errors import InputError, brief
-from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weight_source import states_like
+from salience.model.state_dicts import State, states_like
+from salience.samplers.base import WeightDraw, WeightSampler
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Ensemble(WeightSampler):
             )
 
     @property
-    def most(self) -> int:  # type: ignore[override]
+    def max_draws(self) -> int:  # type: ignore[override]
         """As many draws as members."""
         return len(self.members)
 

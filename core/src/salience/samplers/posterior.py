@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from salience.errors import InputError, brief
-from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weight_source import own_weights, read_state
+from salience.model.state_dicts import State, own_weights, read_state
+from salience.samplers.base import WeightDraw, WeightSampler
+from salience.support.numerics import close
 
 # Draws come from the global generators, which threads share.
 _lock = threading.Lock()
@@ -59,7 +60,7 @@ class Posterior(WeightSampler):
                 f"sample() wrote {written[0]!r} into the model that is explained, whose weights "
                 f"were set back; give the posterior a copy of the model (copy.deepcopy)"
             )
-        same = (torch.allclose(value.double(), two[name].double()) for name, value in one.items())
+        same = (close(value.double(), two[name].double(), 1e-6) for name, value in one.items())
         if one.keys() != two.keys() or not all(same):
             raise InputError(
                 "sample() returned two different draws under the same seed; let it draw from the "

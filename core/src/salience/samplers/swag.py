@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from salience.errors import InputError, brief
-from salience.samplers.base import State, WeightDraw, WeightSampler
-from salience.samplers.weight_source import states_like
+from salience.model.state_dicts import State, states_like
+from salience.samplers.base import WeightDraw, WeightSampler
 
 # Names numbers of no tensor: the name of none begins with a dot.
 _SHARED = ".checkpoints"

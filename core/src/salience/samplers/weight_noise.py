@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from salience.errors import InputError
-from salience.samplers.base import State, WeightDraw, WeightSampler
+from salience.model.state_dicts import State
+from salience.samplers.base import WeightDraw, WeightSampler
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,14 @@ class Budget:
     """
 
     def __init__(self, max_rows: int | str = "auto") -> None:
-        whole = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
-        if max_rows != "auto" and not (whole and int(max_rows) >= 1):
+        whole_number = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
+        if max_rows != "auto" and not (whole_number and int(max_rows) >= 1):
             raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
         self.fixed = max_rows != "auto"
         self.current = int(max_rows) if self.fixed else _START
         self._searching = not self.fixed
         self._kind = ""
-        self._most = _LARGEST + 1
+        self._ceiling = _LARGEST + 1
         self._rates: dict[int, list[float]] = defaultdict(list)
 
     @property
@@ -85,13 +85,13 @@ class Budget:
         rates = self._rates[self.current]
         rates.append(size / seconds)
         if seconds <= _SHORT:
-            far = self._most > _LARGEST  # nothing slower is known ahead
+            far = self._ceiling > _LARGEST  # nothing slower is known ahead
             self._grow(max(2, int(_LONG / seconds)) if far else 2)
         elif len(rates) >= _TRIES:
             best = self._fastest(below=self.current)
             if best and max(rates) < _GAIN * max(self._rates[best]):
                 # A long step may have gone past the fastest: look between.
-                self._most, self.current = self.current, best
+                self._ceiling, self.current = self.current, best
                 self._grow(2)
             elif self.current > _LONG * max(rates):
                 self._searching = False
@@ -104,11 +104,11 @@ class Budget:
         return max(tried, key=lambda rows: max(self._rates[rows]), default=0)
 
     def _grow(self, factor: int) -> None:
-        if 2 * self.current >= self._most:
-            self.current = self._fastest(below=self._most)
+        if 2 * self.current >= self._ceiling:
+            self.current = self._fastest(below=self._ceiling)
             self._searching = False
         else:
-            self.current = min(self.current * factor, self._most - 1)
+            self.current = min(self.current * factor, self._ceiling - 1)
 
     def halve(self) -> None:
         """Take in that a pass ran out of memory."""

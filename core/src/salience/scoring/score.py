@@ -57,10 +57,10 @@ class Score:
         fixed: What the output variable keeps fixed for each row, or ``None``.
         samplers: Parameter samplers, each of which moves the model during forward passes.
         budget: Bounds every forward pass.
-        alone: Whether each row needs a pass of its own, since the parameter samplers cannot tell
-            the rows of this model apart.
+        one_row_per_pass: Whether each row needs a pass of its own, since the parameter samplers
+            cannot tell the rows of this model apart.
         items: Which item of the batch that was predicted each row is, int64 of shape (R,).
-        first: The pass that predicted, where the rows are its items and nothing moves the model.
+        reusable: The pass that predicted, where the rows are its items and nothing moves the model.
         start: The clean point, at which that pass was.
         weights: Draws of weights that take the place of the model's own, or ``None``.
         draws: Which of these draws each row has, int64 of shape (R,), in ascending order; the rows
@@ -110,11 +110,9 @@ class Score:
             return self.value(x)
         items, of_row = torch.unique(self.positions, return_inverse=True)
         row = torch.arange(len(self), device=of_row.device)
-        reusable = torch.empty_like(items).scatter_reduce_(
-            0, of_row, row, "amin", include_self=False
-        )
-        selection = self.batch.select(reusable)
-        part = Part(self._of(selection), selection, torch.zeros_like(reusable))
+        first = torch.empty_like(items).scatter_reduce_(0, of_row, row, "amin", include_self=False)
+        selection = self.batch.select(first)
+        part = Part(self._of(selection), selection, torch.zeros_like(first))
         return part.score.value(part.take(x))[of_row]
 
     def gradient(self, x: Values) -> tuple[Tensor, Values]:
@@ -160,7 +158,7 @@ class Score:
 
         Args:
             variants: Number of variants of every row, or of each row (int64 of shape (R,)).
-            most: Pairs in a part at most, where fewer than the budget holds.
+            max_pairs: Largest number of pairs in a part, where it is below the budget.
         """
         if isinstance(variants, int):
             variants = torch.full((len(self),), variants, device=self.batch.device)
@@ -171,7 +169,7 @@ class Score:
             room = min(total - start, max_pairs or self.budget.current)
             pair = torch.arange(start, start + room, device=ends.device)
             row = torch.searchsorted(ends, pair, right=True)
-            stop = self._whole(self._fitting(row), start, total)
+            stop = self._full_draws(self._fitting(row), start, total)
             selection = self.batch.select(row[:stop])
             variant = pair - (ends - variants)[row]
             yield Part(self._of(selection), selection, variant[:stop])
@@ -214,7 +212,7 @@ class Score:
         sizes = self.batch.sizes()[rows].cumsum(0)
         return max(1, int((sizes <= self.budget.current).sum()))
 
-    def _whole(self, count: int, start: int, total: int) -> int:
+    def _full_draws(self, count: int, start: int, total: int) -> int:
         """So many pairs from ``start`` that each draw of weights has all its pairs or is alone.
 
         Args:

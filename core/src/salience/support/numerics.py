@@ -1,4 +1,4 @@
-"""Whether numbers are finite, or the same but for rounding."""
+"""Whether numbers are finite, and whether two tensors are close."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-# So many roundings may lie between the results of two ways to compute the same; in low precision
-# they would be everything.
-_ROUNDINGS, _MOST = 1000, 0.02
+# Two ways to compute the same may differ by this many roundings. In low precision so many roundings
+# would allow any difference, so the tolerance is bounded.
+_ROUNDINGS, _LARGEST = 1000, 0.02
 
 
 def all_finite(values: Tensor) -> bool:
@@ -22,9 +22,17 @@ def all_finite(values: Tensor) -> bool:
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
-def agree(one: Tensor, other: Tensor) -> bool:
-    """Whether floating-point or complex tensors of one shape differ by no more than rounding."""
+def close(one: Tensor, other: Tensor, tolerance: float | None = None, scale: float = 0.0) -> bool:
+    """Whether two tensors of one shape differ by little: max |a − b| ≤ tolerance · max |b|.
+
+    Args:
+        one: Floating-point or complex.
+        other: What it is compared with.
+        tolerance: Where ``None``, what rounding in the precision of ``other`` explains.
+        scale: Takes the place of max |b| where it is larger.
+    """
     if not one.numel():
         return True
-    tolerance = min(_ROUNDINGS * torch.finfo(other.dtype).eps, _MOST)
-    return bool((one - other).abs().max() <= tolerance * other.abs().max())
+    if tolerance is None:
+        tolerance = min(_ROUNDINGS * torch.finfo(other.dtype).eps, _LARGEST)
+    return bool((one - other).abs().max() <= tolerance * max(float(other.abs().max()), scale))

@@ -113,8 +113,8 @@ class MoleculePlot(Visualizer):
             shapes += paint.bar(_PAD + width / 2, bottom, width, label)
             bottom += _BAR
             if self.level is not None and cell.hollow is not None:
-                told, high = key(_PAD + width / 2, bottom, width, self.level, ())
-                shapes += told
+                shown, high = key(_PAD + width / 2, bottom, width, self.level, ())
+                shapes += shown
                 bottom += high
         title = f"Saliency of {legend or f'item {item}'}"
         return Drawing(width + 2 * _PAD, bottom + _PAD, tuple(shapes), title, self.resolution)
@@ -157,8 +157,8 @@ class MoleculePlot(Visualizer):
             top += _BAR + 6
             untested = [t for t in explanations if any(cells[i, t].hollow is None for i in items)]
             if self.level is not None and any(cell.hollow is not None for cell in cells.values()):
-                told, high = key(total / 2, top, total - 2 * _PAD, self.level, untested)
-                shapes += told
+                shown, high = key(total / 2, top, total - 2 * _PAD, self.level, untested)
+                shapes += shown
                 top += high
         title = f"Saliency of {len(items)} molecules by {', '.join(explanations)}"
         return Drawing(total, top + _PAD, tuple(shapes), title, self.resolution)

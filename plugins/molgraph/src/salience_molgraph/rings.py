@@ -106,18 +106,18 @@ def key(
     widths = [start + text_width(word, size) for word in words]
     # One below the other where there is no room side by side.
     rows = [[0, 1]] if sum(widths) + gap <= room else [[0], [1]]
-    wide = max(sum(widths[i] for i in row) + gap * (len(row) - 1) for row in rows)
+    width = max(sum(widths[i] for i in row) + gap * (len(row) - 1) for row in rows)
     shapes: list[Shape] = []
     for row in rows:
-        left = middle - min(wide, room) / 2
+        left = middle - min(width, room) / 2
         for i in row:
             shapes.append(Circle(left + _RADIUS, top + 10, _RADIUS, _GREY, bool(i), "key"))
             word = shorten(words[i], size, room - start)
             shapes.append(Text(left + start, top + 14, word, size, anchor="start", kind="key"))
             left += widths[i] + gap
         top += _ROW
-    told = f"false discovery rate {100 * level:.3g} %"
+    shown = f"false discovery rate {100 * level:.3g} %"
     if untested:
-        told += f"; not tested: {', '.join(untested)}"
-    shapes.append(Text(middle, top + 14, shorten(told, size, room), size, kind="key"))
+        shown += f"; not tested: {', '.join(untested)}"
+    shapes.append(Text(middle, top + 14, shorten(shown, size, room), size, kind="key"))
     return shapes, _ROW * (len(rows) + 1) + 4

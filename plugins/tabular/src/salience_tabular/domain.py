@@ -123,7 +123,7 @@ class Tabular(Domain):
             saliency: Target variable → shape (B, …): the numeric columns under the name
                 ``"numeric"`` or ``"input"``, and for the categorical ones either (B, Fc), or
                 Fc variables of shape (B,), or any mixture of the two, in the declared order.
-            facts: What :meth:`describe` returned.
+            dataset_info: What :meth:`dataset_info` returned.
 
         Returns:
             ``{"features": (B, F)}``; the saliency as it is where there are no categorical columns

@@ -58,12 +58,12 @@ class Page:
         ]
         longest = max((len(line) for name, below in names for line in (name, *below)), default=0)
         self._left = _EDGE + (longest * _LETTER + 0.2 if labels else 0.0)
-        self._wide = columns * self._cell[0] + (columns - 1) * _GAP
+        self._two_dimensional = columns * self._cell[0] + (columns - 1) * _GAP
         self._high = rows * self._cell[1] + (rows - 1) * _GAP
         wrapped = [_wrapped(head, self._cell[0]) for head in heads]
         lines = max((head.count("\n") + 1 for head in wrapped), default=0)
         above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
-        width = self._left + self._wide + (_bar_room(bar, below) if bar else _EDGE)
+        width = self._left + self._two_dimensional + (_bar_room(bar, below) if bar else _EDGE)
         self._below = below
         self._under = _TICKS + _FINE * len(below) if below else 0.0
         spare = max(0.0, _BAR_LEAST + self._under - self._high) if below else 0.0
@@ -91,7 +91,7 @@ class Page:
     ) -> Colorbar:
         """The colour bar, at the right of the first rows."""
         high = min(self._high + (self._bottom - _EDGE) - self._under, _BAR_MOST)
-        left, top = self._left + self._wide + 0.12, self._bottom + self._high
+        left, top = self._left + self._two_dimensional + 0.12, self._bottom + self._high
         axes = self._axes(left, top - high, _WIDE_BAR if self._below else _BAR, high)
         bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=_ARROW, alpha=alpha)
         bar.outline.set_visible(False)
@@ -117,15 +117,17 @@ class Page:
         self._write(right, middle - 0.03, below, 8, _GREY, ha="right", va="top")
 
     def _add(self, row: int, column: int) -> Axes:
-        wide, high = self._cell
-        left = self._left + column * (wide + _GAP)
-        axes = self._axes(left, self._bottom + self._high - high - row * (high + _GAP), wide, high)
+        two_dimensional, high = self._cell
+        left = self._left + column * (two_dimensional + _GAP)
+        axes = self._axes(
+            left, self._bottom + self._high - high - row * (high + _GAP), two_dimensional, high
+        )
         axes.set_axis_off()
         return axes
 
-    def _axes(self, left: float, bottom: float, wide: float, high: float) -> Axes:
+    def _axes(self, left: float, bottom: float, two_dimensional: float, high: float) -> Axes:
         width, height = self._size
-        box = (left / width, bottom / height, wide / width, high / height)
+        box = (left / width, bottom / height, two_dimensional / width, high / height)
         return self.figure.add_axes(box)
 
     def _write(self, x: float, y: float, text: str, size: float, color: str, **how: Any) -> None:
