@@ -31,7 +31,6 @@ import torch
 from torch import Tensor, nn
 
 import salience
-from salience.cli.explain import load_model
 from salience_vision import ImageTransform, Overlay, Vision
 
 
@@ -187,7 +186,7 @@ def run(
     net = (
         efficientnet()
         if model is None
-        else load_model(model, None if weights is None else str(weights))
+        else salience.load_model(model, None if weights is None else str(weights))
     )
     transform = LITE if model is None else ImageTransform()
     domain = Vision(transform, class_names=class_names(net))

@@ -1,4 +1,4 @@
-"""The one exception for input that salience cannot serve."""
+"""The one exception for unusable input, and helpers that word its messages."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import difflib
 import re
 from collections.abc import Iterable
 
-# More names than this are no help in one sentence.
+# A longer list of names does not help the reader of one sentence.
 _LISTED = 12
 
 
 class InputError(ValueError):
-    """The model, the data or a setting cannot be served.
+    """Raised where salience cannot work with the model, the data or a setting.
 
-    Its message is one sentence that says what was wrong, what was expected and how to mend it. It
-    is raised before any saliency is computed wherever the fault can be seen by then.
+    The message is one sentence that says what was wrong, what was expected and how to mend it.
+    The error is raised before any saliency is computed, wherever the fault can be detected then.
     """
 
 
 def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
-    """A sentence part that offers the known names closest to ``name``, or lists them all."""
+    """Part of a sentence that offers the known names closest to ``name``, or lists known names.
+
+    Args:
+        name: The unknown name.
+        known: The valid names. Where none is close to ``name``, the first 12 in alphabetical order
+            are listed, with the number of the others.
+        n: Largest number of close names to offer.
+    """
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=n, cutoff=0.4)
     if close:
@@ -29,7 +36,7 @@ def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
 
 
 def brief(value: object, length: int = 120) -> str:
-    """What an exception or a value says of itself: its first sentence, cut to that length."""
+    """First sentence of an exception's message or a value's ``repr``, cut to ``length``."""
     text = str(value) if isinstance(value, BaseException) else repr(value)
     line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
     return line if len(line) <= length else line[: length - 1] + "…"

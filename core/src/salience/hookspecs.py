@@ -1,9 +1,9 @@
 """The five hooks that a plugin may implement.
 
-``salience`` is the project name, the marker's name, the prefix of the hooks and the entry-point
-group. Each hook returns a mapping: name → class, or name → ``"module:attr"``, which is imported on
-first use. A plugin module that is named in an entry point should import nothing but
-:data:`hookimpl`, so that listing plugins stays quick.
+The name ``salience`` is used for the project, for pluggy's markers, as the prefix of the hooks and
+as the entry-point group. Each hook returns a mapping: name → class, or name → ``"module:attr"``,
+which is imported on first use. A plugin module that is named in an entry point should import
+nothing but :data:`hookimpl`, so that listing plugins stays quick.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Parts = Mapping[str, "type | str"]
 def salience_domains() -> Parts:
     """Domains: name → :class:`salience.Domain`, the adapter of a kind of data.
 
-    It declares the input layout, the monitored target variable and the renderer.
+    A domain declares the input layout, the default target variable and the visualizer.
     """
     raise NotImplementedError
 
@@ -43,7 +43,7 @@ def salience_calculators() -> Parts:
 def salience_samplers() -> Parts:
     """Samplers: name → :class:`salience.NoiseSampler` or :class:`salience.ParameterSampler`.
 
-    A noise sampler moves the target variable, a parameter sampler moves the model.
+    A noise sampler perturbs the target variable, a parameter sampler perturbs the model.
     """
     raise NotImplementedError
 

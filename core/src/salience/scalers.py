@@ -1,8 +1,8 @@
-"""Scalers: bring saliency to a common range before it is drawn.
+"""Scalers: functions that bring saliency to a common range before it is drawn.
 
-A scaler looks at values and returns a :class:`Scaling`; the same scaling then serves the values,
-their standard errors and, in a grid on a shared scale, other items. Any function of that form can
-be passed where a scaler is asked for.
+A scaler takes values and returns a :class:`Scaling`, an affine map. The same scaling is then
+applied to the values, to their standard errors and, in a grid on a shared scale, to other items.
+Any function ``values -> Scaling`` can be passed where a scaler is expected.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Scaling:
         return values * self.factor + self.offset
 
     def error(self, std_error: Array) -> Array:
-        """Scale standard errors of any shape: the offset does not count."""
+        """Scale standard errors of any shape, by ``|factor|``: an offset leaves them unchanged."""
         return std_error * abs(self.factor)
 
 
@@ -39,26 +39,26 @@ Scaler = Callable[[Array], Scaling]
 
 
 def min_max(values: Array) -> Scaling:
-    """To [0, 1]: smallest value to 0, largest to 1. Constant values go to 0."""
+    """Map values to [0, 1]: the smallest to 0, the largest to 1. Constant values map to 0."""
     low, high = float(values.min()), float(values.max())
     factor = 1.0 / (high - low) if high > low else 1.0
     return Scaling(factor, -low * factor)
 
 
 def abs_max(values: Array) -> Scaling:
-    """To [-1, 1]: the largest magnitude to 1; zero and the signs stay."""
+    """Divide values by their largest magnitude: to [-1, 1], with zero and the signs kept."""
     peak = float(np.abs(values).max())
     return Scaling(1.0 / peak if peak > 0 else 1.0)
 
 
 def normalize(values: Array) -> Scaling:
-    """To magnitudes that sum to 1, so that signs stay; zeros stay zeros."""
+    """Divide values by the sum of their magnitudes; signs are kept, and all zeros stay zeros."""
     total = float(np.abs(values).sum())
     return Scaling(1.0 / total if total > 0 else 1.0)
 
 
 def identity(values: Array) -> Scaling:
-    """Leaves the values as they are."""
+    """Leave the values unchanged."""
     return Scaling()
 
 
@@ -71,7 +71,7 @@ _SCALERS: dict[str, Scaler] = {
 
 
 def get_scaler(scaler: str | Scaler) -> Scaler:
-    """The scaler of that name, or the function itself.
+    """Look up a scaler by name; a function is returned as it is.
 
     Raises:
         InputError: The name is unknown.

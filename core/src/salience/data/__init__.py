@@ -1,1 +1,1 @@
-"""Named axes, batches, and what a domain says of its data."""
+"""Named axes, batches of items, padding, and domains, which describe kinds of data."""

@@ -1,4 +1,4 @@
-"""A batch of items, and the picking of rows from it in any order and number."""
+"""A batch of items, and the selection of its items as rows, in any order and number."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Batch:
         n_items: Number of items B.
         counts: Element axis → number of elements of each item, int64 of shape (B,). The elements
             of one item stand together, in the order of the items.
-        annotations: What a visualizer needs of each item (an image, a molecule), a mapping an
-            item; empty where it needs nothing.
+        annotations: What a visualizer needs to draw each item (an image, a molecule), one mapping
+            per item; empty where it needs nothing.
         device: Where the tensors are.
 
     Raises:
@@ -60,16 +60,16 @@ class Batch:
                 _check_axes(name, self.arguments[name], spec, lengths)
 
     def to(self, device: torch.device, dtype: torch.dtype | None) -> Batch:
-        """The batch on a device, with its floating-point arguments in ``dtype`` where given.
+        """Copy of the batch on a device, with floating-point arguments in ``dtype`` where given.
 
-        Tensors are detached, so that no graph of the caller's is walked into.
+        Tensors are detached, so that no backward pass enters the caller's graph.
         """
 
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
             value = value.detach().to(device, dtype if value.is_floating_point() else None)
-            # Rows are picked from it many times, which is slow where they do not lie together.
+            # Rows are selected from it many times, which is slow where it is not contiguous.
             return value.contiguous()
 
         return replace(
@@ -80,47 +80,50 @@ class Batch:
         )
 
     def select(self, items: Tensor) -> RowSelection:
-        """Rows of this batch: items in any order and number, int64 of shape (R,)."""
+        """Select rows of this batch by item index, in any order and number, int64 of shape (R,)."""
         return RowSelection(self, items)
 
     def repeat(self, times: int) -> RowSelection:
-        """All the items in order, and again so many times."""
+        """Select all the items in order, ``times`` times over: R = times · B rows."""
         rows = torch.arange(self.n_items, device=self.device)
         return RowSelection(self, rows.repeat(times) if times > 1 else rows, is_identity=times == 1)
 
     def all_rows(self) -> RowSelection:
-        """All the items, each once and in order."""
+        """Select all the items, each once and in order."""
         return self.repeat(1)
 
     def sizes(self) -> Tensor:
-        """What each item counts against the budget: its elements, 1 where none are ragged."""
+        """Size of each item in the budget's unit, int64 of shape (B,).
+
+        The size is the number of elements along the first ragged axis, 1 where no axis is ragged.
+        """
         if not self.layout.elements:
             return torch.ones(self.n_items, dtype=torch.int64, device=self.device)
         return self.counts[self.layout.elements[0]]
 
     def size(self) -> int:
-        """What the batch counts against the budget."""
+        """Size of the batch in the budget's unit: the sum of :meth:`sizes`."""
         return int(self.sizes().sum()) if self.layout.elements else self.n_items
 
     def numbers(self) -> int:
-        """How many numbers its tensors hold."""
+        """Number of values in all the argument tensors together."""
         return sum(v.numel() for v in self.arguments.values() if isinstance(v, Tensor))
 
     def without(self, names: Collection[str]) -> Batch:
-        """The batch with these arguments left empty, for values that will take their place."""
+        """Copy of the batch whose named arguments are ``None``, to be replaced by other values."""
         arguments = {k: None if k in names else v for k, v in self.arguments.items()}
         return replace(self, arguments=arguments)
 
 
 class RowSelection:
-    """Rows picked from a batch; the elements of an item follow it.
+    """Rows selected from a batch; each row takes all the elements of its item with it.
 
-    Everything that depends on which tensor position belongs to which row lives here.
+    This class holds everything that depends on which tensor position belongs to which row.
 
     Args:
-        source: The batch to pick from.
-        rows: The item of each row, int64 of shape (R,).
-        whole: Whether these are all the items, each once and in order.
+        source: The batch from which rows are selected.
+        rows: Index in ``source`` of the item of each row, int64 of shape (R,).
+        is_identity: Whether the rows are all the items, each once and in order.
     """
 
     def __init__(self, source: Batch, rows: Tensor, is_identity: bool = False) -> None:
@@ -137,7 +140,7 @@ class RowSelection:
         return int(self.rows.shape[0])
 
     def owner(self, axis: str) -> Tensor:
-        """Row of each position along ``axis``, int64."""
+        """Index of the row that each position along ``axis`` belongs to, int64."""
         if axis not in self._owners:
             count = torch.arange(len(self), device=self.rows.device)
             if axis != ITEM:
@@ -146,28 +149,44 @@ class RowSelection:
         return self._owners[axis]
 
     def local(self, axis: str) -> Tensor:
-        """Number of each position within its row along ``axis``, int64, from 0."""
+        """Index of each position along ``axis`` within its row, int64, from 0."""
         owner = self.owner(axis)
         if axis == ITEM:
             return torch.zeros_like(owner)
         return torch.arange(len(owner), device=owner.device) - _starts(self.counts[axis])[owner]
 
     def index(self, axis: str) -> Tensor:
-        """Position in the source of each position along ``axis``, int64."""
+        """Position in the source batch of each position along ``axis`` of the rows, int64."""
         if axis not in self._indexes:
             starts = _starts(self.source.counts[axis])[self.rows]
             self._indexes[axis] = starts[self.owner(axis)] + self.local(axis)
         return self._indexes[axis]
 
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """The rows of a tensor with these axes; not to be written to, it may be the tensor."""
+        """Select these rows of a tensor of the source batch.
+
+        Args:
+            tensor: Indexed like the source batch.
+            axes: Name of each axis of ``tensor``.
+
+        Returns:
+            The rows of the tensor. Do not write to the result: it may be ``tensor`` itself.
+        """
         row_axis = self.source.layout.row_axis(axes)
         if row_axis is None or self.is_identity:
             return tensor
         return tensor.index_select(row_axis[0], self.index(row_axis[1]))
 
     def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """One value a row, shape (R,), made to broadcast against a tensor with these axes."""
+        """Reshape one value per row, so that it broadcasts against a tensor of these rows.
+
+        Args:
+            values: Shape (R,).
+            axes: Name of each axis of the tensor.
+
+        Raises:
+            InputError: The axes include neither the item axis nor an element axis.
+        """
         row_axis = self.source.layout.row_axis(axes)
         if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
@@ -176,14 +195,31 @@ class RowSelection:
         return (values if row_axis[1] == ITEM else values[self.owner(row_axis[1])]).reshape(shape)
 
     def add_to(self, total: Tensor, values: Tensor, axes: tuple[str, ...]) -> None:
-        """Add ``values`` of these rows to the positions of ``total`` that they were picked from."""
+        """Add ``values`` of these rows, in place, to the positions of ``total`` they come from.
+
+        Args:
+            total: Indexed like the source batch.
+            values: Indexed like the rows.
+            axes: Name of each axis of both tensors.
+
+        Raises:
+            InputError: The axes include neither the item axis nor an element axis.
+        """
         row_axis = self.source.layout.row_axis(axes)
         if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
         total.index_add_(row_axis[0], self.index(row_axis[1]), values)
 
     def sum(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """Sum over everything but the rows, shape (R,)."""
+        """Sum of the values of each row, shape (R,).
+
+        Args:
+            values: Indexed like the rows.
+            axes: Name of each axis of ``values``.
+
+        Raises:
+            InputError: The axes include neither the item axis nor an element axis.
+        """
         row_axis = self.source.layout.row_axis(axes)
         if row_axis is None:
             raise InputError(f"axes {axes} have no item axis and no element axis")
@@ -193,7 +229,7 @@ class RowSelection:
         return flat.new_zeros(len(self)).index_add_(0, self.owner(row_axis[1]), flat)
 
     def batch(self) -> Batch:
-        """The picked rows as a batch of its own."""
+        """The selected rows as a batch of their own, without annotations."""
         if self.is_identity:
             return replace(self.source, annotations=())
         arguments = {

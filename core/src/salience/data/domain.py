@@ -1,4 +1,4 @@
-"""The domain: what a plugin says about its kind of data."""
+"""The domain: the class in which a plugin describes its kind of data."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from salience.data.layout import Layout
 
 
 class Domain(ABC):
-    """The adapter of a plugin: input layout, monitored target variable, renderer.
+    """The adapter of a kind of data: input layout, default target variable and visualizer.
 
-    A domain is a frozen dataclass whose fields are its settings. It knows its data and no method;
-    calculators know methods and no data.
+    A domain is a frozen dataclass whose fields are its settings. A domain knows its data and no
+    saliency method; calculators know saliency methods and no kind of data.
     """
 
     #: Name of the visualizer that renders this domain.
     visualizer: ClassVar[str]
-    #: The target variable where the user names none: ``"input"``, an argument or a module path.
+    #: Target variable by default: ``"input"``, the name of an argument or a module path.
     target: str = "input"
-    #: The output variable where the user names none: ``"predicted"``, ``"value"``, …
+    #: Output variable by default: ``"predicted"``, ``"value"``, …
     output: str = "predicted"
 
     @property
     @abstractmethod
     def layout(self) -> Layout:
-        """How the arguments that :meth:`collate` makes are indexed."""
+        """Layout of the arguments that :meth:`collate` makes."""
 
     @abstractmethod
     def read(self, data: Any) -> Sequence[Any]:
-        """Turn what the user hands in into samples, and refuse what cannot be served.
+        """Turn the user's data into a sequence of samples, one per item, and check them.
 
-        Everything that can be wrong with an item is found here, before any computing. Slices of
-        the returned sequence go to :meth:`collate`. The user's objects are not changed.
+        Every fault of an item is found here, before anything is computed. Slices of the returned
+        sequence are passed to :meth:`collate`. The user's objects are not changed.
 
         Raises:
             InputError: The data is of the wrong kind or shape, unreadable or not finite; the
@@ -45,39 +45,47 @@ class Domain(ABC):
 
     @abstractmethod
     def collate(self, samples: Sequence[Any]) -> Batch:
-        """A slice of the samples of :meth:`read` as one batch on the CPU."""
+        """Collate a slice of the samples that :meth:`read` returned into one batch on the CPU."""
 
     def size(self, sample: Any) -> int:
-        """Elements of one item, for the budget of ragged data; 1 where all items are alike."""
+        """Number of elements of one item, which the budget counts; 1 where data is not ragged."""
         return 1
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments of the model's forward, from the named values.
+        """Make the positional and keyword arguments of the model's forward from named values.
 
-        The default passes them by position in the order of the layout.
+        The default passes all values by position, in the order of the layout's fields.
+
+        Args:
+            values: Argument name → value, as in :attr:`Batch.arguments`.
         """
         return tuple(values.values()), {}
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """What a visualizer needs to know of the whole data set (feature names), in JSON types."""
+        """Facts about the whole data set that a visualizer needs (feature names), in JSON types."""
         return {}
 
     def join(
         self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
     ) -> Mapping[str, Tensor]:
-        """Put the saliency of several target variables together, where that has a meaning.
+        """Combine the saliency of several target variables, where the combination has a meaning.
+
+        The default returns ``saliency`` unchanged.
 
         Args:
-            saliency: Target variable → tensor whose first axis counts items or elements; the
-                reduced axes are gone. The default returns it unchanged.
-            dataset_info: What :meth:`dataset_info` returned.
+            saliency: Target variable → tensor whose first axis counts items or elements; the axes
+                in :attr:`Layout.reduce` are summed out.
+            dataset_info: The mapping that :meth:`dataset_info` returned.
+
+        Returns:
+            Name → saliency, of the same form.
         """
         return saliency
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """An item's annotation in JSON types and tensors, to be saved."""
+        """Turn an item's annotation into JSON types and tensors, so that it can be saved."""
         return dict(annotation)
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """The inverse of :meth:`encode`."""
+        """Restore an annotation from what :meth:`encode` returned."""
         return dict(annotation)

@@ -1,9 +1,9 @@
 """Named axes: how the arguments of a model are indexed.
 
-From a layout alone core can repeat, select and split any batch, dense, padded or ragged. The word
-``"item"`` names the axis that counts items. An axis listed in :attr:`Layout.elements` is ragged: it
-counts elements (atoms, bonds, …) of all the items, one item after the other. Every other axis has
-the same length for all the items of a batch.
+A layout suffices to repeat, select and split any batch: dense, padded or ragged. The axis that
+counts items is named ``"item"``. An axis listed in :attr:`Layout.elements` is ragged: it counts the
+elements (atoms, bonds, …) of all the items, one item after the other. Every other axis has the same
+length for all the items of a batch.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Field:
     Args:
         axes: A name for each axis, e.g. ``("item", "channel", "height", "width")``,
             ``("atom", "channel")`` or ``("end", "bond")``. An argument with neither an item axis
-            nor an element axis is shared: all the rows see the same value.
-        refers_to: The axis that the integers in this argument point into: ``"atom"`` for an
-            ``edge_index``, ``"item"`` for an owner vector. They are shifted when the batch is
-            repeated or split.
+            nor an element axis is shared: all the rows get the same value.
+        refers_to: The axis whose positions the integers in this argument are: ``"atom"`` for an
+            ``edge_index``, ``"item"`` for the item of each atom. These integers are shifted when
+            the batch is repeated or split.
         counts: The axis whose length this argument holds (``"item"`` for a number of graphs). The
             argument is then a plain ``int``.
-        mask: The argument that marks real positions of a padded batch, by its name: a boolean
-            argument with axes that are among these axes.
+        mask: Name of the boolean argument that is true at this argument's real positions, where
+            batches are padded. The axes of the mask are among ``axes``.
     """
 
     axes: tuple[str, ...] = ()
@@ -44,12 +44,14 @@ class Layout:
     """How the arguments of a model are indexed, and which axes a domain reduces.
 
     Args:
-        fields: Argument name → :class:`Field`, in the order in which the model takes them.
-        elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the first.
+        fields: Argument name → :class:`Field`, in the order of the model's arguments.
+        elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the elements along
+            the first.
         reduce: The axes that aggregators sum over, e.g. ``("channel",)``.
         main: The argument that ``target="input"`` means; the first field where it is empty.
-        inner: The axes of a variable inside the model, where a target does not name them.
-        inner_mask: The field that marks real positions of a variable inside the model.
+        inner: The axes of a target variable inside the model, unless its target names others.
+        inner_mask: Name of the boolean argument that is true at the real positions of a target
+            variable inside the model, or ``None``.
     """
 
     fields: Mapping[str, Field]
@@ -65,12 +67,20 @@ class Layout:
             object.__setattr__(self, "main", next(iter(self.fields), ""))
 
     def __reduce__(self) -> Any:
-        # A mapping proxy, which keeps the fields from being changed, cannot be pickled.
+        # The mapping proxy, which makes ``fields`` read-only, cannot be pickled.
         others = [getattr(self, f.name) for f in fields(self)[1:]]
         return Layout, (dict(self.fields), *others)
 
     def row_axis(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
-        """Position and name of the axis along which rows are counted, ``None`` where shared."""
+        """Position and name of the axis along which rows are counted.
+
+        Args:
+            axes: Name of each axis of a tensor.
+
+        Returns:
+            Position and name of the first item or element axis; ``None`` where there is none, as in
+            an argument that all items share.
+        """
         for position, name in enumerate(axes):
             if name == ITEM or name in self.elements:
                 return position, name

@@ -1,4 +1,4 @@
-"""Values that differ from item to item, and values taken from data."""
+"""Baselines that differ from item to item, and baselines computed from data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ class PerItem:
     """A baseline of its own for each item.
 
     Args:
-        values: In the order of the data: a tensor of shape (B, …) or a sequence of one tensor an
-            item, whose elements come first where items are ragged. Each broadcasts against the
-            target variable of its item; padding follows where items are padded.
+        values: In the order of the data: a tensor of shape (B, …), or a sequence with one tensor
+            per item, whose first axis counts elements where items are ragged. Each value
+            broadcasts against the target variable of its item; where items are padded, a
+            shorter value is filled up with zeros behind its last position.
     """
 
     values: Tensor | Sequence[Tensor]
@@ -26,10 +27,11 @@ class PerItem:
 class Mean:
     """The mean of the target variable over given data, as the baseline for every item.
 
-    The mean goes over items, and where items are ragged or padded over their real elements.
+    The mean is taken over items; where items are ragged or padded, over their elements or real
+    positions.
 
     Args:
-        data: Anything that the domain reads.
+        data: Items in any form that the domain reads.
     """
 
     data: Any

@@ -1,4 +1,4 @@
-"""The domain of plain tensors: core as a library."""
+"""The domain of plain tensors, for use of core as a library without any plugin."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from salience.support.numerics import all_finite
 
 @dataclass(frozen=True)
 class Tensors(Domain):
-    """Model arguments as they are, each with an item axis, or shared by all items.
+    """Domain whose data are the model's arguments, each with an item axis or shared by all items.
 
-    Data is a tensor or array for a model with one argument, else a mapping argument → tensor.
+    The data is a tensor or array for a model with one argument, else a mapping argument → tensor.
 
     Args:
-        axes: Axes of the one argument ``"x"``, or a mapping argument → axes in the order in which
-            the model takes them.
+        axes: Name of each axis of the only argument, which is called ``"x"``; or a mapping
+            argument → axes, in the order of the model's arguments.
         reduce: The axes that aggregators sum over.
-        inner: Axes of target variables inside the model.
+        inner: Name of each axis of target variables inside the model.
+        target: Target variable by default.
+        output: Output variable by default.
     """
 
     axes: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (ITEM, "feature")
@@ -51,11 +53,11 @@ class Tensors(Domain):
         return self._layout
 
     def read(self, data: Any) -> _Rows:
-        """Check shapes and values.
+        """Turn the data into tensors, and check their names, shapes and values.
 
         Raises:
-            InputError: No numbers, wrong names, number of axes or lengths, no items, or values
-                not finite.
+            InputError: An argument does not hold numbers, has a wrong name or number of axes, or
+                holds NaN or infinity; arguments differ in their number of items; there is no item.
         """
         given = dict(data) if isinstance(data, Mapping) else {"x": data}
         if set(given) != set(self.layout.fields):
@@ -91,7 +93,7 @@ class Tensors(Domain):
         return _Rows(self.layout, tensors, 0, lengths.pop())
 
     def collate(self, samples: Sequence[Any]) -> Batch:
-        """A slice of the tensors."""
+        """Collate a slice of the items into a batch, without copying."""
         assert isinstance(samples, _Rows)
         return Batch(samples.tensors(), self.layout, len(samples))
 
@@ -108,7 +110,7 @@ def _tensor(value: Any, name: str) -> Tensor:
 
 @dataclass(frozen=True)
 class _Rows(Sequence[Any]):
-    """Items ``start`` to ``stop`` of tensors, sliced without copying."""
+    """The items from ``start`` up to ``stop`` (exclusive) of tensors, sliced without copying."""
 
     layout: Layout
     full: Mapping[str, Tensor]

@@ -1,1 +1,1 @@
-"""The private copy of the model: what is put into it and read out of it."""
+"""The replica of the model: its target variables, its output variable and its passes."""

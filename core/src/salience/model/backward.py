@@ -1,4 +1,4 @@
-"""Backward passes, and the graphs that they need whole."""
+"""Backward passes, and the check that their graph holds the whole forward pass."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _REENTRANT = (
 
 @contextmanager
 def kept_whole() -> Iterator[None]:
-    """Refuse forward passes whose graph forgets parts, to be run again in the backward pass.
+    """Refuse forward passes that leave parts of the graph to be recomputed in the backward pass.
 
-    By then what the forward ran with, drawn weights, dropout masks or a variable inside the model,
-    is gone: torch would go on with the model's own, and the gradient would be another function's.
+    In the backward pass the drawn weights, dropout masks and values of variables inside the model,
+    with which the forward pass ran, are gone. torch would recompute with the model's own, and the
+    result would be the gradient of another function.
 
     Raises:
         InputError: The model checkpoints its activations.
@@ -42,10 +43,17 @@ def kept_whole() -> Iterator[None]:
 
 
 def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gradient of the sum of the scalars with respect to each leaf; 0 where it plays no part.
+    """Gradient of the sum of the scalars with respect to each leaf.
+
+    Args:
+        scalars: The output variable of each row, shape (R,).
+        leaves: Target variable → its values, as leaves of the graph.
+
+    Returns:
+        Target variable → gradient of the leaf's shape; 0 where the scalars do not depend on it.
 
     Raises:
-        InputError: Autograd finds no way from the scalars to any leaf.
+        InputError: The scalars have no graph, or the model uses reentrant checkpointing.
     """
     if not scalars.requires_grad:
         names = ", ".join(repr(name) for name in leaves)

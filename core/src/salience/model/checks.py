@@ -1,4 +1,4 @@
-"""What can be wrong with a target variable or a pass, each said in one sentence."""
+"""Checks of target variables and passes, and the errors that these checks raise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from salience.support.numerics import all_finite
 
 
 def check_value(variable: Variable, value: Any, batch: Batch) -> None:
-    """Raise InputError where the value of a target variable cannot receive saliency."""
+    """Raise InputError where the value of a target variable cannot receive saliency.
+
+    The value must be a floating-point tensor of finite numbers with the axes of the variable and
+    the length of the batch along its row axis.
+
+    Args:
+        variable: The target variable.
+        value: Its value in a pass of the batch.
+        batch: The items.
+    """
     if not isinstance(value, Tensor):
         raise InputError(
             f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
@@ -46,7 +55,12 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
 
 
 class NotFiniteError(InputError):
-    """NaN or infinite; ``item`` counts within the batch."""
+    """Raised for values that hold NaN or infinity.
+
+    Args:
+        what: Name of the values, for the message.
+        item: Index in the batch of the item that they belong to.
+    """
 
     def __init__(self, what: str, item: int) -> None:
         self.what = what
@@ -58,12 +72,12 @@ class NotFiniteError(InputError):
 
 
 def missed(what: str, call: int, met: int) -> InputError:
-    """The error for what is not met in a forward pass.
+    """The error for a variable inside the model that a forward pass did not reach.
 
     Args:
-        what: What was asked for.
-        call: At which call of its module.
-        met: How often the module was called.
+        what: Name of the variable, for the message.
+        call: The call of its module that was asked for, from 0.
+        met: Number of calls of the module in the forward pass.
     """
     if met == 0:
         return InputError(
@@ -77,7 +91,7 @@ def missed(what: str, call: int, met: int) -> InputError:
 
 
 def cannot_run(batch: Batch) -> str:
-    """How an error begins where a model cannot be run on a batch."""
+    """Start of the message for a model that cannot be run on a batch, with the tensors' shapes."""
     shapes = ", ".join(
         f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
         for name, value in batch.arguments.items()

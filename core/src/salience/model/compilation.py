@@ -1,4 +1,4 @@
-"""A lever: passes through ``torch.compile``."""
+"""A speed option: gradient passes of a replica compiled with ``torch.compile``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from salience.errors import InputError, brief
 
 @dataclass(frozen=True)
 class Compiled:
-    """A replica that torch.compile works on.
+    """A replica together with its compiled form.
 
     Args:
-        replica: It, arranged for its passes.
-        channels_last: Whether it takes images with their channels last.
-        rows: Rows of the passes that it is compiled for.
-        run: The compiled form of it.
-        held: What the user's model held when this was made.
+        replica: The replica, with weights already arranged for fast passes.
+        channels_last: Whether the replica takes images in the channels-last memory format.
+        rows: Number of rows of the passes that the replica is compiled for.
+        run: The compiled form of the replica.
+        held: Modules and weights of the user's model at the time of compilation.
     """
 
     replica: nn.Module
@@ -31,10 +31,12 @@ class Compiled:
     held: _Held
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the model returns.
+        """Run the compiled replica on arguments of the model's forward; return the model's output.
+
+        The first call compiles.
 
         Raises:
-            InputError: The model or this machine cannot compile it.
+            InputError: The model cannot be compiled on this machine.
         """
         try:
             return self.run(*args, **kwargs)
@@ -49,7 +51,7 @@ class Compiled:
 
 @dataclass(frozen=True)
 class _Held:
-    """The modules and weights of a model, and how often each of the weights had been written to."""
+    """Modules, parameters and buffers of a model, with each tensor's count of in-place writes."""
 
     modules: Sequence[nn.Module]
     tensors: Sequence[Tensor]
@@ -58,23 +60,23 @@ class _Held:
     @staticmethod
     def of(model: nn.Module) -> _Held:
         tensors = [*model.parameters(), *model.buffers()]
-        # Those that were made in inference mode do not count.
+        # Tensors made in inference mode do not count their writes.
         versions = [0 if t.is_inference() else t._version for t in tensors]
         return _Held(list(model.modules()), tensors, versions)
 
     def same(self, other: _Held) -> bool:
-        """Whether these are the same objects, not written to meanwhile."""
+        """Whether both hold the same modules and tensors, with no write to a tensor in between."""
         one, two = [*self.modules, *self.tensors], [*other.modules, *other.tensors]
         alike = len(one) == len(two) and all(a is b for a, b in zip(one, two, strict=True))
         return alike and list(self.versions) == list(other.versions)
 
 
 class Compilation:
-    """The compiled replica of an explainer, kept from one call to the next.
+    """Holder of an explainer's compiled replica between calls.
 
     Args:
-        rows: Rows of the passes that are compiled; those of another size run as they are, since
-            each size would be compiled anew.
+        rows: Number of rows of the passes that run compiled. Passes of another size run
+            uncompiled, since each size would need a compilation of its own.
     """
 
     def __init__(self, rows: int) -> None:
@@ -82,12 +84,18 @@ class Compilation:
         self._kept: Compiled | None = None
 
     def find(self, model: nn.Module) -> Compiled | None:
-        """What was made of this model, unless the model has changed since."""
+        """The kept compiled replica; ``None`` where none is kept or the model has changed since."""
         kept = self._kept
         return kept if kept is not None and kept.held.same(_Held.of(model)) else None
 
     def make(self, model: nn.Module, replica: nn.Module, channels_last: bool) -> Compiled:
-        """Have a replica compiled when it is run first."""
+        """Keep and return a compiled form of a replica; compilation happens at its first call.
+
+        Args:
+            model: The user's model.
+            replica: The replica of the model, already arranged for fast passes.
+            channels_last: Whether the replica takes images in the channels-last memory format.
+        """
         run = torch.compile(replica, dynamic=False)
         self._kept = Compiled(replica, channels_last, self._rows, run, _Held.of(model))
         return self._kept

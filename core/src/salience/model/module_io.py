@@ -1,4 +1,7 @@
-"""What a module takes or returns: a tensor, or a tuple, list or mapping that holds one."""
+"""Reading and replacing a target variable in what a module takes or returns.
+
+A module takes or returns a tensor, or a tuple, list or mapping that holds tensors.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,14 @@ from salience.model.targets import Target
 
 
 def get(holder: Any, target: Target) -> Any:
-    """The target variable in it.
+    """The target variable in what its module takes or returns.
+
+    Args:
+        holder: The tensor itself, or the tuple, list or mapping that holds it.
+        target: Names the entry of ``holder`` by its index.
 
     Raises:
-        InputError: It is not there.
+        InputError: ``holder`` has no entry at that index.
     """
     if isinstance(holder, Tensor):
         return holder
@@ -30,7 +37,13 @@ def get(holder: Any, target: Target) -> Any:
 
 
 def put(holder: Any, target: Target, value: Tensor) -> Any:
-    """It with another value as the target variable."""
+    """Copy of what a module takes or returns, with another value as the target variable.
+
+    Args:
+        holder: The tensor itself, or the tuple, list or mapping that holds it.
+        target: Names the entry of ``holder`` by its index.
+        value: The new value of the target variable.
+    """
     if isinstance(holder, Tensor):
         return value
     if isinstance(holder, Mapping):
@@ -40,5 +53,5 @@ def put(holder: Any, target: Target, value: Tensor) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A copy of what a module returned: the next one may work on it in place."""
+    """Copy what a module returned, since the next module may modify the tensors in place."""
     return tree_map(lambda part: part.clone() if isinstance(part, Tensor) else part, value)

@@ -1,7 +1,7 @@
 """Output variables: the scalar per item that is explained.
 
-What depends on the clean prediction, such as the predicted class, is fixed once from it and is not
-chosen again at noisy or interpolated points.
+A choice that depends on the prediction for the clean item, such as the predicted class, is made
+once from that prediction and stays fixed at noisy or interpolated points.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from salience.plugins.parts import parse, placeholder
 
 
 class Output(ABC):
-    """Reads one scalar per row from what the model returns."""
+    """An output variable: a function that reads one scalar per row from the model's output."""
 
-    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
-        """Raise InputError where this cannot serve a data set of that many items.
+    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most fit any number
+        """Raise InputError where this output variable does not fit the number of items.
 
         Args:
-            n_items: Number of items.
+            n_items: Number of items in the data set, or in the part of a stream read so far.
             more: Whether further items may follow, as in a stream.
         """
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
-        """What stays fixed while an item is explained, first axis B, or ``None``.
+        """Values that stay fixed while an item is explained, first axis B, or ``None``.
 
         Args:
             output: The model's output for the clean items.
@@ -40,22 +40,27 @@ class Output(ABC):
 
     @abstractmethod
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The output variable of each row, shape (R,), from the model's output for the rows."""
+        """The output variable of each row, shape (R,).
+
+        Args:
+            output: The model's output for the rows.
+            fixed: What :meth:`fix` returned, with one entry per row (first axis R).
+        """
 
 
 @dataclass(frozen=True)
 class Predicted(Output):
     """The score of the class that is predicted for the clean item.
 
-    For models that return one score a class, shape (B, K) with K > 1.
+    The model must return one score per class, shape (B, K) with K > 1.
     """
 
     def fix(self, output: Any, positions: Tensor) -> Tensor:
-        """The predicted class of each item."""
+        """The predicted class of each item, int64 of shape (B,)."""
         return _scores(output, "Predicted").argmax(1)
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The score of each row's fixed class."""
+        """The score of each row's fixed class, shape (R,)."""
         assert fixed is not None
         selection: Tensor = output.gather(1, fixed[:, None])[:, 0]
         return selection
@@ -66,13 +71,13 @@ class ClassScore(Output):
     """The score of one class for all items, from a model output of shape (B, K).
 
     Args:
-        index: The class, from 0.
+        index: Index of the class, from 0.
     """
 
     index: int
 
     def fix(self, output: Any, positions: Tensor) -> None:
-        """Nothing; only checks that the class exists."""
+        """Check that the class exists; nothing needs to stay fixed."""
         classes = _scores(output, "ClassScore").shape[1]
         if not 0 <= self.index < classes:
             raise InputError(
@@ -81,7 +86,7 @@ class ClassScore(Output):
             )
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The score of the class."""
+        """The score of the class in each row, shape (R,)."""
         selection: Tensor = output[:, self.index]
         return selection
 
@@ -91,14 +96,14 @@ class CrossEntropy(Output):
     """The cross entropy −log softmax(output)[label] of each item, from scores of shape (B, K).
 
     Args:
-        labels: The class of each item, in the order of the data; where ``None``, the class that
+        labels: Class index of each item, in the order of the data; where ``None``, the class that
             is predicted for the clean item.
     """
 
     labels: Sequence[int] | Tensor | None = None
 
     def check(self, n_items: int, more: bool = False) -> None:
-        """One whole number an item."""
+        """Raise InputError unless ``labels`` holds one whole number per item."""
         if self.labels is None:
             return
         try:
@@ -125,12 +130,12 @@ class CrossEntropy(Output):
             )
 
     def fix(self, output: Any, positions: Tensor) -> Tensor:
-        """The label of each item."""
+        """The label of each item, int64 of shape (B,)."""
         scores = _scores(output, "CrossEntropy")
         if self.labels is None:
             return scores.argmax(1)
         labels = torch.as_tensor(self.labels, device=scores.device).long()
-        # All of them, so that a wrong one far down is not met after hours of work.
+        # All labels are checked here, so that a wrong one near the end is not found hours later.
         wrong = (labels < 0) | (labels >= scores.shape[1])
         if wrong.any():
             first = int(wrong.nonzero()[0, 0])
@@ -141,7 +146,7 @@ class CrossEntropy(Output):
         return labels[positions]
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The cross entropy of each row's fixed label."""
+        """The cross entropy of each row's fixed label, shape (R,)."""
         assert fixed is not None
         return torch.nn.functional.cross_entropy(output, fixed, reduction="none")
 
@@ -151,16 +156,16 @@ class Value(Output):
     """The predicted value, from a model output of shape (B,), (B, 1) or, with ``index``, (B, K).
 
     Args:
-        index: Which of K values.
+        index: Index of the value among K, from 0; ``None`` where the model returns one value.
     """
 
     index: int | None = None
 
     def fix(self, output: Any, positions: Tensor) -> None:
-        """Nothing; only checks the shape."""
+        """Check the shape of the model's output; nothing needs to stay fixed."""
         if not isinstance(output, Tensor) or output.ndim not in (1, 2):
             raise InputError(
-                f"Value() needs a model output of shape (B,) or (B, K), got {_describe(output)}; "
+                f"Value() needs a model output of shape (B,) or (B, K), got {_form(output)}; "
                 f"pass a function of the output instead, e.g. output=lambda out: out[0][:, 3]"
             )
         width = output.shape[1] if output.ndim == 2 else 1
@@ -176,29 +181,33 @@ class Value(Output):
             )
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The value."""
+        """The value in each row, shape (R,)."""
         column: Tensor = output if output.ndim == 1 else output[:, self.index or 0]
         return column
 
 
 @dataclass(frozen=True)
 class Custom(Output):
-    """A function of the model's output that returns one scalar an item, shape (B,)."""
+    """An output variable computed by the user's function.
+
+    Args:
+        function: Takes the model's output; returns one scalar per item, shape (B,).
+    """
 
     function: Callable[[Any], Tensor]
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """What the function returns."""
+        """The function's value for each row, shape (R,)."""
         return self.function(output)
 
 
 @dataclass(frozen=True)
 class Tap(Output):
-    """A variable inside the model: the output of a module, reduced to one scalar an item.
+    """The output of a module inside the model, reduced to one scalar per item.
 
     Args:
         module: Path of the module.
-        call: Which call of it in one forward pass, from 0.
+        call: Index of the module's call in one forward pass, from 0.
         reduce: Function of the module's output that returns shape (B,); where ``None``, the sum
             over all axes but the first.
     """
@@ -208,12 +217,12 @@ class Tap(Output):
     reduce: Callable[[Any], Tensor] | None = None
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
-        """The reduced output of the module."""
+        """The reduced output of the module in each row, shape (R,)."""
         if self.reduce is not None:
             return self.reduce(output)
         if not isinstance(output, Tensor) or output.ndim == 0:
             raise InputError(
-                f"module {self.module!r} returns {_describe(output)}, of which Tap cannot take the "
+                f"module {self.module!r} returns {_form(output)}, of which Tap cannot take the "
                 f"sum per item; pass Tap({self.module!r}, reduce=...)"
             )
         return output.flatten(1).sum(1) if output.ndim > 1 else output
@@ -229,14 +238,14 @@ _NAMED: dict[str, type[Output]] = {
 
 
 def make_output(spec: Any) -> Output:
-    """The output variable that the user's ``output=`` means.
+    """Make the output variable from the user's ``output=``.
 
     Args:
         spec: An :class:`Output`; ``"predicted"``, ``"value"``, ``"cross_entropy"``, ``"class:3"``;
             a config mapping; or a function of the model's output.
 
     Raises:
-        InputError: Unknown name.
+        InputError: The name or a parameter is unknown, or ``spec`` has no such form.
     """
     if isinstance(spec, Output):
         return spec
@@ -272,7 +281,7 @@ def make_output(spec: Any) -> Output:
 
 
 def output_config(output: Output) -> dict[str, Any]:
-    """Name and parameters of an output variable, from which :func:`make_output` makes it."""
+    """Name and parameters of an output variable, from which :func:`make_output` makes it again."""
     names = {cls: name for name, cls in _NAMED.items()}
     config: dict[str, Any] = {
         "name": names.get(type(output), placeholder(type(output).__qualname__))
@@ -284,11 +293,11 @@ def _scores(output: Any, name: str) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] < 2:
         raise InputError(
             f"{name} needs one score a class, a model output of shape (B, K) with K > 1, got "
-            f"{_describe(output)}; for regression pass output='value', else a function of the "
+            f"{_form(output)}; for regression pass output='value', else a function of the "
             f"output that returns one scalar an item"
         )
     return output
 
 
-def _describe(output: Any) -> str:
+def _form(output: Any) -> str:
     return f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__

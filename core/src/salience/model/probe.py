@@ -1,4 +1,4 @@
-"""The probe: puts values in the place of target variables and reads the output variable."""
+"""The probe: runs a replica with given values as target variables and reads the output variable."""
 
 from __future__ import annotations
 
@@ -33,11 +33,18 @@ Values = dict[str, Tensor]
 
 @dataclass
 class _Pass:
-    """What the hooks share during one forward pass.
+    """Settings and state of one forward pass, which the hooks share.
 
-    Without values, the target variables are looked at; as leaves of a graph where one is asked for.
-    An exact pass is in full precision whatever the others are in. Weights take the place of the
-    model's own where they are given.
+    Args:
+        values: Target variable → the values that replace its own. Where ``None``, the hooks read
+            the target variables instead.
+        graph: Whether the target variables that are read become leaves of a graph.
+        exact: Whether the pass runs in full precision, also where other passes use autocast.
+        weights: Name of a parameter or buffer → the values that replace the model's own.
+        leaves: Target variable → its leaf of the graph.
+        seen: Target variable inside the model → its value in this pass.
+        calls: Target variable, or ``"<tap>"`` → number of calls of its module so far.
+        tapped: Output of the module of a :class:`Tap`, at the call that the tap names.
     """
 
     values: Mapping[str, Tensor] | None
@@ -51,20 +58,20 @@ class _Pass:
 
 
 class Probe:
-    """A private replica of the model, hooked at its target variables.
+    """A replica of the model, with hooks that read or replace its target variables.
 
-    Not to be shared between threads; each computation makes its own.
+    A probe must not be shared between threads; each computation makes its own probe.
 
     Args:
         model: The user's model; it is not changed.
-        domain: Makes the arguments of the forward.
+        domain: The domain, which makes the arguments of the model's forward.
         variables: The target variables.
         output: The output variable.
-        device: Where to run; where the model is if ``None``.
+        device: Device to run on; the model's device if ``None``.
         precision: ``"full"``, or ``"bf16"`` for forward passes under autocast.
-        compilation: Keeps the compiled replica, where it is to be compiled.
-        swaps: Whether passes run with other weights than the model's own; nothing is then made of
-            the weights or kept from one pass to the next.
+        compilation: Holder of the compiled replica; ``None`` where passes are not compiled.
+        weights_vary: Whether passes run with other weights than the model's own. The probe then
+            does not rearrange the weights, nor keep module outputs from one pass to the next.
     """
 
     def __init__(
@@ -96,7 +103,7 @@ class Probe:
         inputs = all(v.target is None for v in variables)
         if isinstance(self._replica, nn.Module) and inputs and not weights_vary:
             found = self._replica.modules()
-            # Of reparametrised ones the weight is no parameter, but made in each pass.
+            # A reparametrised weight is no parameter: it is computed anew in each pass.
             self._convolutions = [
                 m for m in found if isinstance(m, nn.Conv2d) and "weight" in m._parameters
             ]
@@ -116,25 +123,27 @@ class Probe:
             self._replica.get_submodule(output.module).register_forward_hook(self._tap(output))
 
     def predicted(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
-        """Run the batch as it is.
+        """Run the model on the batch, without replacing its target variables.
 
         Args:
             batch: The items.
-            graph: Whether to keep the graph, from the target variables to the output.
+            graph: Whether to keep the graph from the target variables to the output.
 
         Returns:
-            The values of the target variables, what the output variable is read from, and the
-            target variables as leaves of the graph, if it is kept.
+            Three results: target variable → its value; the model's output, or the output of a
+            :class:`Tap`'s module, as :meth:`read` takes it; target variable → its leaf of the
+            graph, empty where the graph is not kept.
 
         Raises:
-            InputError: The model cannot be run on the batch, or a target variable is not met, is
-                of integers, does not have its axes or holds a value that is not finite.
+            InputError: The model cannot be run on the batch, or the forward pass does not reach a
+                target variable, or a target variable holds integers, lacks a declared axis or
+                holds a value that is not finite.
         """
         self.arrange()
         for variable in self.variables:
             if variable.argument is not None:
                 check_value(variable, batch.arguments[variable.argument], batch)
-        # A pass whose graph is kept is the only one of its batch.
+        # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
         keeping = nullcontext() if self._upstream is None else self._upstream.keeping(not graph)
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         with self._running(None, graph) as state, torch.set_grad_enabled(graph), keeping:
@@ -151,12 +160,14 @@ class Probe:
         return values, output, leaves
 
     def arrange(self) -> None:
-        """Make passes cheaper, once there is more than one to run.
+        """Make further passes cheaper, once a first pass has been run.
 
-        Normalisation is folded into convolutions, whose channels are laid side by side, and what
-        lies upstream of all the target variables is kept from the clean pass. A forward may view
-        tensors as they lie in memory, or read more of its modules than seems, and fail or come out
-        with something else then; so a row decides each time.
+        Batch normalisation is folded into convolutions, the convolutions get channels-last weights,
+        module outputs upstream of all the target variables are reused from the clean pass, and the
+        replica is compiled where asked for. A forward may rely on the memory format of its tensors
+        or read a module's state in other ways, and then fail or return something else. So each of
+        the first three changes is tested on rows of the last batch, and undone where the model's
+        output changes.
         """
         if self._upstream is not None and self._upstream.is_to_be_tried:
             self._try_upstream()
@@ -192,11 +203,11 @@ class Probe:
             with self._running(None) as state, self._upstream.trying():
                 before = self._call(two.batch(), state)
             try:
-                # Three rows, so that nothing that is left of the two fits.
+                # Three rows, so that outputs left over from the pass of two rows do not fit.
                 with self._running(at) as state, self._upstream.giving(first):
                     after = self._call(three.batch(), state)
                 same = _close(tree_map(_first_two, after), before)
-            except Exception:  # whatever the user's forward does where modules are not run
+            except Exception:  # the user's forward may raise anything where modules are skipped
                 same = False
         if not same:
             self._upstream = None
@@ -207,11 +218,11 @@ class Probe:
             return self._call(row, state)
 
     def _comes_out_as(self, before: Any, row: Batch) -> bool:
-        """Whether the model returns the same for the row, but for rounding."""
+        """Whether the model's output for the row equals ``before``, except for rounding."""
         try:
             with torch.no_grad():
                 return _close(self._run_exactly(row), before)
-        except Exception:  # whatever the user's forward does with what it is given
+        except Exception:  # the user's forward may raise anything on the changed replica
             return False
 
     def __call__(
@@ -226,9 +237,10 @@ class Probe:
         Args:
             batch: The rows.
             values: Target variable → its values.
-            fixed: What the output variable keeps fixed.
-            items: Which item of the last clean batch each row is, where the model is the same as
-                in its pass; what lies upstream is not run again then.
+            fixed: What the output variable keeps fixed, first axis R, or ``None``.
+            items: Index of each row's item in the last batch that :meth:`predicted` ran, int64 of
+                shape (R,); kept outputs of modules upstream of the target variables are then
+                reused. ``None`` where the model differs from the one in that pass.
         """
         giving = (
             nullcontext()
@@ -248,9 +260,9 @@ class Probe:
         """The output variable of each row, shape (R,), in a model with other weights.
 
         Args:
-            batch: The rows: D groups of the same items, one group after the other.
+            batch: The rows: the same items once for each of D draws, one draw after the other.
             values: Target variable → its values.
-            fixed: What the output variable keeps fixed.
+            fixed: What the output variable keeps fixed, first axis R, or ``None``.
             weights: Name of a parameter or buffer → its values in D draws, shape (D, …).
         """
         n_draws = len(next(iter(weights.values())))
@@ -274,11 +286,14 @@ class Probe:
         return scalars.flatten()
 
     def values_with_weights(self, batch: Batch, weights: Mapping[str, Tensor]) -> Values:
-        """What the target variables are for each draw of weights, one draw after the other.
+        """The values that the target variables take with each draw of weights.
 
         Args:
-            batch: The items, B of them, with all arguments.
+            batch: The B items, with all arguments.
             weights: Name of a parameter or buffer → its values in D draws, shape (D, …).
+
+        Returns:
+            Target variable → its values for D × B rows, one draw after the other.
         """
 
         def one(weights: Values) -> Values:
@@ -296,31 +311,41 @@ class Probe:
 
     @property
     def has_inner_targets(self) -> bool:
-        """Whether a target variable lies inside the model, so that weights before it move it."""
+        """Whether a target variable lies inside the model, so that weights before it change it."""
         return any(variable.target is not None for variable in self.variables)
 
     @property
     def is_half(self) -> bool:
-        """Whether numbers have 8 bits or so, of the model's own or under autocast."""
+        """Whether passes run in 16-bit precision, by the model's own dtype or under autocast."""
         return self._half or self.dtype in (torch.bfloat16, torch.float16)
 
     @property
     def model(self) -> Any:
-        """The model that runs: a private copy of the structure over the user's weights."""
+        """The replica: a private copy of the model's structure over the user's weights."""
         return self._replica
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
-        """What the output variable fixes from the clean output."""
+        """The values that the output variable keeps fixed, by :meth:`Output.fix`.
+
+        Args:
+            output: The model's output for the clean items.
+            positions: Position of each item in the data set, int64 of shape (B,).
+        """
         return self._output.fix(output, positions)
 
     def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
-        """The output variable of each row.
+        """The output variable of each row, shape (R,).
+
+        Args:
+            output: The model's output for the rows, or that of a :class:`Tap`'s module.
+            fixed: What the output variable keeps fixed, first axis R, or ``None``.
+            n_rows: Number of rows R.
 
         Raises:
-            InputError: It is not one scalar a row.
+            InputError: The output variable is not one scalar per row.
         """
         if self._half:
-            # The scalars are differences of large numbers to some outputs; give them all digits.
+            # Some output variables take differences of large numbers, which need float32.
             output = tree_map(_widened, output)
         scalars = self._output(output, fixed)
         if isinstance(scalars, Tensor) and not scalars.is_floating_point():
@@ -374,7 +399,12 @@ class Probe:
         return output
 
     def _runner(self, batch: Batch, state: _Pass) -> Any:
-        """The compiled form for passes of gradients of its size; else the replica."""
+        """Choose what runs a pass.
+
+        Returns:
+            The compiled replica for a gradient pass with the number of rows that the replica is
+            compiled for; otherwise the replica.
+        """
         compiled = self._compiled
         if compiled is None or state.values is None or not torch.is_grad_enabled():
             return self._replica
@@ -387,7 +417,7 @@ class Probe:
             module.weight = nn.Parameter(weight, requires_grad=False)
 
     def _copy(self, tensor: Tensor) -> Tensor:
-        """A copy, since the model may work in place on what it is given."""
+        """Copy a tensor for the model, which may modify its arguments in place."""
         if self._channels_last and tensor.ndim == 4:
             return tensor.clone(memory_format=torch.channels_last)
         return tensor.clone()
@@ -410,7 +440,11 @@ class Probe:
         module = self._replica.get_submodule(target.module)
 
         def turn(holder: Any) -> Any:
-            """Read or replace the variable in what the module takes or returns."""
+            """Read or replace the target variable in what the module takes or returns.
+
+            Returns:
+                The holder with the new value, or ``None`` where nothing is replaced.
+            """
             state = self._pass
             call = state.calls.get(name, 0)
             state.calls[name] = call + 1
@@ -451,12 +485,15 @@ def _differentiable(value: Any) -> bool:
 
 
 def _leaf(value: Tensor) -> Tensor:
-    """The same numbers, as the start of a graph."""
+    """A leaf of a new graph with the same values."""
     return value.detach().requires_grad_()
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Whether two outputs of the model hold numbers, which differ by no more than rounding."""
+    """Whether two outputs of the model differ by no more than rounding.
+
+    Only floating-point and complex tensors are compared; False where the outputs hold none.
+    """
     pairs = list(zip(tree_leaves(one), tree_leaves(other), strict=True))
     numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and _is_continuous(a)]
     return bool(numbers) and all(close(a, b) for a, b in numbers)

@@ -1,8 +1,8 @@
-"""A private copy of a model's structure over the same weights.
+"""The replica: a private copy of a model's structure over the same weights.
 
-Everything that explaining needs to change (training flags, ``requires_grad``, hooks, whatever a
-forward writes to ``self``) is changed on the copy, which is thrown away. So there is nothing to
-restore after an exception, and threads that explain one model do not meet.
+Explaining changes training flags, ``requires_grad``, hooks and whatever a forward writes to
+``self``. All of these are changed on the replica, which is discarded afterwards. So nothing has to
+be restored after an exception, and threads that explain one model do not affect each other.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from salience.errors import InputError, brief
 
 
 def replicate(model: Any, device: torch.device | None = None) -> Any:
-    """A copy of the model in eval mode whose parameters do not require grad.
+    """Copy the model, in eval mode and with parameters that do not require grad.
 
-    Parameters share the memory of the user's (unless moved to another device) and are only read.
-    Buffers are copied, since a forward may write to them. A function is rebuilt over replicas of
-    the modules that it reaches.
+    The replica's parameters share the memory of the user's and are only read. They are copies where
+    the replica is moved to another device, the parameter was made in inference mode, or a forward
+    writes to the parameter. Buffers are copied, since a forward may write to them. A function is
+    rebuilt over replicas of the modules that it reaches.
 
     Args:
-        model: The user's model.
-        device: Where the copy is to live; where the model is if ``None``.
+        model: The user's model, a module or a function.
+        device: Device of the replica; the model's device if ``None``.
 
     Raises:
-        InputError: The model has lazy parameters that were never run, or cannot be copied.
+        InputError: The model is neither a module nor a function, has lazy parameters that were
+            never initialised, or cannot be copied.
     """
     memo: dict[int, Any] = {}
     if not isinstance(model, nn.Module):
@@ -52,7 +54,7 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
-        # What was made in inference mode takes part in autograd only as a copy.
+        # A tensor made in inference mode can take part in autograd only as a copy.
         own = parameter.is_inference() or id(parameter) in written
         values = (parameter.clone() if own else parameter).detach()
         memo[id(parameter)] = nn.Parameter(values, requires_grad=False)
@@ -70,7 +72,7 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
         ) from error
     memo |= {id(module): module for module in replica.modules()}
     for module in replica.modules():
-        # deepcopy hands functions on as they are, with the user's modules in their closures.
+        # deepcopy does not copy functions, whose closures may hold the user's modules.
         for name, value in vars(module).items():
             if isinstance(value, _HOLDERS) and value and name not in _WEIGHTS:
                 vars(module)[name] = _rebound_within(value, memo, device)
@@ -80,7 +82,7 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
 
 
 def written_to(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that a forward writes to: those of embeddings with a largest norm."""
+    """Name → parameter that a forward writes to: weights of embeddings with a ``max_norm``."""
     kinds = nn.Embedding | nn.EmbeddingBag
     found = [m for m in model.modules() if isinstance(m, kinds) and m.max_norm is not None]
     ids = {id(module.weight) for module in found}
@@ -88,9 +90,10 @@ def written_to(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _go_slowly(module: nn.Module) -> None:
-    """Leave out what torch's transformers do only where no gradient is asked for.
+    """Disable the fast path of torch's transformers, in place.
 
-    It sets padded positions to 0, so that it would be another function than the gradient's.
+    The fast path runs only where no gradient is required. It sets padded positions to 0, so that
+    the model without gradients would be another function than the model with gradients.
     """
     if isinstance(module, nn.TransformerEncoder):
         module.use_nested_tensor = False
@@ -99,12 +102,16 @@ def _go_slowly(module: nn.Module) -> None:
 
 
 def _rebound_within(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
-    """A function, or a container of some, over replicas of the modules that they reach.
+    """Rebuild a function, or the functions in a container, over replicas of modules they reach.
 
     Args:
-        value: What a replica holds; dicts and lists, which are its own, are changed in place.
-        memo: id of what the user's model holds → what the replica has in its place.
-        device: Where replicas are to live.
+        value: An attribute of a replica's module. Dicts and lists belong to the replica and are
+            changed in place.
+        memo: id of an object of the user's model → its counterpart in the replica.
+        device: Device of the replicas; that of the user's modules if ``None``.
+
+    Returns:
+        The rebuilt function or tuple; any other value as it is.
     """
     if isinstance(value, FunctionType | functools.partial):
         return _rebound(value, memo, device)
@@ -119,7 +126,7 @@ def _rebound_within(value: Any, memo: dict[int, Any], device: torch.device | Non
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether a module is torch's own, without hooks or children, and holds constants only."""
+    """Whether a module is torch's own, has no hooks or children, and holds only constants."""
     return type(module).__module__.startswith("torch.nn.modules.") and all(
         _is_constant(value) or (type(value) in _TABLES and not value)
         for name, value in vars(module).items()
@@ -128,7 +135,7 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """What deepcopy makes of a plain module, at a tenth of the time."""
+    """Copy a plain module as deepcopy would, in a tenth of the time."""
     made = object.__new__(type(module))
     for name, value in vars(module).items():
         vars(made)[name] = value if _is_constant(value) else type(value)()
@@ -145,19 +152,24 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, _CONSTANTS)
 
 
-# What may be, or hold, a function.
+# Types that are functions or may hold functions.
 _HOLDERS = (FunctionType, functools.partial, dict, list, tuple)
 _WEIGHTS = ("_modules", "_parameters", "_buffers")
 _CONSTANTS = (int, float, str, bool, type(None), torch.dtype, torch.device)
-# What torch's modules keep hooks and names in.
+# Types of the containers in which torch's modules keep hooks and names.
 _TABLES = (dict, OrderedDict, set, list)
 
 
 def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
-    """A function over replicas of the modules that it reaches; anything else as it is.
+    """Rebuild a function over replicas of the modules that it reaches; return others as they are.
 
     Modules are looked for in closures, in the globals that the function names, behind bound
-    methods and in the arguments of a ``functools.partial``.
+    methods and in the arguments of a ``functools.partial``. A module itself becomes its replica.
+
+    Args:
+        value: Any object.
+        memo: id of an object of the user's model → its counterpart in the replica.
+        device: Device of the replicas; that of the user's modules if ``None``.
     """
     if id(value) in memo:
         return memo[id(value)]
@@ -171,7 +183,7 @@ def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> A
         function = _rebound(value.func, memo, device)
         memo[id(value)] = functools.partial(function, *arguments, **keywords)
     elif isinstance(value, FunctionType):
-        memo[id(value)] = value  # for a function that holds itself
+        memo[id(value)] = value  # ends the recursion for a function that holds itself
         memo[id(value)] = _rebound_function(value, memo, device)
     return memo.get(id(value), value)
 
@@ -179,7 +191,10 @@ def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> A
 def _rebound_function(
     function: FunctionType, memo: dict[int, Any], device: torch.device | None
 ) -> FunctionType:
-    """The function itself where it reaches no module, so that what it counts or keeps is kept."""
+    """Rebuild a function over replicas of the modules in its closure and globals.
+
+    A function that reaches no module is returned itself, so that state in its closure stays shared.
+    """
     named = [name for name in function.__code__.co_names if name in function.__globals__]
     seen = {n: v for n in named if isinstance(v := function.__globals__[n], nn.Module)}
     cells = []
@@ -188,7 +203,7 @@ def _rebound_function(
             content = _rebound(cell.cell_contents, memo, device)
             cell = cell if content is cell.cell_contents else CellType(content)
         cells.append(cell)
-    # By identity: cells are equal where what they hold is, such as two empty dicts.
+    # Compared by identity: ``==`` on cells compares their contents, such as two empty dicts.
     if not seen and all(a is b for a, b in zip(cells, function.__closure__ or (), strict=True)):
         return function
     reached = {n: _rebound(v, memo, device) for n, v in seen.items()}
@@ -204,7 +219,7 @@ def _rebound_function(
 
 
 class _Detaching(TorchFunctionMode):
-    """Lets deepcopy take tensors inside a graph, such as an activation that a forward has kept."""
+    """Lets deepcopy copy tensors inside a graph, such as a kept activation, by detaching them."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -216,7 +231,10 @@ class _Detaching(TorchFunctionMode):
 
 
 def home(model: Any) -> tuple[torch.device, torch.dtype | None]:
-    """Device of the model, and the dtype of its floating-point parameters if it has any."""
+    """Device and dtype of the model's first floating-point parameter or buffer.
+
+    Without such a tensor, or where the model is no module, the CPU and ``None``.
+    """
     if isinstance(model, nn.Module):
         for tensor in [*model.parameters(), *model.buffers()]:
             if tensor.is_floating_point():

@@ -1,4 +1,4 @@
-"""State dicts: reading them, and fitting them to a model."""
+"""State dicts: reading them, and checking and renaming their entries for a model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ State = Mapping[str, Tensor]
 
 
 def read_state(source: Any) -> dict[str, Tensor]:
-    """The state dict in a module, a mapping, or a file of safetensors or tensors of torch.
+    """Read a state dict, name → detached tensor; entries that are not tensors are left out.
 
-    Only tensors are read from a file; nothing in it is executed.
+    Only tensors are loaded from a file; no code in a file is executed.
+
+    Args:
+        source: A module, a state dict, or the path of a ``.safetensors`` file or of a state dict
+            that torch saved.
 
     Raises:
-        InputError: There is no file, or something else than tensors.
+        InputError: There is no such file, or the source holds no tensors, or the file cannot be
+            read or holds other things than tensors.
     """
     state = _read(Path(source)) if isinstance(source, str | Path) else source
     state = state.state_dict() if isinstance(state, nn.Module) else state
@@ -52,15 +57,15 @@ def _read(path: Path) -> Any:
 
 
 def states_like(model: nn.Module, sources: Sequence[Any], what: str) -> list[dict[str, Tensor]]:
-    """The weights in each source, which are to be those of the model, by :func:`own_weights`.
+    """Read the weights in each source, under the names that :func:`own_weights` gives.
 
     Args:
-        model: Names what there has to be.
-        sources: Each as for :func:`read_state`.
-        what: What a source is called in an error.
+        model: Each source must hold all the parameters and buffers of this model.
+        sources: Each of a form that :func:`read_state` takes.
+        what: Word for a source in errors; the index of the source follows it.
 
     Raises:
-        InputError: They are those of another architecture.
+        InputError: A source cannot be read, or holds weights of another architecture.
     """
     base, states = read_state(model), []
     for i, source in enumerate(sources):
@@ -76,18 +81,21 @@ def states_like(model: nn.Module, sources: Sequence[Any], what: str) -> list[dic
 
 
 def own_weights(state: State, model: nn.Module, what: str) -> dict[str, Tensor]:
-    """The same by the names of the model's parameters and buffers.
+    """Rename the entries of a state dict as ``torch.func.functional_call`` expects them.
 
-    A state dict names a tensor that modules share once for each of them, a functional call only
-    by the first name.
+    A state dict names a tensor that several modules share once for each of them. A functional call
+    takes such a tensor only under the first of its names.
 
     Args:
-        state: Names and values, of all of the model's or of some of them.
-        model: Names what there may be.
-        what: What the state is called in an error.
+        state: Name → value, for all of the model's parameters and buffers or for some of them.
+        model: The model whose names and shapes the entries must have.
+        what: Word for the state in errors.
+
+    Returns:
+        First name of each parameter or buffer → its value; extra state of modules is left out.
 
     Raises:
-        InputError: A name or a shape is not the model's, or one tensor has two values.
+        InputError: A name or a shape is not the model's, or a shared tensor has two values.
     """
     base, first = read_state(model), _first_names(model)
     found: dict[str, Tensor] = {}
@@ -115,7 +123,7 @@ def own_weights(state: State, model: nn.Module, what: str) -> dict[str, Tensor]:
 
 
 def _first_names(model: nn.Module) -> dict[str, str]:
-    """Each name of a parameter or buffer → the first name of the same tensor."""
+    """Name of a parameter or buffer → the first name of the same tensor."""
     named = [
         *model.named_parameters(remove_duplicate=False),
         *model.named_buffers(remove_duplicate=False),

@@ -1,4 +1,4 @@
-"""Target variables: what receives the saliency, and where it is found."""
+"""Target variables: the variables that receive saliency, and where they are in the model."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from salience.errors import InputError, nearest
 
 @dataclass(frozen=True)
 class Target:
-    """A variable inside the model.
+    """The user's reference to a target variable inside the model.
 
     Args:
         module: Path of the module, as in ``model.named_modules()``.
         at: ``"output"`` for what the module returns, ``"input"`` for what it is given.
-        call: Which call of the module in one forward pass, from 0.
-        index: Which one, where the module returns several (position or key) or takes several
-            (position, or name of a keyword argument).
-        axes: Name of each axis; the domain's :attr:`Layout.inner` where ``None``.
+        call: Index of the module's call in one forward pass, from 0.
+        index: Where the module returns several values, the position or key of the variable; where
+            the module takes several, the position or the name of the keyword argument.
+        axes: Name of each axis of the variable; the domain's :attr:`Layout.inner` where ``None``.
     """
 
     module: str
@@ -42,7 +42,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """``"module"``, with what tells it from other variables of the module behind it."""
+        """Module path, then ``@input``, ``[index]`` and ``#call`` where not the defaults."""
         tail = "" if self.at == "output" else "@input"
         tail += "" if self.index == 0 else f"[{self.index}]"
         return f"{self.module}{tail}" + (f"#{self.call}" if self.call else "")
@@ -52,14 +52,15 @@ class Target:
 class Variable:
     """A target variable of a given model and layout.
 
-    Exactly one of ``argument`` (it is a model argument) and ``target`` is set.
+    Exactly one of ``argument`` (for a model argument) and ``target`` (for a variable inside the
+    model) is set.
 
     Args:
-        name: Its name in results.
-        axes: Name of each axis; empty until the model has been run once where it is inside.
+        name: Name of the target variable in results.
+        axes: Name of each axis.
         mask: Name of the boolean argument that marks real positions, or ``None``.
         argument: Name of the model argument.
-        target: Where it is inside the model.
+        target: Reference to the variable inside the model.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Variable:
 
 
 def resolve(targets: Any, layout: Layout, model: Any) -> tuple[Variable, ...]:
-    """The variables that the user's ``target=`` means.
+    """Make the target variables from the user's ``target=``.
 
     Args:
         targets: ``"input"``, the name of a model argument, a module path, a :class:`Target`, or a
@@ -79,7 +80,8 @@ def resolve(targets: Any, layout: Layout, model: Any) -> tuple[Variable, ...]:
         model: The model.
 
     Raises:
-        InputError: No such argument or module, or the same variable twice.
+        InputError: There is no such argument or module, the same variable is named twice, or a
+            variable has neither an item axis nor an element axis.
     """
     one = isinstance(targets, str | Target) or not isinstance(targets, Sequence)
     variables = tuple(_resolve(t, layout, model) for t in ([targets] if one else targets))
@@ -121,7 +123,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
             f"the axes {axes} of target {target.name!r} name neither {ITEM!r} nor one of the "
             f"element axes {layout.elements}; pass Target({target.module!r}, axes=(...))"
         )
-    # A variable without the padded axes has no padding to mark.
+    # A variable that lacks an axis of the mask has no padded positions.
     mask = layout.inner_mask
     if mask is not None and not set(layout.fields[mask].axes) <= set(axes):
         mask = None
@@ -134,7 +136,13 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
 
 
 def check_module(model: Any, path: str, fields: Any = ()) -> None:
-    """Raise InputError, with the nearest names, where the model has no module at ``path``."""
+    """Raise InputError, with the nearest names, where the model has no module at ``path``.
+
+    Args:
+        model: The user's model.
+        path: Path of the module, as in ``model.named_modules()``.
+        fields: Further names to suggest in the error: the names of the model's arguments.
+    """
     if not isinstance(model, nn.Module):
         raise InputError(
             f"cannot look for module {path!r}: the model is a {type(model).__name__}, "

@@ -1,4 +1,4 @@
-"""What lies upstream of target variables inside the model: run once a batch, not once a draw."""
+"""Modules upstream of the target variables inside the model: run once per batch, not per draw."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 
 from salience.support.numerics import close
 
-#: A module by its path, and which of its calls.
+#: Path of a module, and the index of its call in one forward pass.
 _Call = tuple[str, int]
 
 
 class Upstream:
-    """Outputs of the modules that are run before the first target variable is met.
+    """Kept outputs of the modules that run before the first target variable is reached.
 
-    Nothing there depends on the values that take the variable's place. So these modules of a
-    replica return, for rows picked from a batch, the rows of what they returned for the batch. That
-    holds where the outputs count items along their first axis, which a pass of two equal rows
-    shows once.
+    These outputs do not depend on the values that replace the target variables. So in later passes,
+    over rows selected from a batch, the forwards of these modules do not run: the modules return
+    the rows of the outputs kept from the batch's clean pass. This is correct for outputs whose
+    first axis counts items, which a pass of two equal rows tests once for each module call.
 
     Args:
         root: The replica; the forwards of its modules are wrapped.
-        watched: Paths of modules whose every call must be seen, those of target variables first of
-            all. What holds one of them is not wrapped.
+        watched: Paths of the modules whose hooks must see every call: those of target variables
+            and of a tap. Modules that contain one of them are not wrapped.
     """
 
     def __init__(self, root: nn.Module, watched: set[str]) -> None:
@@ -46,10 +46,10 @@ class Upstream:
 
     @contextmanager
     def keeping(self, wanted: bool = True) -> Iterator[None]:
-        """Keep what the modules return in the forward pass of a batch, in place of what was kept.
+        """Keep module outputs in the forward pass inside the context; discard earlier ones.
 
         Args:
-            wanted: Whether anything is to be kept of this batch.
+            wanted: Whether to keep outputs of this batch; if not, earlier ones are only discarded.
         """
         self._kept = {}
         with self._as("keep" if wanted else ""):
@@ -57,7 +57,10 @@ class Upstream:
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Find, in a pass of the batch's first item twice, which outputs count items."""
+        """Find which kept outputs have items along their first axis; discard the others.
+
+        The pass inside the context must run the batch's first item twice.
+        """
         with self._as("try"):
             yield
         self._counts_items |= {call: self._counts_items.get(call, False) for call in self._kept}
@@ -65,17 +68,21 @@ class Upstream:
 
     @contextmanager
     def giving(self, rows: Tensor) -> Iterator[None]:
-        """Have the modules return the kept outputs of these items, int64 of shape (R,)."""
+        """Let modules return their kept outputs instead of running, in the pass inside the context.
+
+        Args:
+            rows: Index in the kept batch of the item of each row, int64 of shape (R,).
+        """
         with self._as("give", rows):
             yield
 
     def meet(self) -> None:
-        """A target variable is met: what comes now may depend on it."""
+        """Stop keeping and reuse in this pass: outputs after a target variable may depend on it."""
         self._mode = ""
 
     @property
     def is_to_be_tried(self) -> bool:
-        """Whether there are outputs of which it is not known what they count."""
+        """Whether a kept output has not yet been tested for items along its first axis."""
         return any(call not in self._counts_items for call in self._kept)
 
     @contextmanager
@@ -88,7 +95,7 @@ class Upstream:
 
     def _wrapped(self, path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            # Only the outermost module counts; what is inside it is not run when it is not.
+            # Only outermost modules are kept: where one is skipped, the modules inside it are too.
             if not self._mode or self._depth:
                 return forward(*args, **kwargs)
             call = path, self._calls[path]
@@ -107,7 +114,7 @@ class Upstream:
                 isinstance(output, Tensor) and output.ndim and self._counts_items.get(call, True)
             )
             if self._mode == "keep" and hopeful:
-                # A copy, since the next module may work on it in place.
+                # A copy, since the next module may modify the output in place.
                 self._kept[call] = output.detach().clone()
             return output
 
@@ -115,7 +122,12 @@ class Upstream:
 
 
 def _is_twice(output: Any, kept: Tensor) -> bool:
-    """Whether the output of two rows is the first item's, twice."""
+    """Whether an output of two equal rows is the first item's kept output, twice.
+
+    Args:
+        output: What the module returned for two rows of the first item.
+        kept: What the module returned for the batch.
+    """
     if not isinstance(output, Tensor) or output.shape != (2, *kept.shape[1:]):
         return False
     first = kept[:1].expand_as(output)

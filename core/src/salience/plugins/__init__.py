@@ -1,4 +1,4 @@
-"""Finding plugins and making parts by name."""
+"""Discovery of plugins, and construction of the parts that they bring."""
 
 from salience.plugins.registry import KINDS, PluginHost, PluginRecord, host
 

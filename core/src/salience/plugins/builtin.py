@@ -1,4 +1,4 @@
-"""Core's own parts, registered like those of any plugin."""
+"""The built-in plugin: core's own parts, registered like those of any other plugin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_domains() -> dict[str, str]:
-    """Plain tensors."""
+    """Name the domain of plain tensors."""
     return {"tensor": "salience.data.tensors:Tensors"}
 
 
 @hookimpl
 def salience_calculators() -> dict[str, str]:
-    """Gradient, path and perturbation methods."""
+    """Name the gradient, path and perturbation methods."""
     return {
         "gradient": "salience.calculators.gradient:Gradient",
         "integrated_gradients": "salience.calculators.integrated_gradients:IntegratedGradients",
@@ -23,7 +23,7 @@ def salience_calculators() -> dict[str, str]:
 
 @hookimpl
 def salience_samplers() -> dict[str, str]:
-    """SmoothGrad and its kin; BayesGrad by dropout, ensembles and posteriors."""
+    """Name the noise samplers (SmoothGrad) and the parameter samplers (BayesGrad)."""
     return {
         "gaussian": "salience.samplers.gaussian:GaussianNoise",
         "uniform": "salience.samplers.uniform:UniformNoise",
@@ -37,7 +37,7 @@ def salience_samplers() -> dict[str, str]:
 
 @hookimpl
 def salience_aggregators() -> dict[str, str]:
-    """Means over draws, how they spread, and their quantiles."""
+    """Name the aggregators: means, spreads and quantiles over draws."""
     return {
         "raw": "salience.aggregators.means:Raw",
         "abs": "salience.aggregators.means:Abs",

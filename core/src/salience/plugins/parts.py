@@ -1,4 +1,4 @@
-"""Parts by object, by name or by config mapping, and back to a config that can be saved."""
+"""Making parts from an object, a name or a config mapping, and turning parts into configs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from salience.plugins import host
 
 
 def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
-    """A part from what the user wrote.
+    """Make a part of a given kind from the user's specification.
 
     Args:
-        kind: ``"domains"``, ``"calculators"``, …
+        kind: ``"domains"``, ``"calculators"`` or another of :data:`salience.plugins.KINDS`.
         spec: An object, which is returned as it is; a name with or without parameters
             (``"gaussian:scale=0.15"``); or a mapping (``{"name": "gaussian", "scale": 0.15}``).
-        options: Further parameters for a part that is made by name.
+        options: Further parameters of the part, which override those in ``spec``; not allowed
+            beside an object.
 
     Raises:
-        InputError: Unknown name or parameter, or a class where an object is expected.
+        InputError: The name or a parameter is unknown, a class was given where an object is
+            expected, options were given beside an object, or the part refuses its parameters.
     """
     options = dict(options or {})
     if isinstance(spec, str):
@@ -61,7 +63,7 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``"name:key=value,key=value"``; values are Python literals or bare words.
+    """Split ``"name:key=value,…"`` into name and parameters, Python literals or bare words.
 
     Raises:
         InputError: The text does not have that form.
@@ -95,9 +97,14 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def to_config(kind: str, part: Any) -> dict[str, Any]:
-    """The part's name and parameters, from which :func:`make` makes it again.
+    """The part's name and parameters, from which :func:`make` makes the part again.
 
-    A part that no plugin registers is only told of, and cannot be made again from the record.
+    For a part that no plugin registers, and for weights given as tensors instead of files, the
+    config holds a :func:`placeholder`; the part cannot be made again from that config.
+
+    Args:
+        kind: ``"domains"``, ``"calculators"`` or another of :data:`salience.plugins.KINDS`.
+        part: An object of that kind.
     """
     name = host().name_of(kind, type(part))
     config: dict[str, Any] = {"name": name or placeholder(type(part).__qualname__)}
@@ -111,10 +118,10 @@ def to_config(kind: str, part: Any) -> dict[str, Any]:
 
 
 def placeholder(name: str) -> str:
-    """What a record holds in the place of something that it can only tell of by its name."""
+    """The string ``"⟨name⟩"``, which stands in a record for an object that cannot be saved."""
     return f"⟨{name}⟩"
 
 
 def is_placeholder(value: object) -> bool:
-    """Whether a record only tells of this."""
+    """Whether a value in a record is a :func:`placeholder`."""
     return isinstance(value, str) and value.startswith("⟨") and value.endswith("⟩")

@@ -1,7 +1,7 @@
-"""The plugin host: finds plugins by entry points and keeps a broken one from the others.
+"""The plugin host: loads plugins from entry points and isolates broken plugins from the others.
 
-pluggy's own loading stops at the first plugin that fails and passes over duplicates in silence, so
-the entry points are walked here, one by one.
+pluggy's own loading stops at the first plugin that fails and silently skips duplicates. Therefore
+the plugin host loads the entry points one by one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from salience import hookspecs
 from salience.errors import InputError, brief, nearest
 from salience.plugins import builtin
 
-#: The kinds of parts, one hook each.
+#: The kinds of parts; each kind has one hook, ``salience_<kind>``.
 KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers")
 
-# What to install for a domain that salience's own plugins would bring.
+# Domain → the package of the salience project that provides it, named in error messages.
 _PACKAGES = {
     "tabular": "salience-tabular",
     "vision": "salience-vision",
@@ -35,14 +35,14 @@ _PACKAGES = {
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """A plugin that was found.
+    """What is known about one installed plugin, be it registered or left out.
 
     Args:
         name: Name of the entry point.
-        distribution: The installed distribution that it came with.
+        distribution: Name of the installed distribution that contains the plugin.
         version: Version of that distribution.
-        parts: Kind → names of its parts; empty where it is quarantined.
-        error: Why it is quarantined and how to mend it, or ``None``.
+        parts: Kind → names of the plugin's parts; empty where the plugin is left out.
+        error: Why the plugin is left out and how to mend it; ``None`` where it is registered.
     """
 
     name: str
@@ -53,7 +53,7 @@ class PluginRecord:
 
 
 class PluginHost:
-    """Registers plugins one by one and hands out their parts.
+    """Registry of plugins and of the parts that they bring.
 
     Args:
         entry_points: Entry points of the group ``salience``, in any order.
@@ -70,14 +70,14 @@ class PluginHost:
             self._add(point.name, *_distribution(point), point.load, point)
 
     def names(self, kind: str) -> list[str]:
-        """Names of the parts of one kind."""
+        """Sorted names of the registered parts of one kind."""
         return sorted(self._parts[kind])
 
     def get(self, kind: str, name: str) -> type:
         """The class of a part, imported on first use.
 
         Raises:
-            InputError: No plugin brings it, or its module cannot be imported.
+            InputError: No plugin brings the part, or its class cannot be imported.
         """
         if name not in self._parts[kind]:
             raise InputError(self._unknown(kind, name))
@@ -88,12 +88,12 @@ class PluginHost:
         return part
 
     def name_of(self, kind: str, cls: type) -> str | None:
-        """The registered name of a class, or ``None``."""
+        """The name under which a class is registered as a part of this kind, or ``None``."""
         path = f"{cls.__module__}:{cls.__qualname__}"
         for name, part in self._parts[kind].items():
             if part is cls or part == path:
                 return name
-        # A package may export the class from elsewhere than where it is defined.
+        # The registered path may be another than that of the module that defines the class.
         for name in self._parts[kind]:
             if self._providers[kind, name] != "salience" and self.get(kind, name) is cls:
                 return name
@@ -110,7 +110,7 @@ class PluginHost:
         try:
             _check_core_version(point)
             parts = self._register(name, distribution, load())
-        except (Exception, SystemExit) as error:  # whatever a plugin does costs only itself
+        except (Exception, SystemExit) as error:  # a faulty plugin must not affect the others
             reason = str(error) if isinstance(error, _RefusedError) else _import_error(error)
             text = f"plugin {name!r} of {distribution} {version} is left out: {reason}"
             self.records.append(PluginRecord(name, distribution, version, error=text))
@@ -179,7 +179,7 @@ def host() -> PluginHost:
 
 
 class _RefusedError(Exception):
-    """A plugin that cannot be registered; the message says why and how to mend it."""
+    """Raised for a plugin that cannot be registered; the message says why and how to mend it."""
 
 
 def _distribution(point: metadata.EntryPoint) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""What has nothing to do with saliency: numbers, files, random states, the allocator."""
+"""Helpers that know nothing of saliency: numerics, files, hooks, random states, memory."""

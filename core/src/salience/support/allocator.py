@@ -1,4 +1,4 @@
-"""A lever on Linux: let the C library keep the memory that a forward pass frees."""
+"""A speed option on Linux: the C library keeps the memory that a forward pass frees."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _GIB = 1 << 30
 
 
 def tune_allocator() -> bool:
-    """Stop glibc from handing large blocks back to the system after every forward pass.
+    """Stop glibc from returning large memory blocks to the system after every forward pass.
 
-    On a CPU each pass otherwise pays for new pages. Measured on 2 cores, 32 gradients of
+    Otherwise each pass on a CPU pays for new pages. Measured on 2 cores, 32 gradients of
     EfficientNet-Lite0 in passes of 8 took 0.70 of the time (page faults fell from 315 000 to
-    under 1 000). The price: memory once used by the process stays with it, up to its peak.
+    under 1 000). The cost: the process keeps its peak memory until it ends.
 
-    It holds for the whole process, so a library does not do it for you; the command line does.
-    Calling it again changes nothing.
+    The setting affects the whole process. Therefore the library does not apply it by itself; the
+    command line does. Further calls change nothing.
 
     Returns:
-        Whether it was done: ``False`` where the C library is not glibc.
+        Whether the setting was applied: ``False`` where the C library is not glibc or refuses.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

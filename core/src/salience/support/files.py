@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Writing files so that a file is complete or absent, never partial."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from typing import IO
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call ``write(stream)`` on a neighbouring file that takes the place of ``path`` at the end."""
+    """Write a file completely or not at all.
+
+    ``write(stream)`` writes to a temporary file in the same folder, which replaces ``path`` at the
+    end. Where ``write`` raises, the temporary file is deleted and ``path`` stays as it was. Missing
+    parent folders are made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,4 +1,4 @@
-"""Hooks on modules that are removed again, whatever happens."""
+"""Temporary hooks on modules: removed in any case, also after an exception."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 @contextmanager
 def removing() -> Iterator[Callable[[RemovableHandle], None]]:
-    """Yield a function that takes the handle of a hook; remove all these hooks at the end."""
+    """Yield a function that registers a hook's handle; remove all registered hooks at the end."""
     handles: list[RemovableHandle] = []
     try:
         yield handles.append

@@ -1,4 +1,4 @@
-"""What surrounds a computation is kept from it, and it from its surroundings."""
+"""Isolation of a computation from global state: random generators and torch's inference mode."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _before: Any = None
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Hand the global random states back as they were, and allow autograd.
+    """Restore the global random states at the end, and switch inference mode off inside.
 
-    A forward of the user's may draw. Where several threads are inside, the last to leave restores
-    what the first one found; so a thread that draws from the global generators meanwhile, such as
-    one that trains, finds them set back. Tensors made in inference mode cannot take part in
-    autograd, so that mode of the caller's is off inside.
+    The user's forward may draw random numbers, from Python, NumPy or torch. Where several threads
+    are inside, the last thread to leave restores the states that the first one found. Another
+    thread that draws from the global generators in the meantime, such as a training loop, finds
+    its generators set back. Inference mode is off inside because tensors made in it cannot take
+    part in autograd.
     """
     global _inside, _before
     with _lock:
@@ -41,7 +42,7 @@ def isolated() -> Iterator[None]:
 
 
 def _states() -> tuple[Any, Any, Any, Any]:
-    # Asking an idle GPU for its state would start it up.
+    # Reading the state of a GPU that is not in use would initialise CUDA.
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda
 

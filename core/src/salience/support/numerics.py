@@ -7,29 +7,30 @@ import math
 import torch
 from torch import Tensor
 
-# Two ways to compute the same may differ by this many roundings. In low precision so many roundings
-# would allow any difference, so the tolerance is bounded.
+# Two ways to compute the same value may differ by this many units of the dtype's eps. In low
+# precision that many units would allow any difference, so the relative tolerance is bounded.
 _ROUNDINGS, _LARGEST = 1000, 0.02
 
 
 def all_finite(values: Tensor) -> bool:
-    """Whether no value is NaN or infinite."""
+    """Whether no value is NaN or infinite; True for empty tensors and for integers."""
     if not values.numel() or not values.is_floating_point():
         return True
     values = values.detach()
-    # NaN carries over to both ends. To look at each value takes several times as long, and aminmax
-    # copies what does not lie row by row.
+    # A NaN anywhere makes both the minimum and the maximum NaN. Checking each value takes several
+    # times as long, and aminmax copies tensors that are not contiguous.
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
 def close(one: Tensor, other: Tensor, tolerance: float | None = None, scale: float = 0.0) -> bool:
-    """Whether two tensors of one shape differ by little: max |a − b| ≤ tolerance · max |b|.
+    """Whether two tensors of one shape are close: max |a − b| ≤ tolerance · max |b|.
 
     Args:
-        one: Floating-point or complex.
-        other: What it is compared with.
-        tolerance: Where ``None``, what rounding in the precision of ``other`` explains.
-        scale: Takes the place of max |b| where it is larger.
+        one: The tensor a, floating-point or complex.
+        other: The reference b.
+        tolerance: Largest relative difference; where ``None``, the largest that rounding in the
+            dtype of ``other`` explains: 1000 eps, but at most 0.02.
+        scale: Replaces max |b| where ``scale`` is larger.
     """
     if not one.numel():
         return True
