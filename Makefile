@@ -7,29 +7,37 @@ PLUGINS := tabular vision molgraph template
 PACKAGES := core $(PLUGINS:%=plugins/%)
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
-.PHONY: demo test check bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench release clean
 
-demo: $(VENV)/.demo
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run the four examples; pictures and readings go to out/
 	$(BIN)/python examples/iris.py --out out
 	$(BIN)/python examples/photos.py --out out
 	$(BIN)/python examples/solubility.py --out out
 	$(BIN)/python examples/uncertainty.py --out out
 
-test: $(VENV)/.test
+test: $(VENV)/.test ## run every test of core and plugins
 	$(BIN)/python -m pytest -n auto
 
-check: $(VENV)/.test
+check: $(VENV)/.test ## ruff, mypy --strict and the layers of import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks
+	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks scripts
 	$(BIN)/lint-imports --no-logo
 
 # Takes about 40 minutes on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench ## measure times and memory beside the peers
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
-clean:
-	rm -rf $(VENV) out
+# Nothing is published; docs/design/README.md says what to do before that.
+release: $(VENV)/.release ## build the five distributions into dist/ and check them
+	$(BIN)/python scripts/release.py
+
+clean: ## remove what was made here: .venv, out/, dist/
+	rm -rf $(VENV) out dist
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,4 +64,8 @@ $(VENV)/.test: $(VENV)/.captum tests/requirements.txt
 
 $(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt
 	$(PIP) -r benchmarks/requirements.txt
+	touch $@
+
+$(VENV)/.release: $(VENV)/.demo scripts/requirements.txt
+	$(PIP) -r scripts/requirements.txt
 	touch $@
