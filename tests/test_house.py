@@ -72,7 +72,7 @@ def wings() -> list[Path]:
 
 
 def sources() -> list[Path]:
-    plugins = [p for p in (TOP / "plugins").glob("*/src/**/*.py")]
+    plugins = (TOP / "plugins").glob("*/src/**/*.py")
     return sorted([*CORE.rglob("*.py"), *plugins])
 
 

@@ -1,4 +1,4 @@
-"""``python -m salience`` is the command line."""
+"""The command line of ``python -m salience``."""
 
 from salience.cli import main
 

@@ -1,4 +1,4 @@
-"""The explainer: a model, its domain, and what to explain of it."""
+"""The explainer, which computes explanations of a model, and the shortcuts explain and rerun."""
 
 from __future__ import annotations
 
@@ -28,36 +28,40 @@ from salience.support.isolation import isolated
 
 
 class Explainer:
-    """Explains a model on the data of a domain. Nothing that it is given is changed.
+    """Explains a model on the data of a domain, without changing the model or the data.
 
     Args:
-        model: A ``torch.nn.Module``, or a function where the target variable is an input. It is
-            explained in eval mode, whatever its training flags are.
+        model: A ``torch.nn.Module``, or a function where the target variable is an input. A module
+            is explained in eval mode, whatever its training flags are.
         domain: Name of a domain, a config mapping, or a :class:`salience.Domain`.
         target: The target variable(s): ``"input"``, the name of a model argument, a module path,
-            a :class:`salience.Target`, or a sequence of these; the domain's own where ``None``.
+            a :class:`salience.Target`, or a sequence of these; the domain's default where ``None``.
         output: The output variable: ``"predicted"``, ``"class:3"``, ``"cross_entropy"``,
             ``"value"``, an object such as :class:`salience.Value`, or a function of the model's
-            output that returns one scalar an item; the domain's own where ``None``.
+            output that returns one scalar per item; the domain's default where ``None``.
         max_rows: Largest number of rows in one forward pass (of elements, where items are
-            ragged); ``"auto"`` finds the fastest.
-        device: Where to run; where the model is if ``None``. The user's model is not moved. Given a
-            sequence of devices, :meth:`explain` shares the items out among them, one thread each;
-            the numbers are the same. Each device holds the weights and a pass of its own, so that
-            ``["cpu", "cpu"]`` takes twice the memory; it gains nothing where passes use all cores.
+            ragged); ``"auto"`` searches for the fastest number.
+        device: Device to run on; the model's device where ``None``. The user's model is not moved.
+            With a sequence of devices, :meth:`explain` divides the items among the devices, one
+            thread each, and gives the same numbers as on one device. Each device holds a copy of
+            the weights and the memory of a pass, so ``["cpu", "cpu"]`` takes twice the memory;
+            several threads on one CPU gain nothing where passes use all cores.
         precision: ``"full"``, or ``"bf16"`` to run forward and backward passes under autocast to
-            bfloat16, which keeps 8 bits of each number: half the memory of activations, and faster
-            on hardware made for it. It costs accuracy: SmoothGrad maps of EfficientNet-Lite0 moved
-            by 13 % (relative to their norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
-        compile: Run gradients through ``torch.compile``, in passes of exactly ``max_rows`` rows,
-            which must be a number. The compiled model is kept as long as this object, for models
-            whose weights do not change. It costs the time of compiling, 50 s for EfficientNet-Lite0
-            on 2 CPU cores, and may lose: with torch 2.13 and g++ 12 gradients of that model took
-            2.2 times as long as without, those of a small network of linear layers twice.
-            Not for ragged data, target variables inside the model, taps or parameter samplers.
+            bfloat16, which keeps 8 significant bits of each number. Activations take half the
+            memory, and passes are faster on hardware with bfloat16 units. Results are less
+            accurate: SmoothGrad maps of EfficientNet-Lite0 changed by 13 % (relative to their
+            norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
+        compile: Whether to compute gradients through ``torch.compile``, in passes of exactly
+            ``max_rows`` rows, which must be a number. The explainer keeps the compiled model, so
+            the weights of the model must not change. Compiling takes time (50 s for
+            EfficientNet-Lite0 on 2 CPU cores), and the compiled model may be slower: with torch
+            2.13 and g++ 12, gradients of that model took 2.2 times as long as without compiling,
+            those of a small network of linear layers twice as long. Not available for ragged
+            data, target variables inside the model, taps or parameter samplers.
 
     Raises:
-        InputError: Unknown domain, module path, output or budget.
+        InputError: The domain, a target variable, the output variable, a device or the precision is
+            unknown; ``max_rows`` is not valid; or ``compile`` is not available.
     """
 
     def __init__(
@@ -115,22 +119,28 @@ class Explainer:
         ids: Sequence[int | str] | None = None,
         progress: bool | None = None,
     ) -> Samples:
-        """Compute all draws and keep them: memory grows with ``n_samples``.
+        """Compute all draws and keep them, so that memory grows with ``n_samples``.
 
         Args:
-            data: What the domain reads.
+            data: Items in any form that the domain reads.
             calculator: Name (``"integrated_gradients:steps=16"``), config mapping or object.
             samplers: Names, config mappings or objects; all of them act in every draw.
-            n_samples: Draws per item, M, each of noise and parameters alike. A pair nests them:
-                ``(8, 16)`` makes 8 draws of the parameters and 16 of noise for each of these.
-            seed: Draws depend on it, on the item and on the number of the draw only; weights, which
-                the items share, not on the item.
-            ids: An id for each item, a key of its draws in the place of its position.
-            progress: Show a progress bar; where ``None``, on long work in a terminal.
+            n_samples: Draws per item, M. With a number, each draw has noise and parameters of its
+                own. With a pair, draws are nested: ``(8, 16)`` makes 8 draws of the parameters and,
+                for each of them, 16 draws of noise.
+            seed: Seed of all draws. A draw depends only on the seed, the item and the number of
+                the draw; drawn weights, which the items share, do not depend on the item.
+            ids: An id for each item, which replaces the item's position as the key of its draws.
+            progress: Whether to show a progress bar; where ``None``, only for long computations in
+                a terminal.
+
+        Returns:
+            All the draws, for :meth:`aggregate`.
 
         Raises:
-            InputError: Something cannot be served; nothing has been computed then, unless only a
-                later batch showed it.
+            InputError: A part is unknown, or the model, the data, the parts and the draws do not
+                fit together. The error comes before any draw is computed, except where only a later
+                batch shows the fault.
         """
         if isinstance(n_samples, Until | Mapping):
             raise InputError(
@@ -155,10 +165,14 @@ class Explainer:
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
     ) -> Explanation:
-        """Make one saliency of the draws that :meth:`compute` kept.
+        """Aggregate the draws that :meth:`compute` kept into an explanation.
+
+        Args:
+            samples: What :meth:`compute` returned, or a difference of two such results.
+            aggregator: Name, config mapping or object.
 
         Raises:
-            InputError: Unknown aggregator, or saliency that is not finite.
+            InputError: The aggregator is unknown, or needs more draws or independent ones.
         """
         made = _aggregator(aggregator)
         record = samples.items.provenance
@@ -184,23 +198,25 @@ class Explainer:
         progress: bool | None = None,
         partial: bool = False,
     ) -> Explanation:
-        """Compute and aggregate in one stream: memory does not grow with ``n_samples``.
+        """Compute draws and aggregate them as they come, in memory independent of ``n_samples``.
 
         Args:
-            data: What the domain reads.
+            data: Items in any form that the domain reads.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.
-            n_samples: As in :meth:`compute`, or :class:`salience.Until` an error is small enough,
-                item by item; items that are done leave the batch.
+            n_samples: As in :meth:`compute`; or :class:`salience.Until`, which draws for each item
+                until its standard error is small enough and then leaves the item out.
             aggregator: Name, config mapping or object.
             seed: As in :meth:`compute`.
             ids: As in :meth:`compute`.
             progress: As in :meth:`compute`.
-            partial: After a KeyboardInterrupt, return the items that are finished by then, if
-                there are any; a reader finds them by their ids.
+            partial: Whether a KeyboardInterrupt returns the items of the batches that are finished
+                by then, if there are any; the explanation's ids tell which items these are. With
+                one device only.
 
         Raises:
-            InputError: As in :meth:`compute`.
+            InputError: As in :meth:`compute`; or the aggregator is unknown, or needs more draws or
+                independent ones.
         """
         made = _aggregator(aggregator)
         run = self._run(data, calculator, samplers, n_samples, seed, ids, made)
@@ -209,7 +225,7 @@ class Explainer:
         with run.progress_bar(progress) as reported:
             if len(self.devices) == 1:
                 return explanation(streamed(run, made, reported, partial), run, made)
-            # The run's own plan is for the first device.
+            # The request of the run itself is the one for the first device.
             settings = (calculator, samplers, n_samples, seed, made)
             more = [Request(self, *settings, device) for device in self.devices[1:]]
             return explanation(shared_out(run, [run.request, *more], made, reported), run, made)
@@ -223,15 +239,15 @@ class Explainer:
         aggregator: str | Mapping[str, Any] | Aggregator = "raw",
         seed: int = 0,
     ) -> Iterator[Explanation]:
-        """Explain data that is larger than memory, item by item.
+        """Explain data that is larger than memory, chunk by chunk.
 
-        Items are keyed by their position in the whole stream, so that the numbers are those of
-        :meth:`explain` on all the data at once. Memory holds one chunk at a time.
+        The draws of an item are keyed by its position in the whole stream, so the numbers are those
+        of :meth:`explain` on all the data at once. Memory holds one chunk at a time.
 
         Args:
-            chunks: Pieces of the data, each of which the domain reads: the batches of a
-                ``DataLoader`` (of pairs: ``(x for x, _ in loader)``), lists of paths or SMILES, the
-                pieces of ``pandas.read_csv(..., chunksize=1000)``.
+            chunks: Pieces of the data, each in a form that the domain reads: the batches of a
+                ``DataLoader`` (``(x for x, _ in loader)`` where it gives pairs), lists of paths or
+                SMILES, the pieces of ``pandas.read_csv(..., chunksize=1000)``.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.
             n_samples: As in :meth:`explain`.
@@ -239,10 +255,10 @@ class Explainer:
             seed: As in :meth:`compute`.
 
         Yields:
-            An explanation of one item each.
+            One explanation for each item, in order.
 
         Raises:
-            InputError: As in :meth:`compute`, at the chunk that is at fault.
+            InputError: As in :meth:`explain`; a fault in the data is raised at its chunk.
         """
         made = _aggregator(aggregator)
         with isolated():
@@ -293,7 +309,7 @@ def explain(
 
     Args:
         model: As for :class:`Explainer`.
-        data: What the domain reads.
+        data: Items in any form that the domain reads.
         domain: As for :class:`Explainer`.
         calculator: As for :meth:`Explainer.explain`.
         target: As for :class:`Explainer`.
@@ -301,27 +317,29 @@ def explain(
         max_rows: As for :class:`Explainer`.
         device: As for :class:`Explainer`.
         precision: As for :class:`Explainer`.
-        compile: As for :class:`Explainer`; the compiled model is gone after this one call.
+        compile: As for :class:`Explainer`; the compiled model is not kept after this call.
         **settings: The other arguments of :meth:`Explainer.explain`.
 
     Raises:
-        InputError: As for both.
+        InputError: As for :class:`Explainer` and :meth:`Explainer.explain`.
     """
     explainer = Explainer(model, domain, target, output, max_rows, device, precision, compile)
     return explainer.explain(data, calculator, **settings)
 
 
 def rerun(model: Any, data: Any, record: Mapping[str, Any], **settings: Any) -> Explanation:
-    """Do again what an explanation's provenance records, on this model and data.
+    """Repeat the computation that an explanation's provenance records, on the given model and data.
 
     Args:
         model: The model.
-        data: What the domain reads.
+        data: Items in any form that the domain reads.
         record: ``Explanation.provenance``.
-        **settings: ``max_rows``, ``device``, ``progress``, or other settings than the record's.
+        **settings: Arguments of :func:`explain` that are not recorded (``max_rows``, ``device``,
+            ``progress``), or that replace recorded ones.
 
     Raises:
-        InputError: The record names a part that no plugin registers.
+        InputError: The record holds a placeholder for a part that no plugin registers, or for an
+            object that cannot be saved; or as for :func:`explain`.
     """
     return explain(model, data, **(provenance.settings(record) | settings))
 
@@ -335,7 +353,7 @@ def _aggregator(spec: Any) -> Aggregator:
 
 def _device(device: str | torch.device) -> torch.device:
     try:
-        # Where there is no such device, torch says so only when it is used.
+        # torch reports a missing device only when a tensor is made on it.
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
         raise InputError(
@@ -344,7 +362,7 @@ def _device(device: str | torch.device) -> torch.device:
 
 
 def _devices(device: Any) -> tuple[torch.device | None, ...]:
-    """At least one; ``None`` stands for where the model is."""
+    """The devices to run on, at least one; ``None`` stands for the model's own device."""
     if device is None or isinstance(device, str | torch.device):
         return (None if device is None else _device(device),)
     devices = tuple(_device(one) for one in device)

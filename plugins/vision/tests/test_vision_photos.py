@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import salience
 from salience import Explanation
 from salience_vision import Vision
 
@@ -85,7 +86,7 @@ def test_your_own_network_weights_and_photos(
 ) -> None:
     (tmp_path / "own_net.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    net = example.load_model("own_net:make", None)
+    net = salience.load_model("own_net:make", None)
     torch.save(net.state_dict(), "net.pth")
     save_file(net.state_dict(), "net.safetensors")
     photo = str(example.default_photos()[0])

@@ -1,1 +1,1 @@
-"""Calculators: what turns a score and a point into saliency."""
+"""Calculators, which compute saliency from a score and the values of the target variables."""

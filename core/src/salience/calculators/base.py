@@ -1,4 +1,4 @@
-"""What a calculator is: it turns a score function and a point into saliency."""
+"""The base class of calculators, and the saliency that a calculator returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from salience.scoring.score import Score
 
 @dataclass(frozen=True)
 class Attribution:
-    """Saliency of some rows.
+    """Saliency of R rows, with the scores that it is compared with.
 
     Args:
         saliency: Target variable → saliency, broadcastable to the variable's shape: an axis that
@@ -30,25 +30,28 @@ class Attribution:
 
 
 class Calculator(ABC):
-    """Turns a score and a point into saliency. A frozen dataclass of its parameters."""
+    """Computes saliency from a score and the values of the target variables.
 
-    #: Whether this asks for the gradient at x itself. Where nothing moves x, the pass that predicts
-    #: serves for it as well then.
+    A subclass is a frozen dataclass whose fields are the parameters of the method.
+    """
+
+    #: Whether the calculator asks for the gradient at x itself. Without samplers, the engine then
+    #: takes that gradient by the graph of the forward pass that predicts.
     gradient_at_x: ClassVar[bool] = False
 
     def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
-        """Raise InputError where this cannot serve a data set of that many items.
+        """Raise InputError where the parameters do not fit the number of items.
 
         Args:
-            n_items: Number of items.
+            n_items: Number of items in the data set, or in the part of a stream read so far.
             more: Whether further items may follow, as in a stream.
         """
 
     @abstractmethod
     def __call__(self, score: Score, x: Values) -> Attribution:
-        """Saliency of R rows at ``x``.
+        """Compute the saliency of R rows at ``x``.
 
         Args:
-            score: Gives values and gradients within the budget.
-            x: Target variable → its values for all R rows; stays as it is.
+            score: The function f, which gives values and gradients within the budget.
+            x: Target variable → its values for all R rows; they are not changed.
         """

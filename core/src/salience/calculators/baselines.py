@@ -1,4 +1,4 @@
-"""Baselines: the point without information that path and perturbation methods start from."""
+"""Baselines: values without information, which a method compares with those of the item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from salience.scoring.score import Score
 
 
 def check_baseline(baseline: Any, n_items: int, more: bool) -> None:
-    """Raise InputError where a baseline an item does not serve that many items, or more."""
+    """Raise InputError where a :class:`PerItem` baseline does not hold one value per item.
+
+    Args:
+        baseline: A baseline in any form that :func:`baseline_of` takes.
+        n_items: Number of items in the data set, or in the part of a stream read so far.
+        more: Whether further items may follow, for which the baseline may hold further values.
+    """
     for one in baseline.values() if isinstance(baseline, Mapping) else (baseline,):
         if not isinstance(one, PerItem) or (more and len(one.values) > n_items):
             continue
@@ -34,8 +40,11 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
     Args:
         baseline: A number; a tensor that broadcasts against the target variable without its item
             or element axis; :class:`PerItem`; or a mapping target variable → one of these.
-        score: Names axes and items.
+        score: The score, which gives the axes of each target variable and the item of each row.
         x: Target variable → values of all R rows.
+
+    Returns:
+        Target variable → its baseline, of the shape and dtype of its values in ``x``.
 
     Raises:
         InputError: The baseline does not fit the target variable.
@@ -73,7 +82,7 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
         return value.expand(_without(x.shape, row_axis[0])).unsqueeze(row_axis[0]).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"the baseline for target variable {name!r} is {_describe(baseline)}, expected a "
+            f"the baseline for target variable {name!r} is {_form(baseline)}, expected a "
             f"number or a tensor that broadcasts against {_without(x.shape, row_axis[0])}, the "
             f"shape without the {row_axis[1]} axis; for one baseline an item pass PerItem(...)"
         ) from error
@@ -82,7 +91,16 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
 def _row(
     baseline: PerItem, name: str, item: int, shape: tuple[int, ...], padded: bool, like: Tensor
 ) -> Tensor:
-    """The baseline of one item."""
+    """The baseline of one item, expanded to a shape.
+
+    Args:
+        baseline: The baselines of all items.
+        name: Name of the target variable, for the error message.
+        item: Position of the item in the data set.
+        shape: Shape of the target variable for this item alone.
+        padded: Whether to fill a shorter baseline up with zeros behind its last position.
+        like: A tensor whose dtype and device the result takes.
+    """
     row = torch.as_tensor(baseline.values[item]).to(like)
     if padded and row.ndim == len(shape):
         short = [want - own if own > 1 else 0 for own, want in zip(row.shape, shape, strict=True)]
@@ -100,5 +118,5 @@ def _without(shape: Sequence[int], position: int) -> tuple[int, ...]:
     return tuple(length for i, length in enumerate(shape) if i != position)
 
 
-def _describe(value: Any) -> str:
+def _form(value: Any) -> str:
     return f"of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)

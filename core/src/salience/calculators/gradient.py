@@ -23,7 +23,7 @@ class Gradient(Calculator):
     multiply_by_target: bool = False
 
     def __call__(self, score: Score, x: Values) -> Attribution:
-        """One backward pass for all rows."""
+        """Compute the gradient of all rows, by one backward pass where they fit the budget."""
         value, gradient = score.gradient(x)
         if self.multiply_by_target:
             gradient = {name: g * x[name] for name, g in gradient.items()}

@@ -29,10 +29,10 @@ class IntegratedGradients(Calculator):
         baseline: b: a number, a tensor, :class:`salience.PerItem`, :class:`salience.Mean`, or a
             mapping target variable → one of these.
         rule: ``"gauss_legendre"`` (exact for polynomials of degree 2 S − 1 in α),
-            ``"trapezoid"`` (end points with half the weight) or ``"midpoint"``.
+            ``"trapezoid"`` (with both ends of the path, at half the weight) or ``"midpoint"``.
 
     Raises:
-        InputError: Unknown rule, or too few steps for it.
+        InputError: The rule is unknown, or ``steps`` is too small for the rule.
     """
 
     steps: int = 32
@@ -49,11 +49,11 @@ class IntegratedGradients(Calculator):
             )
 
     def check(self, n_items: int, more: bool = False) -> None:
-        """One baseline an item, where each has its own."""
+        """Raise InputError where a :class:`PerItem` baseline does not hold one value per item."""
         check_baseline(self.baseline, n_items, more)
 
     def __call__(self, score: Score, x: Values) -> Attribution:
-        """The path points of all rows, packed into passes within the budget."""
+        """Integrate the gradients at the path points of all rows, in passes within the budget."""
         base = baseline_of(self.baseline, score, x)
         span = {name: x[name] - base[name] for name in x}
         integral = {name: torch.zeros_like(v) for name, v in x.items()}
@@ -65,19 +65,25 @@ class IntegratedGradients(Calculator):
                 along = part.expand(alpha[part.variant], name).to(x[name].dtype)
                 at[name] = at[name] + along * step[name]
             _, gradient = part.score.gradient(at)
-            # Not in place: a gradient that autograd has expanded shares its memory among elements.
+            # Not multiplied in place: autograd may return an expanded gradient, in which several
+            # elements share memory.
             weighted = {
                 name: g * part.expand(weight[part.variant], name).to(g.dtype)
                 for name, g in gradient.items()
             }
             part.add_to(integral, weighted)
         saliency = {name: span[name] * integral[name] for name in x}
-        # Nothing that a draw moves is in the baseline.
+        # Noise does not change the baseline, which is thus the same in all draws of an item.
         return Attribution(saliency, score.value(x), score.value_of_items(base))
 
 
 def quadrature(rule: str, steps: int) -> tuple[Tensor, Tensor]:
-    """Nodes in [0, 1] and weights that sum to 1, float64 of shape (S,) each."""
+    """Nodes in [0, 1] and weights that sum to 1 of a quadrature rule, float64 of shape (S,) each.
+
+    Args:
+        rule: A rule of :class:`IntegratedGradients`.
+        steps: Number of nodes S.
+    """
     if rule == "gauss_legendre":
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)

@@ -1,4 +1,4 @@
-"""Occlusion."""
+"""Occlusion: the change of the output where windows, or groups of elements, are replaced."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ from salience.scoring.score import Part, Score
 class Occlusion(Calculator):
     """f(x) − f(x with a window replaced) (Zeiler and Fergus, 2014), averaged over overlaps.
 
-    A position's saliency is the mean over all the windows that cover it; every position is covered.
-    Windows span the axes that they do not slide along, so the saliency has length 1 there: summed
-    over channels it is the drop itself. On ragged data a window is one element, or one group of
-    elements.
+    The saliency of a position is the mean of the drop f(x) − f(x with a window replaced) over all
+    the windows that cover the position; each position is covered by one or more. A window spans the
+    whole of each axis that it does not slide along, such as the channels. The saliency has length 1
+    along these axes, so that its sum over them is the drop itself. On ragged data a window is one
+    element, or one group of elements.
 
     Args:
         window: Length of the window along each axis that it slides along, e.g.
-            ``{"height": 27, "width": 27}``; one number for all axes that the domain does not
-            reduce.
-        stride: Step of the window along each axis, of the same form; an axis left out takes half
-            the window, at least 1. The last window is moved back to end at the border, which for
-            a padded item is where its real positions end.
-        value: What replaces the window: anything that serves as a baseline of
-            :class:`IntegratedGradients`.
-        groups: Ragged data only: for each item the group of each element (integers from 0), e.g.
-            the functional group of each atom; the elements of a group are replaced together.
+            ``{"height": 27, "width": 27}``. One number stands for all axes that the domain does not
+            reduce, or, where it reduces all, for all axes but the item axis.
+        stride: Step of the window along each axis, in the same form as ``window``. The step is half
+            the window, at least 1, along an axis that is left out. The last window is moved back to
+            end at the border, which for a padded item is the end of its real positions.
+        value: What replaces the values in the window, in any form that
+            :class:`IntegratedGradients` takes as ``baseline``.
+        groups: For ragged data only: for each item, the number of each element's group (integers
+            from 0), e.g. the functional group of each atom. The elements of a group are replaced
+            together. Where ``None``, each element is a group of its own.
 
     Raises:
-        InputError: Windows or strides below 1, strides longer than the window, axes that the
-            target variable does not have, or windows longer than it.
+        InputError: A window or stride is below 1, a stride is longer than its window, the target
+            variable lacks an axis, or a window is longer than an axis of the target variable.
     """
 
     window: int | Mapping[str, int] = 1
@@ -70,7 +72,7 @@ class Occlusion(Calculator):
                 )
 
     def check(self, n_items: int, more: bool = False) -> None:
-        """One replacement and one grouping an item, where each has its own."""
+        """Raise InputError where ``value`` or ``groups`` does not hold one entry per item."""
         check_baseline(self.value, n_items, more)
         if self.groups is None:
             return
@@ -88,7 +90,7 @@ class Occlusion(Calculator):
                 )
 
     def __call__(self, score: Score, x: Values) -> Attribution:
-        """The windows of all rows, packed into passes within the budget."""
+        """Replace each window of all rows in turn, in passes within the budget."""
         every = {name: self._windows(score, name, x[name]) for name in x}
         replacement = baseline_of(self.value, score, x)
         full_score = score.value(x)
@@ -150,7 +152,7 @@ class Occlusion(Calculator):
         return _Grid(slides, row_axis[0], x)
 
     def _along(self, axis: str) -> tuple[int, int]:
-        """Length and step of the window along an axis."""
+        """Length and step of the window along the named axis."""
         window = self.window[axis] if isinstance(self.window, Mapping) else self.window
         step = self.stride.get(axis) if isinstance(self.stride, Mapping) else self.stride
         return window, step or max(1, window // 2)
@@ -180,13 +182,13 @@ class Occlusion(Calculator):
 
 @dataclass(frozen=True)
 class _Slide:
-    """A window that slides along one axis.
+    """The windows of all R rows along one axis.
 
     Args:
-        axis: Position of the axis.
+        axis: Position of the axis among those of the target variable.
         window: Length of the window.
-        step: Its stride.
-        length: Length of the axis in each row, where its padding starts, int64 of shape (R,).
+        step: Step of the window.
+        length: Length of the axis in each row without padding, int64 of shape (R,).
     """
 
     axis: int
@@ -195,15 +197,20 @@ class _Slide:
     length: Tensor
 
     def count(self) -> Tensor:
-        """Windows of each row, shape (R,); one where the item is shorter than the window."""
+        """Number of windows of each row, shape (R,); 1 where the window is not shorter."""
         return (self._last() + self.step - 1) // self.step + 1
 
     def start(self, rows: Tensor, number: Tensor) -> Tensor:
-        """Where these windows of these rows start; the last ends at the border."""
+        """Position where each window starts; the last window of a row ends at the border.
+
+        Args:
+            rows: Index of the row of each window, int64.
+            number: Number of each window in its row, from 0, int64.
+        """
         return torch.minimum(number * self.step, self._last()[rows])
 
     def cover(self, size: int) -> Tensor:
-        """How many windows of each row cover each of ``size`` positions, shape (R, size)."""
+        """Number of windows of each row that cover each of ``size`` positions, shape (R, size)."""
         count = self.count()
         row = torch.repeat_interleave(count)
         number = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
@@ -219,7 +226,13 @@ class _Slide:
 
 
 class _Grid:
-    """Windows over the axes of items."""
+    """Windows over one or more axes of a target variable whose items are not ragged.
+
+    Args:
+        slides: The windows along each axis that they slide along.
+        row_axis: Position of the item axis.
+        x: Values of the target variable for all R rows.
+    """
 
     def __init__(self, slides: list[_Slide], row_axis: int, x: Tensor) -> None:
         self._slides = slides
@@ -230,13 +243,13 @@ class _Grid:
         for slide in slides:
             self.count = self.count * slide.count()
             hits = slide.cover(x.shape[slide.axis])
-            # No window needs to reach padding.
+            # Padded positions may be in no window; 1 in the place of 0 avoids a division by 0.
             cover = cover * self._shaped(hits.clamp_(min=1).to(x.dtype), slide.axis)
-        #: How many windows cover each position.
+        #: Number of windows that cover each position, broadcastable against ``x``.
         self.cover = cover
 
     def inside(self, part: Part) -> Tensor:
-        """True inside each pair's window, broadcastable."""
+        """Mask that is true inside each pair's window, broadcastable against the pairs' values."""
         number, rows = part.variant, part.selection.rows
         result = torch.ones([1] * len(self._shape), dtype=torch.bool, device=number.device)
         for slide in reversed(self._slides):
@@ -249,14 +262,22 @@ class _Grid:
         return result
 
     def _shaped(self, values: Tensor, axis: int) -> Tensor:
-        """Values of shape (rows, length of the axis), made to broadcast against the variable."""
+        """Reshape values (rows, length of the axis) to broadcast against the target variable."""
         shape = [1] * len(self._shape)
         shape[self._row_axis], shape[axis] = values.shape
         return (values if self._row_axis < axis else values.T).reshape(shape)
 
 
 class _Groups:
-    """Groups of the elements of ragged items."""
+    """Groups of the elements of ragged items, each of which is replaced as a window.
+
+    Args:
+        group: Number of each element's group within its item, int64.
+        row_axis: Position and name of the axis that counts elements.
+        count: Number of groups of each row, int64 of shape (R,).
+        cover: Number of groups that each element is in: 1, broadcastable against the target
+            variable.
+    """
 
     def __init__(
         self, group: Tensor, row_axis: tuple[int, str], count: Tensor, cover: Tensor
@@ -267,7 +288,7 @@ class _Groups:
         self.cover = cover
 
     def inside(self, part: Part) -> Tensor:
-        """True for the elements in each pair's group, broadcastable."""
+        """Mask that is true for the elements in each pair's group, broadcastable like ``cover``."""
         position, axis = self._row_axis
         group = self._group[part.selection.index(axis)]
         hit = group == part.variant[part.selection.owner(axis)]
@@ -277,7 +298,12 @@ class _Groups:
 
 
 def _lengths(score: Score, name: str, x: Tensor) -> dict[int, Tensor]:
-    """Padded axis of a target variable → where the real positions of each row end."""
+    """Length of each row of a target variable along its padded axes, without the padding.
+
+    Returns:
+        Position of a padded axis → index after the last real position of each row, int64 of shape
+        (R,); empty where the target variable is not padded.
+    """
     variable = next(v for v in score.probe.variables if v.name == name)
     padding = Padding.of(variable.axes, variable.mask, score.batch)
     if padding is None:

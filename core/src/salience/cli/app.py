@@ -21,7 +21,7 @@ def main() -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(as_json: bool) -> None:
-    """List the installed plugins and their parts; exit 1 if one is left out."""
+    """List the installed plugins and their parts; exit with 1 if a plugin has an error."""
     records = host().records
     if as_json:
         click.echo(json.dumps([_json(record) for record in records], indent=2))
@@ -62,8 +62,8 @@ def plugins(as_json: bool) -> None:
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to.")
 @click.argument("data", nargs=-1, required=True)
 def explain(model: str, weights: str | None, **settings: Any) -> None:
-    """Explain a model on DATA (files, or what the domain reads), save it and draw it."""
-    # Imported here, so that `salience plugins` imports no torch.
+    """Explain a model on DATA (files, or other input of the domain); save and draw the result."""
+    # Imported here, so that `salience plugins` does not import torch.
     from salience.cli.explain import run
 
     try:

@@ -1,4 +1,4 @@
-"""What ``salience explain`` does."""
+"""The work of the command ``salience explain``: load the model, explain, save and draw."""
 
 from __future__ import annotations
 
@@ -38,10 +38,16 @@ def run(
     n_samples: str,
     **settings: Any,
 ) -> None:
-    """Explain, save the explanation, draw the first items and, where it has a meaning, the mean.
+    """Explain a model, save the explanation and draw it, into the folder ``out``.
+
+    The folder gets the explanation, ``run.salience``; a picture of each of the first ``items``
+    items, ``0000.png`` and so on; and, where the items share their positions, a picture of the mean
+    over all items, ``mean.png`` (``suffix`` in the place of ``png``). The other arguments are the
+    options of the command.
 
     Raises:
-        InputError: As :meth:`salience.Explainer.explain`; or the model cannot be made.
+        InputError: As for :meth:`salience.Explainer.explain`; or the model cannot be made, an
+            option cannot be read, or the folder cannot be written to.
     """
     tune_allocator()
     folder = Path(out)
@@ -51,7 +57,7 @@ def run(
     draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})
     if name:
-        make("visualizers", name, options)  # refused before the work, not after it
+        make("visualizers", name, options)  # raises on a wrong visualizer before the long work
     explainer = Explainer(
         load_model(model, weights),
         domain,
@@ -74,7 +80,7 @@ def run(
 
 
 def _draws(text: str) -> Any:
-    """``30``, ``8,16`` or ``until:rel_error=0.05`` as what ``n_samples`` takes."""
+    """Parse ``30``, ``8,16`` or ``until:rel_error=0.05`` into a value for ``n_samples``."""
     if text.partition(":")[0] == "until":
         return parse(text)[1]
     numbers = text.split(",")
@@ -94,19 +100,25 @@ def _check_folder(folder: Path) -> None:
 def load_model(factory: str, weights: str | None) -> Any:
     """Make the model by ``module:factory`` and load its weights.
 
-    Only tensors are read from the file of weights; nothing in it is executed.
+    Only tensors are read from the file of weights; nothing in the file is executed.
+
+    Args:
+        factory: ``"module:attribute"``, where the attribute is a ``torch.nn.Module``, or is called
+            without arguments to return the model.
+        weights: Path of a state dict, ``.safetensors`` or ``.pt``; where ``None``, the model keeps
+            its weights.
 
     Raises:
-        InputError: The factory or the weights are missing or do not fit.
+        InputError: The factory is missing or raises, or the weights are missing or do not fit.
     """
     module, _, attribute = factory.partition(":")
     if not attribute:
         raise InputError(f"--model {factory!r} is not of the form module:factory")
-    sys.path.insert(0, "")  # as `python -m` does, so that a module in this folder is found
+    sys.path.insert(0, "")  # as `python -m` does, so that modules in the working folder are found
     try:
         found = getattr(importlib.import_module(module), attribute)
         model = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # whatever the user's module does
+    except Exception as error:  # the user's module may raise anything
         raise InputError(
             f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
             f"pass module:factory, where factory() returns the model"
@@ -128,7 +140,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
-        # torch puts a headline first, then a line for each kind of misfit.
+        # The first line of torch's message is a headline; the lines after it name the misfits.
         _, _, misfit = str(error).partition("\n")
         shown = RuntimeError(misfit) if misfit else error
         raise InputError(

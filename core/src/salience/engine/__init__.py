@@ -1,1 +1,1 @@
-"""From a request to an explanation."""
+"""The engine: computes explanations from requests."""

@@ -1,4 +1,4 @@
-"""What ran: parts, parameters, seed and versions, and how to run it again."""
+"""The record of a computation (parts, parameters, seed, versions), and how to repeat it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ part = to_config
 def record(
     explainer: Settings, calculator: Calculator, samplers: Sequence[Any], draws: Draws, seed: int
 ) -> dict[str, Any]:
-    """The record of a computation; only tensors and other data in it are not JSON types."""
+    """The record of a computation, which an explanation holds as its provenance.
+
+    All entries are JSON types, except tensors and other data among the parameters of the parts.
+
+    Args:
+        explainer: Settings of the explainer.
+        calculator: The calculator.
+        samplers: Noise and parameter samplers.
+        draws: Number and structure of the draws of an item.
+        seed: Seed of all draws.
+    """
     targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
     return {
         "model": type(explainer.model).__qualname__,
@@ -46,14 +56,21 @@ def record(
 
 
 def settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of :func:`salience.explain` that a record stands for.
+    """The arguments of :func:`salience.explain` that repeat a recorded computation.
+
+    Args:
+        record: What :func:`record` returned, with the aggregator and ids where these were added.
+
+    Returns:
+        Name → value of each argument except ``model`` and ``data``.
 
     Raises:
-        InputError: A part in it is none that a plugin registers.
+        InputError: The record holds a placeholder for a part that no plugin registers, or for an
+            object that cannot be saved.
     """
     names = ("domain", "output", "calculator", "samplers", "n_samples", "seed", "precision")
     chosen = {name: record[name] for name in names}
-    # Draws that were kept have no aggregator yet, and items without ids go by their positions.
+    # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
     for placeholder in _placeholders(chosen):
         raise InputError(
@@ -66,7 +83,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _placeholders(value: Any) -> Iterator[str]:
-    """What a record only tells of."""
+    """Yield each placeholder in a value of a record, at any depth."""
     if is_placeholder(value):
         yield str(value)
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What is to be computed for every item, from what the user handed in."""
+"""The request: the user's arguments, checked and made into a worker."""
 
 from __future__ import annotations
 
@@ -30,16 +30,22 @@ from salience.scoring.budget import Budget
 
 
 class Request:
-    """What is to be computed for every item, whatever data it comes in.
+    """The checked arguments of a computation, with the worker that computes it on one device.
+
+    A request does not hold the data to explain: the items of several chunks can share one request.
 
     Args:
-        explainer: Names model, domain, target and output variables.
-        calculator: As the user wrote it.
-        samplers: As the user wrote them.
-        n_samples: Draws per item, as the user wrote them.
+        explainer: Settings of the explainer: model, domain, target and output variables.
+        calculator: Name, config mapping or object.
+        samplers: Sequence of names, config mappings or objects.
+        n_samples: Draws per item, in any form that :func:`draws_of` takes.
         seed: Seed of all draws.
-        aggregator: What is made of the draws; ``None`` where they are kept.
+        aggregator: The aggregator of the draws; ``None`` where the draws are kept.
         device: One of the explainer's devices; the first where ``None``.
+
+    Raises:
+        InputError: A part is unknown or of the wrong kind, or the parts, the draws and the model do
+            not fit together.
     """
 
     def __init__(
@@ -98,25 +104,45 @@ class Request:
         self._tried = False
 
     def read(self, data: Any) -> Sequence[Any]:
-        """The samples in the data; at least one."""
+        """Read the data into samples, one per item, by :meth:`Domain.read`.
+
+        Raises:
+            InputError: The data is empty, or the domain cannot read it.
+        """
         samples = self._domain.read(data)
         if len(samples) == 0:
             raise InputError("the data is empty; pass at least one item")
         return samples
 
     def check(self, n_items: int, more: bool = False) -> None:
-        """Refuse a data set that the output variable or the calculator does not know."""
+        """Raise InputError where the output variable or the calculator does not fit the data.
+
+        Args:
+            n_items: Number of items in the data set, or in the part of a stream read so far.
+            more: Whether further items may follow, as in a stream.
+        """
         self.explainer.output.check(n_items, more)
         self.worker.calculator.check(n_items, more)
 
     def try_samplers(self, predicted: PredictedBatch) -> None:
-        """Let parameter samplers refuse the model, once."""
+        """Adapt the worker to the model by :func:`prepare`; only the first call does anything.
+
+        Args:
+            predicted: The batch from which :func:`prepare` takes the item of its trial passes.
+
+        Raises:
+            InputError: Items of a batch influence each other, or a sampler cannot serve the model.
+        """
         if not self._tried:
             self.worker = prepare(self.worker, predicted)
             self._tried = True
 
     def _with_means(self, calculator: Calculator) -> Calculator:
-        """Put the means of given data in the place of :class:`Mean` parameters."""
+        """Replace the calculator's :class:`Mean` parameters by the means of their data.
+
+        A :class:`Mean` becomes a mapping target variable → mean; one inside a mapping becomes the
+        mean of the target variable that the mapping names.
+        """
         if not is_dataclass(calculator):
             return calculator
         means: dict[str, Any] = {}
@@ -157,7 +183,13 @@ def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:
 
 
 def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator | None) -> None:
-    """Refuse draws that the samplers cannot make, or of which the aggregator can make nothing."""
+    """Raise InputError where the samplers cannot make the draws or the aggregator cannot use them.
+
+    Args:
+        draws: Number and structure of the draws of an item.
+        samplers: Noise and parameter samplers.
+        aggregator: The aggregator of the draws; ``None`` where the draws are kept.
+    """
     asked = brief(draws.record())
     if draws.total > 1 and not samplers:
         raise InputError(
@@ -188,7 +220,12 @@ def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator |
 
 
 def check_aggregator(aggregator: Aggregator, draws: Draws) -> None:
-    """Refuse draws of which the aggregator can make nothing."""
+    """Raise InputError where the aggregator needs more draws, or independent ones.
+
+    Args:
+        aggregator: The aggregator of the draws.
+        draws: Number and structure of the draws of an item.
+    """
     name = type(aggregator).__name__
     fewest = draws.total if draws.until is None else draws.until.min
     if fewest < aggregator.min_draws:

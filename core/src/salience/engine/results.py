@@ -1,4 +1,4 @@
-"""From a run to an explanation: draws are aggregated as they come."""
+"""Aggregation of the draws of a run, block by block, into an explanation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from salience.support.isolation import isolated
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an aggregator has made of the draws of a target variable.
+    """Saliency of one target variable with its standard errors, aggregated over the draws.
 
     Args:
-        values: Saliency, shape (L, …): L items or elements.
-        errors: Its standard errors, same shape.
-        parts: Part of the variance over draws → its values, same shape; only of nested draws.
+        values: Saliency, shape (L, …): L items, or elements or real positions of all the items.
+        errors: Standard error of each value, same shape.
+        parts: ``"parameters"``, ``"noise"`` and ``"total"`` → that part of the variance of a draw,
+            same shape; empty unless the draws are nested.
     """
 
     values: Tensor
@@ -39,7 +40,13 @@ class Estimate:
 
     @staticmethod
     def of(aggregator: Aggregator, state: Any, draws: Draws) -> Estimate:
-        """What the state says."""
+        """Read the estimate from the aggregator's state; its tensors are copied to the CPU.
+
+        Args:
+            aggregator: The aggregator that made the state.
+            state: The state after the draws so far.
+            draws: Number and structure of the draws of an item.
+        """
         values, errors = aggregator.finalize(state)
         parts = state.parts() if draws.nested else {}
         return Estimate(
@@ -47,22 +54,33 @@ class Estimate:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of them by name."""
+        """The tensors by name: ``"values"``, ``"errors"`` and the names in :attr:`parts`."""
         return {"values": self.values, "errors": self.errors, **self.parts}
 
     @staticmethod
     def named(tensors: Mapping[str, Tensor]) -> Estimate:
-        """What :meth:`tensors` came from."""
+        """Build an estimate from tensors that are named as in :meth:`tensors`."""
         parts = {name: v for name, v in tensors.items() if name not in ("values", "errors")}
         return Estimate(tensors["values"], tensors["errors"], parts)
 
 
-#: Target variable → what was found, batch after batch.
+#: Target variable → its estimate in each batch, in the order of the data.
 Batches = dict[str, list[Estimate]]
 
 
 def streamed(run: Run, aggregator: Aggregator, progress: Any, partial: bool = False) -> Batches:
-    """Aggregate block by block; where interrupted and asked to, what is finished."""
+    """Explain the samples of a run batch by batch, aggregating each block of draws as it comes.
+
+    Args:
+        run: The run, which records the other results of each batch.
+        aggregator: The aggregator of the draws.
+        progress: A progress bar that counts draws of items.
+        partial: Whether a KeyboardInterrupt ends the run, with the batches that are finished by
+            then; without any, and by default, it is raised.
+
+    Returns:
+        Target variable → its estimate in each batch.
+    """
     kept: Batches = {}
     try:
         for predicted in run.batches():
@@ -79,7 +97,19 @@ def streamed(run: Run, aggregator: Aggregator, progress: Any, partial: bool = Fa
 def _explained(
     run: Run, predicted: PredictedBatch, aggregator: Aggregator, progress: Any
 ) -> dict[str, Estimate]:
-    """Saliency of the items of a batch; those whose draws are enough leave it."""
+    """Estimate the saliency of the items of a batch, in rounds of draws.
+
+    After each round, items whose standard errors are small enough are left out of later rounds.
+
+    Args:
+        run: The run that the batch belongs to.
+        predicted: The batch.
+        aggregator: The aggregator of the draws.
+        progress: A progress bar that counts draws of items.
+
+    Returns:
+        Target variable → its estimate for all the items of the batch.
+    """
     completeness = run.begin(predicted)
     states = {name: aggregator.init(run.draws.group) for name in predicted.x}
     going, places = predicted, {name: _places(predicted, name) for name in predicted.x}
@@ -117,7 +147,14 @@ def _explained(
 def _sure(
     found: Mapping[str, Estimate], owners: Mapping[str, Tensor], n_items: int, run: Run
 ) -> Tensor:
-    """Which items' errors are small enough, bool of shape (B,)."""
+    """Whether the error of each item is small enough by :class:`Until`, bool of shape (B,).
+
+    Args:
+        found: Target variable → its estimate for B items.
+        owners: Target variable → index of the item of each position, as from :func:`_owners`.
+        n_items: Number of items B.
+        run: The run, whose draws hold the limit of the relative error.
+    """
     assert run.draws.until is not None
     squares, errors = torch.zeros(2, n_items, dtype=torch.float64)
     for name, one in found.items():
@@ -129,22 +166,35 @@ def _sure(
 
 
 def _owners(predicted: PredictedBatch, name: str) -> Tensor:
-    """Item of each position along the first axis of what is found, int64."""
+    """Index in the batch of the item that each position belongs to, int64 of shape (L,).
+
+    Positions are those along the first axis of an estimate of the target variable ``name``.
+    """
     counts, items = counts_of(predicted)[name], torch.arange(len(predicted.keys))
     return items if counts is None else torch.repeat_interleave(items, counts)
 
 
 def _places(predicted: PredictedBatch, name: str) -> Tensor:
-    """Number of each of these positions, int64."""
+    """Index, from 0, of each position along the first axis of an estimate, int64 of shape (L,)."""
     return torch.arange(len(_owners(predicted, name)))
 
 
 def shared_out(
     run: Run, requests: Sequence[Request], aggregator: Aggregator, progress: Any
 ) -> Batches:
-    """Let each plan, on a device of its own, do a share of the items in a thread of its own."""
+    """Explain the samples of a run on several devices, one thread and one share of the items each.
+
+    Args:
+        run: The run over all the samples; it takes over what the runs over the shares recorded.
+        requests: One request for each device.
+        aggregator: The aggregator of the draws.
+        progress: A progress bar that counts draws of items.
+
+    Returns:
+        Target variable → its estimate in each batch, in the order of the data.
+    """
     shares = run.shares(requests)
-    work = isolated()(streamed)  # modes of autograd belong to a thread
+    work = isolated()(streamed)  # each thread has autograd modes of its own, to be set there
     with ThreadPoolExecutor(len(shares)) as pool:
         each = [f.result() for f in [pool.submit(work, s, aggregator, progress) for s in shares]]
     run.gather(shares)
@@ -152,12 +202,23 @@ def shared_out(
 
 
 def reduced(axes: tuple[str, ...], domain: Domain) -> tuple[int, ...]:
-    """Positions in (D, L, …) of the axes that the domain reduces."""
+    """Positions, among the axes of saliency (D, L, …), of the axes that the domain reduces.
+
+    Args:
+        axes: Names of the axes behind L.
+        domain: The domain.
+    """
     return tuple(i + 2 for i, axis in enumerate(axes) if axis in domain.layout.reduce)
 
 
 def explanation(batches: Batches, run: Run, aggregator: Aggregator) -> Explanation:
-    """What a run has found, as a whole."""
+    """Join the estimates of all batches of a run into one explanation.
+
+    Args:
+        batches: Target variable → its estimate in each batch.
+        run: The run, which recorded the other results of each batch.
+        aggregator: The aggregator that made the estimates.
+    """
     full = {}
     for name, estimates in batches.items():
         tensors = [found.tensors() for found in estimates]
@@ -173,7 +234,15 @@ def finished(
     items: ItemTable,
     aggregator: Aggregator,
 ) -> Explanation:
-    """The explanation that saliency with its standard error makes with all that is known."""
+    """Build an explanation from the estimates of a data set, combined by :meth:`Domain.join`.
+
+    Args:
+        found: Target variable → its estimate for all the items.
+        counts: Target variable → number of elements or real positions of each item, int64 of shape
+            (B,), or ``None`` where it is the same for all the items.
+        items: The other results and data of the items.
+        aggregator: The aggregator that made the estimates.
+    """
     tensors = {name: one.tensors() for name, one in found.items()}
     whats = next(iter(tensors.values()))
     joint = {

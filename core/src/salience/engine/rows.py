@@ -1,4 +1,4 @@
-"""The engine: items × draws × path points are rows, packed into forward passes under one budget."""
+"""Rows: batches of items and blocks of draws, packed into forward passes within one budget."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ from salience.support.numerics import all_finite
 
 @dataclass(frozen=True)
 class Worker:
-    """What is to be computed for every item.
+    """Settings and state with which the engine explains items: the replica, parts and budget.
 
     Args:
-        probe: Runs the model.
+        probe: Holds the replica of the model and runs the forward passes.
         domain: Collates the samples.
-        calculator: Makes saliency of a draw.
+        calculator: Computes the saliency of rows.
         noise: Noise samplers, applied one after the other.
-        parameters: Parameter samplers, all active at once.
-        draws: How many draws an item gets, and how they hang together.
+        parameters: Parameter samplers, all active in each forward pass.
+        draws: Number of draws of an item, and which of them share parameters.
         seed: Seed of all draws.
-        budget: Bounds every forward pass.
-        weights: Draws weights in the place of the model's own, or ``None``.
+        budget: Limits the size of every forward pass.
+        weights: Source of drawn weights, which replace the model's own; ``None`` where the model
+            keeps its own.
         one_row_per_pass: Whether each row needs a forward pass of its own.
-        weight_draws_per_pass: How many draws of weights may share a forward pass.
+        weight_draws_per_pass: Largest number of draws of weights in one forward pass.
     """
 
     probe: Probe
@@ -62,27 +63,28 @@ class Worker:
 
     @property
     def deterministic(self) -> bool:
-        """Whether nothing moves x or the model."""
+        """Whether no sampler takes part, so that neither x nor the model varies."""
         return not self.noise and not self.parameters and self.weights is None
 
 
 @dataclass(frozen=True)
 class PredictedBatch:
-    """A batch of items with its prediction.
+    """A batch of items, or a selection from it, with the results of the pass that predicted it.
 
     Args:
-        batch: The collated items.
-        positions: Position of each item in the data set.
-        keys: Key of each item.
-        x: Target variable → values.
+        batch: The collated items. Arguments that are target variables are ``None`` in it.
+        positions: Position of each item in the data set, int64 of shape (B,).
+        keys: Key of each item, from which the keys of its draws are made, int64 of shape (B,).
+        x: Target variable → its values for the clean items.
         axes: Target variable → names of its axes.
-        padding: Target variable → its real positions, only where padded.
-        prediction: The model's output.
-        score: f(x), shape (B,).
-        fixed: What the output variable keeps fixed.
-        items: Which item of the batch that was predicted each is, int64 of shape (B,).
-        reusable: The forward pass that predicted, with its graph where that was kept; ``None`` for
-            some of the items of a batch.
+        padding: Target variable → its real positions; padded target variables only.
+        prediction: The model's output for all the items of the predicted batch, also after
+            :meth:`select`; f(x) where the output is not a tensor with first axis B.
+        score: f(x) of each item, shape (B,); 0 for items that are not explained.
+        fixed: Values that the output variable keeps fixed, first axis B, or ``None``.
+        items: Index of each item in the predicted batch, int64 of shape (B,).
+        reusable: The forward pass that predicted the batch, with its graph where it was kept;
+            ``None`` after :meth:`select`.
     """
 
     batch: Batch
@@ -98,7 +100,7 @@ class PredictedBatch:
     reusable: ReusablePass | None = None
 
     def select(self, items: Tensor) -> PredictedBatch:
-        """Some of the items, int64 of shape (R,)."""
+        """Select items by their index in this batch, int64 of shape (R,)."""
         selection, own = self.batch.select(items), items.cpu()
         return PredictedBatch(
             selection.batch(),
@@ -116,12 +118,14 @@ class PredictedBatch:
 
 @dataclass(frozen=True)
 class Block:
-    """Some draws of all the items of a batch.
+    """Results of D consecutive draws of all the items of a batch.
 
     Args:
-        draws: Target variable → saliency, shape (D, L, …): L items or real elements.
-        delta: f(x') − f(baseline), shape (D, B); NaN without baseline.
-        gap: |Σ saliency − delta|, shape (D, B); NaN without baseline.
+        draws: Target variable → saliency, shape (D, L, …): L items, or elements or real positions
+            of all the items.
+        delta: f(x') − f(baseline), where x' is x after noise, shape (D, B); NaN where the
+            calculator has no baseline.
+        gap: |Σ saliency − delta|, shape (D, B); NaN where the calculator has no baseline.
     """
 
     draws: Values
@@ -135,15 +139,20 @@ def batches(
     """Collate the samples into batches within the budget and predict each.
 
     Args:
-        worker: What is to be computed.
-        samples: What the domain read.
-        keys: Key of each item.
-        explained: Whether these items are explained; of others, such as the data of a mean, the
-            output variable is not read, since it may know the explained items only.
+        worker: Runs the model; its budget adapts to the items.
+        samples: The samples that :meth:`Domain.read` returned, one per item.
+        keys: Key of each item, int64 of shape (number of samples,).
+        explained: Whether these items are explained. For other items, such as the data of a mean,
+            the output variable is not read, since it may hold data (labels) of the explained items
+            only.
         offset: Position of the first item in the whole data set.
 
+    Yields:
+        Batches of consecutive items.
+
     Raises:
-        InputError: What a domain, the model or the output variable cannot serve.
+        InputError: The model or the output variable does not fit the items, a value is not finite,
+            or a single item exceeds the budget or the memory.
     """
     sizes = None
     if worker.domain.layout.elements:
@@ -171,7 +180,17 @@ def batches(
 
 
 def blocks(worker: Worker, predicted: PredictedBatch, start: int, stop: int) -> Iterator[Block]:
-    """The draws from ``start`` to ``stop`` of one batch, as many at once as the budget holds."""
+    """Compute the draws from ``start`` to ``stop`` − 1 of all the items of a batch.
+
+    Args:
+        worker: Settings and state of the computation.
+        predicted: The batch.
+        start: Number of the first draw.
+        stop: Number of the draw after the last.
+
+    Yields:
+        Blocks of consecutive draws, each with as many draws as the budget allows.
+    """
     while start < stop:
         room = max(1, worker.budget.current // max(1, predicted.batch.size()))
         count = _count(worker, start, min(room, stop - start))
@@ -180,7 +199,11 @@ def blocks(worker: Worker, predicted: PredictedBatch, start: int, stop: int) -> 
 
 
 def _count(worker: Worker, start: int, room: int) -> int:
-    """Draws of the next block, where there is room for so many."""
+    """Number of draws in the next block, which starts at draw ``start``: at most ``room``.
+
+    Where weights are drawn, a block holds whole groups of draws that share their weights, at most
+    ``weight_draws_per_pass`` groups, or draws of a single group.
+    """
     if worker.weights is None:
         return room
     group = worker.draws.group
@@ -206,7 +229,17 @@ def _block(worker: Worker, predicted: PredictedBatch, draws: Tensor) -> Block:
 def _rows(
     worker: Worker, predicted: PredictedBatch, draws: Tensor, copies: RowSelection
 ) -> tuple[Score, Values]:
-    """The score of these draws of all items, and the point that noise moved them to."""
+    """Make the rows of a block: draws of all the items of a batch.
+
+    Args:
+        worker: Settings and state of the computation.
+        predicted: The batch of B items.
+        draws: Number of each draw, int64 of shape (D,).
+        copies: The items selected once for each draw: R = D · B rows.
+
+    Returns:
+        Two results: the score of the rows; target variable → its values in the rows, after noise.
+    """
     if worker.deterministic:
         return score_of(worker, predicted, copies, None)
     device, outer = predicted.batch.device, draws // worker.draws.group
@@ -221,7 +254,8 @@ def _rows(
             sign = (1 - 2 * (draws % 2)).repeat_interleave(len(predicted.keys)).to(device)
         own = row_keys(worker.seed, predicted.keys, numbered).to(device)
         for j, (name, value) in enumerate(x.items()):
-            # Streams of noise lie apart from those of dropout calls, which count up from 1.
+            # Noise has negative stream numbers. Dropout calls have those from 1 up, so noise and
+            # dropout never get the same random numbers.
             stream, axes = -1 - (i * len(x) + j), score.axes[name]
             numbers = Numbers(own, rows, axes, tuple(value.shape), stream)
             turned = None if sign is None else rows.expand(sign, axes)
@@ -234,7 +268,7 @@ def _predicted(
 ) -> PredictedBatch:
     probe = worker.probe
     batch = batch.to(probe.device, probe.dtype)
-    # Where nothing moves x or the model, this pass serves for the gradient as well.
+    # Without samplers, the gradient at x is taken by the graph of this pass, which saves a pass.
     graph = explained and worker.calculator.gradient_at_x and worker.deterministic
     began = time.perf_counter()
     try:
@@ -256,11 +290,7 @@ def _predicted(
         keys,
         x,
         {v.name: v.axes for v in probe.variables},
-        {
-            v.name: p
-            for v in probe.variables
-            if (p := Padding.of(v.axes, v.mask, batch)) is not None
-        },
+        _paddings(probe.variables, batch),
         output if isinstance(output, Tensor) and output.shape[:1] == score.shape else score,
         score.detach(),
         fixed,
@@ -272,7 +302,7 @@ def _predicted(
 
 
 def _paddings(variables: Sequence[Variable], batch: Batch) -> dict[str, Padding]:
-    """Target variable → its real positions, only where padded."""
+    """Target variable → its real positions; padded target variables only."""
     found = {v.name: Padding.of(v.axes, v.mask, batch) for v in variables}
     return {name: padding for name, padding in found.items() if padding is not None}
 
@@ -288,19 +318,25 @@ def score_of(
     keys: Tensor | None,
     draws: Tensor | None = None,
 ) -> tuple[Score, Values]:
-    """The score of rows, each an item with a draw's key, and their clean point.
+    """Make the score of R rows, and the values of the target variables before noise.
 
     Args:
-        worker: What is to be computed.
-        predicted: The items.
-        selection: The rows: all the items, again for each draw.
-        keys: Key of each row.
-        draws: Number of each draw of the parameters, in order; weights are the model's own where
-            ``None``.
+        worker: Settings and state of the computation.
+        predicted: The batch of items.
+        selection: The rows: all the items in order, once for each of D draws.
+        keys: Key of each row's draw, int64 of shape (R,); ``None`` where neither noise nor a
+            parameter sampler needs keys.
+        draws: Number of the parameters' draw that each of the D draws has, in ascending order,
+            int64 of shape (D,); where ``None``, the rows run with the model's own weights.
+
+    Returns:
+        Two results: the score; target variable → its values in the rows. These are the clean values
+        or, for target variables inside a model with drawn weights, the values that the drawn
+        weights give.
     """
     x = {n: selection.take(value, predicted.axes[n]) for n, value in predicted.x.items()}
     if selection.is_identity:
-        # Somebody's part may write to them.
+        # A calculator or sampler of a plugin may write to these tensors in place.
         x = {name: value.clone() for name, value in x.items()}
     score = Score(
         worker.probe,
@@ -331,7 +367,15 @@ def _moved(
     weights: Weights,
     draws: Tensor,
 ) -> Values:
-    """The target variables of rows, as the drawn weights before them make them."""
+    """The values that target variables take in each row with the weights of the row's draw.
+
+    Args:
+        worker: Runs the model.
+        predicted: The batch of B items.
+        selection: The R rows, selected from the batch.
+        weights: The draws of weights.
+        draws: Index in ``weights`` of each row's draw, int64 of shape (R,).
+    """
     own = {
         v.argument: predicted.x[v.name] for v in worker.probe.variables if v.argument is not None
     }
@@ -356,7 +400,7 @@ def _completeness(result: Attribution, saliency: Values, score: Score) -> tuple[
 
 
 def _by_draw(values: Tensor, predicted: PredictedBatch, name: str, n_draws: int) -> Tensor:
-    """Saliency of D × B rows as (D, L, …); padding is left out."""
+    """Reshape values of D × B rows, draw by draw, to shape (D, L, …), without padded positions."""
     row_axis = predicted.batch.layout.row_axis(predicted.axes[name])
     assert row_axis is not None
     values = values.movedim(row_axis[0], 0)
@@ -377,7 +421,14 @@ def _check_sizes(sizes: list[int], budget: Budget) -> None:
 
 
 def _fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
-    """End of the longest run of items from ``start`` that fits; at least one."""
+    """End (exclusive) of the longest run of items that fits into one pass; at least one item.
+
+    Args:
+        start: Index of the first item of the run.
+        end: Number of items in all.
+        sizes: Size of each item; 1 for each where ``None``.
+        room: Largest sum of the sizes.
+    """
     if sizes is None:
         return min(start + room, end)
     stop, held = start, 0
@@ -388,7 +439,12 @@ def _fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
 
 
 def counts(predicted: PredictedBatch, name: str) -> Tensor | None:
-    """Elements of each item in a target variable, int64 of shape (B,); None where all alike."""
+    """Number of elements or real positions of each item in a target variable.
+
+    Returns:
+        An int64 tensor of shape (B,) on the CPU; ``None`` where the target variable counts items
+        and is not padded.
+    """
     if name in predicted.padding:
         return predicted.padding[name].counts().cpu()
     row_axis = predicted.batch.layout.row_axis(predicted.axes[name])
@@ -397,13 +453,17 @@ def counts(predicted: PredictedBatch, name: str) -> Tensor | None:
 
 
 def sums(predicted: PredictedBatch) -> dict[str, tuple[Tensor, int]]:
-    """Sum of each target variable over items, or real elements, and how many they are."""
+    """Sum of each target variable over the items of a batch, or their elements or real positions.
+
+    Returns:
+        Target variable → (sum, of the shape behind L; number L of items, elements or positions).
+    """
     values = {name: _by_draw(value, predicted, name, 1)[0] for name, value in predicted.x.items()}
     return {name: (value.sum(0), len(value)) for name, value in values.items()}
 
 
 def rest(predicted: PredictedBatch, name: str) -> tuple[str, ...]:
-    """Names of the axes of a target variable behind the items or elements."""
+    """Names of the axes that a target variable has behind L, in saliency of shape (D, L, …)."""
     axes = predicted.axes[name]
     row_axis = predicted.batch.layout.row_axis(axes)
     assert row_axis is not None

@@ -1,4 +1,4 @@
-"""One pass over samples, from batches to blocks of draws."""
+"""The run: computes blocks of draws batch by batch, and records the results beside the saliency."""
 
 from __future__ import annotations
 
@@ -26,14 +26,25 @@ from salience.support.numerics import all_finite
 
 @dataclass
 class CompletenessSums:
-    """What the draws of a batch say beside the saliency, summed, shape (B,) each."""
+    """Sums, over the draws of each item of a batch, from which completeness is reported.
+
+    Args:
+        delta: Sum of f(x') − f(baseline) over the draws, shape (B,).
+        gap: Sum of |Σ saliency − (f(x') − f(baseline))| over the draws, shape (B,).
+        draws: Number of draws so far, int64 of shape (B,).
+    """
 
     delta: Tensor
     gap: Tensor
     draws: Tensor
 
     def add(self, block: engine.Block, items: Tensor) -> None:
-        """Take in draws of these items of the batch."""
+        """Add the draws of a block.
+
+        Args:
+            block: Draws of all or some of the items of the batch.
+            items: Index in the predicted batch of each item of the block, int64.
+        """
         delta, gap = as_float64(block.delta).sum(0), as_float64(block.gap).sum(0)
         if len(items) == len(self.delta):  # all of them, in order
             self.delta += delta
@@ -46,13 +57,16 @@ class CompletenessSums:
 
 
 class Run:
-    """One pass over samples; gathers what the batches say beside the saliency.
+    """One pass over samples, which records the prediction, score and completeness of each item.
 
     Args:
-        plan: What is to be computed.
-        samples: What the domain read.
-        ids: Id of each item, or ``None`` for its position.
+        request: The checked arguments, with the worker that computes the draws.
+        samples: The samples that :meth:`Domain.read` returned, one per item.
+        ids: Id of each item; its position in the whole data set where ``None``.
         offset: Position of the first item in the whole data set.
+
+    Raises:
+        InputError: The ids are not unique, or their number is not that of the samples.
     """
 
     def __init__(
@@ -70,7 +84,11 @@ class Run:
         self.axes: dict[str, tuple[str, ...]] = {}
 
     def progress_bar(self, shown: bool | None) -> Any:
-        """A progress bar over items × draws."""
+        """Make a progress bar that counts items × draws, shown after the first second.
+
+        Args:
+            shown: Whether to show the progress bar; only in a terminal where ``None``.
+        """
         total = len(self._samples) * self.draws.total
         hidden = None if shown is None else not shown
         return tqdm(
@@ -78,16 +96,23 @@ class Run:
         )
 
     def batches(self) -> Iterator[PredictedBatch]:
-        """Predicted batches of the whole data set."""
+        """Yield the samples of the run in batches within the budget, with their predictions."""
         return engine.batches(
             self.request.worker, self._samples, item_keys(self._ids), offset=self._offset
         )
 
     def begin(self, predicted: PredictedBatch) -> CompletenessSums:
-        """Get ready for the draws of a batch."""
+        """Prepare the draws of a batch; the first call tries the samplers on the model.
+
+        Returns:
+            Sums without any draw yet, to be passed to :meth:`blocks` and :meth:`end`.
+
+        Raises:
+            InputError: Items of a batch influence each other, or a sampler cannot serve the model.
+        """
         self.request.try_samplers(predicted)
         self.axes = {name: engine.rest(predicted, name) for name in predicted.x}
-        # Sums of many draws outgrow the digits of one.
+        # A sum over many draws needs more digits than the dtype of a single draw has.
         nothing = as_float64(torch.zeros_like(predicted.score))
         return CompletenessSums(nothing, nothing.clone(), nothing.long())
 
@@ -99,7 +124,21 @@ class Run:
         start: int,
         stop: int,
     ) -> Iterator[engine.Block]:
-        """Blocks of the draws from ``start`` to ``stop`` of a batch, or of some of its items."""
+        """Compute the draws from ``start`` to ``stop`` − 1 of a batch, or of some of its items.
+
+        Args:
+            predicted: The batch, or a selection of its items.
+            completeness: Sums of the whole batch, to which each block is added.
+            progress: A progress bar that counts draws of items.
+            start: Number of the first draw.
+            stop: Number of the draw after the last.
+
+        Yields:
+            Blocks of consecutive draws.
+
+        Raises:
+            NotFiniteError: A value of the saliency is NaN or infinite.
+        """
         for block in engine.blocks(self.request.worker, predicted, start, stop):
             _check_finite(block, predicted)
             completeness.add(block, predicted.items)
@@ -107,7 +146,7 @@ class Run:
             progress.update(block.delta.numel())
 
     def end(self, predicted: PredictedBatch, completeness: CompletenessSums) -> None:
-        """Gather what the draws of a batch have said."""
+        """Record the results of a batch beside the saliency, after its last draw."""
         self._gathered.append(
             {
                 "prediction": predicted.prediction.cpu(),
@@ -122,7 +161,7 @@ class Run:
 
     @property
     def draws(self) -> Draws:
-        """How many draws an item gets."""
+        """Number and structure of the draws of an item."""
         return self.request.worker.draws
 
     @property
@@ -131,7 +170,14 @@ class Run:
         return self.request.worker.domain
 
     def shares(self, requests: Sequence[Request]) -> list[Run]:
-        """Runs over parts of the items that follow each other, a part a plan; none is empty."""
+        """Split the run into runs over consecutive parts of the samples, of about equal length.
+
+        Args:
+            requests: One request for each part.
+
+        Returns:
+            A run for each part that is not empty.
+        """
         ends = [len(self._samples) * i // len(requests) for i in range(len(requests) + 1)]
         parts = zip(requests, ends, ends[1:], strict=False)
         return [
@@ -141,16 +187,23 @@ class Run:
         ]
 
     def gather(self, shares: Sequence[Run]) -> None:
-        """Take over what the runs over all the shares have gathered."""
+        """Take over the results that the runs from :meth:`shares` recorded, in their order."""
         self.axes = shares[0].axes
         self._gathered = [batch for share in shares for batch in share._gathered]
 
     def keep(self, n_batches: int) -> None:
-        """Forget what later batches said: an interruption came before they were done."""
+        """Keep the recorded results of the first ``n_batches`` batches only.
+
+        Batches after these may lack estimates, where an interruption came before they were done.
+        """
         del self._gathered[n_batches:]
 
     def counts(self) -> dict[str, Tensor | None]:
-        """Target variable → elements of each item, or ``None``."""
+        """Number of elements or real positions of each item of the recorded batches.
+
+        Returns:
+            Target variable → int64 of shape (B,), or ``None`` where a position is an item.
+        """
         found = [batch["counts"] for batch in self._gathered]
         return {
             name: None if first is None else torch.cat([counts[name] for counts in found])
@@ -158,12 +211,13 @@ class Run:
         }
 
     def dataset_info(self) -> ItemTable:
-        """Everything beside the saliency."""
+        """The results and data of the recorded items, beside the saliency."""
 
         def gathered(key: str) -> Tensor:
             return joined([batch[key] for batch in self._gathered])
 
-        # An output padded as its batch is has no shape of its own for the whole data set.
+        # Outputs that are padded to the longest item of each batch cannot be joined over batches;
+        # f(x) is given as the prediction instead.
         shapes = {batch["prediction"].shape[1:] for batch in self._gathered}
         return ItemTable(
             gathered("prediction" if len(shapes) == 1 else "score"),
@@ -180,7 +234,7 @@ class Run:
 
 
 def joined(parts: list[Tensor]) -> Tensor:
-    """The parts one after the other; without a copy of a single one."""
+    """Concatenate tensors along the first axis; a single tensor is returned without a copy."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -188,7 +242,7 @@ def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> 
     if ids is None:
         return range(offset, offset + n_items)
     if not isinstance(ids, range):
-        # Arrays hand out numbers of their own types.
+        # list() of an array would hold the array's number types in the place of Python's.
         ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
@@ -211,5 +265,9 @@ def _check_finite(block: engine.Block, predicted: PredictedBatch) -> None:
 
 
 def counts_of(predicted: PredictedBatch) -> dict[str, Tensor | None]:
-    """Target variable → elements of each item, or ``None`` where all are alike."""
+    """Number of elements or real positions of each item in each target variable.
+
+    Returns:
+        Target variable → int64 of shape (B,), or ``None`` where a position is an item.
+    """
     return {name: engine.counts(predicted, name) for name in predicted.x}

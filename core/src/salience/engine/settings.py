@@ -1,4 +1,4 @@
-"""What an explainer was made with."""
+"""The settings of an explainer that the engine reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from salience.model.outputs import Output
 
 
 class Settings(Protocol):
-    """What the engine reads of an explainer; it knows no explainer."""
+    """The attributes of an explainer that the engine reads.
+
+    A protocol, so that the engine does not import the explainer. The attributes are those of
+    :class:`salience.Explainer`.
+    """
 
     model: Any
     domain: Domain

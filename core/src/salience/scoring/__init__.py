@@ -1,1 +1,1 @@
-"""Values and gradients of rows within the budget."""
+"""Scores: values and gradients of the output variable, in passes within the budget."""

@@ -1,4 +1,4 @@
-"""The budget: how much one forward pass may hold."""
+"""The budget: the largest size of one forward pass, and the search for the fastest size."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from numbers import Integral
 
 from salience.errors import InputError
 
-# The search begins with so many rows, or with more of them while they hold so few numbers.
+# The search starts with _START items in a pass. Where an item holds few numbers, it starts with as
+# many items as hold _FEW_NUMBERS numbers together, at most _MANY.
 _START = 8
 _MANY, _FEW_NUMBERS = 256, 2**13
+# Largest budget that the search tries.
 _LARGEST = 2**16
-# A pass this short is mostly overhead, so that more rows are sure to pay.
+# A pass of at most this many seconds is mostly overhead, so a larger pass is surely faster per row.
 _SHORT = 0.02
-# In a pass this long, what does not grow with the rows is lost in the rest; no step aims beyond.
+# In a pass of this many seconds, the cost that does not grow with the rows is negligible; the
+# search aims at no longer pass.
 _LONG = 0.1
-# A pass between has to gain this much throughput by being doubled, best of two tries each.
+# For passes in between, the search goes on where a larger pass raises the throughput by at least
+# this factor, comparing the best of _TRIES passes of each size.
 _GAIN = 1.1
 _TRIES = 2
 
 
 class Budget:
-    """Rows (elements, where data is ragged) that one forward pass may hold.
+    """Largest number of rows (elements, where data is ragged) in one forward pass.
 
-    ``"auto"`` begins small and doubles while throughput grows, measured on the real work; what was
-    computed meanwhile counts. It doubles several times at once where passes are far too short to
-    be worth measuring, and no more where a pass takes so long that more rows only cost memory.
-    Running out of memory halves it and ends the search.
+    With ``"auto"``, the budget starts small and doubles as long as the throughput of the passes
+    grows. The search times the passes of the computation itself, so it runs no extra pass. The
+    budget grows by more than a factor of 2 at once where passes are too short to be worth timing,
+    and stops growing where a pass takes so long that more rows would only cost memory. Where memory
+    runs out, the budget is halved and the search ends.
 
     Args:
-        max_rows: The number, or ``"auto"``.
+        max_rows: The number of rows, or ``"auto"``.
 
     Raises:
         InputError: ``max_rows`` is neither ``"auto"`` nor at least 1.
@@ -48,19 +53,26 @@ class Budget:
 
     @property
     def searching(self) -> bool:
-        """Whether passes are still to be timed."""
+        """Whether the search still needs the durations of passes."""
         return self._searching
 
     def begin(self, size: float) -> None:
-        """Take in the mean size of the items: the search begins with a few of them a pass."""
+        """Start the search with room for a few items of mean size in a pass.
+
+        Args:
+            size: Mean size of the items, in elements.
+        """
         if self._searching:
             self.current = max(self.current, round(_START * size))
 
     def widen(self, numbers: int) -> bool:
-        """Take in how many numbers an item holds: the search begins with more items if few.
+        """Start the search with more items in a pass where an item holds few numbers.
+
+        Args:
+            numbers: Number of values in the arguments of one item.
 
         Returns:
-            Whether a pass may hold more now.
+            Whether the budget has been raised.
         """
         rows = min(_MANY, _FEW_NUMBERS // max(1, numbers))
         if not self._searching or self._rates or rows <= self.current:
@@ -69,12 +81,14 @@ class Budget:
         return True
 
     def record(self, kind: str, size: int, seconds: float) -> None:
-        """Take in how long a pass took.
+        """Take in the duration of a pass, and choose the budget of the next one.
 
         Args:
-            kind: ``"gradient"`` or ``"value"``; once there are gradients, values are not judged by.
-            size: Rows (or elements) of the pass; passes that leave much of the budget are ignored.
-            seconds: Its duration.
+            kind: Kind of the pass: ``"gradient"`` or ``"value"``. From the first gradient pass on,
+                value passes are ignored.
+            size: Rows (or elements) of the pass; passes that fill less than 3/4 of the budget are
+                ignored.
+            seconds: Duration of the pass.
         """
         if kind == "gradient" and self._kind != kind:
             self._kind = kind
@@ -85,12 +99,13 @@ class Budget:
         rates = self._rates[self.current]
         rates.append(size / seconds)
         if seconds <= _SHORT:
-            far = self._ceiling > _LARGEST  # nothing slower is known ahead
+            far = self._ceiling > _LARGEST  # no larger size is known to be slower
             self._grow(max(2, int(_LONG / seconds)) if far else 2)
         elif len(rates) >= _TRIES:
             best = self._fastest(below=self.current)
             if best and max(rates) < _GAIN * max(self._rates[best]):
-                # A long step may have gone past the fastest: look between.
+                # A step of more than a factor of 2 may have passed the fastest size, so the search
+                # goes on between the fastest size so far and this one.
                 self._ceiling, self.current = self.current, best
                 self._grow(2)
             elif self.current > _LONG * max(rates):
@@ -99,7 +114,7 @@ class Budget:
                 self._grow(2)
 
     def _fastest(self, below: int) -> int:
-        """The fastest of the sizes that were tried below this one; 0 if there are none."""
+        """Size with the highest throughput among those tried below ``below``; 0 without any."""
         tried = [rows for rows in self._rates if rows < below]
         return max(tried, key=lambda rows: max(self._rates[rows]), default=0)
 
@@ -111,6 +126,6 @@ class Budget:
             self.current = min(self.current * factor, self._ceiling - 1)
 
     def halve(self) -> None:
-        """Take in that a pass ran out of memory."""
+        """Halve the budget, to at least 1, and end the search, after a pass ran out of memory."""
         self.current = max(1, self.current // 2)
         self._searching = False

@@ -1,8 +1,8 @@
 """The score: where calculators and domains meet.
 
-A score maps the target variables of some rows to one scalar a row. It hides the domain, the model,
-the parameter draws and the budget; a calculator sees tensors by name and asks for values and
-gradients.
+A score is the function f that maps the target variables of some rows to one scalar per row. A score
+hides the domain, the model, the draws of parameters and the budget from the calculator, which asks
+the score for values and gradients at tensors given by name.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from salience.support.memory import elapsed, out_of_memory, too_large
 
 @dataclass
 class ReusablePass:
-    """The pass that predicted, which gave f at the clean point.
+    """The forward pass that predicted a batch, whose f(x) and graph are used again.
 
     Args:
-        scalars: f(x) of each item.
-        leaves: The target variables as leaves of the graph of ``scalars``; empty without a graph.
-        seconds: How long the pass took.
+        scalars: f(x) of each item, shape (B,).
+        leaves: Target variable → its values as a leaf of the graph of ``scalars``; empty without a
+            graph.
+        seconds: Duration of the pass.
     """
 
     scalars: Tensor
@@ -39,7 +40,7 @@ class ReusablePass:
     seconds: float
 
     def take_graph(self) -> tuple[Tensor, Values]:
-        """Scalars and leaves; the graph, which serves once, is held no longer here."""
+        """Return scalars and leaves, and drop the graph, which serves one backward pass only."""
         scalars, leaves = self.scalars, self.leaves
         self.scalars, self.leaves = scalars.detach(), {}
         return scalars, leaves
@@ -50,21 +51,24 @@ class Score:
     """f: values of the target variables → one scalar for each of R rows.
 
     Args:
-        probe: Runs the model.
-        batch: The rows; arguments that target variables take the place of are left out.
-        keys: Key of each row's draw, int64 of shape (R,); ``None`` where no sampler takes part.
+        probe: Holds the replica of the model and runs the forward passes.
+        batch: The rows. Arguments that are target variables are ``None`` in it.
+        keys: Key of each row's draw, int64 of shape (R,); ``None`` where no sampler needs keys.
         positions: Position in the data set of each row's item, int64 of shape (R,).
-        fixed: What the output variable keeps fixed for each row, or ``None``.
-        samplers: Parameter samplers, each of which moves the model during forward passes.
-        budget: Bounds every forward pass.
+        fixed: Values that the output variable keeps fixed, first axis R, or ``None``.
+        samplers: Parameter samplers, all active in each forward pass.
+        budget: Limits the size of every forward pass.
         one_row_per_pass: Whether each row needs a pass of its own, since the parameter samplers
             cannot tell the rows of this model apart.
-        items: Which item of the batch that was predicted each row is, int64 of shape (R,).
-        reusable: The pass that predicted, where the rows are its items and nothing moves the model.
-        start: The clean point, at which that pass was.
-        weights: Draws of weights that take the place of the model's own, or ``None``.
-        draws: Which of these draws each row has, int64 of shape (R,), in ascending order; the rows
-            of each are the same items in the same order.
+        items: Index of each row's item in the predicted batch, int64 of shape (R,); ``None`` where
+            no outputs of modules are reused from the pass that predicted.
+        reusable: The pass that predicted the batch, where the rows are exactly its items and no
+            sampler takes part; else ``None``.
+        start: Target variable → its values in ``reusable``. Where a calculator asks for f or the
+            gradient at these very tensors, the result comes from ``reusable``.
+        weights: Draws of weights that replace the model's own, or ``None``.
+        draws: Index in ``weights`` of each row's draw, int64 of shape (R,), in ascending order. The
+            rows of each draw are the same items in the same order.
     """
 
     probe: Probe
@@ -105,7 +109,10 @@ class Score:
         return self._within_budget("value", x, work)[0]
 
     def value_of_items(self, x: Values) -> Tensor:
-        """f(x) of each row where x is the same in all draws of an item: computed once an item."""
+        """f(x) of each row, shape (R,), where x is the same in all draws of an item.
+
+        Unless a sampler moves the model, f(x) is computed once for each item.
+        """
         if self.samplers or self.weights is not None:
             return self.value(x)
         items, of_row = torch.unique(self.positions, return_inverse=True)
@@ -116,10 +123,10 @@ class Score:
         return part.score.value(part.take(x))[of_row]
 
     def gradient(self, x: Values) -> tuple[Tensor, Values]:
-        """f(x), shape (R,), and its gradient with respect to each target variable.
+        """f(x), shape (R,), and its gradient with respect to each target variable, shaped as that.
 
-        The scalars are summed before one backward pass: rows do not meet inside the model, so the
-        gradient of the sum holds the gradient of each row.
+        One backward pass of the sum of f(x) over rows gives all gradients: rows do not influence
+        each other inside the model, so the gradient of the sum holds the gradient of each row.
         """
 
         def work(score: Score, values: Values) -> tuple[Tensor, Values]:
@@ -139,7 +146,7 @@ class Score:
         return all(x[name] is value for name, value in self.start.items())
 
     def _from_reusable(self, reusable: ReusablePass) -> tuple[Tensor, Values] | None:
-        """The gradient by the graph of the pass that predicted; ``None`` where memory is short."""
+        """f(x) and gradient by the graph of the reusable pass; ``None`` if memory runs out."""
         scalars, leaves = reusable.take_graph()
         began = time.perf_counter()
         try:
@@ -154,18 +161,24 @@ class Score:
         return reusable.scalars, found
 
     def split(self, variants: int | Tensor, max_pairs: int | None = None) -> Iterator[Part]:
-        """Cut the grid of rows × variants (path points, windows) into parts within the budget.
+        """Cut the pairs of a row and a variant (path point, window) into parts within the budget.
 
         Args:
-            variants: Number of variants of every row, or of each row (int64 of shape (R,)).
-            max_pairs: Largest number of pairs in a part, where it is below the budget.
+            variants: Number of variants of each row: one number for all rows, or int64 of shape
+                (R,).
+            max_pairs: Largest number of pairs in a part; limited by the budget alone where
+                ``None``.
+
+        Yields:
+            Parts of consecutive pairs, ordered by row and then by variant.
         """
         if isinstance(variants, int):
             variants = torch.full((len(self),), variants, device=self.batch.device)
         ends = variants.cumsum(0)
         start, total = 0, int(ends[-1])
         while start < total:
-            # Only the pairs that may fit are looked at; the whole grid would outgrow the budget.
+            # Pairs are listed only as far as they may fit. A list of all pairs could take more
+            # memory than the passes.
             room = min(total - start, max_pairs or self.budget.current)
             pair = torch.arange(start, start + room, device=ends.device)
             row = torch.searchsorted(ends, pair, right=True)
@@ -192,7 +205,7 @@ class Score:
             return self.probe(self.batch, values, self.fixed, items)
 
     def _of(self, selection: RowSelection) -> Score:
-        """The score of picked rows."""
+        """The score of the selected rows, without the reusable pass."""
         return Score(
             self.probe,
             selection.batch(),
@@ -208,17 +221,26 @@ class Score:
         )
 
     def _fitting(self, rows: Tensor) -> int:
-        """How many of the first rows fit the budget; at least one."""
+        """Number of leading pairs that fit the budget together, at least one.
+
+        Args:
+            rows: Index of the row of each pair, int64.
+        """
         sizes = self.batch.sizes()[rows].cumsum(0)
         return max(1, int((sizes <= self.budget.current).sum()))
 
     def _full_draws(self, count: int, start: int, total: int) -> int:
-        """So many pairs from ``start`` that each draw of weights has all its pairs or is alone.
+        """Round a number of pairs down so that a part holds full draws of weights, or a single one.
+
+        The part then holds all the pairs of each of its draws of weights, or pairs of one draw.
 
         Args:
-            count: How many fit the budget.
-            start: The first of them.
-            total: Pairs of all the rows.
+            count: Number of pairs that fit the budget.
+            start: Index of the first pair of the part.
+            total: Number of pairs of all the rows.
+
+        Returns:
+            The number of pairs in the part; ``count`` where no weights are drawn.
         """
         if self.draws is None:
             return count
@@ -243,7 +265,19 @@ class Score:
     def _within_budget(
         self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
     ) -> tuple[Tensor, Values]:
-        """Run ``work`` on all rows at once where they fit, else part by part."""
+        """Run ``work`` on all rows at once where they fit the budget, else part by part.
+
+        Args:
+            kind: ``"gradient"`` or ``"value"``, for the search of the budget.
+            x: Target variable → its values for all rows.
+            work: Function of a score and the values of its rows, which runs one forward pass.
+
+        Returns:
+            Two results of ``work`` for all rows: scalars, shape (R,); target variable → values.
+
+        Raises:
+            InputError: A single row does not fit into memory.
+        """
         size, max_pairs = self.batch.size(), 1 if self.one_row_per_pass else None
         if len(self) == 1 or (size <= self.budget.current and not self.one_row_per_pass):
             try:
@@ -270,12 +304,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Part:
-    """Some pairs of a row and a variant of it, few enough for one forward pass.
+    """Pairs of a row and one of its variants (path point, window), as many as fit into one pass.
 
     Args:
-        score: The score of these pairs.
-        picked: Which rows they are of.
-        variant: Number of the variant of each pair, int64.
+        score: The score whose rows are these P pairs.
+        selection: The row of each pair, selected from the rows that were split.
+        variant: Number of each pair's variant, from 0, int64 of shape (P,).
     """
 
     score: Score
@@ -283,14 +317,14 @@ class Part:
     variant: Tensor
 
     def take(self, x: Values) -> Values:
-        """The values of these pairs, from those of all rows."""
+        """Select the values of each pair's row, for each target variable in ``x``."""
         return {name: self.selection.take(v, self.score.axes[name]) for name, v in x.items()}
 
     def expand(self, scalars: Tensor, name: str) -> Tensor:
-        """One scalar a pair, made to broadcast against the target variable."""
+        """Reshape one scalar per pair to broadcast against the target variable ``name``."""
         return self.selection.expand(scalars, self.score.axes[name])
 
     def add_to(self, total: Values, values: Values) -> None:
-        """Add the pairs' values to those of their rows."""
+        """Add the values of the pairs, in place, to the total of the row of each pair."""
         for name, value in values.items():
             self.selection.add_to(total[name], value, self.score.axes[name])

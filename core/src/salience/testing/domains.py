@@ -1,4 +1,4 @@
-"""What every domain must hold to."""
+"""The check that a domain keeps the contract of :class:`salience.Domain`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from salience.plugins import host
 
 
 def check_domain(domain: Domain, data: Any) -> None:
-    """Check that core can repeat, select and split the domain's batches.
+    """Check that the engine can repeat, select and split the domain's batches.
 
     Args:
         domain: The domain.
@@ -23,7 +23,7 @@ def check_domain(domain: Domain, data: Any) -> None:
             ragged or padded.
 
     Raises:
-        AssertionError: Something does not hold; the message says what.
+        AssertionError: The domain fails a check; the message says which.
     """
     before = copy.deepcopy(data)
     samples = domain.read(data)
@@ -35,7 +35,7 @@ def check_domain(domain: Domain, data: Any) -> None:
     )
     _expect(_same(before, data), "read and collate must leave what they are given as it is")
     _check_sizes(domain, samples, batch)
-    _check_picking(domain, samples, batch)
+    _check_selecting(domain, samples, batch)
     _check_names(domain, batch)
 
 
@@ -47,8 +47,8 @@ def _check_sizes(domain: Domain, samples: Any, batch: Batch) -> None:
     )
 
 
-def _check_picking(domain: Domain, samples: Any, batch: Batch) -> None:
-    """An item picked from a batch must be what collating it alone gives."""
+def _check_selecting(domain: Domain, samples: Any, batch: Batch) -> None:
+    """Check that an item selected from a batch equals the same item collated alone."""
     order = [*reversed(range(len(samples))), 0]
     selection = batch.select(torch.tensor(order)).batch()
     for row, item in enumerate(order):
@@ -57,12 +57,12 @@ def _check_picking(domain: Domain, samples: Any, batch: Batch) -> None:
         for name, spec in domain.layout.fields.items():
             one, other = single.arguments[name], again.arguments[name]
             if isinstance(one, Tensor) and one.shape != other.shape:
-                # Padding depends on the neighbours; what is real must not.
+                # The amount of padding depends on the other items; the real positions must not.
                 other = other[tuple(slice(n) for n in one.shape)]
             same = torch.equal(one, other) if isinstance(one, Tensor) else one == other
             _expect(
                 same,
-                f"argument {name!r} of item {item} differs after being picked from a batch; look "
+                f"argument {name!r} of item {item} differs after being selected from a batch; look "
                 f"at its axes {spec.axes} and refers_to={spec.refers_to!r}",
             )
 

@@ -1,4 +1,4 @@
-"""Molecules for salience: graph networks explained atom by atom.
+"""Molecules for salience: a domain and a plot to explain graph networks atom by atom.
 
 The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
 torch nor RDKit.

@@ -1,4 +1,4 @@
-"""What a picture shows of one molecule: its values, and which of its atoms are not significant."""
+"""The data that a picture shows of a molecule: saliency, insignificant atoms and the legend."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One molecule under one explanation.
+    """One molecule and its saliency in one explanation.
 
     Args:
         mol: The molecule as it was explained.
-        values: The value of each of its n atoms, float64 of shape (n,).
-        hollow: The atoms that are not significant; ``None`` where nothing tells.
+        values: Saliency of each of its n atoms, float64 of shape (n,).
+        hollow: Indices of the atoms that are not significant; ``None`` where no test was made.
     """
 
     mol: Chem.Mol
@@ -33,13 +33,13 @@ class Cell:
 def read_cell(
     explanation: Explanation, item: int, variable: str | None, level: float | None
 ) -> Cell:
-    """Read a molecule and its saliency.
+    """Read a molecule, its saliency and the significance of its atoms.
 
-    Significance is asked for at a false discovery rate of ``level``, unless it is ``None``; only
-    several draws whose signs were kept can tell of it.
+    Atoms are tested at the false discovery rate ``level``. No test is made where ``level`` is
+    ``None``, where there is a single draw, or where the aggregator does not keep signs.
 
     Raises:
-        InputError: There is no molecule, or the saliency is not one finite value an atom.
+        InputError: There is no molecule, or the saliency is not one finite value per atom.
     """
     mol = explanation.annotations[item].get("mol") if explanation.annotations else None
     if mol is None:
@@ -66,10 +66,10 @@ def read_cell(
 
 
 def legend_of(template: str, explanation: Explanation, item: int, mol: Chem.Mol) -> str:
-    """What is written at a molecule.
+    """Fill in the template of a molecule's legend with its name, id and score.
 
     Raises:
-        InputError: The template asks for something else than name, id and score.
+        InputError: The template contains a field other than name, id and score, or is malformed.
     """
     name = explanation.annotations[item].get("name") or Chem.MolToSmiles(Chem.Mol(mol))
     score = Number(explanation.score[item])

@@ -1,4 +1,4 @@
-"""Graphs to one batch: one after the other, or padded to the largest."""
+"""Collation of graphs into the arguments of one batch, concatenated or padded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from salience_molgraph.graph import Graph
 
 
 def ragged(graphs: Sequence[Graph], layout: Layout) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """All atoms in a row.
+    """Concatenate the atoms and the bonds of all molecules.
 
     Returns:
-        The arguments, and the number of atoms and of directed bonds of each molecule.
+        The arguments by field name, and the numbers of atoms (``"atom"``) and of directed bonds
+        (``"bond"``) of each molecule, int64 of shape (B,).
     """
     n_atoms = torch.tensor([graph.n_atoms for graph in graphs], dtype=torch.int64)
     n_bonds = torch.tensor([graph.n_bonds for graph in graphs], dtype=torch.int64)
@@ -35,7 +36,11 @@ def ragged(graphs: Sequence[Graph], layout: Layout) -> tuple[dict[str, Any], dic
 
 
 def dense(graphs: Sequence[Graph], layout: Layout, n_bond_types: int) -> dict[str, Tensor]:
-    """All molecules padded with zeros to the largest one of this batch."""
+    """Pad all molecules with zeros to the largest molecule of the batch.
+
+    Returns:
+        The arguments by field name.
+    """
     n_atoms = torch.tensor([graph.n_atoms for graph in graphs], dtype=torch.int64)
     longest = int(n_atoms.max())
     mask = torch.arange(longest) < n_atoms[:, None]

@@ -1,4 +1,4 @@
-"""Diverging colour maps: a number in [-1, 1] to red, green and blue in [0, 1]."""
+"""Diverging colour maps: functions from a number in [-1, 1] to red, green and blue in [0, 1]."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ColorFn = Callable[[float], Color]
 
 #: Colours at evenly spaced stops from -1 to 1; white stands for 0 in all of them.
 _STOPS: dict[str, str] = {
-    # Blue and vermilion of Okabe and Ito's palette, told apart in every kind of colour blindness;
-    # both stay light enough for a black bond or letter on top.
+    # Blue and vermilion of Okabe and Ito's palette, distinguishable in every kind of colour
+    # blindness; both are light enough for a black bond or letter on top.
     "blue_vermilion": "0072b2 84b9dc ffffff f0ab85 d55e00",
     # The pure blue and red of the first saliency module for molecules.
     "bwr": "0000ff ffffff ff0000",
@@ -25,7 +25,7 @@ _STOPS: dict[str, str] = {
 
 
 def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
-    """The colour map of that name, or the function itself.
+    """Look up a colour map by name; a function is returned as it is.
 
     Raises:
         InputError: The name is unknown.
@@ -46,5 +46,5 @@ def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
 
 
 def to_hex(color: Color) -> str:
-    """``(1, 0, 0)`` as ``"#FF0000"``."""
+    """Convert a colour to hexadecimal text: ``(1, 0, 0)`` to ``"#FF0000"``."""
     return "#" + "".join(f"{min(max(round(255 * c), 0), 255):02X}" for c in color)

@@ -1,4 +1,4 @@
-"""The domain of molecules."""
+"""The domain of molecules: reads molecules as graphs and collates them into arguments."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from salience_molgraph.reading import Source, is_graph, own_mol, sources
 
 @dataclass(frozen=True)
 class MolGraph(Domain):
-    """Molecules as graphs of atoms and bonds.
+    """The domain of molecules, as graphs of atoms and bonds.
 
-    Items are SMILES strings, RDKit molecules or PyG ``Data``, one or an iterable of them; a PyG
+    The data is a SMILES string, an RDKit molecule, a PyG ``Data`` or an iterable of these; a PyG
     ``Batch``; the path of an .sdf, .smi or .csv file; or a table with a ``smiles`` column. Every
     item keeps its own atom order. The user's molecules are copied, never changed.
 
-    A field is an array that the model takes. E counts the atoms of all the molecules of a batch,
-    D their bonds in both directions, N the atoms of the largest molecule:
+    A field is an argument of the model. B is the number of molecules of a batch, E the number of
+    all their atoms, D the number of their directed bonds (two per bond) and N the number of atoms
+    of the largest molecule:
 
     ================== ==================== =====================================================
     field              shape                meaning
@@ -44,21 +45,22 @@ class MolGraph(Domain):
     ================== ==================== =====================================================
 
     Args:
-        form: ``"ragged"`` for models that take arrays with all atoms in a row, ``"dense"`` for
-            arrays padded to the largest molecule of the batch, ``"pyg"`` for models that take one
-            PyG ``Data``.
+        form: ``"ragged"`` for models that take the concatenated atoms of all molecules,
+            ``"dense"`` for models that take arrays padded to the largest molecule of the batch,
+            ``"pyg"`` for models that take one PyG ``Data``.
         atom_features: ``"labels"`` for atomic numbers, int64, which an embedding layer reads; or
             a function of an RDKit molecule that returns float features of shape (n, C).
-        fields: The fields that the model takes, in its order. Where empty: ``atoms, edge_index,
-            owner``; dense ``atoms, adjacency, mask``; pyg ``x, edge_index, edge_attr, batch``.
-        bond_types: RDKit's names of the kinds of bonds, in the order of their numbers.
+        fields: The fields that the model takes, in the order of its arguments. Where empty:
+            ``atoms, edge_index, owner`` for ragged, ``atoms, adjacency, mask`` for dense and
+            ``x, edge_index, edge_attr, batch`` for pyg.
+        bond_types: RDKit's names of the bond types; the number of a type is its position here.
         add_hs: Whether hydrogens are made explicit when molecules are read.
-        target: The target variable where the user names none. Where empty: the module ``embed``
-            with labels, the input with float features.
-        output: The output variable where the user names none.
+        target: The default target variable. Where empty: the module ``embed`` with labels, the
+            input with float features.
+        output: The default output variable.
 
     Raises:
-        InputError: A setting is unknown, or PyG is asked for and missing.
+        InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
     """
 
     visualizer: ClassVar[str] = "molecule"
@@ -82,7 +84,7 @@ class MolGraph(Domain):
         object.__setattr__(self, "fields", fields or DEFAULTS.get(self.form, ("atoms",)))
         object.__setattr__(self, "bond_types", tuple(self.bond_types))
         object.__setattr__(self, "target", self.target or ("embed" if labels else "input"))
-        _ = self.layout  # refuses an unknown form or field
+        _ = self.layout  # raises InputError for an unknown form or field
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
                 raise InputError(
@@ -94,16 +96,17 @@ class MolGraph(Domain):
 
     @property
     def layout(self) -> Layout:
-        """How the fields are indexed."""
+        """Layout of the fields."""
         labels = isinstance(self.atom_features, str)
         return make_layout(self.form, self.fields, labels=labels)
 
     def read(self, data: Any) -> list[Graph]:
-        """Molecules as graphs.
+        """Read the molecules and convert each to a :class:`Graph`.
 
         Raises:
-            InputError: A molecule cannot be parsed, is empty or lacks what a field needs; the
-                message names the item.
+            InputError: There are no molecules; a molecule cannot be parsed, has no atoms or lacks
+                data that a field needs; or molecules differ in their number of features. A message
+                about a molecule names the item.
         """
         graphs: list[Graph] = []
         problems: list[tuple[int, str]] = []
@@ -123,7 +126,7 @@ class MolGraph(Domain):
         return graphs
 
     def collate(self, samples: Sequence[Graph]) -> Batch:
-        """Graphs to one batch on the CPU."""
+        """Collate graphs into one batch on the CPU; annotations hold ``mol`` and ``name``."""
         notes = tuple({"mol": graph.mol, "name": graph.name} for graph in samples)
         if self.form == "dense":
             padded = collate.dense(samples, self.layout, len(self.bond_types))
@@ -132,22 +135,22 @@ class MolGraph(Domain):
         return Batch(arguments, self.layout, len(samples), counts, notes)
 
     def size(self, sample: Graph) -> int:
-        """Number of atoms."""
+        """Number of atoms of one item."""
         return sample.n_atoms
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The fields by position; one PyG batch in the form ``"pyg"``."""
+        """Pass the fields by position or, in the form ``"pyg"``, as one PyG batch."""
         if self.form == "pyg":
             return (pyg.to_data(values, self.fields),), {}
         return tuple(values[name] for name in self.fields), {}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """The molecule as RDKit's JSON, which keeps atom order and coordinates."""
+        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates."""
         mol = annotation["mol"]
         return {**annotation, "mol": None if mol is None else rdMolInterchange.MolToJSON(mol)}
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """The inverse of :meth:`encode`."""
+        """Restore an annotation from what :meth:`encode` returned."""
         text = annotation["mol"]
         return {**annotation, "mol": None if text is None else _from_json(text)}
 
@@ -161,7 +164,11 @@ class MolGraph(Domain):
         return from_mol(mol, name, self.fields, self.atom_features, tuple(self.bond_types))
 
     def _check_alike(self, graphs: Sequence[Graph]) -> None:
-        """All items must have the same number of features of each kind."""
+        """Check that in each field all items have the same number of features.
+
+        Raises:
+            InputError: An item differs from item 0.
+        """
         first = graphs[0].tensors
         for number, graph in enumerate(graphs):
             for name, tensor in graph.tensors.items():
@@ -177,7 +184,8 @@ class MolGraph(Domain):
 
 def _from_json(text: str) -> Chem.Mol:
     mol: Chem.Mol = rdMolInterchange.JSONToMols(text)[0]
-    # The JSON leaves these out, and the layout of a drawing asks for them: alkynes are straight.
+    # RDKit's JSON omits conjugation and hybridization, which the 2-D layout of a drawing needs, as
+    # for straight alkynes.
     Chem.SetConjugation(mol)
     Chem.SetHybridization(mol)
     return mol

@@ -15,14 +15,14 @@ from salience_molgraph.shapes import Shape, xml_text
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture; notebooks show it as it is.
+    """A picture made of shapes, as SVG or PNG; notebooks display it directly.
 
     Args:
         width: Width in SVG units (1/96 inch).
         height: Height in SVG units.
-        shapes: What it is made of, from back to front.
-        title: What it shows, for readers who do not see it.
-        resolution: Pixels per unit of the PNG.
+        shapes: The shapes, from back to front.
+        title: Description of the picture, for readers who do not see it.
+        resolution: Pixels per SVG unit in the PNG.
     """
 
     width: float
@@ -62,10 +62,11 @@ class Drawing:
 
         Args:
             fname: A path or a binary stream.
-            format: ``"svg"`` or ``"png"``; the suffix of the path where ``None``.
+            format: ``"svg"`` or ``"png"``. ``None`` takes the suffix of the path, and PNG for a
+                stream.
 
         Raises:
-            ValueError: Another format.
+            ValueError: The format is neither SVG nor PNG.
         """
         path = Path(fname) if isinstance(fname, str | PathLike) else None
         suffix = path.suffix.removeprefix(".").lower() if path is not None else "png"

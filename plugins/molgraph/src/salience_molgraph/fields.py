@@ -1,4 +1,4 @@
-"""The arrays that a model of molecules may take, and how each is indexed."""
+"""The fields that a model of molecules may take, and how each field is indexed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import MappingProxyType
 from salience import Field, InputError, Layout
 from salience.errors import nearest
 
-#: Name → how it is indexed, where all the molecules of a batch stand one after the other. The
-#: names of the second half are PyG's.
+#: Field name → how the field is indexed in a batch of concatenated molecules. The names from
+#: ``edge_index`` on are PyG's.
 FIELDS = MappingProxyType(
     {
         "atoms": Field(("atom",)),
@@ -25,7 +25,7 @@ FIELDS = MappingProxyType(
     }
 )
 
-#: Name → how it is indexed, where each molecule is padded to the largest one of its batch.
+#: Field name → how the field is indexed in a batch padded to its largest molecule.
 PADDED = MappingProxyType(
     {
         "atoms": Field(("item", "atom"), mask="mask"),
@@ -38,7 +38,7 @@ PADDED = MappingProxyType(
     }
 )
 
-#: Form → the fields that a model takes where the user names none.
+#: Form → the fields that the model takes by default.
 DEFAULTS = MappingProxyType(
     {
         "ragged": ("atoms", "edge_index", "owner"),
@@ -47,20 +47,20 @@ DEFAULTS = MappingProxyType(
     }
 )
 
-#: Form → fields that core needs even where the model does not take them.
+#: Form → fields that salience or :func:`to_data` needs even where the model does not take them.
 _ALWAYS = {"ragged": (), "dense": ("mask",), "pyg": ("batch", "n_molecules")}
 
 
 def make_layout(form: str, names: Sequence[str], *, labels: bool) -> Layout:
-    """The layout of a form.
+    """Make the layout of a form.
 
     Args:
         form: ``"ragged"``, ``"dense"`` or ``"pyg"``.
-        names: The fields that the model takes, in its order.
-        labels: Whether ``atoms`` are integers, with no channel axis.
+        names: The fields that the model takes, in the order of its arguments.
+        labels: Whether ``atoms`` are integers, without a channel axis.
 
     Raises:
-        InputError: An unknown form or field, or a field twice.
+        InputError: The form or a field is unknown, a field is named twice, or none is named.
     """
     if form not in DEFAULTS:
         raise InputError(f"unknown form {form!r}; {nearest(form, DEFAULTS)}")

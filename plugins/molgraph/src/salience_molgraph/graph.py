@@ -1,4 +1,4 @@
-"""One molecule as arrays, in its own atom order."""
+"""The sample of the domain of molecules: one molecule as tensors, in its own atom order."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ AtomFeatures = Callable[[Chem.Mol], Any]
 
 @dataclass(frozen=True)
 class Graph:
-    """One molecule as arrays.
+    """One molecule as tensors.
 
     Args:
-        mol: The molecule, a copy of the user's, or ``None`` for a bare PyG graph.
+        mol: A copy of the user's molecule; ``None`` for a PyG graph without a molecule.
         name: Title or SMILES.
         n_atoms: Number of atoms n.
         tensors: Field name → values on the CPU; ``edge_index``, int64 of shape (2, D), is always
@@ -47,19 +47,21 @@ def from_mol(
     atom_features: str | AtomFeatures,
     bond_types: tuple[str, ...],
 ) -> Graph:
-    """The graph of a molecule, with those fields that are asked for.
+    """Convert a molecule to a graph with the requested fields.
 
     Args:
-        mol: A molecule that belongs to the graph from now on.
+        mol: The molecule, which the graph keeps without a copy.
         name: Title or SMILES.
-        fields: Names of the fields.
+        fields: Names of the requested fields.
         atom_features: ``"labels"`` or a function, see :class:`salience_molgraph.MolGraph`.
-        bond_types: Names of the kinds of bonds, in the order of their numbers.
+        bond_types: Names of the bond types; the number of a type is its position here.
 
     Raises:
-        InputError: Something that a field needs is not there.
+        InputError: The molecule lacks coordinates or has a bond type that is not in ``bond_types``,
+            where a field needs them, or ``atom_features`` returns a wrong shape or values that are
+            not finite.
     """
-    # By number, since RDKit's iterators over atoms and bonds take twice the time.
+    # Indexed access: RDKit's iterators over atoms and bonds take twice the time.
     atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
     links = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
     ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in links]

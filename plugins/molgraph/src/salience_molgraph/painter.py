@@ -1,4 +1,4 @@
-"""One picture's scale: turns values into colours, and tells of it in the colour bar."""
+"""The colour scale of a picture: converts values to colours and makes the colour bar."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _MEANINGS = {
 
 
 def mean_of_ends(first: float, second: float) -> float:
-    """The value of a bond: the mean of its two atoms, so that it has a sign as they do."""
+    """Value of a bond as the mean of its two atoms' values, which keeps their sign."""
     return (first + second) / 2
 
 
 def meaning(scaler: str | Scaler) -> str:
-    """What is written at the colour bar where the user says nothing."""
+    """Default label of the colour bar for a scaler."""
     return _MEANINGS.get(scaler, "saliency") if isinstance(scaler, str) else "saliency"
 
 
 class Number(float):
-    """Formats with a minus sign in the place of a hyphen."""
+    """A number that is formatted with a minus sign in place of a hyphen."""
 
     def __format__(self, spec: str) -> str:
         return super().__format__(spec).replace("-", "−")
@@ -43,12 +43,12 @@ class Number(float):
 
 @dataclass(frozen=True)
 class Painter:
-    """One picture's scale.
+    """The colour scale of one picture.
 
     Args:
-        scaling: Scales the values.
-        limit: Scaled magnitude at which colours are full; 0 lies in the middle.
-        color_fn: From [-1, 1] to a colour.
+        scaling: The scaling of the values.
+        limit: Scaled magnitude at which a colour map reaches its ends; its middle is at 0.
+        color_fn: Function from [-1, 1] to a colour.
     """
 
     scaling: Scaling
@@ -56,8 +56,9 @@ class Painter:
     color_fn: ColorFn
 
     def atoms(self, values: Values, ratio: float) -> dict[int, Color]:
-        """Colours of the ⌈n·ratio⌉ atoms of the largest magnitude, by number."""
-        # The small number keeps 0.1 · 30 = 3.0000000000000004 from becoming 4 atoms.
+        """Index → colour of the ⌈n·ratio⌉ atoms of the largest magnitude."""
+        # Without the tolerance, a rounding error such as 0.1 · 30 = 3.0000000000000004 would make
+        # 4 atoms of 3.
         n_shown = int(np.ceil(len(values) * ratio - 1e-9))
         shown = np.argsort(-np.abs(values), kind="stable")[:n_shown].tolist()
         scaled = self.scaling(values)
@@ -66,7 +67,7 @@ class Painter:
     def bonds(
         self, mol: Chem.Mol, values: Values, atoms: dict[int, Color], bond_fn: BondFn
     ) -> dict[int, Color]:
-        """Colours of the bonds between coloured atoms, by number."""
+        """Index → colour of the bonds whose two atoms are both among ``atoms``."""
         scaled = self.scaling(values)
         colors = {}
         for bond in mol.GetBonds():
@@ -77,7 +78,16 @@ class Painter:
         return colors
 
     def bar(self, middle: float, top: float, room: float, label: str) -> list[Shape]:
-        """The colour bar with its ends, zero and label, 56 units high."""
+        """Shapes of the colour bar with tick labels at its ends and at zero, and with its label.
+
+        They are 56 SVG units high.
+
+        Args:
+            middle: Horizontal position of the bar's centre.
+            top: Vertical position of the upper edge.
+            room: Available width.
+            label: Label below the bar.
+        """
         width = min(240.0, 0.7 * room)
         left = middle - width / 2
         colors = tuple(self.color_fn(float(v)) for v in np.linspace(-1, 1, 65))

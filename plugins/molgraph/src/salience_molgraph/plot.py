@@ -1,4 +1,4 @@
-"""Pictures of molecules: what raises the output is warm, what lowers it is blue."""
+"""The plot of molecules: atoms and bonds coloured by saliency, centred at zero."""
 
 from __future__ import annotations
 
@@ -29,37 +29,41 @@ _BAR = 62.0
 
 @dataclass(frozen=True)
 class MoleculePlot(Visualizer):
-    """A molecule whose atoms and bonds are coloured by saliency on both sides of zero.
+    """A molecule whose atoms and bonds are coloured by saliency, with the colours centred at zero.
 
-    The molecule is drawn from a copy of the very object that was explained, in its own atom order.
-    Coordinates in two dimensions are kept; from three dimensions, or none, a flat drawing is made.
+    The molecule is drawn from a copy of the object that was explained, in its own atom order.
+    Coordinates in two dimensions are kept; where there are none, or three, 2-D coordinates are
+    computed.
 
-    Where several draws tell which atoms matter (see :meth:`salience.Explanation.significant`; the
-    aggregator must keep signs, as "raw" does), an atom that is not significant is a ring in its
-    colour, white inside, and its bonds are uncoloured; a key below the colour bar says so. A single
-    draw, or saliency without signs, is drawn filled: magnitudes lie above 0 even where nothing
-    matters, so there is nothing to test, and a lighter colour would pass for a smaller value.
+    Where there are several draws and the aggregator keeps signs, as "raw" does, each atom is tested
+    by :meth:`salience.Explanation.significant`. An atom that is not significant is drawn as a ring
+    in its colour, white inside, and its bonds are uncoloured; a key below the colour bar explains
+    the rings. Rings are used since a lighter colour could be mistaken for a smaller value. For a
+    single draw, or saliency without signs, all atoms are filled, since there is nothing to test: a
+    single draw has no standard error, and magnitudes are above 0 even for an atom without effect.
 
     Args:
         color_fn: ``"blue_vermilion"``, ``"bwr"``, ``"RdBu_r"``, ``"PuOr_r"``, or a function from
             [-1, 1] to red, green and blue in [0, 1].
-        scaler: Name or function; applied to all the values of a picture at once. Colours are
-            centred at 0 of the scaled values and reach as far as their largest magnitude.
-        ratio: Share of atoms to highlight. Of n atoms, those ⌈n·ratio⌉ of the largest magnitude
-            are (the first ones where magnitudes are equal): all at 1, none at 0. A bond is
-            highlighted where both of its atoms are, as filled circles.
-        bond_fn: The value of a bond from those of its two atoms; ``None`` leaves bonds uncoloured.
-        legend: What is written at each molecule, with ``{name}`` (title or SMILES), ``{id}`` and
-            ``{score}`` (the output variable, as in ``{score:.2f}``) filled in; empty for nothing.
-        label: What is written at the colour bar; the scaler's meaning where ``None``.
+        scaler: Name or function, applied to all values of a picture at once. The middle of the
+            colour map is at the scaled value 0, its ends are at ``limit``.
+        ratio: Share of atoms to highlight: of n atoms, the ⌈n·ratio⌉ of the largest magnitude (the
+            first ones where magnitudes are equal). A bond is highlighted where both of its atoms
+            are highlighted as filled circles.
+        bond_fn: Function from the scaled values of a bond's two atoms to the value of the bond;
+            ``None`` leaves bonds uncoloured.
+        legend: Template of the text at each molecule, with ``{name}`` (title or SMILES), ``{id}``
+            and ``{score}`` (the output variable, as in ``{score:.2f}``); no text where empty.
+        label: Label of the colour bar; where ``None``, a description of the scaler.
         color_bar: Whether to draw the colour bar, and the key of the rings below it.
-        limit: Scaled value at which colours are full; the picture's own largest where ``None``.
+        limit: Scaled magnitude at the ends of the colour map; the largest magnitude of the picture
+            where ``None``.
         size: Width and height of a molecule's box in SVG units (1/96 inch).
-        atom_indices: Whether to write the number of each atom beside it.
-        resolution: Pixels per unit of the PNG.
-        variable: Which target variable to draw, where several were explained.
+        atom_indices: Whether to write the index of each atom beside it.
+        resolution: Pixels per SVG unit in the PNG.
+        variable: Name of the target variable to draw, where several were explained.
         level: False discovery rate, between 0 and 1, at which an atom is significant; ``None``
-            draws all of them filled.
+            draws all atoms filled.
 
     Raises:
         InputError: A parameter is unknown or out of range.
@@ -97,7 +101,7 @@ class MoleculePlot(Visualizer):
             )
 
     def item(self, explanation: Explanation, item: int) -> Drawing:
-        """One molecule, its legend and the colour bar."""
+        """Draw one molecule, its legend and the colour bar."""
         cell = self._read(explanation, item)
         paint = self._painter(cell.values)
         width, height = (float(v) for v in self.size)
@@ -120,7 +124,7 @@ class MoleculePlot(Visualizer):
         return Drawing(width + 2 * _PAD, bottom + _PAD, tuple(shapes), title, self.resolution)
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Drawing:
-        """Molecules (rows) × explanations (columns) on one scale with one colour bar."""
+        """Draw molecules (rows) × explanations (columns) on one scale with one colour bar."""
         cells = {(r, t): self._read(e, r) for t, e in explanations.items() for r in items}
         paint = self._painter(np.concatenate([cell.values for cell in cells.values()]))
         width, height = (float(v) for v in self.size)
@@ -174,7 +178,7 @@ class MoleculePlot(Visualizer):
     def _structure(
         self, paint: Painter, cell: Cell, x: float, y: float, item: int, column: str = ""
     ) -> Structure:
-        """The molecule in a box with its upper left corner at (x, y)."""
+        """The shape of a molecule in a box whose upper left corner is at (x, y)."""
         mol, values = cell.mol, cell.values
         atoms = paint.atoms(values, self.ratio)
         hollow = (cell.hollow or frozenset()) & atoms.keys()

@@ -1,6 +1,6 @@
-"""PyTorch Geometric: its graphs as samples, and its batches as the argument of a model.
+"""PyTorch Geometric (PyG): converts its ``Data`` to samples, and arguments to its ``Batch``.
 
-``torch_geometric`` is imported where a batch of it is made, and nowhere else.
+``torch_geometric`` is imported only where a PyG batch is made.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ _FROM_GRAPH = {"owner", "batch", "n_molecules", "mask", "adjacency", "edge_index
 
 
 def check_installed() -> None:
-    """Raise InputError where PyG is missing."""
+    """Check that PyG is installed.
+
+    Raises:
+        InputError: PyG is not installed.
+    """
     if find_spec("torch_geometric") is None:
         raise InputError(
             "form='pyg' needs PyTorch Geometric, which is not installed; "
@@ -37,13 +41,20 @@ def from_data(
     atom_features: str | AtomFeatures,
     bond_types: tuple[str, ...],
 ) -> Graph:
-    """The graph of a PyG ``Data``, with those fields that are asked for.
+    """Convert a PyG ``Data`` to a graph with the requested fields.
 
-    The atoms keep their order. The molecule to draw is ``data.mol`` or comes from ``data.smiles``,
-    if its atoms and bonds are those of the graph, number by number.
+    The atoms keep their order. The molecule to draw is ``data.mol`` or is parsed from
+    ``data.smiles``; it is ``None`` unless its atoms and bonds match those of the graph by index.
+
+    Args:
+        data: The PyG graph.
+        fields: Names of the requested fields.
+        atom_features: ``"labels"`` or a function, see :class:`salience_molgraph.MolGraph`.
+        bond_types: Names of the bond types; the number of a type is its position here.
 
     Raises:
-        InputError: A field is missing, or has a wrong shape or a wrong type.
+        InputError: The graph has no atoms, or a field is missing, has a wrong shape, type or index,
+            or holds NaN or infinity.
     """
     edges = getattr(data, "edge_index", None)
     n_atoms = _n_atoms(data)
@@ -76,10 +87,10 @@ def from_data(
 
 
 def to_data(values: Mapping[str, Any], names: Collection[str]) -> Any:
-    """A PyG batch of the named values; gradients flow through it.
+    """Make a PyG batch of the named values, through which gradients flow.
 
     Args:
-        values: Field name → value, with ``n_molecules`` among them.
+        values: Field name → value, including ``batch`` and ``n_molecules``.
         names: The fields that the model takes.
     """
     from torch_geometric.data import Batch
@@ -89,14 +100,14 @@ def to_data(values: Mapping[str, Any], names: Collection[str]) -> Any:
     batch = Batch(**{name: values[name] for name in names})
     batch.batch = owner
     batch.ptr = torch.cat([owner.new_zeros(1), owner.bincount(minlength=n_molecules).cumsum(0)])
-    batch._num_graphs = n_molecules  # what Data.from_data_list sets, read by num_graphs
+    batch._num_graphs = n_molecules  # Batch.from_data_list sets it, num_graphs reads it
     return batch
 
 
 def _n_atoms(data: Any) -> int:
-    """Number of atoms, from an array of atoms where there is one.
+    """Number of atoms: the length of ``x``, ``z`` or ``pos``, otherwise PyG's number of nodes.
 
-    PyG itself does not count ``z``, and then misses atoms without bonds.
+    PyG does not use ``z`` for its number of nodes, and so misses atoms without bonds.
     """
     for name in ("x", "z", "pos"):
         if isinstance(getattr(data, name, None), Tensor):
@@ -105,7 +116,12 @@ def _n_atoms(data: Any) -> int:
 
 
 def _atoms(data: Any, mol: Chem.Mol | None, atom_features: str | AtomFeatures) -> Tensor:
-    """What the field ``atoms`` means for this setting of ``atom_features``."""
+    """Values of the field ``atoms``: int64 labels of shape (n,), or float features (n, C).
+
+    Raises:
+        InputError: ``atom_features`` is a function and there is no molecule, or there are no
+            integer labels.
+    """
     if not isinstance(atom_features, str):
         if mol is None:
             raise InputError(
@@ -146,7 +162,7 @@ def _attribute(data: Any, name: str, n_atoms: int, n_bonds: int) -> Tensor:
 
 
 def _molecule(data: Any, n_atoms: int, edges: Tensor) -> Chem.Mol | None:
-    """The molecule whose atoms and bonds are those of the graph, number by number, if any."""
+    """The molecule of ``data`` if its atoms and bonds match the graph's by index, else None."""
     mol, smiles = getattr(data, "mol", None), getattr(data, "smiles", None)
     if not isinstance(mol, Chem.Mol):
         mol = Chem.MolFromSmiles(smiles) if isinstance(smiles, str) else None

@@ -1,4 +1,4 @@
-"""Where molecules come from: SMILES, RDKit molecules, files, tables and PyG data."""
+"""Reading molecules: from SMILES, RDKit molecules, files, tables and PyG data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Source:
     Args:
         value: A SMILES string, an RDKit molecule, a PyG ``Data``, or anything else, which is
             refused later.
-        name: Title, where the source gives one.
-        where: Where it stands in a file, for error messages.
-        problem: Why it could not be read, where that is known.
+        name: Title of the molecule; empty where the source gives none.
+        where: Position of the item in a file, for error messages; empty for other sources.
+        problem: The reason why the item could not be read; empty where none is known.
     """
 
     value: Any
@@ -34,7 +34,7 @@ class Source:
 
 
 def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
-    """The items of what the user handed in, one by one.
+    """Yield the items of the user's data, one by one.
 
     Args:
         data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
@@ -42,7 +42,8 @@ def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
         remove_hs: Whether explicit hydrogens of an SDF file are made implicit, as in SMILES.
 
     Raises:
-        InputError: No such file, a file of another kind, or data of another type.
+        InputError: The file does not exist or is of another kind, the data is of another type, or a
+            table has no ``smiles`` column.
     """
     if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
         yield from _file(Path(data), remove_hs)
@@ -64,21 +65,25 @@ def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
 
 
 def is_graph(value: Any) -> bool:
-    """Whether it is one graph of PyG, told without importing it."""
-    # Asked of the class, since PyG works a number of nodes out, and may warn, when it is read.
+    """Whether a value is one PyG graph, checked without an import of PyG."""
+    # Looked up in the class: on an instance, PyG would infer num_nodes and might warn.
     return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
 
 
 def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
-    """A molecule of our own, with its atoms in the given order, and its name.
+    """Parse or copy a molecule, with its atoms in the given order, and find its name.
 
     Args:
         value: A SMILES string or an RDKit molecule, which is copied.
-        name: Its title, where the source gave one; else its own title or SMILES is taken.
+        name: Title given by the source. Where empty, the name is the given SMILES string, or the
+            title or the SMILES of the RDKit molecule.
         add_hs: Whether hydrogens are made explicit.
 
+    Returns:
+        The new molecule and its name.
+
     Raises:
-        InputError: It cannot be parsed, has no atoms or is something else.
+        InputError: The value cannot be parsed, has no atoms or is of another type.
     """
     if isinstance(value, str):
         mol, name = _parse(value), name or value
@@ -92,7 +97,7 @@ def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
     if mol.GetNumAtoms() == 0:
         raise InputError("is a molecule without atoms; leave it out")
     title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
-    # Writing SMILES leaves marks in a molecule, hence another copy.
+    # Writing SMILES changes properties of the molecule, so SMILES are written from another copy.
     name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
     if add_hs:
         mol.UpdatePropertyCache(strict=False)
@@ -138,7 +143,7 @@ def _sdf(path: Path, remove_hs: bool) -> Iterator[Source]:
         if mol is not None:
             yield Source(mol, where=where)
             continue
-        # The mol block is what counts: a SMILES stored beside it is never read.
+        # Only the mol block is read, never a SMILES string stored beside it.
         block = records.GetItemText(number)
         reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
         yield Source(None, where=where, problem=f"its mol block cannot be parsed{reason}")
@@ -170,6 +175,10 @@ def _smiles_column(names: list[Any]) -> Any:
 
 
 def _chemistry_problem(mol: Chem.Mol | None) -> str:
-    """Why RDKit refuses it, behind a colon, or nothing where its text is not even well formed."""
+    """RDKit's reason for refusing a molecule, after a colon; empty where it gives no reason.
+
+    Args:
+        mol: The molecule without sanitization; ``None`` where its text is not well formed.
+    """
     problems = [] if mol is None else Chem.DetectChemistryProblems(mol)
     return f": {problems[0].Message()}" if problems else ""

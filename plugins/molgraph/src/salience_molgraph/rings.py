@@ -1,4 +1,4 @@
-"""Rings in the place of filled circles, for atoms that are not significant, and what they mean."""
+"""The rings that mark atoms as not significant, in place of filled circles, and their key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CIRCLE = re.compile(
 
 @dataclass(frozen=True)
 class Circle:
-    """A circle, filled or hollow; a hollow one is as large, with white inside."""
+    """A circle, filled or hollow; a hollow circle has the same outer radius and is white inside."""
 
     x: float
     y: float
@@ -35,7 +35,7 @@ class Circle:
     kind: str
 
     def svg(self) -> str:
-        """An ``ellipse`` element, as RDKit's highlights are."""
+        """Return an ``ellipse`` element, like RDKit's highlights."""
         line = LINE * self.radius if self.hollow else 0.0
         radius = f"{self.radius - line / 2:.2f}"
         kind, fill = (f"{self.kind} hollow", "#FFFFFF") if self.hollow else (self.kind, self.color)
@@ -45,7 +45,7 @@ class Circle:
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Paint a disc, and a smaller white one into it."""
+        """Paint a disc and, for a hollow circle, a smaller white disc into it."""
         x, y, radius = self.x * scale, self.y * scale, self.radius * scale
         left, top, side = floor(x - radius) - 1, floor(y - radius) - 1, ceil(2 * radius) + 3
         for color, share in ((self.color, 1.0), ("#FFFFFF", 1 - LINE))[: 1 + self.hollow]:
@@ -54,7 +54,11 @@ class Circle:
 
 
 def rings(body: str, atoms: Collection[int]) -> str:
-    """RDKit's SVG with the highlights of these atoms as rings, of class ``atom-i hollow``."""
+    """Replace the highlights of these atoms in RDKit's SVG by rings, of class ``atom-i hollow``.
+
+    Raises:
+        RuntimeError: The highlight of one of the atoms is not found.
+    """
 
     def ring(match: re.Match[str]) -> str:
         atom, color = match["atom"], match["color"]
@@ -66,7 +70,7 @@ def rings(body: str, atoms: Collection[int]) -> str:
 
     drawn: set[int] = set()
     text = _CIRCLE.sub(ring, body)
-    # Filled circles here would claim what nobody found.
+    # A filled circle would claim significance of an atom that is not significant.
     if drawn != set(atoms):
         raise RuntimeError(
             "RDKit's circles were not found in its SVG, so that none can be made rings; "
@@ -78,7 +82,13 @@ def rings(body: str, atoms: Collection[int]) -> str:
 def discs(
     size: tuple[int, int], places: Sequence[tuple[float, float]], radius: float
 ) -> Image.Image:
-    """White discs on black with smooth edges, of mode L; sizes and places in pixels."""
+    """Draw white discs with smooth edges on black, an image of mode L.
+
+    Args:
+        size: Width and height of the image in pixels.
+        places: Centre (x, y) of each disc in pixels.
+        radius: Radius of the discs in pixels.
+    """
     fine = Image.new("L", (size[0] * _SMOOTH, size[1] * _SMOOTH))
     draw = ImageDraw.Draw(fine)
     for x, y in places:
@@ -92,19 +102,22 @@ def discs(
 def key(
     middle: float, top: float, room: float, level: float, untested: Sequence[str]
 ) -> tuple[list[Shape], float]:
-    """What circles and rings mean, and how high that is.
+    """Make the key that explains filled circles and rings; lengths are in SVG units.
 
     Args:
-        middle: The place of its middle.
-        top: The place of its upper end.
-        room: How wide it may be.
+        middle: Horizontal position of the key's centre.
+        top: Vertical position of the key's upper edge.
+        room: Available width.
         level: The false discovery rate.
-        untested: Titles of explanations whose circles are filled since nothing tells.
+        untested: Titles of the explanations whose atoms were not tested and are therefore filled.
+
+    Returns:
+        The shapes of the key, and its height.
     """
     words, size = ("significant", "not significant"), 12
     start, gap = 2 * _RADIUS + 6, 22
     widths = [start + text_width(word, size) for word in words]
-    # One below the other where there is no room side by side.
+    # The two entries are stacked where there is no room for them side by side.
     rows = [[0, 1]] if sum(widths) + gap <= room else [[0], [1]]
     width = max(sum(widths[i] for i in row) + gap * (len(row) - 1) for row in rows)
     shapes: list[Shape] = []

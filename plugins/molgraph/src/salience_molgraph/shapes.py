@@ -1,6 +1,6 @@
-"""What a picture is made of: each shape draws itself as SVG text and into a pixel image.
+"""The shapes of a picture: each one draws itself as SVG text and into a pixel image.
 
-All places and sizes are in SVG units (1/96 inch); ``scale`` is the number of pixels per unit.
+All positions and sizes are in SVG units (1/96 inch); ``scale`` is the number of pixels per unit.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from salience_molgraph.colors import Color, to_hex
 
-#: FreeSans comes with RDKit and knows minus signs, Greek and accents, unlike RDKit's inner font.
+#: FreeSans comes with RDKit and, unlike RDKit's built-in font, has minus signs, Greek and accents.
 FONT = Path(rdMolDraw2D.__file__).with_name("FreeSans.ttf")
 _FAMILY = "FreeSans, Helvetica, Arial, sans-serif"
 
 
 class Shape(Protocol):
-    """One thing in a picture."""
+    """A shape of a picture."""
 
     def svg(self) -> str:
-        """SVG elements."""
+        """Return the shape as SVG elements."""
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Draw into an RGB image."""
+        """Draw the shape into an RGB image, with ``scale`` pixels per SVG unit."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """One line of text; ``y`` is its base line, ``anchor`` is start, middle or end."""
+    """One line of text: baseline at ``y``, and start, middle or end (``anchor``) at ``x``."""
 
     x: float
     y: float
@@ -45,7 +45,7 @@ class Text:
     kind: str = "legend"
 
     def svg(self) -> str:
-        """A ``text`` element, so that it can be searched and read aloud."""
+        """Return a ``text`` element, which can be searched and read aloud."""
         return (
             f'<text class="{self.kind}" x="{self.x:.1f}" y="{self.y:.1f}" fill="{self.color}" '
             f'font-family="{_FAMILY}" font-size="{self.size:g}px" '
@@ -53,7 +53,7 @@ class Text:
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Draw with the font that the SVG asks for first."""
+        """Draw the text in the first font that the SVG names, FreeSans, where it is installed."""
         anchor = {"start": "ls", "middle": "ms", "end": "rs"}[self.anchor]
         ImageDraw.Draw(image).text(
             (self.x * scale, self.y * scale),
@@ -75,21 +75,21 @@ class Rule:
     color: str = "#CCCCCC"
 
     def svg(self) -> str:
-        """A ``line`` element."""
+        """Return a ``line`` element."""
         return (
             f'<line x1="{self.x1:.1f}" y1="{self.y1:.1f}" x2="{self.x2:.1f}" y2="{self.y2:.1f}" '
             f'stroke="{self.color}" stroke-width="1"/>\n'
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Draw one unit wide."""
+        """Draw the line, one SVG unit wide."""
         ends = [value * scale for value in (self.x1, self.y1, self.x2, self.y2)]
         ImageDraw.Draw(image).line(ends, fill=self.color, width=max(1, round(scale)))
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """A box whose colour runs evenly through ``colors`` from left to right."""
+    """A box filled with a linear gradient through ``colors``, from left to right."""
 
     x: float
     y: float
@@ -99,13 +99,13 @@ class Gradient:
     edge: str = "#666666"
 
     def svg(self) -> str:
-        """A ``rect`` filled with a ``linearGradient``."""
+        """Return a ``rect`` filled with a ``linearGradient``."""
         last = len(self.colors) - 1
         stops = "".join(
             f'<stop offset="{i / last:.4f}" stop-color="{to_hex(color)}"/>'
             for i, color in enumerate(self.colors)
         )
-        name = f"colors-{crc32(stops.encode()):08x}"  # unique where pictures share a page
+        name = f"colors-{crc32(stops.encode()):08x}"  # ids must not clash on a page
         return (
             f'<defs><linearGradient id="{name}">{stops}</linearGradient></defs>\n'
             f'<rect class="color-bar" x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" '
@@ -114,7 +114,7 @@ class Gradient:
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Stretch a strip of one pixel a colour."""
+        """Draw the gradient as a strip of one pixel per colour, stretched to the box."""
         strip = Image.new("RGB", (len(self.colors), 1))
         strip.putdata([_bytes(color) for color in self.colors])
         left, top = round(self.x * scale), round(self.y * scale)
@@ -125,12 +125,12 @@ class Gradient:
 
 
 def text_width(text: str, size: float) -> float:
-    """Width of the text at that font size, in the units of the size."""
+    """Width of a text at a font size, in the units of ``size``."""
     return float(_font(size).getlength(printable(text)))
 
 
 def shorten(text: str, size: float, width: float) -> str:
-    """The text, cut with an ellipsis where it is longer than ``width`` at that font size."""
+    """Cut a text, with an ellipsis, where it is wider than ``width`` at a font size."""
     text = printable(text)
     font = _font(size)
     if font.getlength(text) <= width:
@@ -141,12 +141,12 @@ def shorten(text: str, size: float, width: float) -> str:
 
 
 def xml_text(text: str) -> str:
-    """The text as it stands in an SVG element or attribute."""
+    """Escape a text for an SVG element or attribute."""
     return escape(printable(text))
 
 
 def printable(text: str) -> str:
-    """The text with blanks for what no font shows and XML forbids."""
+    """Replace unprintable characters, which fonts do not show and XML may forbid, by blanks."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 

@@ -1,4 +1,4 @@
-"""A molecule as a shape: RDKit draws it, from a flat copy in its own atom order."""
+"""The shape of a molecule, drawn by RDKit from a 2-D copy in the molecule's own atom order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from salience_molgraph.colors import Color
 from salience_molgraph.rings import LINE, discs, rings
 from salience_molgraph.shapes import FONT, xml_text
 
-#: Units per ångström of the depiction, unless the molecule is too large for its box.
+#: SVG units per ångström of the 2-D coordinates, unless the molecule is too large for its box.
 _BOND_SCALE = 28.0
 #: Radius of a highlight in ångström.
 _RADIUS = 0.4
@@ -27,15 +27,15 @@ _WHITE = (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Structure:
-    """A molecule in a box, some of its atoms and bonds coloured.
+    """A molecule in a box, with some of its atoms and bonds coloured.
 
     Args:
-        mol: A prepared copy with 2-D coordinates; ``atom_colors`` and ``bond_colors`` are keyed by
-            its own indices.
-        item: Position of the molecule in its data set.
-        hollow: Coloured atoms that are drawn as rings.
-        column: Title of the explanation, empty outside a grid.
-        indices: Whether to write the number of each atom beside it.
+        mol: A copy with 2-D coordinates, prepared by :func:`flatten`; ``atom_colors`` and
+            ``bond_colors`` are keyed by its atom and bond indices.
+        item: Index of the molecule in its data set.
+        hollow: Indices of the coloured atoms that are drawn as rings.
+        column: Title of the explanation; empty outside a grid.
+        indices: Whether to write the index of each atom beside it.
     """
 
     x: float
@@ -51,7 +51,7 @@ class Structure:
     indices: bool = False
 
     def svg(self) -> str:
-        """A group of RDKit's elements, of classes ``atom-i`` and ``bond-j``, and of rings."""
+        """Return a group of RDKit's elements (classes ``atom-i`` and ``bond-j``) and of rings."""
         drawer = rdMolDraw2D.MolDraw2DSVG(round(self.width), round(self.height))
         text: str = self._draw(drawer, 1.0, self.atom_colors)
         body = text.split("<!-- END OF HEADER -->", 1)[1].rsplit("</svg>", 1)[0]
@@ -61,12 +61,13 @@ class Structure:
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Paste RDKit's own picture of that size."""
+        """Paste RDKit's pixel image of the molecule, with rings for the hollow atoms."""
         size = round(self.width * scale), round(self.height * scale)
         drawer = rdMolDraw2D.MolDraw2DCairo(*size)
         drawn = _opened(self._draw(drawer, scale, self.atom_colors))
         if self.hollow:
-            # The same with those circles white: seen through discs, it makes rings of them.
+            # Pasted through a mask of smaller discs, a second drawing whose hollow atoms have white
+            # circles turns their filled circles into rings.
             colors = dict(self.atom_colors) | dict.fromkeys(self.hollow, _WHITE)
             inside = _opened(self._draw(rdMolDraw2D.MolDraw2DCairo(*size), scale, colors))
             places = [drawer.GetDrawCoords(atom) for atom in self.hollow]
@@ -77,7 +78,7 @@ class Structure:
 
     def _draw(self, drawer: Any, scale: float, atom_colors: Mapping[int, Color]) -> Any:
         options = drawer.drawOptions()
-        options.useBWAtomPalette()  # a red oxygen would say something about its saliency
+        options.useBWAtomPalette()  # a red oxygen could be mistaken for its saliency
         settings: dict[str, Any] = {
             "fontFile": str(FONT) if FONT.exists() else "",
             "prepareMolsBeforeDrawing": False,
@@ -106,7 +107,7 @@ class Structure:
 
 
 def flatten(mol: Chem.Mol) -> Chem.Mol:
-    """A copy with coordinates in the plane, ready to be drawn; atoms and bonds keep their order."""
+    """Copy a molecule with 2-D coordinates, ready to draw; atoms and bonds keep their order."""
     copy = Chem.Mol(mol)
     copy.UpdatePropertyCache(strict=False)
     Chem.FastFindRings(copy)

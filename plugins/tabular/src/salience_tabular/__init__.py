@@ -1,4 +1,4 @@
-"""salience for tables: which columns did the model look at, row by row and on average?
+"""Tables for salience: the domain ``tabular``, bar plots and heat maps.
 
 The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
 torch, pandas nor matplotlib.

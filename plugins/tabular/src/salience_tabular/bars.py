@@ -1,4 +1,4 @@
-"""Horizontal bars with error bars: which features matter, and how sure are we?"""
+"""The bar plot of a table's features: saliency as bars, its standard error as whiskers."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class BarPlot(Visualizer):
-    """One bar a feature, its length the saliency, its whisker one standard error over the draws.
+    """One horizontal bar per feature: saliency, with whiskers of one standard error over the draws.
 
     Args:
-        sort: Largest magnitude at the top; else the order of the table.
-        num_visualize: How many features to draw, the ones of the largest magnitude; all where
+        sort: Whether features are drawn by decreasing magnitude from the top; otherwise they are
+            drawn in the order of the table.
+        num_visualize: Number of features to draw, those of the largest magnitude; all where
             ``None``.
-        scaler: Name or function, applied to all the features before any is left out:
+        scaler: Name or function, applied to all features, including those that are not drawn:
             ``"identity"``, ``"abs_max"``, ``"normalize"`` (to a sum of 1), ``"min_max"``.
-        title: Instead of the row's number or id, or of "mean of n rows".
+        title: Title in place of the row's number or id, or of "mean of n rows".
         color: One colour for all bars; where ``None``, positive and negative bars differ.
-        xlabel: Instead of "saliency".
+        xlabel: Label of the horizontal axis in place of "saliency".
 
     Raises:
         InputError: The scaler is unknown, or ``num_visualize`` is less than 1.
@@ -65,23 +66,26 @@ class BarPlot(Visualizer):
             )
 
     def item(self, explanation: Explanation, item: int) -> Figure:
-        """Bars of one row."""
+        """Draw the bars of one row."""
         bars = self._bars(explanation.values[item], explanation.std_error[item])
         title = self.title if self.title is not None else item_title(explanation, item)
         return self._figure(names_of(explanation), [[bars]], [title], [])
 
     def mean(self, explanation: Explanation) -> Figure:
-        """Bars of the mean over all rows."""
+        """Draw the bars of the mean over all rows."""
         names = names_of(explanation)
         bars = self._bars(explanation.mean(), explanation.mean_std_error())
         title = self.title if self.title is not None else mean_title(explanation)
         return self._figure(names, [[bars]], [title], [])
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
-        """Small panels, a row for each item and a column for each explanation.
+        """Draw a grid of small panels: one row of panels per item, one column per explanation.
 
-        The panels of an item show the same features in the same order: by the largest magnitude
-        that any of the explanations gives them.
+        The panels of an item show the same features in the same order. The rank of a feature is
+        given by its largest magnitude in any of the explanations.
+
+        Raises:
+            InputError: The explanations have different features.
         """
         first = next(iter(explanations.values()))
         names = names_of(first)
@@ -104,7 +108,7 @@ class BarPlot(Visualizer):
         return scaling(numbers), scaling.error(errors.detach().cpu().double().numpy())
 
     def _order(self, panels: Sequence[tuple[Array, Array]]) -> NDArray[np.intp]:
-        """The features to draw, from the top."""
+        """Indices of the features that a row of panels shows, from top to bottom."""
         size = np.abs(np.stack([values for values, _ in panels])).max(0)
         order = np.argsort(-size, kind="stable")[: self.num_visualize]
         return order if self.sort else np.sort(order)
@@ -121,7 +125,8 @@ class BarPlot(Visualizer):
         width = 6.0 if n_columns == 1 else 1.6 + 2.5 * n_columns
         height = (0.34 + 0.27 * max(shown, 3)) * len(panels) + 0.95
         figure = new_figure(width, height)
-        # Scaled values have one unit; others may differ in size from method to method.
+        # Scaled values have one range, so all panels share the axis. Unscaled saliency may differ
+        # in magnitude between methods, so only the panels of one explanation share it.
         shared: Literal["col", "all"] = "col" if self.scaler == "identity" else "all"
         grid = figure.subplots(len(panels), n_columns, sharex=shared, squeeze=False)
         for axes_row, row, order in zip(grid, panels, orders, strict=True):
@@ -150,13 +155,14 @@ def draw_bars(
     *,
     color: str | None = None,
 ) -> None:
-    """Draw horizontal bars into axes of the caller's, the first at the top.
+    """Draw horizontal bars into the caller's axes, with the first bar at the top.
 
     Args:
-        axes: Where to draw.
+        axes: The matplotlib axes to draw into.
         names: A label for each bar.
         values: Length of each bar, shape (F,).
-        errors: Half length of each whisker, shape (F,); none where NaN.
+        errors: Half length of each whisker, shape (F,); a bar whose error is NaN has no whisker.
+            ``None`` draws no whiskers.
         color: One colour for all bars; where ``None``, positive and negative bars differ.
     """
     at = np.arange(len(values))
@@ -183,7 +189,7 @@ def draw_bars(
 
 
 def _note(panels: Sequence[Sequence[tuple[Array, Array]]], shown: int, total: int) -> str:
-    """What a reader of the picture alone could not know."""
+    """Footnote that explains the whiskers and says how many features are drawn; may be empty."""
     parts = []
     if any(np.isfinite(errors).any() for row in panels for _, errors in row):
         parts.append("whiskers: ±1 standard error over the draws")

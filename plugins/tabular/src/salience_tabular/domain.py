@@ -1,4 +1,4 @@
-"""The domain of rows of a table."""
+"""The tabular domain: reads tables and collates their rows into the model's arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from salience_tabular.table import Row, Table
 
 @dataclass(frozen=True)
 class Tabular(Domain):
-    """Rows of a table, some of whose columns may hold categories.
+    """The domain of tables, whose columns are numeric or, where declared, categorical.
 
     Without categorical columns the model is called as ``model(x)``, with ``x`` of shape (B, F).
     With categorical columns it is called as ``model(numeric, categorical)``: floats of shape
@@ -30,14 +30,15 @@ class Tabular(Domain):
     - one module for each, returning (B, C), listed in the declared order:
       ``target=["numeric", *(Target(f"embeds.{i}", axes=("item", "channel")) for i in range(Fc))]``.
 
-    Saliency sums over C. Where the targets cover all F columns, it is put together as one variable
-    ``"features"`` of shape (B, F) in the order of the table.
+    Saliency is summed over C. Where the target variables cover all F columns, their saliency is
+    joined into one variable ``"features"`` of shape (B, F) in the order of the table.
 
     Args:
         categorical: The columns that hold categories, by name or by position from 0, in the order
             in which the model takes them. A column of pandas' category dtype is read as its
             codes; any other must hold whole numbers from 0.
-        feature_names: A name for each column, for arrays or in place of a data frame's own.
+        feature_names: A name for each column; it names the columns of an array, and replaces the
+            column names of a data frame.
 
     Raises:
         InputError: A column is declared twice.
@@ -49,7 +50,7 @@ class Tabular(Domain):
     feature_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        # A lone name is one column, not one for each of its letters.
+        # A single string names one column; it is not a sequence of one-letter names.
         declared: Any = self.categorical
         declared = (declared,) if isinstance(declared, str | int) else declared
         plain = tuple(column if isinstance(column, str) else int(column) for column in declared)
@@ -63,7 +64,10 @@ class Tabular(Domain):
 
     @property
     def layout(self) -> Layout:
-        """Values by (item, feature), and codes likewise where categorical columns are declared."""
+        """Layout of ``numeric`` and, where categorical columns are declared, ``categorical``.
+
+        Both have the axes (item, feature).
+        """
         fields = {"numeric": Field(("item", "feature"))}
         if self.categorical:
             fields["categorical"] = Field(("item", "feature"))
@@ -75,8 +79,10 @@ class Tabular(Domain):
         Floats keep their precision; integers and booleans become float64. The data is copied.
 
         Raises:
-            InputError: The data is none of these or empty, a name or declared column does not
-                fit, or a cell holds no number, NaN, infinity or no code; row and column are named.
+            InputError: The data is of another kind or empty; ``feature_names`` or ``categorical``
+                do not fit its columns; or a cell holds NaN, infinity, a value that is not a number
+                or, in a categorical column, not a code. The message names the column, and the row
+                where the value is a number.
         """
         table = load(data)
         names = self._names(table)
@@ -92,9 +98,9 @@ class Tabular(Domain):
         )
 
     def collate(self, samples: Sequence[Any]) -> Batch:
-        """A slice of a :class:`Table`, or a sequence of its rows, as one batch."""
+        """Collate a slice of a :class:`Table`, or a sequence of its rows, into one batch."""
         if isinstance(samples, Table):
-            # Copies, so that a model that writes to its input writes to this batch alone.
+            # Cloned, so that a model that changes its input in place does not change the table.
             numeric, categorical = samples.numeric.clone(), samples.categorical.clone()
         else:
             rows: Sequence[Row] = samples
@@ -106,7 +112,11 @@ class Tabular(Domain):
         return Batch(arguments, self.layout, len(samples))
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """Names of the columns, and which positions are numeric and which categorical."""
+        """Names of all columns, and the positions of the numeric and the categorical columns.
+
+        Returns:
+            Lists under the keys ``columns``, ``numeric`` and ``categorical``.
+        """
         assert isinstance(samples, Table)
         return {
             "columns": list(samples.columns),
@@ -117,17 +127,18 @@ class Tabular(Domain):
     def join(
         self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
     ) -> Mapping[str, Tensor]:
-        """Numeric and categorical columns as one variable, in the order of the table.
+        """Join the saliency of numeric and categorical columns, in the order of the table.
 
         Args:
-            saliency: Target variable → shape (B, …): the numeric columns under the name
-                ``"numeric"`` or ``"input"``, and for the categorical ones either (B, Fc), or
-                Fc variables of shape (B,), or any mixture of the two, in the declared order.
-            dataset_info: What :meth:`dataset_info` returned.
+            saliency: Target variable → tensor of shape (B, …). The numeric columns are the variable
+                ``"numeric"`` or ``"input"``, shape (B, Fn). The categorical columns are one
+                variable of shape (B, Fc), or Fc variables of shape (B,), or a mixture of both, in
+                the declared order.
+            dataset_info: The mapping that :meth:`dataset_info` returned.
 
         Returns:
-            ``{"features": (B, F)}``; the saliency as it is where there are no categorical columns
-            or the variables do not cover all the columns.
+            ``{"features": tensor}`` with a tensor of shape (B, F); ``saliency`` unchanged where
+            there are no categorical columns or the variables do not cover all columns.
         """
         if not dataset_info["categorical"]:
             return saliency

@@ -1,4 +1,4 @@
-"""A heat map of many rows: where do rows agree, and which stand out?"""
+"""The heat map of a table: the saliency of many rows, to compare rows with each other."""
 
 from __future__ import annotations
 
@@ -36,16 +36,15 @@ _LABELLED_FEATURES = 60
 
 @dataclass(frozen=True)
 class HeatMap(Visualizer):
-    """Rows by features, coloured by saliency.
+    """A heat map of rows by features, coloured by saliency.
 
-    :meth:`item` draws one row and :meth:`mean` draws all of them, one below the other: the picture
-    that the mean is the mean of.
+    :meth:`item` draws one row. :meth:`mean` draws all rows, one below the other, not their mean.
 
     Args:
         cmap: A matplotlib colour map or its name; where ``None``, ``"RdBu_r"`` with white at 0 if
             any value is negative, else ``"viridis"`` from 0.
-        scaler: Name or function, applied to all the rows at once.
-        title: Instead of the row's number or id, or of "n rows".
+        scaler: Name or function, applied to all rows of an explanation at once.
+        title: Title in place of the row's number or id, or of "n rows".
         colorbar: Whether to draw the colour bar.
 
     Raises:
@@ -62,18 +61,18 @@ class HeatMap(Visualizer):
         _check_cmap(self.cmap)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
-        """The heat map of one row."""
+        """Draw the heat map of one row."""
         title = self.title if self.title is not None else item_title(explanation, item)
         return self._figure({title: explanation}, [item])
 
     def mean(self, explanation: Explanation) -> Figure:
-        """The heat map of all rows."""
+        """Draw the heat map of all rows."""
         own = mean_title(explanation).removeprefix("mean of ")
         title = self.title if self.title is not None else own
         return self._figure({title: explanation}, range(len(explanation)))
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
-        """One heat map of these rows for each explanation, each with its own colour scale."""
+        """Draw one heat map of the rows ``items`` per explanation, each with its own scale."""
         return self._figure({plain(title): e for title, e in explanations.items()}, items)
 
     def _figure(self, panels: Mapping[str, Explanation], items: Sequence[int]) -> Figure:

@@ -1,4 +1,4 @@
-"""What the pictures of this plugin share: names, titles and colours."""
+"""Functions and colours that the plots of this plugin share: names, titles and empty figures."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from salience import Explanation, InputError
 
-#: One hue for importances; two that colour-blind readers tell apart where signs differ.
+#: Colours of bars: one for saliency without negative values, and two, distinguishable by
+#: colour-blind readers, for positive and negative saliency.
 PLAIN, POSITIVE, NEGATIVE = "#33658a", "#c8553d", "#33658a"
 INK, FAINT = "#333333", "#8a8a8a"
 
 
 def names_of(explanation: Explanation) -> list[str]:
-    """Names of the positions that have saliency, shortened to be drawn.
+    """Name of each feature of the saliency, shortened to fit a plot.
 
     Raises:
-        InputError: The saliency is not of shape (B, F), or has several target variables.
+        InputError: The saliency is not of shape (B, F), or there are several target variables.
     """
     values = explanation.values
     shape = tuple(getattr(values, "shape", ()))
@@ -29,38 +30,38 @@ def names_of(explanation: Explanation) -> list[str]:
             f"; explain the columns or their embeddings, and let the domain sum over channels"
         )
     columns = [str(name) for name in explanation.dataset_info.get("columns", ())]
-    if len(columns) != shape[1]:  # not the whole table: the numeric columns alone, or a layer
+    if len(columns) != shape[1]:  # saliency of the numeric columns only, or of a layer
         at = explanation.dataset_info.get("numeric", ())
         columns = [columns[i] for i in at] if len(at) == shape[1] else []
     return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]
 
 
 def plain(text: str, longest: int = 32) -> str:
-    """Text without mathematics and no longer than fits beside a picture."""
+    """Shorten a text to ``longest`` characters and escape ``$``, which starts mathematics."""
     short = text if len(text) <= longest else text[: longest - 1] + "…"
     return short.replace("$", r"\$")
 
 
 def item_title(explanation: Explanation, item: int) -> str:
-    """``row 7``, or the id of the item where ids are words."""
+    """Title of an item: ``row 7``, or the item's id where the id is a string."""
     identity = explanation.ids[item]
     return plain(identity) if isinstance(identity, str) else f"row {identity}"
 
 
 def mean_title(explanation: Explanation) -> str:
-    """How many rows the mean is over."""
+    """Title of the mean, ``mean of n rows``."""
     n = len(explanation)
     return f"mean of {n} rows" if n > 1 else "mean of 1 row"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that many inches that lays itself out, apart from pyplot's."""
+    """Make an empty figure, size in inches, with constrained layout and without pyplot."""
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
     return Figure(figsize=(width, height), layout=engine, dpi=150)
 
 
 def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
-    """Leave only the frame lines that carry a scale."""
+    """Hide the frame lines that are not in ``kept``, and colour the ticks and the title."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in kept)
         spine.set_color(FAINT)

@@ -1,4 +1,4 @@
-"""What salience-tabular brings; parts are named here and imported on first use."""
+"""Hooks of salience-tabular, which name its parts; a part is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_domains() -> dict[str, str]:
-    """Rows of a table."""
+    """Name → import path of the domain of tables."""
     return {"tabular": "salience_tabular.domain:Tabular"}
 
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """Bars for one row or the mean, a heat map for many rows."""
+    """Name → import path of each visualizer: bars for one row or the mean, a heat map for rows."""
     return {
         "bar": "salience_tabular.bars:BarPlot",
         "heatmap": "salience_tabular.heatmap:HeatMap",

@@ -1,4 +1,4 @@
-"""From what the user hands in to one array of numbers, every fault named by row and column."""
+"""Reading tables: converts the user's data to tensors and reports faults by row and column."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from salience import InputError
 
 
 def load(data: Any) -> NDArray[Any] | pd.DataFrame:
-    """The user's table as an array or a data frame of two axes and at least one cell.
+    """Load the user's table as an array or data frame with two axes and at least one cell.
 
     Args:
         data: An array or tensor of shape (B, F), a data frame, or the path of a CSV file; also a
-            list that holds one such path, as the command line hands it in.
+            list that holds one such path, as the command line passes it.
 
     Raises:
         InputError: The data is of another kind or shape, is empty, or cannot be read.
@@ -53,7 +53,7 @@ def load(data: Any) -> NDArray[Any] | pd.DataFrame:
 def to_array(
     table: NDArray[Any] | pd.DataFrame, names: Sequence[str], categorical: Collection[int]
 ) -> NDArray[Any]:
-    """All the columns as one new array of real numbers, shape (B, F).
+    """Convert all columns to one new array of real numbers, shape (B, F).
 
     A column of pandas' category dtype becomes its codes, -1 where a value is missing; any other
     missing value becomes NaN.
@@ -64,7 +64,7 @@ def to_array(
         categorical: Positions of the columns that hold categories.
 
     Raises:
-        InputError: A column holds no numbers, or categories that were not declared.
+        InputError: A column holds values that are not real numbers, or undeclared categories.
     """
     if isinstance(table, pd.DataFrame):
         columns = [
@@ -82,7 +82,9 @@ def to_array(
 
 
 def floats(array: NDArray[Any], names: Sequence[str]) -> Tensor:
-    """Numeric columns as a tensor, shape (B, Fn); floats keep their dtype, integers get float64.
+    """Convert numeric columns to a floating-point tensor of shape (B, Fn).
+
+    float16 and float32 are kept; every other dtype becomes float64.
 
     Raises:
         InputError: A value is NaN or infinite.
@@ -96,10 +98,10 @@ def floats(array: NDArray[Any], names: Sequence[str]) -> Tensor:
 
 
 def codes(array: NDArray[Any], names: Sequence[str]) -> Tensor:
-    """Categorical columns as a tensor of codes, int64 of shape (B, Fc).
+    """Convert categorical columns to a tensor of codes, int64 of shape (B, Fc).
 
     Raises:
-        InputError: A value is no whole number from 0.
+        InputError: A value is not a whole number from 0.
     """
     with np.errstate(invalid="ignore"):
         wrong = ~np.isfinite(array) | (array < 0) | (array != np.floor(array))
@@ -118,7 +120,7 @@ def _is_path(data: Any) -> bool:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    # pandas would take an address on the web as well; only files of this machine are meant.
+    # pandas would also download from a URL; only local files are read here.
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
     try:
@@ -132,7 +134,7 @@ def _csv(path: Path) -> pd.DataFrame:
 
 def _from_tensor(data: Tensor) -> NDArray[Any]:
     data = data.detach().cpu()
-    if data.dtype == torch.bfloat16:  # numpy has no such type; float32 holds all its values
+    if data.dtype == torch.bfloat16:  # numpy has no bfloat16; float32 represents all its values
         data = data.float()
     try:
         array: NDArray[Any] = data.numpy()
@@ -156,8 +158,8 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
         return np.asarray(column.cat.codes)
     types = pd.api.types
     if not types.is_numeric_dtype(dtype) or types.is_complex_dtype(dtype):
-        # Codes made here of the values that happen to be in this table would not be the codes
-        # that the model was trained with.
+        # Codes assigned here, from the values in this table, could differ from the codes with
+        # which the model was trained.
         mend = (
             f"give it the categories that the model was trained with, "
             f"frame[{name!r}].astype(pd.CategoricalDtype([...])), or its integer codes"

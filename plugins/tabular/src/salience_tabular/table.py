@@ -1,4 +1,4 @@
-"""A table as samples: slices of it are tables, without a loop over rows."""
+"""The samples of the tabular domain: a table whose slices are tables, made without a row loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row.
+    """One row of a table.
 
     Args:
         numeric: Values of the numeric columns, shape (Fn,).
@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Table(Sequence[Row]):
-    """Rows of a table; F = Fn + Fc columns.
+    """A table as a sequence of B rows, with F = Fn + Fc columns.
 
     Args:
         numeric: Values of the numeric columns, floating point of shape (B, Fn).

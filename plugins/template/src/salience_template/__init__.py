@@ -1,4 +1,4 @@
-"""salience for spectra: which wavelengths did the model look at?
+"""Spectra for salience: a domain and a plot, meant as the template of other plugins.
 
 The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
 torch nor matplotlib.

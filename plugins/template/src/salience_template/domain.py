@@ -1,4 +1,4 @@
-"""The domain of spectra: how they are read, and how the model takes them."""
+"""The domain of spectra: reads spectra and collates them into the model's argument."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from torch import Tensor
 
 from salience import Batch, Domain, Field, InputError, Layout
 
-# Axes have names, so that nobody counts axis numbers. "item" counts items; the others are free.
+# Axes are named, so that no code depends on axis numbers. "item" is the axis that counts items; the
+# other names are free.
 AXES = ("item", "channel", "wavelength")
 
 
-# A frozen dataclass: its fields are the settings, and they are recorded with every result, so keep
-# to settings that JSON can hold.
+# A frozen dataclass, whose fields are the settings. Settings are saved as JSON with every result,
+# so use types that JSON can represent.
 @dataclass(frozen=True)
 class Spectra(Domain):
-    """Spectra of one length: intensity by channel (detector, polarisation) and wavelength.
+    """The domain of spectra of equal length: intensity by channel and wavelength.
+
+    A channel is, for example, a detector or a polarisation.
 
     Args:
-        wavelengths: Wavelength of each position; positions are counted from 0 where ``None``.
-        unit: Unit of the wavelengths, for the picture.
+        wavelengths: Wavelength of each position; where ``None``, positions are numbered from 0.
+        unit: Unit of the wavelengths, for the axis label of the plot.
     """
 
     # The name under which plugin.py registers the visualizer.
@@ -35,14 +38,15 @@ class Spectra(Domain):
     unit: str = "nm"
 
     def __post_init__(self) -> None:
-        # A user may pass an array; a tuple of floats can be compared, hashed and saved.
+        # A user may pass an array; a tuple of floats, unlike an array, can be compared and hashed.
         if self.wavelengths is not None:
             object.__setattr__(self, "wavelengths", tuple(float(w) for w in self.wavelengths))
 
     @property
     def layout(self) -> Layout:
-        """One argument, (B, C, W); an item's saliency is summed over channels, (W,)."""
-        # `inner` names the axes of variables inside the model: a convolution returns (B, C, W) too.
+        """Layout of the single argument, (B, C, W); saliency is summed over channels to (B, W)."""
+        # `inner` names the axes of target variables inside the model: a convolution, for example,
+        # also returns (B, C, W).
         return Layout({"intensity": Field(AXES)}, reduce=("channel",), inner=AXES)
 
     def read(self, data: Any) -> list[Tensor]:
@@ -52,11 +56,12 @@ class Spectra(Domain):
             One tensor of shape (C, W) for each spectrum.
 
         Raises:
-            InputError: The data is none of these, is empty or not finite, or does not fit the
-                wavelengths.
+            InputError: The data is of another kind, empty or not finite, or its number of positions
+                differs from the number of ``wavelengths``.
         """
-        # Refuse here whatever cannot be served. One sentence: what was wrong, what was expected,
-        # how to mend it. The command line hands in a list of the paths that it was given.
+        # Refuse all invalid data here, before anything is computed. Each message is one sentence:
+        # what was wrong, what was expected, how to mend it.
+        # The command line passes a list of paths.
         if isinstance(data, list) and len(data) == 1:
             data = data[0]
         if isinstance(data, str | Path):
@@ -70,7 +75,7 @@ class Spectra(Domain):
             data = torch.from_numpy(data.astype(float))
         if not isinstance(data, Tensor) or data.is_complex():
             raise InputError(f"spectra hold {data.dtype}, expected real numbers; convert them")
-        # A copy, so that what the user does to the data later does not change the explanation.
+        # A copy, so that later changes to the user's data do not change the explanation.
         spectra = data.detach().cpu().clone()
         if not spectra.is_floating_point():
             spectra = spectra.double()
@@ -94,8 +99,9 @@ class Spectra(Domain):
         return list(spectra)
 
     def collate(self, samples: Sequence[Tensor]) -> Batch:
-        """Stack spectra; each is kept beside, to be drawn."""
-        # stack copies, so that a model that writes to its input does not reach the user's data.
+        """Stack spectra into one batch; the annotation of each item holds its spectrum, to draw."""
+        # torch.stack copies, so that a model that changes its input in place does not change the
+        # samples.
         annotations = [{"intensity": sample} for sample in samples]
         return Batch(
             {"intensity": torch.stack(list(samples))},
@@ -105,8 +111,8 @@ class Spectra(Domain):
         )
 
     def dataset_info(self, samples: Sequence[Tensor]) -> dict[str, Any]:
-        """The horizontal axis of the picture: ``wavelengths``, and their ``unit``."""
-        # Facts are saved as JSON: lists, numbers and text.
+        """Values (``wavelengths``) and ``unit`` of the plot's horizontal axis."""
+        # The returned mapping is saved as JSON, so use lists, numbers and text.
         if self.wavelengths is None:
             return {"wavelengths": list(range(samples[0].shape[1])), "unit": "position"}
         return {"wavelengths": list(self.wavelengths), "unit": self.unit}
@@ -114,6 +120,6 @@ class Spectra(Domain):
 
 def _load(path: Path) -> Any:
     try:
-        return np.load(path, allow_pickle=False)  # a pickle could run code
+        return np.load(path, allow_pickle=False)  # loading a pickle could run code
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r} cannot be read ({error}); pass an .npy file") from error

@@ -1,8 +1,8 @@
-"""The hooks of this plugin: what it brings, by name.
+"""The hooks of this plugin, which name its parts.
 
-Name parts as ``"module:attr"`` and import nothing but ``hookimpl`` here: then listing plugins stays
-quick, and each part is imported when it is first used. There are three more hooks for calculators,
-samplers and aggregators, see ``salience.hookspecs``.
+Name each part as ``"module:attr"`` and import nothing but ``hookimpl`` here. Listing plugins then
+stays quick, and each part is imported on first use. Three more hooks, for calculators, samplers and
+aggregators, are described in ``salience.hookspecs``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_domains() -> dict[str, str]:
-    """What the user writes as ``domain="spectra"``."""
+    """Name → import path of the domain; the user writes ``domain="spectra"``."""
     return {"spectra": "salience_template.domain:Spectra"}
 
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """What the domain names as its ``visualizer``."""
+    """Name → import path of the visualizer; ``Spectra.visualizer`` is this name."""
     return {"spectrum": "salience_template.visualizer:SpectrumPlot"}

@@ -1,4 +1,4 @@
-"""The picture of a spectrum: where in it the saliency is, and how sure that is."""
+"""The plot of a spectrum: intensity coloured by saliency, and saliency with its standard error."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from salience.scalers import Scaler, get_scaler
 Array = NDArray[np.floating[Any]]
 
 
-# A frozen dataclass again: its fields are the look, and visualize(0, cmap="jet") sets them.
+# A frozen dataclass again. Its fields are the options of the plot: visualize(0, cmap="jet").
 @dataclass(frozen=True)
 class SpectrumPlot(Visualizer):
-    """Above, intensity coloured by saliency; below, saliency within one standard error.
+    """Two panels: intensity coloured by saliency above, saliency ± one standard error below.
 
     Args:
-        cmap: Colour map of the saliency; a diverging one, since its middle is 0.
-        scaler: Name or function: ``"abs_max"``, ``"normalize"``, ``"min_max"``, ``"identity"``.
-        title: Instead of the id of the item, or of "mean of n spectra".
+        cmap: Colour map of the saliency. Its middle is at 0, so a diverging map fits.
+        scaler: Name or function that scales the saliency: ``"abs_max"``, ``"normalize"``,
+            ``"min_max"``, ``"identity"``.
+        title: Title in place of "spectrum" and the item's id, or of "mean of n spectra".
     """
 
     cmap: str = "coolwarm"
@@ -34,15 +35,15 @@ class SpectrumPlot(Visualizer):
     title: str | None = None
 
     def item(self, explanation: Explanation, item: int) -> Figure:
-        """One spectrum."""
+        """Draw one spectrum."""
         intensity = explanation.annotations[item]["intensity"]
         values, errors = explanation.values[item], explanation.std_error[item]
         title = f"spectrum {explanation.ids[item]}"
         return self._figure(explanation, intensity, values, errors, title)
 
-    # Leave `mean` out where items share no positions (molecules): the base class then refuses.
+    # Omit `mean` where items do not share positions (molecules): the base class then raises.
     def mean(self, explanation: Explanation) -> Figure:
-        """The mean spectrum with the mean saliency."""
+        """Draw the mean spectrum with the mean saliency."""
         intensity = sum(a["intensity"] for a in explanation.annotations) / len(explanation)
         values, errors = explanation.mean(), explanation.mean_std_error()
         title = f"mean of {len(explanation)} spectra"
@@ -56,7 +57,7 @@ class SpectrumPlot(Visualizer):
         # Values and standard errors share one scaling.
         scaling = get_scaler(self.scaler)(saliency)
         saliency, error = scaling(saliency), scaling.error(error)
-        # Figure, not pyplot: a library leaves no figures open and no settings changed.
+        # Figure, not pyplot: a library should leave no figure open and change no global setting.
         figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         peak = float(np.abs(saliency).max()) or 1.0
@@ -76,7 +77,7 @@ class SpectrumPlot(Visualizer):
         figure.colorbar(lines, ax=above, label="saliency", pad=0.01).outline.set_visible(False)
         below.axhline(0.0, color="#8a8a8a", linewidth=0.8)
         below.plot(x, saliency, color="#333333", linewidth=1.2)
-        # A single draw has no standard error: NaN, and matplotlib then draws no band.
+        # The standard error of a single draw is NaN; there is then no band to draw.
         if np.isfinite(error).any():
             below.fill_between(
                 x, saliency - error, saliency + error, color="#8a8a8a", alpha=0.4, linewidth=0

@@ -1,4 +1,4 @@
-"""Photos for salience: the domain, its transform, and overlays.
+"""Photos for salience: the domain ``vision``, its default transform, and overlays.
 
 The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
 torch nor matplotlib.

@@ -1,4 +1,4 @@
-"""The words beside a picture: which photo it is, and what the model says of it."""
+"""The caption of a picture: the item's name and the model's prediction."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from salience import Explanation
 
 
 def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
-    """Name of the item, and what is known of its prediction: the class and the model's output.
+    """Name of an item, and the parts of a text that describes its prediction.
 
-    The output is the number that the model returns, mostly a logit. Classes without a name are
-    called by their number; a model of one output has its value told alone; outputs of other forms
-    are left out.
+    For several outputs per item, the parts are the class of the largest output (its name, or
+    ``class i`` where it has none) and the value of this output, usually a logit. For one output
+    per item, the only part is its value. For a prediction with more than two axes there is none.
     """
     name = f"item {item}"
     if explanation.annotations:
@@ -27,7 +27,7 @@ def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
 
 
 def shortened(text: str, length: int) -> str:
-    """The text on one line, its middle left out where it is longer than ``length``."""
+    """Put a text on one line; an ellipsis replaces its middle where it exceeds ``length``."""
     text = " ".join(text.split())
     if len(text) <= length:
         return text

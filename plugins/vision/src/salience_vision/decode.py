@@ -1,4 +1,4 @@
-"""Opening image files and bringing every kind of image to upright RGB."""
+"""Opening of image files, checks of their headers, and conversion of images to upright RGB."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from salience import InputError
 
-#: Modes that have one meaning in RGB. "I" and "F" hold numbers of no known range.
+#: Pillow's modes with one conversion to RGB. "I" and "F" are left out: their range is unknown.
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
 _DEEP = {"I;16", "I;16L", "I;16B", "I;16N"}
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def open_photo(path: Path, name: str) -> Image.Image:
-    """The file with its header read and nothing decoded.
+    """Open an image file, of which Pillow reads the header and decodes no pixel.
 
     Raises:
-        InputError: No such file, not an image, unreadable, or far too large for Pillow.
+        InputError: The file is a folder, missing, not an image, unreadable, or too large for
+            Pillow.
     """
     if path.is_dir():
         raise InputError(
@@ -46,10 +47,11 @@ def open_photo(path: Path, name: str) -> Image.Image:
 
 
 def check_header(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse an image by its size and mode alone.
+    """Check the size and the mode of an image, without decoding it.
 
     Raises:
-        InputError: More pixels than ``max_pixels``, none, or a mode without a meaning in RGB.
+        InputError: The image has no pixels, more than ``max_pixels``, or a mode that has no
+            conversion to RGB.
     """
     width, height = image.size
     if not width or not height:
@@ -67,12 +69,12 @@ def check_header(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def to_rgb(source: Path | Image.Image, name: str) -> Image.Image:
-    """Decode, turn as the camera was held, and convert to RGB; opacity is dropped.
+    """Decode an image, turn it upright by its EXIF tag and convert it to RGB without opacity.
 
-    Grey values of 16 bits are scaled to 8, where Pillow alone would clip them to white.
+    Grey values of 16 bits are scaled to 8 bits; Pillow's own conversion would clip them to white.
 
     Raises:
-        InputError: The file is cut short or broken.
+        InputError: The file cannot be opened, or is truncated or broken.
     """
     try:
         if isinstance(source, Path):
@@ -85,7 +87,7 @@ def to_rgb(source: Path | Image.Image, name: str) -> Image.Image:
             deep = np.asarray(image).astype(np.float32)
             image = Image.fromarray(np.rint(deep / 257).astype(np.uint8))
         if image.mode in ("P", "PA"):
-            # Opacity of a palette makes Pillow warn where it is dropped in one step.
+            # Pillow warns where it converts a palette with opacity to RGB in one step.
             image = image.convert("RGBA")
         return image.convert("RGB")
     except InputError:

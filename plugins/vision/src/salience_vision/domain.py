@@ -1,4 +1,4 @@
-"""The vision domain: photos or image tensors in, named axes out."""
+"""The vision domain: reads photos or image tensors and collates them into the model's argument."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _LAYOUT = Layout({"image": Field(_AXES)}, reduce=("channel",), inner=_AXES)
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """An item, with the shape that the first item has and that every other one must share."""
+    """An item, with the name (``first``) and the tensor shape of the first item.
+
+    Every item must have this shape. ``shape`` is empty until the first item is transformed.
+    """
 
     item: Photo | Ready
     first: str
@@ -32,9 +35,9 @@ class _Sample:
 
 @dataclass(frozen=True)
 class Vision(Domain):
-    """Photos for a network that takes one tensor (item, channel, height, width).
+    """The domain of photos, for a network that takes one tensor (item, channel, height, width).
 
-    What is a photo goes through ``transform``; what is ready goes to the model as it is:
+    A photo is converted to a tensor by ``transform``; a ready item is passed to the model as it is:
 
     ==================================================  =======================================
     path, PIL image                                     photo
@@ -45,17 +48,19 @@ class Vision(Domain):
     float array (channel, height, width)                ready
     ==================================================  =======================================
 
-    A list may mix them, and one array or tensor with four axes holds several. Photos are turned
-    upright by their EXIF tag and converted to RGB; opacity is dropped. Files are checked by their
-    header at first and decoded slice by slice, so a long list is never held in memory.
+    A list may mix these kinds, and one array or tensor with four axes holds several items. Photos
+    are turned upright by their EXIF tag and converted to RGB; opacity is dropped. The headers of
+    all files are checked first. The files are then decoded slice by slice, so the photos of a long
+    list are never in memory at the same time.
 
     Args:
-        transform: PIL image in RGB → float tensor (channel, height, width), or the settings of an
-            :class:`ImageTransform` as a mapping. All the photos must come out in one shape.
-        display: What the model sees (channel, height, width) → a picture (height, width, 3) within
-            [0, 1]. Where ``None``, photos are shown by undoing the default transform; tensors, and
-            photos of your own transform, as they are if within [0, 1], else stretched from their
-            smallest to their largest value.
+        transform: Function from a PIL image in RGB to a float tensor (channel, height, width), or
+            the settings of an :class:`ImageTransform` as a mapping. The tensors of all photos must
+            have one shape.
+        display: Function from the tensor that the model takes (channel, height, width) to a picture
+            (height, width, 3) within [0, 1]. Where ``None``, photos are shown by inverting the
+            :class:`ImageTransform`. Tensors, and photos of another transform, are shown as they
+            are if within [0, 1], and otherwise rescaled from their minimum and maximum to 0 and 1.
         class_names: Name of each class, for titles.
         max_pixels: Photos with more pixels are refused before they are decoded.
     """
@@ -84,18 +89,21 @@ class Vision(Domain):
 
     @property
     def layout(self) -> Layout:
-        """One field, ``"image"``; saliency sums over its channels."""
+        """Layout of the single field ``"image"``; saliency is summed over its channels."""
         return _LAYOUT
 
     def read(self, data: Any) -> Sequence[_Sample]:
-        """Check every item, decode the first.
+        """Check every item and transform the first, so that faults are found before computation.
 
-        The first item goes through the transform right away, so that a transform that does not
-        work is found before anything is computed.
+        Files other than the first are not decoded here.
+
+        Returns:
+            One sample per item.
 
         Raises:
-            InputError: Data of the wrong kind, a missing, broken or too large file, values that
-                are not finite, or shapes that differ.
+            InputError: The data is of the wrong kind, a file is missing, broken or too large,
+                values are not finite, shapes differ, or ``transform`` or ``display`` fails its
+                check.
         """
         items = [
             sort_out(number, item, self.max_pixels) for number, item in enumerate(listed(data))
@@ -111,13 +119,14 @@ class Vision(Domain):
         return samples
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
-        """Decode and transform a slice: ``image`` of shape (item, channel, height, width).
+        """Decode, transform and stack a slice of samples.
 
-        Annotations of each item: ``image``, uint8 (height, width, 3), as the model sees it, and
+        The argument is ``image`` of shape (item, channel, height, width). The annotation of an item
+        holds ``image``, the model's input as a picture, uint8 of shape (height, width, 3), and
         ``name``, the file's name or ``"item i"``.
 
         Raises:
-            InputError: A file is cut short, or comes out in another shape than the first item.
+            InputError: A file is truncated, or its tensor differs in shape from the first item's.
         """
         tensors = [self._tensor(sample) for sample in samples]
         annotations = [
@@ -128,11 +137,11 @@ class Vision(Domain):
         return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """The class names, where given."""
+        """The class names under the key ``class_names``; empty where none were given."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}
 
     def _tensor(self, sample: _Sample) -> Tensor:
-        """The item as the model takes it, checked."""
+        """The checked tensor of an item, (channel, height, width), as the model takes it."""
         item, name = sample.item, call(sample.item)
         if isinstance(item, Ready):
             return item.tensor()
@@ -154,7 +163,7 @@ class Vision(Domain):
         return tensor.detach().cpu()
 
     def _picture(self, item: Photo | Ready, tensor: Tensor) -> Tensor:
-        """What the model sees of an item, uint8 of shape (height, width, 3)."""
+        """The model's input for an item as a picture, uint8 of shape (height, width, 3)."""
         if self.display is not None:
             shown = _function("display", self.display)(tensor.clone())
             pixels = np.asarray(shown, dtype=np.float64)
@@ -191,7 +200,11 @@ def _function(setting: str, value: Any) -> Callable[[Any], Any]:
 
 
 def _stretched(tensor: Tensor) -> NDArray[np.float64]:
-    """Numbers of unknown scale as a picture; channels that are not RGB are averaged to grey."""
+    """Convert a tensor of unknown scale to a picture (height, width, 1 or 3) within [0, 1].
+
+    Three channels are taken as RGB; any other number of channels is averaged to grey. Values beyond
+    [0, 1] are rescaled from their minimum and maximum to 0 and 1.
+    """
     pixels = tensor.double().numpy().transpose(1, 2, 0)
     if pixels.shape[2] != 3:
         pixels = pixels.mean(2, keepdims=True)

@@ -1,4 +1,4 @@
-"""The colour bar in two dimensions: saliency upwards, certainty to the right."""
+"""The two-dimensional colour bar: saliency upwards, certainty to the right."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _STEPS = 256, 64
 
 
 def fade(bar: Colorbar, look: Look) -> None:
-    """Colour the bar as pixels are: faded by certainty, over a grey photo.
+    """Redraw the colour bar as the pixels of a map are drawn: faded by certainty, over grey.
 
-    The axes then hold two images, the grey behind and the values in front, whose opacity has the
-    shape (value, certainty).
+    The axes of the bar then hold two images: in the back a grey photo, in front the colours of the
+    values, with an opacity of shape (value, certainty).
     """
     low, high = float(look.norm.vmin or 0), float(look.norm.vmax or 1)
     values, certainty = np.meshgrid(

@@ -1,4 +1,4 @@
-"""What the maps of one figure share: colours, opacity, the photo behind them, words for fading."""
+"""The look that the maps of a figure share: colours, opacity, photos and the note on fading."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from salience_vision.maps import Map, Pixels
 
 @dataclass(frozen=True)
 class Look:
-    """How the maps of a figure look.
+    """The look that the maps of a figure share.
 
     Args:
         cmap: The colour map.
-        norm: The range of values that it spans.
-        alpha: ``"fade"``, or one opacity.
+        norm: The range of values that the colour map spans.
+        alpha: ``"fade"``, or one opacity for all values.
         backdrop: The photo in ``"colour"``, ``"dark"`` or ``"light"``.
-        ends: Which ends of the colour bar are arrows, in matplotlib's words.
-        below: What fading means, line by line; empty where nothing fades.
+        ends: Which ends of the colour bar are arrows: matplotlib's parameter ``extend``.
+        below: Lines below the colour bar that explain the fading; empty where nothing fades.
     """
 
     cmap: Colormap
@@ -35,38 +35,38 @@ class Look:
     below: tuple[str, ...]
 
     def opacity(self, values: Pixels, certainty: Pixels | None) -> Any:
-        """An opacity for each value, of their shape, or one number for all.
+        """Opacity of each value, an array of the shape of ``values``, or one number for all.
 
-        Where ``alpha`` is ``"fade"`` it goes from 0 where a value is 0 to 1 at the end of the
-        range; certainty, from 0 to 1, multiplies it.
+        Where ``alpha`` is ``"fade"``, the opacity of a value grows with its magnitude, from 0 at
+        the value 0 to 1 at the end of the range. Certainty, from 0 to 1, multiplies the opacity.
         """
         base: Any = self.alpha
         if self.alpha == "fade":
-            # The power lets weak saliency show.
+            # An exponent below 1 makes weak saliency visible.
             base = np.clip(np.abs(values) / float(self.norm.vmax or 1), 0, 1) ** 0.75
         return base if certainty is None else base * certainty
 
     def toned(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The photo behind a map: in colour, dim with a trace of colour, or as a light grey."""
+        """Tone the photo behind a map by ``backdrop``: unchanged, dim and nearly grey, or light."""
         if self.backdrop == "colour":
             return photo
         grey = (photo @ np.array([0.299, 0.587, 0.114]))[..., None]
         if self.backdrop == "dark":
             toned = 0.65 * (0.65 * grey + 0.35 * photo)
         else:
-            # No colour here: red and blue parts of the photo would pass for saliency.
+            # Grey, since red and blue parts of the photo could be mistaken for saliency.
             toned = np.broadcast_to(0.45 * 255 + 0.55 * grey, photo.shape)
         return np.asarray(np.rint(toned), dtype=np.uint8)
 
 
 def words_for_fading(maps: Sequence[Map]) -> tuple[str, ...]:
-    """What stands below the colour bar; nothing where no map fades."""
+    """Lines below the colour bar that explain the fading; empty where no map fades."""
     fading = [drawn for drawn in maps if drawn.certainty is not None]
     if not fading:
         return ()
     causes = {drawn.cause for drawn in fading}
     cause = causes.pop() if len(causes) == 1 else "uncertain"
     lines = ("certainty", *textwrap.wrap(f"faded: {cause}", 15))
-    # Else a map of one draw, which is drawn in full, would pass for a certain one.
+    # A map of one draw is never faded; without this note it could be mistaken for a certain map.
     never = ("one draw:", "never faded")
     return lines if len(fading) == len(maps) else (*lines[:-1], f"{lines[-1]};", *never)

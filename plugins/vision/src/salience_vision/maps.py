@@ -1,4 +1,4 @@
-"""One saliency map, ready to draw: clipped, scaled and as large as its photo."""
+"""The saliency map of a picture, ready to draw: clipped, scaled and as large as its photo."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Pixels = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """What is drawn in one picture.
+    """One saliency map, with its photo and its certainty, ready to draw.
 
     Args:
         values: Scaled saliency of shape (height, width), as large as the photo.
         photo: uint8 of shape (height, width, 3), or ``None`` for a mean over items.
-        signed: Whether negative saliency has to be told from positive.
-        clipped: Whether magnitudes above the percentile were cut.
-        peak: The largest magnitude, before a small map is upsampled.
-        certainty: From 0 to 1, of the shape of the values; ``None`` where nothing fades.
-        cause: What makes a pixel uncertain, in words.
+        signed: Whether the colours must distinguish negative from positive saliency.
+        clipped: Whether magnitudes above the percentile were clipped to it.
+        peak: The largest magnitude of the scaled saliency, before a small map is upsampled.
+        certainty: Certainty of each value, from 0 to 1, in the shape of ``values``; ``None`` where
+            nothing fades.
+        cause: The reason why pixels are uncertain, as text for the figure.
     """
 
     values: Pixels
@@ -51,11 +52,20 @@ def read_map(
     percentile: float,
     fades: bool,
 ) -> Map:
-    """The map of an item, or the mean over all of them where ``item`` is ``None``.
+    """Read the map of one item, or the mean map over all items.
 
-    The scaler sees the clipped values. Signs count where anything in the explanation is negative,
-    so that all its items are drawn in the same colours. Certainty is read where the map ``fades``
-    into a photo and several draws tell of it.
+    Values are clipped at the percentile and then scaled. The map is signed where any scaled value
+    is negative. It is also signed where any value of the explanation is negative, unless the scaler
+    shifts values, so that all items of the explanation have the same colours. Certainty is read
+    where ``fades`` is true, the map has a photo and there are several draws.
+
+    Args:
+        explanation: The explanation.
+        item: Index of the item; ``None`` for the mean over all items.
+        variable: Name of the target variable; ``None`` where there is only one.
+        scaler: The scaler of the values.
+        percentile: The percentile of the magnitudes to which larger magnitudes are clipped.
+        fades: Whether uncertain pixels fade into the photo.
 
     Raises:
         InputError: The saliency has other axes than (item, height, width).
@@ -100,8 +110,8 @@ def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | No
 
 
 def _certainty(explanation: Explanation, item: int, variable: str | None) -> Pixels | None:
-    """How sure each value of an item is, from 0 to 1; ``None`` for a single draw."""
-    # Of this item alone: p-values of all the items would be made anew for each picture of a grid.
+    """Certainty of each value of an item, from 0 to 1; ``None`` for a single draw."""
+    # Of this item only: a grid would otherwise recompute all items' p-values for each picture.
     certainty = explanation.item(item).certainty(variable)[0].detach().cpu().double().numpy()
     return None if np.isnan(certainty).any() else np.asarray(certainty)
 

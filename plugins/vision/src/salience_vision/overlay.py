@@ -1,4 +1,4 @@
-"""Saliency as a colour map over the photo, item by item or as a grid."""
+"""The overlay: saliency as a colour map over the photo, for one item or as a grid."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Overlay(Visualizer):
-    """A colour map over the photo.
+    """Saliency drawn as a colour map over the photo.
 
     By default opacity grows with the magnitude, so that the photo stays visible where saliency is
-    low, and the photo is toned down so that the colours stand out from it.
-    ``Overlay(cmap="jet", alpha=0.5, percentile=100)`` is the even film of chainer-chemistry.
+    low, and the photo is toned down so that the colours stand out from it. The overlay of uniform
+    opacity in chainer-chemistry is ``Overlay(cmap="jet", alpha=0.5, percentile=100)``.
 
-    Where draws tell how sure a pixel is, its opacity is multiplied by that, so that what is unsure
-    fades into the photo. Certainty is 1 − p where the aggregator keeps signs, p being the p-value
-    of "the saliency is 0", and else 1 − standard error / saliency, at least 0; see
-    :meth:`salience.Explanation.certainty`. The colour bar then has two dimensions, saliency upwards
-    and certainty to the right, and is drawn as the pixels are, over a grey photo. A single draw
-    never fades, nor does the mean over items, which lies over no photo.
+    Where there are several draws, the opacity of a pixel is multiplied by its certainty, so that
+    uncertain pixels fade into the photo. Certainty is 1 − p where the aggregator keeps signs, p
+    being the p-value of "the saliency is 0", and otherwise 1 − standard error / saliency, at least
+    0; see :meth:`salience.Explanation.certainty`. The colour bar then has two dimensions, saliency
+    upwards and certainty to the right, and is drawn like the pixels of a map, over a grey photo. A
+    single draw never fades, nor does the mean over items, which is drawn without a photo.
 
     A map that is smaller than the photo (a target variable inside the model) is upsampled
     bilinearly, and so is its certainty.
@@ -53,15 +53,16 @@ class Overlay(Visualizer):
             colour-blind eyes.
         alpha: ``"fade"``, or one opacity from 0 to 1 for the whole map.
         scaler: ``"abs_max"``, ``"min_max"``, ``"normalize"``, ``"identity"`` or a function; see
-            :mod:`salience.scalers`. Each map is scaled by itself.
-        percentile: Magnitudes above this percentile are drawn as it is, so that a few extreme
-            pixels do not dim the rest; the colour bar then ends in arrows. 100 clips nothing.
+            :mod:`salience.scalers`. Each map is scaled separately.
+        percentile: Magnitudes above this percentile are clipped to it, so that a few extreme pixels
+            do not dim the rest; the colour bar then ends in arrows. 100 clips nothing.
         colorbar: Whether to draw the colour bar.
-        title: Instead of the item's name; ``""`` for none.
-        backdrop: The photo in ``"colour"``, ``"dark"`` (dim, nearly grey), ``"light"`` (grey), or
-            ``"auto"``: in colour below an even film, else dark, or light below signed saliency.
-        variable: Which target variable to draw, where several were explained.
-        certainty: Whether pixels fade where draws leave them uncertain.
+        title: Title in place of the item's name; ``""`` for none.
+        backdrop: The photo in ``"colour"``, ``"dark"`` (dim, nearly grey) or ``"light"`` (grey).
+            ``"auto"`` is ``"colour"`` where ``alpha`` is a number, and otherwise ``"light"`` for
+            signed and ``"dark"`` for unsigned saliency.
+        variable: Name of the target variable to draw, where several were explained.
+        certainty: Whether uncertain pixels fade where there are several draws.
 
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
@@ -92,21 +93,21 @@ class Overlay(Visualizer):
             )
 
     def item(self, explanation: Explanation, item: int) -> Figure:
-        """The photo under its saliency, titled by name, predicted class and its output."""
+        """Draw the photo under its saliency, titled by name, predicted class and its output."""
         name, predicted = caption(explanation, item)
         title = name if self.title is None else self.title
         subtitle = " · ".join(predicted) if title else ""
         return self._single(self._read(explanation, item), title, subtitle)
 
     def mean(self, explanation: Explanation) -> Figure:
-        """The mean map over all the items, without a photo."""
+        """Draw the mean map over all items, without a photo."""
         title = f"mean over {len(explanation)} items" if self.title is None else self.title
         return self._single(self._read(explanation, None), title, "")
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
-        """Items (rows) × explanations (columns), with the photos themselves in front.
+        """Draw items (rows) × explanations (columns), with the photos as the first column.
 
-        One colour bar serves all the maps; each is scaled by itself, and those of several draws
+        All maps share one colour bar. Each map is scaled separately, and maps of several draws
         fade.
         """
         first = next(iter(explanations.values()))
@@ -144,7 +145,7 @@ class Overlay(Visualizer):
         return read_map(explanation, item, self.variable, scaler, self.percentile, self.certainty)
 
     def _look(self, maps: Sequence[Map]) -> Look:
-        """The colours that all the maps of a figure share."""
+        """The look that all maps of a figure share."""
         signed = any(drawn.signed for drawn in maps)
         limit = max(drawn.peak for drawn in maps) or 1.0
         backdrop = self.backdrop

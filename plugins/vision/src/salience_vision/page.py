@@ -1,4 +1,4 @@
-"""A figure laid out in inches: equal cells, words beside them, one colour bar."""
+"""The page layout of a figure, in inches: equal cells, text beside them, one colour bar."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ from salience_vision.captions import shortened
 _INK, _GREY = "#1a1a1a", "#5c5c5c"
 _GAP, _EDGE = 0.08, 0.15
 _BAR, _BAR_MOST = 0.14, 4.6
-# Of a bar in two dimensions: its width, its least height, and room for ticks and lines below it.
+# Sizes of a two-dimensional colour bar: its width, its minimum height, and below the bar the height
+# of the tick labels and of one line of text.
 _WIDE_BAR, _BAR_LEAST, _TICKS, _FINE = 0.34, 1.1, 0.24, 0.13
 _ARROW = 0.03
 _LETTER, _LINE = 0.075, 0.19
 
 
 class Page:
-    """Axes without frames, each as wide and high as its picture asks for.
+    """A figure with a grid of axes without frames, which have the aspect ratio of the pictures.
 
     Args:
         rows: Number of rows.
-        heads: Title of each column; the page has one without a title where empty.
-        ratio: Width over height of the pictures.
-        labels: Name of each row and lines below it, put at its left; none where empty.
-        title: Above everything, with ``subtitle`` below it.
-        subtitle: In smaller letters.
-        bar: Range of the colour bar that gets room at the right, if any.
-        below: Lines below that bar, which then has room for two dimensions.
+        heads: Title of each column; where empty, the page has one column without a title.
+        ratio: Width divided by height of the pictures.
+        labels: For each row, its name and the lines below the name, drawn at the left of the row;
+            no labels where empty.
+        title: Text at the top of the page.
+        subtitle: Text below the title, in smaller letters.
+        bar: Range of the colour bar, for which room is left at the right; ``None`` for no bar.
+        below: Lines below the colour bar; where there are any, the bar is two-dimensional.
     """
 
     def __init__(
@@ -89,7 +91,17 @@ class Page:
     def bar(
         self, colours: ScalarMappable, words: str, *, extend: str, alpha: float | None
     ) -> Colorbar:
-        """The colour bar, at the right of the first rows."""
+        """Draw the colour bar at the right of the cells, aligned with the top of the first row.
+
+        Args:
+            colours: The range and the colour map of the bar.
+            words: Label of the bar.
+            extend: Which ends of the bar are arrows: matplotlib's parameter ``extend``.
+            alpha: Opacity of the colours; ``None`` for opaque ones.
+
+        Returns:
+            The colour bar.
+        """
         high = min(self._high + (self._bottom - _EDGE) - self._under, _BAR_MOST)
         left, top = self._left + self._two_dimensional + 0.12, self._bottom + self._high
         axes = self._axes(left, top - high, _WIDE_BAR if self._below else _BAR, high)
@@ -131,7 +143,7 @@ class Page:
         return self.figure.add_axes(box)
 
     def _write(self, x: float, y: float, text: str, size: float, color: str, **how: Any) -> None:
-        # File names may hold dollar signs, which are no formulae here.
+        # File names may contain dollar signs, which must not be parsed as mathematics.
         place = x / self._size[0], y / self._size[1]
         self.figure.text(*place, text, size=size, color=color, parse_math=False, **how)
 

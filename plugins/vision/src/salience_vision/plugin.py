@@ -1,4 +1,4 @@
-"""What this plugin adds; nothing is imported until it is used."""
+"""Hooks of salience-vision, which name its parts; a part is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_domains() -> dict[str, str]:
-    """Photos and image tensors."""
+    """Name → import path of the domain of photos and image tensors."""
     return {"vision": "salience_vision.domain:Vision"}
 
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """A colour map laid over the photo."""
+    """Name → import path of the visualizer that draws a colour map over the photo."""
     return {"overlay": "salience_vision.overlay:Overlay"}

@@ -1,4 +1,4 @@
-"""What a user may hand in as photos, told apart and checked without decoding any file."""
+"""The items of the user's data, classified and checked without decoding any file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS = "paths, PIL images, arrays (height, width, channel) or tensors (channel
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo that still has to go through the transform.
+    """A photo, which the transform converts to the tensor that the model takes.
 
     Args:
-        number: Position among the items.
-        name: What titles call it.
+        number: Index of the item.
+        name: Name of the item in titles.
         source: A file, an image, or pixels of shape (height, width) or (height, width, channel),
             uint8 or within [0, 1].
     """
@@ -36,10 +36,10 @@ class Photo:
     source: Path | Image.Image | NDArray[Any]
 
     def image(self) -> Image.Image:
-        """Decoded, upright and in RGB; a new image each time.
+        """Decode the photo into a new, upright RGB image.
 
         Raises:
-            InputError: The file went away, or is cut short.
+            InputError: The file no longer exists, or is truncated.
         """
         source = self.source
         if isinstance(source, np.ndarray):
@@ -53,14 +53,14 @@ class Photo:
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """Numbers that the model takes as they are, of shape (channel, height, width)."""
+    """An item that is passed to the model as it is: numbers of shape (channel, height, width)."""
 
     number: int
     name: str
     source: NDArray[Any] | Tensor
 
     def tensor(self) -> Tensor:
-        """The numbers on the CPU, in memory of their own."""
+        """A copy of the numbers as a floating-point tensor on the CPU."""
         if isinstance(self.source, Tensor):
             return self.source.detach().cpu().clone()
         kind = np.float64 if self.source.dtype.itemsize > 4 else np.float32
@@ -68,16 +68,16 @@ class Ready:
 
 
 def call(item: Photo | Ready) -> str:
-    """How messages speak of an item: its number and, where it has one, its name."""
+    """Designation of an item in error messages: its number and, where it has one, its name."""
     number = f"item {item.number}"
     return number if item.name == number else f"{number} ({item.name!r})"
 
 
 def listed(data: Any) -> list[Any]:
-    """The items one by one: a batch is split, a single photo becomes a list of one.
+    """List the items of the user's data: a batch is split, a single photo is a list of one.
 
     Raises:
-        InputError: There is none, or the data is of no kind that this domain serves.
+        InputError: There is no item, or the data is of a kind that this domain does not read.
     """
     if isinstance(data, str | os.PathLike | Image.Image):
         return [data]
@@ -93,10 +93,11 @@ def listed(data: Any) -> list[Any]:
 
 
 def sort_out(number: int, item: Any, max_pixels: int) -> Photo | Ready:
-    """Tell a photo from numbers for the model, and refuse what is neither.
+    """Classify an item as a photo or as numbers for the model, and check it.
 
     Raises:
-        InputError: Wrong kind, shape, dtype or range, a file that is no image, or one too large.
+        InputError: The item has a wrong kind, shape, dtype or range, or values that are not finite;
+            or its file is not an image, or too large.
     """
     name = f"item {number}"
     if isinstance(item, str | os.PathLike):

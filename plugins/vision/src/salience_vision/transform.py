@@ -1,4 +1,4 @@
-"""From a photo to the numbers that an ImageNet network expects, and back to a picture."""
+"""The default transform: converts a photo to the input of an ImageNet network, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from salience import InputError
 from salience.errors import nearest
 
 _FILTERS = {filter_.name.lower(): filter_ for filter_ in Image.Resampling}
-#: A photo of 1 × 10 000 pixels must not become one of 256 × 2 560 000.
+#: Largest number of pixels after resizing, so that 1 × 10 000 do not become 256 × 2 560 000.
 _MAX_RESIZED = 64_000_000
 
 
@@ -22,20 +22,22 @@ _MAX_RESIZED = 64_000_000
 class ImageTransform:
     """Resize the shorter side, crop the centre, scale to [0, 1], normalise each channel.
 
-    Sizes are rounded as torchvision's ``Resize`` and ``CenterCrop`` round them, and the photo is
-    resized as 8-bit pixels, as it is there.
+    Sizes are rounded as in torchvision's ``Resize`` and ``CenterCrop``. As in torchvision, photos
+    are resized in 8-bit pixels.
 
     Args:
-        resize: Length of the shorter side in pixels, the ratio is kept; ``None`` keeps the size.
-        crop: Side of the square cut from the centre, in pixels; ``None`` keeps everything.
-        mean: Subtracted from each channel, in units of [0, 1]; ImageNet's by default. One value
-            instead of three makes a grey image of one channel.
-        std: Divides each channel, in the same units, of the same length.
+        resize: Length of the shorter side in pixels, with the aspect ratio kept; ``None`` keeps the
+            size.
+        crop: Side of the square cut from the centre, in pixels; ``None`` cuts nothing.
+        mean: Values subtracted from the channels, in units of [0, 1]; ImageNet's by default. One
+            value instead of three makes a grey image of one channel.
+        std: Values by which the channels are divided, in the same units, as many as in ``mean``.
         interpolation: ``"bicubic"``, ``"bilinear"``, ``"nearest"``, ``"lanczos"``, ``"box"`` or
             ``"hamming"``, each with Pillow's antialiasing.
 
     Raises:
-        InputError: Settings that contradict each other, or a photo that is smaller than the crop.
+        InputError: Settings are invalid or contradict each other, or a photo is smaller than the
+            crop.
     """
 
     resize: int | None = 256
@@ -69,7 +71,7 @@ class ImageTransform:
             )
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """The photo as a float32 tensor of shape (channel, height, width)."""
+        """Convert a photo to a float32 tensor of shape (channel, height, width)."""
         image = image.convert("L" if len(self.mean) == 1 else "RGB")
         image = self._cropped(self._resized(image))
         pixels = np.asarray(image, dtype=np.float32).reshape(image.height, image.width, -1) / 255
@@ -78,7 +80,11 @@ class ImageTransform:
         return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
 
     def display(self, tensor: Tensor) -> NDArray[np.float32]:
-        """What :meth:`__call__` made, as a picture (height, width, channel) within [0, 1]."""
+        """Undo the normalisation of :meth:`__call__`.
+
+        Returns:
+            A picture (height, width, channel), clipped to [0, 1].
+        """
         normal = tensor.float().numpy().transpose(1, 2, 0)
         mean, std = np.array([self.mean, self.std], dtype=np.float32)
         shown: NDArray[np.float32] = np.clip(normal * std + mean, 0, 1)
