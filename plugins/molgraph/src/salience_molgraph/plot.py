@@ -32,8 +32,7 @@ class MoleculePlot(Visualizer):
     """A molecule whose atoms and bonds are coloured by saliency, with the colours centred at zero.
 
     The molecule is drawn from a copy of the object that was explained, in its own atom order.
-    Coordinates in two dimensions are kept; where there are none, or three, 2-D coordinates are
-    computed.
+    2-D coordinates are kept; where coordinates are 3-D or absent, 2-D coordinates are computed.
 
     Where there are several draws and the aggregator keeps signs, as "raw" does, each atom is tested
     by :meth:`salience.Explanation.significant`. An atom that is not significant is drawn as a ring
