@@ -1,1 +1,1 @@
-"""Aggregators: turn M draws into one saliency, block by block."""
+"""Aggregators: reduce M draws to one saliency with a standard error, block by block."""

@@ -1,4 +1,4 @@
-"""What an aggregator is: it turns M draws into one saliency, block by block."""
+"""Base class of aggregators, which reduce M draws to one saliency, block by block."""
 
 from __future__ import annotations
 
@@ -13,57 +13,62 @@ from salience.aggregators.moments import ClusteredMoments, Moments
 class Aggregator:
     """Mean over draws of transformed saliency, with its standard error, in constant memory.
 
-    A frozen dataclass of its parameters. ``init / update / merge / finalize`` over blocks of draws
-    let the engine stream; merging lets parts of the draws come from elsewhere. An aggregator of
-    transformed draws says only :meth:`transform`, one of their spread only :meth:`finalize`.
+    An aggregator is a frozen dataclass whose fields are its parameters. The engine streams blocks
+    of draws through :meth:`init`, :meth:`update` and :meth:`finalize`; :meth:`merge` joins the
+    states of draws that were computed separately. An aggregator that averages transformed draws
+    overrides only :meth:`transform`, one that measures the spread of draws only :meth:`finalize`.
     """
 
-    #: Draws that it needs.
+    #: Smallest number of draws that the aggregator accepts.
     min_draws: ClassVar[int] = 1
-    #: Whether it needs draws that do not depend on each other: neither nested nor antithetic.
+    #: Whether the aggregator needs independent draws: neither nested nor antithetic.
     independent: ClassVar[bool] = False
-    #: Whether values of either sign mean what they say, so that one may ask whether they are 0.
+    #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
 
     def transform(self, draws: Tensor) -> Tensor:
-        """What is done to each draw before the reduced axes are summed, shape as given: nothing."""
+        """Transform draws before axes are summed, keeping the shape; by default the identity."""
         return draws
 
     def reduce(self, draws: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """What the mean is taken of: the transformed draws, summed over the axes."""
+        """Transform the draws and sum them over ``axes``; the mean is taken of the result."""
         values = self.transform(draws)
         return values.sum(axes) if axes else values
 
     def init(self, group: int = 1) -> Any:
-        """The state before any draw.
+        """The state before the first draw.
 
         Args:
-            group: Draws that follow each other and depend on each other, such as antithetic pairs.
+            group: Number of consecutive draws that depend on each other, such as 2 for antithetic
+                pairs; 1 where all draws are independent.
         """
         return Moments.none() if group == 1 else ClusteredMoments(group)
 
     def update(self, state: Any, draws: Tensor, axes: tuple[int, ...]) -> Any:
-        """Take in a block of draws.
+        """The state after a further block of draws.
 
         Args:
             state: The state so far.
             draws: Saliency, shape (D, L, …): D draws of L items or elements.
-            axes: Positions of the axes to sum over.
+            axes: Positions, in ``draws``, of the axes to sum over.
         """
-        # One by one, so that the result does not depend on how draws are packed into blocks.
+        # Draws are added one at a time so that rounding does not depend on the sizes of the blocks.
         for draw in torch.split(draws, 1):
             state = state.add(self.reduce(draw, axes)[0])
         return state
 
     def merge(self, one: Any, other: Any) -> Any:
-        """The state after the draws of both."""
+        """The state after the draws of both states."""
         return one.merge(other)
 
     def finalize(self, state: Any) -> tuple[Tensor, Tensor]:
-        """Saliency and its standard error over the draws, shape (L, …) each, in their precision."""
+        """Saliency and its standard error over the draws, each of shape (L, …).
+
+        Both have the precision of the draws; L counts items or elements.
+        """
         return in_precision(state, state.mean, state.std_error())
 
 
 def in_precision(state: Any, values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and errors in the precision of the draws."""
+    """Convert values and errors to the precision of the draws, ``state.dtype``."""
     return values.to(state.dtype), errors.to(state.dtype)

@@ -1,4 +1,4 @@
-"""Means over draws."""
+"""Aggregators that average draws: of the saliency, its magnitude, square or sign."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from salience.aggregators.moments import ClusteredMoments, Moments
 
 @dataclass(frozen=True)
 class Raw(Aggregator):
-    """Mean of the saliency as it is: keeps signs, and completeness."""
+    """Mean of the saliency; keeps its sign and its completeness."""
 
     signed: ClassVar[bool] = True
 
@@ -24,34 +24,35 @@ class Abs(Aggregator):
     """Mean of magnitudes, |saliency|."""
 
     def transform(self, draws: Tensor) -> Tensor:
-        """The magnitudes."""
+        """The magnitudes of the draws, |saliency|."""
         return draws.abs()
 
 
 @dataclass(frozen=True)
 class Square(Aggregator):
-    """Mean of squares, saliency²: the sensitivity of the seed's data-set means."""
+    """Mean of squares, saliency²: the sensitivity that chainer-chemistry averages over data."""
 
     def transform(self, draws: Tensor) -> Tensor:
-        """The squares."""
+        """The squares of the draws, saliency²."""
         return draws.square()
 
 
 @dataclass(frozen=True)
 class Sign(Aggregator):
-    """Mean sign of the draws, from −1 to 1: the share of positive draws less that of negative ones.
+    """Mean sign of the draws, from −1 to 1: share of positive draws − share of negative draws.
 
-    How stable the sign is: a share of (1 + |mean sign|) / 2 of the draws has the sign of most. The
-    standard error is that of the draws and one more of either sign (Agresti and Coull, "Approximate
-    is better than exact", 1998), so that it is not 0 where a few draws agree.
+    The mean sign measures how stable the sign is: where no draw is 0, a share of
+    (1 + |mean sign|) / 2 of the draws has the majority's sign. The standard error is computed with
+    one added draw of each sign (Agresti and Coull, "Approximate is better than exact", 1998), so
+    that it is not 0 where a few draws agree. The added draws do not change the mean sign returned.
     """
 
     def reduce(self, draws: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """The sign of what is left when axes are summed."""
+        """The sign of each draw after summing over ``axes``."""
         return super().reduce(draws, axes).sign()
 
     def finalize(self, state: Any) -> tuple[Tensor, Tensor]:
-        """The mean sign, and its standard error."""
+        """The mean sign and its standard error; the error is NaN for a single independent draw."""
         drawn = state.means if isinstance(state, ClusteredMoments) else state
         if drawn.count < 2:
             return super().finalize(state)

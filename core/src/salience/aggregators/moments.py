@@ -1,4 +1,4 @@
-"""Mean and variance over a stream of draws, in one pass."""
+"""Running mean and variance over a stream of draws, of single draws or of groups of draws."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Moments:
 
     Blocks are joined by the update of Chan, Golub and LeVeque ("Updating formulae and a pairwise
     algorithm for computing sample variances", 1979), which does not lose digits by cancellation
-    and never gives a negative variance. They are kept in float64, since what a draw adds to the
-    mean of many is below the precision of the draw.
+    and never gives a negative variance. Mean and squares are kept in float64, since the change
+    that one draw makes to the mean of many draws is below the precision of the draw.
 
     Args:
         count: Number of draws M.
-        mean: Their mean, in float64 from the second draw on.
-        squares: Σ (draw − mean)², shape of the mean.
+        mean: Mean of the draws, in float64 from the second draw on.
+        squares: Σ (draw − mean)², same shape as the mean.
         dtype: Precision of the draws.
     """
 
@@ -36,7 +36,7 @@ class Moments:
         return Moments(0, nothing, nothing, nothing.dtype)
 
     def add(self, draw: Tensor) -> Moments:
-        """Moments with one more draw (Welford, "Note on a method for calculating", 1962)."""
+        """The moments after one more draw (Welford, "Note on a method for calculating", 1962)."""
         if self.count == 0:
             return Moments(1, draw.clone(), draw.new_zeros(()).expand_as(draw), draw.dtype)
         count = self.count + 1
@@ -47,7 +47,7 @@ class Moments:
         return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
-        """Moments of both sets of draws together."""
+        """The moments of the draws of both, taken together."""
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count
@@ -59,7 +59,7 @@ class Moments:
         return Moments(count, mean, squares, self.dtype)
 
     def select(self, index: Tensor) -> Moments:
-        """The moments of some of the items or elements."""
+        """The moments of the items or elements at ``index`` of the first axis."""
         return replace(self, mean=self.mean[index], squares=self.squares[index])
 
     def variance(self) -> Tensor:
@@ -77,13 +77,15 @@ class Moments:
 
 @dataclass(frozen=True)
 class ClusteredMoments:
-    """Moments of draws that come in groups, such as antithetic pairs, whose means are independent.
+    """Moments of draws that come in groups, such as antithetic pairs.
+
+    Draws within a group may depend on each other; the means of groups are independent.
 
     Args:
-        size: Draws of a group; they follow each other.
-        open: Moments of the group that is not full yet.
-        means: Moments of the means of full groups.
-        spreads: Moments of the variances within full groups.
+        size: Number of draws of a group; the draws of a group are consecutive.
+        open: Moments of the draws of the group that is not yet full.
+        means: Moments, over full groups, of the groups' means.
+        spreads: Moments, over full groups, of the sample variances within the groups.
     """
 
     size: int
@@ -93,7 +95,7 @@ class ClusteredMoments:
 
     @property
     def mean(self) -> Tensor:
-        """Mean of all the draws."""
+        """Mean of the draws of all full groups."""
         return self.means.mean
 
     @property
@@ -102,36 +104,38 @@ class ClusteredMoments:
         return self.means.dtype
 
     def add(self, draw: Tensor) -> ClusteredMoments:
-        """With one more draw."""
+        """The moments after one more draw."""
         group = self.open.add(draw)
         if group.count < self.size:
             return replace(self, open=group)
-        # Means of groups keep the digits that draws of low precision do not have.
+        # Group means stay in float64, which has digits that draws of low precision lack; only the
+        # recorded precision is that of the draws.
         means, spreads = self.means.add(group.mean), self.spreads.add(group.variance())
         means = replace(means, dtype=group.dtype)
         return ClusteredMoments(self.size, means=means, spreads=spreads)
 
     def merge(self, other: ClusteredMoments) -> ClusteredMoments:
-        """Groups of both; each must be full."""
+        """The moments of the groups of both, taken together; no group may be partly filled."""
         assert not self.open.count and not other.open.count
         means, spreads = self.means.merge(other.means), self.spreads.merge(other.spreads)
         return ClusteredMoments(self.size, means=means, spreads=spreads)
 
     def select(self, index: Tensor) -> ClusteredMoments:
-        """The groups of some of the items or elements."""
+        """The moments of the items or elements at ``index``; no group may be partly filled."""
         assert not self.open.count
         return replace(self, means=self.means.select(index), spreads=self.spreads.select(index))
 
     def std_error(self) -> Tensor:
-        """Standard error of the mean, from how the means of groups spread; NaN for one group."""
+        """Standard error of the mean, from the variance of the group means; NaN for one group."""
         return self.means.std_error()
 
     def parts(self) -> dict[str, Tensor]:
-        """The variance of a draw, by the law of total variance (analysis of variance, Fisher 1925).
+        """Parts of the variance of a draw, by the law of total variance (Fisher's ANOVA, 1925).
 
         Returns:
-            ``"parameters"``: between the groups, var(means) − mean(variances) / size, which is
-            unbiased and so may be negative; ``"noise"``: within them; ``"total"``: their sum.
+            ``"parameters"``: the variance between groups, var(means) − mean(variances) / size,
+            which is unbiased and so may be negative; ``"noise"``: the mean variance within groups;
+            ``"total"``: the sum of both.
         """
         within = self.spreads.mean
         between = self.means.variance() - within / self.size
@@ -139,5 +143,5 @@ class ClusteredMoments:
 
 
 def as_float64(values: Tensor) -> Tensor:
-    """In float64; Apple's devices have none."""
+    """Convert to float64; unchanged on Apple's devices (``mps``), which do not support float64."""
     return values if values.device.type == "mps" else values.double()

@@ -1,4 +1,4 @@
-"""Quantiles over draws."""
+"""The aggregator of quantiles over draws."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from salience.errors import InputError
 
 @dataclass(frozen=True)
 class Quantile(Aggregator):
-    """The q-quantile over draws, such as their median: keeps the draws, memory grows with them.
+    """The q-quantile over draws, such as the median; all draws are kept in memory.
 
-    Between draws it is interpolated linearly. The standard error is half the distance between the
-    quantiles at q ± √(q (1 − q) / M) (Woodruff, "Confidence intervals for medians and other
-    position measures", 1952), and NaN where one of these lies beyond 0 or 1: so few draws do not
-    reach so far out.
+    The quantile is interpolated linearly between draws. The standard error is half the distance
+    between the quantiles at q ± √(q (1 − q) / M) (Woodruff, "Confidence intervals for medians and
+    other position measures", 1952). It is NaN where q is 0 or 1, or where one of these two levels
+    lies outside 0 to 1, since M draws are then too few to estimate the error.
 
     Args:
-        q: From 0 to 1.
+        q: Level of the quantile, from 0 to 1; 0.5 is the median.
 
     Raises:
-        InputError: q is not between 0 and 1.
+        InputError: q is not a number from 0 to 1.
     """
 
     min_draws: ClassVar[int] = 2
@@ -38,11 +38,11 @@ class Quantile(Aggregator):
             raise InputError(f"q={self.q!r}; pass a share from 0 to 1, 0.5 for the median")
 
     def init(self, group: int = 1) -> KeptDraws:
-        """No draws."""
+        """The state before the first draw; ``group`` is ignored, since draws are independent."""
         return KeptDraws(())
 
     def finalize(self, state: KeptDraws) -> tuple[Tensor, Tensor]:
-        """The quantile, and its standard error."""
+        """The quantile and its standard error."""
         draws = torch.stack(state.draws).sort(0).values
         reach = (self.q * (1 - self.q) / len(draws)) ** 0.5
         low, high = self.q - reach, self.q + reach
@@ -54,25 +54,25 @@ class Quantile(Aggregator):
 
 @dataclass(frozen=True)
 class KeptDraws:
-    """All the draws."""
+    """State of the quantile: all draws so far."""
 
     draws: tuple[Tensor, ...]
 
     def add(self, draw: Tensor) -> KeptDraws:
-        """With one more draw."""
+        """The state after one more draw, of which a copy is kept."""
         return KeptDraws((*self.draws, draw.clone()))
 
     def merge(self, other: KeptDraws) -> KeptDraws:
-        """The draws of both."""
+        """The state with the draws of both."""
         return KeptDraws(self.draws + other.draws)
 
     def select(self, index: Tensor) -> KeptDraws:
-        """The draws of some of the items or elements."""
+        """The draws of the items or elements at ``index`` of the first axis."""
         return replace(self, draws=tuple(draw[index] for draw in self.draws))
 
 
 def _at(ordered: Tensor, q: float) -> Tensor:
-    """The quantile of ordered draws, shape (M, …)."""
+    """The q-quantile over the first axis of draws sorted along it, shape (M, …) with M ≥ 2."""
     place = q * (len(ordered) - 1)
     below = min(int(place), len(ordered) - 2)
     return torch.lerp(ordered[below], ordered[below + 1], place - below)

@@ -1,4 +1,4 @@
-"""How draws spread: parts of the mean and of the standard deviation over them."""
+"""Aggregators that use the spread of draws: variance, mean + λ · std and mean / std."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from salience.errors import InputError
 
 @dataclass(frozen=True)
 class MeanPlusStd(Aggregator):
-    """mean + λ · std over draws, BayesGrad's own (Akita et al., "BayesGrad", 2018).
+    """mean + λ · std over draws, the aggregate of BayesGrad (Akita et al., "BayesGrad", 2018).
 
-    A positive λ raises what is uncertain, a negative one gives a lower bound. The standard error is
-    that of normal draws, std · √(1/M + λ²/(2 (M − 1))), whose mean and std are independent.
+    A positive λ raises uncertain values, a negative λ gives a lower bound. The standard error is
+    that of M normal draws, whose mean and std are independent: std · √(1/M + λ²/(2 (M − 1))).
 
     Args:
-        factor: λ.
+        factor: λ, the weight of the standard deviation.
 
     Raises:
         InputError: λ is not a finite number.
@@ -37,7 +37,7 @@ class MeanPlusStd(Aggregator):
             raise InputError(f"factor={self.factor!r}; pass a finite number")
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
-        """Mean plus spread, and its standard error."""
+        """The value of mean + λ · std and its standard error."""
         std = state.variance().sqrt()
         parts = 1 / state.count + self.factor**2 / (2 * (state.count - 1))
         return in_precision(state, state.mean + self.factor * std, std * parts**0.5)
@@ -47,14 +47,14 @@ class MeanPlusStd(Aggregator):
 class Variance(Aggregator):
     """Sample variance over draws: VarGrad (Adebayo et al., "Local explanation methods", 2018).
 
-    The standard error is that of normal draws, variance · √(2 / (M − 1)).
+    The standard error is that of M normal draws, variance · √(2 / (M − 1)).
     """
 
     min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
-        """The variance, and its standard error."""
+        """The variance and its standard error."""
         variance = state.variance()
         return in_precision(state, variance, variance * (2 / (state.count - 1)) ** 0.5)
 
@@ -63,15 +63,16 @@ class Variance(Aggregator):
 class SignalToNoise(Aggregator):
     """mean / std over draws; 0 where all draws are 0.
 
-    The standard error is the delta method's for normal draws, √(1/M + ratio²/(2 (M − 1))). Where
-    draws agree in a value other than 0, the ratio is infinite; it is cut at the largest number.
+    The standard error is that of the delta method for M normal draws, √(1/M + ratio²/(2 (M − 1))).
+    Where all draws equal one value other than 0, the ratio would be infinite; it is clipped to
+    ± the square root of the largest number of the draws' precision, so that its square is finite.
     """
 
     min_draws: ClassVar[int] = 2
     independent: ClassVar[bool] = True
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
-        """The ratio, and its standard error."""
+        """The ratio mean / std and its standard error."""
         std = state.variance().sqrt()
         largest = torch.finfo(state.dtype).max ** 0.5
         ratio = torch.nan_to_num(state.mean / std, nan=0.0).clamp(-largest, largest)

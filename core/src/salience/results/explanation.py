@@ -1,4 +1,4 @@
-"""The result: saliency of every item, its standard error, and what it came from."""
+"""The result of explaining a data set: saliency, standard errors and provenance."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Saliency of a data set.
+    """Saliency of a data set of B items, with its standard error and provenance.
 
     Args:
-        saliency: Target variable → its saliency. One variable is the rule: then :attr:`values`,
-            :attr:`std_error` and :meth:`mean` speak of it.
-        prediction: The model's output for the clean items, shape (B, …); f(x) where the model
-            returns something else than one tensor of that shape.
-        score: The output variable f(x) of the clean items, shape (B,).
+        saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
+            :meth:`mean` need that there is exactly one variable, the usual case.
+        prediction: The model's output for the items without noise, shape (B, …); the output
+            variable f(x) where the model does not return one tensor of that shape.
+        score: The output variable f(x) of the items without noise, shape (B,).
         delta: f(x) − f(baseline), mean over draws, shape (B,); NaN for calculators without a
             baseline.
         completeness_gap: |Σ saliency − (f(x) − f(baseline))|, mean over draws, shape (B,); NaN for
             calculators without a baseline.
-        annotations: What the visualizer needs of each item, or an empty sequence.
-        facts: What the visualizer needs of the whole data set.
-        provenance: Parts, parameters, seed and versions that made this.
-        domain: The domain that read the data; a plain mapping of its settings where its plugin is
-            not installed.
-        ids: The id of each item, or its position.
-        units: Draws of each item that are independent of each other, int64 of shape (B,): single
-            ones, antithetic pairs, or those of the parameters where noise is nested in them.
+        annotations: For each item, the data that the visualizer needs; may be empty.
+        dataset_info: The data that the visualizer needs of the data set as a whole.
+        provenance: Parts, parameters, seed and versions that the explanation was computed with.
+        domain: The domain that read the data; a mapping of the domain's settings where its plugin
+            is not installed.
+        ids: The id of each item; its position where the data has no ids.
+        n_independent: Number of independent draws of each item, int64 of shape (B,). An
+            antithetic pair counts as one; where noise is nested in draws of the parameters, the
+            draws of the parameters are counted.
     """
 
     saliency: Mapping[str, Saliency]
@@ -68,7 +69,7 @@ class Explanation:
 
     @property
     def only(self) -> Saliency:
-        """The saliency of the one target variable.
+        """The saliency of the only target variable.
 
         Raises:
             InputError: Several target variables were explained.
@@ -92,10 +93,13 @@ class Explanation:
         return self.only.std_error
 
     def item(self, position: int) -> Explanation:
-        """The explanation of one item alone.
+        """The explanation of a single item, as an explanation with B = 1.
+
+        Args:
+            position: Position of the item; negative positions count from the end.
 
         Raises:
-            InputError: No such item.
+            InputError: There is no such item.
         """
         chosen = position_of(self, position)
         one = slice(chosen, chosen + 1)
@@ -125,24 +129,24 @@ class Explanation:
 
     @property
     def n_samples(self) -> int:
-        """Draws per item, M; the most that one had, where items stop by themselves."""
+        """Number of draws per item, M; the largest where items stopped after different numbers."""
         return int(self.draws.max())
 
     @property
     def draws(self) -> Tensor:
-        """Draws of each item, int64 of shape (B,)."""
+        """Number of draws of each item, int64 of shape (B,)."""
         return self.n_independent * int(self.provenance.get("group", 1))
 
     @property
     def variance_parts(self) -> Mapping[str, Any]:
-        """Where the variance over nested draws comes from, each of the form of :attr:`values`.
+        """Parts of the variance over nested draws, each of the form of :attr:`values`.
 
         By the law of total variance, Var = Var_θ(E_ε[s | θ]) + E_θ(Var_ε[s | θ]): ``"parameters"``
-        is the first term, estimated without bias and therefore below 0 at times, ``"noise"`` the
-        second, ``"total"`` their sum.
+        is the first term, whose unbiased estimate can be negative, ``"noise"`` the second, and
+        ``"total"`` their sum.
 
         Raises:
-            InputError: Draws were not nested, or there are several target variables.
+            InputError: The draws are not nested, or there are several target variables.
         """
         if not self.only.flat_parts:
             raise InputError(
@@ -154,17 +158,22 @@ class Explanation:
     def confidence_interval(
         self, level: float = 0.95, variable: str | None = None
     ) -> tuple[Any, Any]:
-        """Lower and upper end for the mean over draws, each of the form of :attr:`values`.
+        """Confidence interval of the mean over draws: lower and upper bounds.
 
-        mean ± t · standard error, with Student's t of as many degrees of freedom as there are
-        independent draws, less one. It says where infinitely many draws would end up.
+        The bounds are mean ± t · standard error, where t is the quantile of Student's t
+        distribution with :attr:`n_independent` − 1 degrees of freedom. The interval is for the mean
+        over infinitely many draws.
 
         Args:
-            level: Share of such intervals that hold the true mean.
-            variable: Which target variable, where several were explained.
+            level: Confidence level: the share of such intervals that contain the true mean.
+            variable: Target variable; may be omitted where only one was explained.
+
+        Returns:
+            The lower and the upper bounds, each of the form of :attr:`values`.
 
         Raises:
-            InputError: The level is not between 0 and 1, or there is one draw only.
+            InputError: The level is not between 0 and 1, or an item has fewer than two independent
+                draws.
         """
         from salience.results.significance import confidence_interval
 
@@ -175,22 +184,28 @@ class Explanation:
     def p_values(self, variable: str | None = None) -> Any:
         """Two-sided p-value of "the saliency is 0" for each value, of the form of :attr:`values`.
 
-        What is asked depends on what was drawn. Under a parameter sampler: would a further draw of
-        the parameters have the other sign? Draws from the posterior spread as the saliency is
-        uncertain, so the spread of draws is the measure and more of them do not make anything more
-        significant: with M draws of standard deviation s, |mean| / (s √(1 + 1/M)) has Student's t
-        distribution of M − 1 degrees of freedom where the saliency is 0, if the posterior is normal
-        and as wide as the estimate is uncertain. Under noise alone the saliency is the mean over
-        noise, |mean| / standard error is compared with the same distribution, and more draws do
-        resolve more. One draw is what :attr:`n_independent` counts. Where noise is drawn as well as
-        parameters, what it adds to the spread counts too, and makes p-values larger than those of
-        the mean over noise; nested draws average it out, the more of them the better.
+        The hypothesis tested depends on the samplers. M is :attr:`n_independent`.
+
+        With a parameter sampler, the test asks whether a further draw of the parameters could have
+        the other sign. The spread of draws from the posterior measures how uncertain the saliency
+        is, so more draws do not make a value more significant. With M draws of standard deviation
+        s, |mean| / (s √(1 + 1/M)) has Student's t distribution with M − 1 degrees of freedom where
+        the saliency is 0, provided that the posterior is normal and its width equals the
+        uncertainty of the estimate.
+
+        With noise samplers only, the saliency is the mean over the noise. |mean| / standard error
+        is compared with the same distribution, and more draws detect smaller values.
+
+        Where noise and parameters are both drawn, the noise adds to the spread and makes p-values
+        larger than those of the saliency averaged over noise. Nested draws average the noise out,
+        the better the more noise draws there are per draw of the parameters.
 
         Args:
-            variable: Which target variable, where several were explained.
+            variable: Target variable; may be omitted where only one was explained.
 
         Raises:
-            InputError: There is one draw only, or the aggregator keeps no sign.
+            InputError: An item has fewer than two independent draws, or the aggregator does not
+                keep the sign of the saliency.
         """
         from salience.results.significance import p_values
 
@@ -198,16 +213,17 @@ class Explanation:
         return saliency.split(p_values(saliency, self.n_independent, self.samples_parameters))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
-        """Which values differ from 0, bool of the form of :attr:`values`.
+        """Which values differ significantly from 0, bool, of the form of :attr:`values`.
 
-        Of the positions that it marks in an item, a share of ``level`` at most is marked wrongly on
-        average (Benjamini and Hochberg, "Controlling the false discovery rate", 1995), where
-        positions are independent or depend on each other positively. Where some depend negatively,
-        as the coefficients of correlated features do, it is no proven bound.
+        On average, at most a share of ``level`` of the positions marked in an item is marked
+        wrongly (Benjamini and Hochberg, "Controlling the false discovery rate", 1995), provided
+        that the positions are independent or positively dependent. Where some positions are
+        negatively dependent, as the coefficients of correlated features are, the bound is not
+        proven.
 
         Args:
-            level: The false discovery rate.
-            variable: Which target variable, where several were explained.
+            level: The false discovery rate, controlled for each item separately.
+            variable: Target variable; may be omitted where only one was explained.
 
         Raises:
             InputError: As :meth:`p_values`, or the level is not between 0 and 1.
@@ -220,13 +236,13 @@ class Explanation:
         )
 
     def certainty(self, variable: str | None = None) -> Any:
-        """How sure each value is, from 0 to 1, of the form of :attr:`values`; for pictures.
+        """Certainty of each value, from 0 to 1, of the form of :attr:`values`; for pictures.
 
-        1 − p (:meth:`p_values`) where the aggregator keeps signs, else 1 − error / saliency, or 0
-        where the standard error is the larger. NaN for a single draw.
+        1 − p (:meth:`p_values`) where the aggregator keeps signs; otherwise 1 − standard error /
+        |saliency|, or 0 where the standard error exceeds |saliency|. NaN for a single draw.
 
         Args:
-            variable: Which target variable, where several were explained.
+            variable: Target variable; may be omitted where only one was explained.
         """
         from salience.results.significance import certainty_of_magnitude, certainty_of_sign
 
@@ -241,7 +257,11 @@ class Explanation:
         return self.only if variable is None else self[variable]
 
     def _signed(self, variable: str | None) -> Saliency:
-        """The chosen saliency, of which one may ask whether it is 0."""
+        """The saliency of the chosen variable, for tests against 0.
+
+        Raises:
+            InputError: The aggregator does not keep the sign of the saliency.
+        """
         if not self.signed:
             name = self.provenance["aggregator"]["name"]
             raise InputError(
@@ -254,16 +274,20 @@ class Explanation:
         """Mean saliency over the items, the importance of each position, shape (…).
 
         Raises:
-            InputError: Items are ragged, so that they share no positions.
+            InputError: Items are ragged and so have no positions in common, or there are several
+                target variables.
         """
         return self._dense("mean").flat.mean(0)
 
     def mean_std_error(self) -> Tensor:
         """Standard error of :meth:`mean` over the draws, shape (…).
 
-        How far the mean would move with other draws for the same items, not with other items. Where
-        the items share draws of weights, their errors may all lean to one side, and this is the
-        most that it can be, the mean of the errors.
+        The error describes how the mean varies with other draws for the same items, not with other
+        items. Where the items share draws of the weights, their errors may be fully correlated;
+        the upper bound, the mean of the items' standard errors, is then returned.
+
+        Raises:
+            InputError: As :meth:`mean`.
         """
         errors = self._dense("mean").flat_error
         if self.provenance.get("shared_draws", False):
@@ -289,16 +313,17 @@ class Explanation:
         """Render one item, or the mean over the data set where ``item`` is ``None``.
 
         Args:
-            item: Position of the item.
-            path: Where to write the picture as well; the suffix names the format.
-            visualizer: Name or object; the domain's own where ``None``.
+            item: Position of the item; negative positions count from the end.
+            path: File to which the picture is also written; the suffix sets the format.
+            visualizer: Name or object of a visualizer; the domain's own where ``None``.
             **options: Parameters of the named visualizer.
 
         Returns:
             The figure.
 
         Raises:
-            InputError: No such item, visualizer or option, or a format that cannot be written.
+            InputError: There is no such item, visualizer or option, or the figure cannot be written
+                in the format of the suffix.
         """
         from salience.visualize.drawing import visualizer_of
         from salience.visualize.visualizer import save_figure
@@ -311,7 +336,7 @@ class Explanation:
         return figure
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each item, target variable and position, with saliency and standard error.
+        """A table with one row per item, target variable and position.
 
         Columns: ``id``, ``variable``, ``position`` (a tuple where positions have several axes, the
         feature's name where the domain gives names), ``saliency``, ``std_error``.
@@ -324,17 +349,20 @@ class Explanation:
         return to_dataframe(self.saliency, self.ids, self.dataset_info.get("columns"))
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one file of safetensors with a JSON header, whole or not at all."""
+        """Write the explanation to one safetensors file with a JSON header.
+
+        The file is written atomically: completely or not at all.
+        """
         from salience.results.storage import save
 
         save({f.name: getattr(self, f.name) for f in fields(self)}, Path(path))
 
     @staticmethod
     def load(path: str | Path) -> Explanation:
-        """Read what :meth:`save` wrote; nothing is unpickled.
+        """Read an explanation that :meth:`save` wrote; nothing is unpickled.
 
         Raises:
-            InputError: No such file, or not one of salience's.
+            InputError: There is no such file, or it holds no explanation of salience.
         """
         from salience.results.storage import load
 
@@ -342,7 +370,11 @@ class Explanation:
 
 
 def position_of(explanation: Explanation, item: int) -> int:
-    """The position of an item, which may be counted from the end."""
+    """The position of an item from 0, where a negative ``item`` counts from the end.
+
+    Raises:
+        InputError: There is no such item.
+    """
     if not -len(explanation) <= item < len(explanation):
         raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
     return item % len(explanation)

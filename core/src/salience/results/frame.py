@@ -1,4 +1,4 @@
-"""An explanation as a long table."""
+"""Conversion of an explanation to a long table (one row per value), a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def to_dataframe(
     saliency: Mapping[str, Saliency], ids: Sequence[int | str], columns: Sequence[str] | None
 ) -> pd.DataFrame:
-    """See :meth:`salience.Explanation.to_dataframe`.
+    """Build the table of :meth:`salience.Explanation.to_dataframe`.
 
     Args:
         saliency: Target variable → its saliency.
         ids: Id of each item.
-        columns: Name of each position of an item, where the domain gives names.
+        columns: Name of each position of an item; ``None`` where the domain gives no names.
 
     Raises:
         InputError: pandas is not installed.
@@ -54,7 +54,7 @@ def to_dataframe(
 
 
 def _positions(saliency: Saliency, n_items: int) -> tuple[list[int], list[Any]]:
-    """Item and position within it of each value, in the order of the flat tensor."""
+    """Item index and position within the item of each value, in the order of the flat tensor."""
     inner = [range(length) for length in saliency.flat.shape[1:]]
     if saliency.counts is None:
         within = list(itertools.product(*inner)) * n_items

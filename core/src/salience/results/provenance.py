@@ -1,4 +1,4 @@
-"""Ids as a record holds them."""
+"""The form in which a provenance record holds the ids of the items."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from typing import Any
 
 
 def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
-    """What a record says of the items' ids: nothing where they are positions from 0."""
+    """The ``"ids"`` entry of a provenance record; empty where the ids are just 0, 1, 2, …."""
     positions = range(len(ids))
     return {} if ids == positions or list(ids) == list(positions) else {"ids": list(ids)}

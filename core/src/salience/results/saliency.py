@@ -1,4 +1,4 @@
-"""Saliency of one target variable."""
+"""The saliency of one target variable: values and standard errors for all items."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ class Saliency:
     """Saliency of one target variable for all the items.
 
     Args:
-        flat: Values; the first axis counts items or, where items are ragged, elements of all items.
-        flat_error: Standard error of each value over the draws, same shape; NaN for one draw.
-        counts: Elements of each item where items are ragged, int64 of shape (B,), else ``None``.
-        flat_parts: Part of the variance over draws → its values, same shape; empty unless nested.
+        flat: Values; the first axis runs over items or, where items are ragged, over the elements
+            of all items together.
+        flat_error: Standard error of each value over the draws, same shape; NaN for a single
+            draw.
+        counts: Number of elements of each item where items are ragged, int64 of shape (B,);
+            ``None`` where all items have one shape.
+        flat_parts: Part of the variance over draws (``"parameters"``, ``"noise"``, ``"total"``) →
+            its values, same shape as ``flat``; empty unless draws are nested.
     """
 
     flat: Tensor
@@ -28,7 +32,7 @@ class Saliency:
 
     @property
     def values(self) -> Any:
-        """A tensor of shape (B, …), or a list of one tensor an item where items are ragged."""
+        """A tensor of shape (B, …), or a list with one tensor per item where items are ragged."""
         return self.split(self.flat)
 
     @property
@@ -37,7 +41,7 @@ class Saliency:
         return self.split(self.flat_error)
 
     def item(self, position: int) -> Saliency:
-        """The saliency of one item."""
+        """The saliency of the item at ``position`` (from 0), copied."""
         one, counts = slice(position, position + 1), None
         if self.counts is not None:
             counts = self.counts[one].clone()
@@ -47,5 +51,5 @@ class Saliency:
         return Saliency(self.flat[one].clone(), self.flat_error[one].clone(), counts, parts)
 
     def split(self, flat: Tensor) -> Any:
-        """What is flat as :attr:`flat` is, in the form of :attr:`values`."""
+        """Bring a tensor laid out like :attr:`flat` into the form of :attr:`values`."""
         return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))

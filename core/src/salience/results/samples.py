@@ -1,4 +1,4 @@
-"""What is known of a data set after computing: draws kept, or already aggregated."""
+"""Computed but not yet aggregated draws of a data set, and the table of its items."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from salience.errors import InputError, brief
 
 @dataclass(frozen=True)
 class ItemTable:
-    """What an explanation holds beside the saliency; see :class:`salience.Explanation`."""
+    """All fields of an explanation except the saliency; see :class:`salience.Explanation`."""
 
     prediction: Tensor
     score: Tensor
@@ -32,14 +32,15 @@ class ItemTable:
 
 @dataclass(frozen=True)
 class Samples:
-    """All the draws of a data set, of which any aggregator makes an explanation.
+    """All draws of the saliency of a data set, from which any aggregator makes an explanation.
 
     Args:
         draws: Target variable → saliency of shape (M, L, …): M draws of L items or, where items
-            are ragged, elements of all the items.
-        axes: Target variable → names of the axes behind L.
-        counts: Target variable → elements of each item, int64 of shape (B,), or ``None``.
-        known: Everything else.
+            are ragged, of the L elements of all items together.
+        axes: Target variable → names of the axes that follow L.
+        counts: Target variable → number of elements of each item, int64 of shape (B,), or
+            ``None`` where all items have one shape.
+        items: Predictions, ids, provenance and all other fields of the explanation.
     """
 
     draws: Mapping[str, Tensor]
@@ -52,21 +53,27 @@ class Samples:
 
     @property
     def values(self) -> Any:
-        """The draws of the first target variable: (M, B, …), or a list of (M, n, …) an item."""
+        """Draws of the first target variable: a tensor of shape (M, B, …).
+
+        Where items are ragged, a list with one tensor of shape (M, n, …) per item.
+        """
         name = next(iter(self.draws))
         counts = self.counts[name]
         draws = self.draws[name]
         return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))
 
     def __sub__(self, other: Samples) -> Samples:
-        """Draw by draw differences, such as between two classes, methods or models.
+        """Subtract another data set's draws, draw by draw: of another class, method or model.
 
-        Where both were computed under the same seed, samplers and ids, their draws are common: what
-        noise does to both falls out, and an aggregator's standard error is that of the difference.
-        Predictions, f(x) and completeness are differences, too; the record is that of ``self``.
+        Both must have been computed with the same seed, samplers and ids, and so share their draws
+        (common random numbers): noise that affects both alike cancels, and the standard error that
+        an aggregator computes is that of the difference. ``score`` and ``delta`` become differences
+        as well, ``prediction`` becomes the difference of the scores, and ``completeness_gap`` the
+        sum of both gaps. All other fields, such as ``provenance``, are those of ``self``.
 
         Raises:
-            InputError: They differ in items, in target variables or in what was drawn.
+            InputError: The two differ in items, sizes of items, target variables, seed, samplers or
+                number of draws.
         """
         two = other._drawn()
         for what, one in self._drawn().items():
@@ -88,7 +95,7 @@ class Samples:
         return replace(self, draws=draws, items=items)
 
     def _drawn(self) -> dict[str, Any]:
-        """What two must share for their draws to be common."""
+        """Settings that two objects must share for their draws to be the same; name → value."""
         return {
             "items": list(self.items.ids),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
@@ -100,7 +107,7 @@ class Samples:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether settings are equal, those that are arrays number by number."""
+    """Whether two settings are equal; arrays and tensors are compared element by element."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

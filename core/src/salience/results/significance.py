@@ -1,7 +1,8 @@
-"""How certain a saliency is: confidence intervals, p-values and significance.
+"""Uncertainty of saliency: confidence intervals, p-values, significance and certainty.
 
-Every function takes a :class:`Saliency` and ``n_independent``, the number of independent draws of
-each item, int64 of shape (B,), and returns tensors of the shape of ``saliency.flat``.
+The functions take a :class:`Saliency` and, where the test needs it, ``n_independent``, the number
+of independent draws of each item, int64 of shape (B,). They return tensors of the shape of
+``saliency.flat``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from salience.results.saliency import Saliency
 def confidence_interval(
     saliency: Saliency, n_independent: Tensor, level: float
 ) -> tuple[Tensor, Tensor]:
-    """Student's interval of the mean over draws; see :meth:`Explanation.confidence_interval`.
+    """Student's t interval of the mean over draws; see :meth:`Explanation.confidence_interval`.
 
     Raises:
-        InputError: The level is not between 0 and 1, or there is one draw only.
+        InputError: The level is not between 0 and 1, or an item has fewer than two independent
+            draws.
     """
     if not 0 < level < 1:
         raise InputError(f"level={level!r}; pass a share between 0 and 1, such as 0.95")
@@ -37,26 +39,27 @@ def p_values(saliency: Saliency, n_independent: Tensor, samples_parameters: bool
     Args:
         saliency: Signed saliency.
         n_independent: Independent draws of each item.
-        samples_parameters: Whether a further draw of the parameters is asked about, not the mean.
+        samples_parameters: Whether parameters of the model were drawn; the test is then about a
+            further draw of the parameters instead of the mean over draws.
 
     Raises:
-        InputError: There is one draw only.
+        InputError: An item has fewer than two independent draws.
     """
     number = _per_value(saliency, n_independent).double()
     errors = saliency.flat_error.double()
     if samples_parameters:
-        # The variance of a further draw, number · error², and that of the mean, error², add up.
+        # A further draw minus the mean has the sum of their variances, number · error² + error².
         errors = errors * (number + 1).sqrt()
     ratio = (saliency.flat.double().abs() / errors).numpy()
     p = 2 * stats.t.sf(ratio, number.numpy() - 1)
-    # 0 / 0: a value that is 0 in every draw does not differ from 0.
+    # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0.
     return torch.from_numpy(np.where(np.isnan(ratio), 1.0, p))
 
 
 def significant(
     saliency: Saliency, n_independent: Tensor, samples_parameters: bool, level: float
 ) -> Tensor:
-    """Which values differ from 0, bool; see :meth:`Explanation.significant`.
+    """Which values differ significantly from 0, bool; see :meth:`Explanation.significant`.
 
     Raises:
         InputError: As :func:`p_values`, or the level is not between 0 and 1.
@@ -78,21 +81,25 @@ def significant(
 def certainty_of_sign(
     saliency: Saliency, n_independent: Tensor, samples_parameters: bool
 ) -> Tensor:
-    """1 − p for signed saliency; NaN for a single draw."""
+    """1 − p-value for signed saliency; all NaN where an item has a single independent draw."""
     if int(n_independent.min()) < 2:
         return torch.full_like(saliency.flat, torch.nan)
     return (1 - p_values(saliency, n_independent, samples_parameters)).to(saliency.flat.dtype)
 
 
 def certainty_of_magnitude(saliency: Saliency) -> Tensor:
-    """1 − error / magnitude, at least 0, for saliency without sign; NaN for a single draw."""
+    """1 − standard error / |saliency|, at least 0, for unsigned saliency; NaN for a single draw."""
     relative = saliency.flat_error / saliency.flat.abs()
     certainty = (1 - relative.nan_to_num(0.0)).clamp(0, 1)
     return certainty.masked_fill(saliency.flat_error.isnan(), torch.nan)
 
 
 def _per_value(saliency: Saliency, n_independent: Tensor) -> Tensor:
-    """Independent draws of the item of each value, broadcastable against the flat values."""
+    """Number of independent draws behind each value, broadcastable against ``saliency.flat``.
+
+    Raises:
+        InputError: An item has fewer than two independent draws.
+    """
     if int(n_independent.min()) < 2:
         raise InputError(
             "a single draw says nothing of its error; pass a sampler and n_samples of 2 or more"

@@ -1,8 +1,8 @@
-"""Explanations on disk: one safetensors file whose header holds JSON; nothing is pickled.
+"""Saving and loading explanations: one safetensors file with a JSON header, without pickle.
 
-Tensors inside the JSON (images of annotations, baselines of the record) are replaced by
-``{"$tensor": name}`` and stored beside the saliency. What is neither data nor settings, such as a
-function, is only told of.
+Tensors among the data of the header (images in annotations, baselines in the provenance) are
+replaced by ``{"$tensor": name}`` and stored as tensors of the file. An object that JSON cannot
+hold, such as a function, is replaced by a placeholder that names it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read the fields of an explanation; see :meth:`salience.Explanation.load`."""
+    """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
@@ -112,8 +112,8 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str,
 
 
 def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Bring what earlier formats hold into the present form."""
-    if head["format"] == 1:  # all the items had all the draws
+    """Convert the header and tensors of an earlier format to the present format, in place."""
+    if head["format"] == 1:  # format 1 gave every item the same number of draws
         draws = torch.full_like(tensors["score"], head["provenance"]["n_samples"])
         tensors["n_independent"] = draws.long()
     elif head["format"] == 2:
@@ -123,18 +123,19 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
-    # Functions among the settings were told of, not stored; they are not needed for drawing.
+    # Functions among the settings were saved as placeholders; drawing does not need them.
     stored = {k: v for k, v in config.items() if not is_placeholder(v)}
     try:
         made: Domain = make("domains", stored)
     except InputError:
-        # Values stay readable without the plugin; only drawing needs it, and says so.
+        # Values stay readable without the plugin; only drawing needs the domain, and reports
+        # that its plugin is missing.
         return config
     return made
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """JSON types of ``value``; tensors in it are added to ``tensors``."""
+    """Convert ``value`` to JSON types; tensors in it are moved to ``tensors`` under new names."""
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(value)
     if isinstance(value, Tensor):
@@ -154,10 +155,11 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, PerItem):
         return {"$per_item": _pack(value.values, tensors)}
     if is_dataclass(value) and not isinstance(value, type | Mean):
-        # The settings of a setting, such as a transform: its part takes them as a mapping.
+        # A dataclass among the settings, such as a transform, is stored as a mapping of its fields,
+        # from which its part can be made again.
         own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
         return _pack(own, tensors)
-    # A function or an object of the user's: told of, not stored.
+    # A function or an object of the user's own class cannot be stored; a placeholder names it.
     return placeholder(getattr(value, "__qualname__", type(value).__qualname__))
 
 

@@ -1,1 +1,1 @@
-"""From an explanation to a picture."""
+"""Visualizers: render explanations as figures."""

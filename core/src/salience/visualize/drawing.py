@@ -1,4 +1,4 @@
-"""From explanations to pictures: which visualizer draws, and grids of several explanations."""
+"""Drawing of explanations: choice of the visualizer, and grids of several explanations."""
 
 from __future__ import annotations
 
@@ -23,17 +23,23 @@ def grid(
     visualizer: str | Visualizer | None = None,
     **options: Any,
 ) -> Any:
-    """One figure of items (rows) × explanations (columns, titled by their names).
+    """Render a figure of items (rows) × explanations (columns with their titles).
 
     Args:
         explanations: Title → explanation, all of the same items.
-        items: Positions of the items; all where ``None``.
-        path: Where to write the picture as well; the suffix names the format.
-        visualizer: Name or object; the domain's own where ``None``.
+        items: Positions of the items, from 0; all items where ``None``.
+        path: File to which the picture is also written; the suffix sets the format.
+        visualizer: Name or object of a visualizer; that of the first explanation's domain where
+            ``None``.
         **options: Parameters of the named visualizer.
 
+    Returns:
+        The figure.
+
     Raises:
-        InputError: Nothing to draw, or explanations of different numbers of items.
+        InputError: There is nothing to draw, the explanations have different numbers of items, an
+            item or the visualizer does not exist, or the figure cannot be written in the format of
+            the suffix.
     """
     sizes = {title: len(explanation) for title, explanation in explanations.items()}
     if not sizes or len(set(sizes.values())) != 1:
@@ -51,7 +57,17 @@ def grid(
 def visualizer_of(
     explanation: Explanation, visualizer: str | Visualizer | None, options: Mapping[str, Any]
 ) -> Visualizer:
-    """The visualizer of that name, or the object; the domain's own where ``None``."""
+    """Make the visualizer for an explanation.
+
+    Args:
+        explanation: The explanation to draw.
+        visualizer: Name or object of a visualizer; that of the explanation's domain where ``None``.
+        options: Parameters of the named visualizer.
+
+    Raises:
+        InputError: There is no such visualizer or option, or the domain is not installed or has no
+            visualizer of its own.
+    """
     if visualizer is None:
         if not isinstance(explanation.domain, Domain):
             raise InputError(

@@ -1,4 +1,4 @@
-"""The visualizer: renders one item's saliency, the data set's mean, or a grid of both."""
+"""Base class of visualizers, which render one item, the mean over a data set, or a grid."""
 
 from __future__ import annotations
 
@@ -15,37 +15,49 @@ if TYPE_CHECKING:
 
 
 class Figure(Protocol):
-    """What a visualizer returns; a matplotlib figure is one."""
+    """Interface of the figures that visualizers return; matplotlib's figures satisfy it."""
 
     def savefig(self, fname: IO[bytes], *, format: str) -> None:
-        """Write the picture in a format such as ``"png"`` or ``"svg"``; ValueError if unknown."""
+        """Write the picture to an open file, in a format such as ``"png"`` or ``"svg"``.
+
+        Raises:
+            ValueError: The format is unknown.
+        """
 
 
 class NoMeanError(InputError):
-    """A mean over items was asked for, of items that share no positions."""
+    """A mean over items was requested, but the items have no positions in common."""
 
 
 class Visualizer(ABC):
-    """Renders saliency. A frozen dataclass whose fields are the look."""
+    """Renders saliency as figures; a frozen dataclass whose fields set the appearance."""
 
     @abstractmethod
     def item(self, explanation: Explanation, item: int) -> Any:
-        """The figure of one item."""
+        """The figure of the item at position ``item``, from 0."""
 
     def mean(self, explanation: Explanation) -> Any:
-        """The figure of the mean over the data set, where items share their positions."""
+        """The figure of the mean over the data set.
+
+        Raises:
+            NoMeanError: The items have no positions in common; the default.
+        """
         raise NoMeanError(
             f"{type(self).__name__} draws single items only, since items do not share positions; "
             f"pass the number of an item, e.g. visualize(0)"
         )
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Any:
-        """One figure of items (rows) × explanations (columns, titled by their names)."""
+        """The figure of items (rows) × explanations (columns with their titles).
+
+        Raises:
+            InputError: The visualizer draws no grids; the default.
+        """
         raise InputError(f"{type(self).__name__} draws no grids; draw items one by one")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure to ``path``, whole or not at all; the suffix names the format.
+    """Write a figure to ``path`` atomically, in the format that the suffix names.
 
     Raises:
         InputError: The path has no suffix, or one that the figure cannot write.
