@@ -1,4 +1,4 @@
-"""Noise that is added to the target variable."""
+"""Base class of noise that is added to the target variable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from salience.samplers.keyed import Numbers
 
 @dataclass(frozen=True)
 class AdditiveNoise(NoiseSampler):
-    """x' = x + scale · ε at real positions; what ε is, :meth:`unit` says.
+    """x' = x + scale · ε at real positions, with ε from :meth:`unit`.
 
     Args:
         scale: A number, or an array that broadcasts against the target variable without its item
@@ -51,10 +51,10 @@ class AdditiveNoise(NoiseSampler):
 
     @abstractmethod
     def unit(self, numbers: Numbers) -> Tensor:
-        """ε at every position."""
+        """Random ε for every position, of unit scale."""
 
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
-        """Noise that depends on the draw alone, added at real positions."""
+        """Add noise that depends only on the draw to the real positions of ``x``."""
         scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
         noise = self.unit(draw.numbers).to(x.dtype) * scale
         if self.mode == "relative":
@@ -69,7 +69,7 @@ class AdditiveNoise(NoiseSampler):
 
 
 def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
-    """The value, made to broadcast against ``x``, whose rows it does not know."""
+    """A setting without row axis as a tensor that broadcasts against ``x``."""
     made = _tensor(value, name).to(x.device)
     if made.ndim == 0:
         return made
@@ -88,7 +88,7 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
 
 def _tensor(value: Any, name: str) -> Tensor:
     try:
-        # By numpy, which keeps the digits of a plain number.
+        # numpy makes a plain number a float64; torch would round it to float32.
         return value if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name}={value!r} of the noise is no number and no array") from error

@@ -1,7 +1,7 @@
-"""What a sampler is.
+"""Base classes of samplers, and what samplers are handed.
 
-A noise sampler moves the target variable, a parameter sampler what the model does in a forward
-pass, and a weight sampler puts other weights in the place of the model's.
+A noise sampler moves the target variable, a parameter sampler changes what the model does in a
+forward pass, and a weight sampler replaces the weights of the model.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from salience.samplers.keyed import Numbers, normals
 
 @dataclass(frozen=True)
 class ModelDraw:
-    """The draws of the rows of one forward pass, for a parameter sampler.
+    """Keys and rows of one forward pass, handed to a parameter sampler.
 
     Args:
-        keys: Key of each row's draw, int64 of shape (R,). Rows of one draw share it.
-        rows: The rows.
-        model: The model that runs. It is a private copy, so that hooks on it disturb nobody.
+        keys: Key of each row's draw, int64 of shape (R,). Rows of one item and draw share a key.
+        rows: The rows of the pass.
+        model: The replica that runs. It is private, so hooks on it do not affect the user's model.
     """
 
     keys: Tensor
@@ -38,7 +38,7 @@ class ModelDraw:
 
 @dataclass(frozen=True)
 class VariableDraw:
-    """The draws of one target variable, for a noise sampler.
+    """Random numbers and positions of one target variable, handed to a noise sampler.
 
     Args:
         numbers: Random numbers for the positions of the variable.
@@ -52,7 +52,7 @@ class VariableDraw:
     sign: Tensor | None = None
 
     def range(self, x: Tensor) -> Tensor:
-        """The max − min of each row over its real positions, broadcastable against ``x``."""
+        """Compute max − min of each row over its real positions, broadcastable against ``x``."""
         rows, axes = self.numbers.rows, self.numbers.axes
         row_axis = rows.source.layout.row_axis(axes)
         assert row_axis is not None
@@ -74,38 +74,38 @@ class VariableDraw:
 
 
 class CannotPackError(Exception):
-    """A parameter sampler cannot tell the rows of this pass apart: they are to be run one by one.
+    """Raised in a forward pass of several rows whose rows a parameter sampler cannot tell apart.
 
-    Raised inside a forward pass of several rows.
+    The engine then runs the rows one per pass.
     """
 
 
 @dataclass(frozen=True)
 class WeightDraw:
-    """One draw of weights, which all the items share.
+    """Number and key of one draw of weights, which all the items share.
 
     Args:
         number: Number of the draw, from 0.
-        key: Key of the draw, which depends on the seed and its number only.
+        key: Key of the draw. It depends only on the seed, the number and the sampler's place.
     """
 
     number: int
     key: int
 
     def normal(self, name: str, like: Tensor) -> Tensor:
-        """Standard normal numbers for the tensor of that name, of its shape and dtype."""
+        """Standard normal numbers of the shape and dtype of ``like``, different for each name."""
         return normals(self.key, name, like.numel(), like.device).reshape(like.shape).to(like.dtype)
 
 
 class NoiseSampler(ABC):
     """Moves the target variable. A frozen dataclass whose fields are the parameters."""
 
-    #: Whether draws 2k and 2k + 1 are to get the same numbers, with ``draw.sign`` 1 and −1.
+    #: Whether draws 2k and 2k + 1 form a pair with the same numbers and ``draw.sign`` 1 and −1.
     antithetic: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
-        """The moved values, of the shape and dtype of ``x``, which stays as it is."""
+        """Return moved values of the shape and dtype of ``x``; ``x`` itself must not be changed."""
 
 
 class ParameterSampler(ABC):
@@ -113,16 +113,20 @@ class ParameterSampler(ABC):
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """While active, the forward passes of this thread run with the draws of these rows."""
+        """Context manager in which forward passes of this thread use the draws of these rows."""
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
-        """Run one forward pass of a single row before all others.
+        """Get ready to draw, once before all draws; a forward pass of a single row may be run.
+
+        Args:
+            draw: Key and row of that pass.
+            forward: Runs it.
 
         Returns:
-            What takes part in this computation: this sampler, or one that knows what it has seen.
+            The sampler that takes part: this one, or one that holds what the pass has shown.
 
         Raises:
-            InputError: The model holds nothing that this sampler moves.
+            InputError: The model has nothing that this sampler changes.
         """
         with self.active(draw):
             forward()
@@ -138,20 +142,20 @@ class WeightSampler(ABC):
     that the drawn weights before it give it.
     """
 
-    #: Draws that there are; any number where ``None``.
+    #: Largest number of draws; ``None`` where there is no limit.
     max_draws: int | None = None
 
     @abstractmethod
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Get ready to draw; refuse a model before anything is computed.
+        """Get ready to draw, once before all draws.
 
         Args:
             model: The model that runs, a private copy over the weights of the user's.
 
         Returns:
-            What draws: a function of the model's parameters and buffers, as the samplers before
-            this one moved them, and of a draw. It returns name → values of the drawn weights; names
-            that it leaves out keep theirs.
+            A function that draws. It takes the parameters and buffers, as earlier samplers left
+            them, and a :class:`WeightDraw`. It returns name → values of the drawn weights; weights
+            that it leaves out keep their values.
 
         Raises:
             InputError: This cannot draw weights for this model.
@@ -159,5 +163,5 @@ class WeightSampler(ABC):
 
 
 def moves_model(sampler: object) -> bool:
-    """Whether a sampler draws what the model does: BayesGrad and its kin."""
+    """Whether a sampler draws parameters or weights of the model, as BayesGrad does."""
     return isinstance(sampler, ParameterSampler | WeightSampler)

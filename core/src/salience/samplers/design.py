@@ -1,4 +1,4 @@
-"""How many draws an item gets, and how they hang together."""
+"""Number of draws of an item, and which of them depend on each other."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 from salience.errors import InputError, brief
 
-# Between looks at the error, draws grow by this factor: few looks, and few draws too many.
+# The number of draws grows by this factor between two looks at the error. It is a compromise
+# between many looks and draws beyond what was needed.
 _GROWTH = 1.2
 
 
 @dataclass(frozen=True)
 class Until:
-    """Draw until the standard error is small against the saliency, item by item.
+    """Draw until the standard error is small relative to the saliency, item by item.
 
     An item is done at the first look at which Σ e² ≤ rel_error² · (Σ s² − Σ e²), where s is its
     saliency, e the standard error, and the sums go over all its positions; Σ e² on the right is
@@ -27,7 +28,7 @@ class Until:
     Args:
         rel_error: Relative error of an item's saliency, in norm.
         min: Draws before the first look.
-        max: Draws at which an item is done in any case.
+        max: Largest number of draws of an item.
 
     Raises:
         InputError: ``rel_error`` is not above 0, or not 2 ≤ min ≤ max.
@@ -54,10 +55,10 @@ class Draws:
     is linear in the noise cancels within one model only.
 
     Args:
-        total: Number of draws M; the most of them where items stop by themselves.
+        total: Number of draws M; the largest number where items stop early.
         inner: Draws of noise for each of the parameters.
         pairs: Whether draws 2k and 2k + 1 are antithetic.
-        until: When an item is done before.
+        until: When an item stops early, or ``None``.
     """
 
     total: int
@@ -67,21 +68,21 @@ class Draws:
 
     @property
     def nested(self) -> bool:
-        """Whether noise is drawn anew for each draw of the parameters."""
+        """Whether each draw of the parameters has several draws of noise."""
         return self.inner > 1
 
     @property
     def group(self) -> int:
-        """Draws that share their parameters: an antithetic pair, or those nested in them."""
+        """Number of consecutive draws that share parameters: of a pair, or nested draws of noise."""
         return self.inner if self.nested else 2 if self.pairs else 1
 
     @property
     def outer(self) -> int:
-        """Draws of the parameters."""
+        """Number of draws of the parameters."""
         return self.total // self.group
 
     def rounds(self) -> Iterator[tuple[int, int]]:
-        """First and last + 1 of the draws between two looks at the error."""
+        """Yield the half-open range (start, stop) of draws before each look at the error."""
         if self.until is None:
             yield 0, self.total
             return
@@ -91,7 +92,7 @@ class Draws:
             start, stop = stop, min(self.total, self._even(max(stop + 1, ceil(stop * _GROWTH))))
 
     def record(self) -> Any:
-        """What ``n_samples`` was, in JSON types."""
+        """The setting ``n_samples`` in JSON types, for the record."""
         if self.until is not None:
             return asdict(self.until)
         return [self.outer, self.inner] if self.nested else self.total
@@ -101,7 +102,7 @@ class Draws:
 
 
 def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
-    """What the user means by ``n_samples``.
+    """Make :class:`Draws` from the user's setting ``n_samples``.
 
     Args:
         n_samples: A number; a pair of numbers (draws of the parameters, draws of noise for each of
@@ -109,7 +110,7 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         pairs: Whether noise comes in antithetic pairs.
 
     Raises:
-        InputError: It is none of these, or pairs do not fill it.
+        InputError: ``n_samples`` is none of these, or is odd with antithetic pairs.
     """
     if isinstance(n_samples, Mapping):
         try:

@@ -1,4 +1,4 @@
-"""Dropout calls of a forward pass, answered with masks that depend on the draw alone."""
+"""A function mode that computes dropout with masks that depend on the draw alone."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SATURATION = -1.7580993408473766
 
 @dataclass(frozen=True)
 class DropoutShapes:
-    """What a forward pass of a single row has shown.
+    """Shapes of the dropout masks in a forward pass of a single row.
 
     Args:
-        shapes: Shape of the mask of each dropout call.
-        counts: Element axis → elements of that row.
+        shapes: Shape of the mask of each dropout call, in the order of the calls.
+        counts: Element axis → number of elements of that row.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -38,13 +38,14 @@ class DropoutShapes:
 
 
 class DropoutMode(TorchFunctionMode):
-    """Answers the dropout calls of one forward pass.
+    """Replaces the dropout calls of one forward pass by dropout with keyed masks.
 
     Args:
         draw: The draws of the rows of the pass.
-        rate: Rate in the place of the model's own; the own one where ``None``.
-        modules: Where dropout is on; everywhere where ``None``.
-        alone: What a pass of a single row has shown, without which rows cannot be told apart.
+        rate: Dropout rate that replaces the model's own; ``None`` keeps the model's.
+        modules: Modules inside which dropout is on; ``None`` for the whole model.
+        single: Shapes in a pass of a single row. Without them the mode cannot tell which axis of a
+            mask counts rows, and serves passes of a single row only.
     """
 
     def __init__(
@@ -55,18 +56,18 @@ class DropoutMode(TorchFunctionMode):
         single: DropoutShapes | None = None,
     ) -> None:
         super().__init__()
-        #: Shape of the mask of each call so far.
+        #: Shape of the mask of each dropout call so far.
         self.shapes: list[tuple[int, ...]] = []
         self._draw = draw
         self._rate = rate
         self._modules = modules
         self._single = single
-        #: How many of the chosen modules are running.
+        #: Number of the chosen modules whose forward is running.
         self._inside = 0
 
     @contextmanager
     def on(self) -> Iterator[DropoutMode]:
-        """Answer the calls of this thread, and know which modules they come from."""
+        """Switch the mode on for this thread, and count the chosen modules that are running."""
         with removing() as add:
             for module in self._modules or ():
                 add(module.register_forward_pre_hook(lambda *_: self._step(1)))
@@ -78,7 +79,7 @@ class DropoutMode(TorchFunctionMode):
         self._inside += by
 
     def _rate_of(self, own: float) -> float:
-        """The rate of a call whose own is given; 0 where it is not to be answered."""
+        """Dropout rate of a call whose own rate is ``own``; 0 where its dropout stays off."""
         if own <= 0 or (self._modules is not None and not self._inside):
             return 0.0
         return own if self._rate is None else self._rate
@@ -111,14 +112,14 @@ class DropoutMode(TorchFunctionMode):
         inplace: bool = False,
         train: bool = True,
     ) -> Tensor:
-        """What the dropout function returns in training mode."""
+        """Compute what the dropout function returns in training mode, with a keyed mask."""
         p = self._rate_of(p)
         if p <= 0:
             return input
         whole_channels, alpha = _DROPOUTS[func]
         shape = tuple(input.shape)
         if whole_channels:
-            # Unbatched (C, ...) input is a matter of the model's; items always come first here.
+            # torch also accepts (C, ...) without items; here the first axis always counts items.
             shape = shape[:2] + (1,) * (input.ndim - 2)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
@@ -128,7 +129,7 @@ class DropoutMode(TorchFunctionMode):
             a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
             dropped = (kept - p * _SATURATION) * a
         else:
-            # The mask carries the scale, so that the gradient takes one multiplication too.
+            # The mask includes the scale, so that forward and backward multiply only once.
             dropped = input * numbers.keep(1 - p).reshape(shape).to(input.dtype).mul_(1 / (1 - p))
         return input.copy_(dropped) if inplace else dropped
 
@@ -143,7 +144,10 @@ class DropoutMode(TorchFunctionMode):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Tensor:
-        """softmax(q kᵀ · scale + mask), dropped, times v, in the open."""
+        """Compute dropout(softmax(q kᵀ · scale + mask)) v in steps, with a keyed mask.
+
+        The arguments are those of ``torch.nn.functional.scaled_dot_product_attention``.
+        """
         if enable_gqa:
             groups = query.shape[-3] // key.shape[-3]
             key = key.repeat_interleave(groups, -3)
@@ -160,30 +164,34 @@ class DropoutMode(TorchFunctionMode):
         return self._dropout(F.dropout, logits.softmax(-1), dropout_p) @ value
 
     def _numbers(self, shape: tuple[int, ...]) -> Numbers:
-        """Numbers for the next dropout call."""
+        """Random numbers for the mask of the next dropout call, whose shape is noted."""
         rows, keys = self._draw.rows, self._draw.keys
         self.shapes.append(shape)
-        # A single row has all positions, along whichever axis.
+        # All positions belong to a single row, whichever axis counts rows.
         axis, name = (0, ITEM) if len(rows) == 1 else self._row_axis(shape)
         axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
         kind = _Blocks if name == ITEM and shape[axis] != len(rows) else Numbers
         return kind(keys, rows, axes, shape, len(self.shapes))
 
     def _row_axis(self, shape: tuple[int, ...]) -> tuple[int, str]:
-        """Which axis of a mask counts rows, and whether in items (or blocks of them) or elements.
+        """Find the axis of a mask that counts rows, from how the shape differs from a single row's.
+
+        Returns:
+            Position of the axis, and what it counts: ``"item"`` for one position or one block of
+            positions for each row, or the name of an element axis.
 
         Raises:
-            CannotPackError: The shape of the call for a single row leaves no answer, or several.
+            CannotPackError: No axis fits, or several fit in ways that differ.
         """
         rows, call = self._draw.rows, len(self.shapes) - 1
         if self._single is None or call >= len(self._single.shapes):
             raise CannotPackError
         single = self._single.shapes[call]
-        # What holds several numbers a row of ragged items may be anything, such as bonds and atoms.
+        # On ragged data several positions for each row may be elements of any kind, such as bonds.
         dense = not rows.source.layout.elements
         found: dict[int, list[tuple[int, str]]] = {}
         for axis in range(len(shape) if len(shape) == len(single) else 0):
-            # Other axes may differ by padding; the fewer do, the better is the answer.
+            # Other axes may differ because of padding; the axis with the fewest differences wins.
             others = sum(shape[i] != single[i] for i in range(len(shape)) if i != axis)
             if shape[axis] == single[axis] * len(rows) and (single[axis] == 1 or dense):
                 found.setdefault(others, []).append((axis, ITEM))
@@ -199,7 +207,7 @@ class DropoutMode(TorchFunctionMode):
         return axis, name
 
     def _alike(self, one: str, other: str, block: int) -> bool:
-        """Whether two ways of counting give each row the same share of an axis."""
+        """Whether two ways to count rows along an axis give each row equally many positions."""
         counts = self._draw.rows.counts
         blocks = torch.full_like(self._draw.keys, block)
         return torch.equal(counts.get(one, blocks), counts.get(other, blocks))
@@ -207,10 +215,10 @@ class DropoutMode(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class _Blocks(Numbers):
-    """Numbers of a tensor with a block of the item axis for each row: items times heads."""
+    """Random numbers of a tensor whose item axis has a block for each row, as items × heads has."""
 
     def place(self) -> tuple[int, Tensor, Tensor]:
-        """The item axis, and the row and the number in its block of each position along it."""
+        """Position of the item axis; for each index along it, its row and index in the block."""
         axis = self.axes.index(ITEM)
         block = max(1, self.shape[axis] // len(self.keys))
         number = torch.arange(self.shape[axis], device=self.keys.device)
@@ -218,7 +226,7 @@ class _Blocks(Numbers):
 
 
 def _recurrent_rate(args: tuple[Any, ...]) -> float:
-    """Dropout of a recurrent function: the float behind has_biases and num_layers."""
+    """Dropout rate of a call of ``torch.lstm`` and its kin: the argument behind ``num_layers``."""
     layers = [i for i, a in enumerate(args) if isinstance(a, int) and not isinstance(a, bool)]
     return float(args[layers[0] + 1]) if layers and args[layers[0]] > 1 else 0.0
 
@@ -227,9 +235,9 @@ def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
 
 
-# A mode is off while it answers a call, and this function asks at its start whether a mode wants
-# to answer it. This copy of it does not ask, so that it can run with the mode on, and the dropout
-# calls in it come to the mode.
+# torch switches a function mode off while the mode handles a call. To see the dropout calls inside
+# multi-head attention, the mode runs a copy of that function with the mode switched on again. The
+# copy's own check for function modes is off, since it would hand the call back to this mode.
 _attention = FunctionType(
     F.multi_head_attention_forward.__code__,
     {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda _: False},
@@ -239,7 +247,7 @@ _attention = FunctionType(
 
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
-# Function → (drops whole channels, is alpha dropout).
+# Dropout function → (whether it drops whole channels, whether it is alpha dropout).
 _DROPOUTS: dict[Any, tuple[bool, bool]] = {
     F.dropout: (False, False),
     F.dropout1d: (True, False),

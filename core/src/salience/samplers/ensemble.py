@@ -40,10 +40,10 @@ class Ensemble(WeightSampler):
 
     @property
     def max_draws(self) -> int:  # type: ignore[override]
-        """As many draws as members."""
+        """Number of members: each is one draw."""
         return len(self.members)
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Read the members; refuse those of another architecture."""
+        """Read the members' weights; refuse members of another architecture."""
         states = states_like(model, self.members, "member")
         return lambda state, draw: states[draw.number]

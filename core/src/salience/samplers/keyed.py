@@ -1,9 +1,9 @@
-"""Counter-based random numbers: each depends on (seed, item, draw) and its place in the item only.
+"""Counter-based random numbers: each depends only on seed, item, draw and position in the item.
 
 Every number is the output of the splitmix64 finaliser (Steele, Lea and Flood, "Fast splittable
-pseudorandom number generators", 2014) at a counter that says which number it is. Nothing is drawn
-in order, so packing, neighbours and the number of workers do not matter, and the global random
-state is not touched.
+pseudorandom number generators", 2014) at a counter that identifies the number. Numbers are not
+drawn in an order, so packing, neighbours and the number of workers have no effect, and the global
+random state is not used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _POSITIVE = (1 << 63) - 1
 
 def mix(state: Tensor) -> Tensor:
     """The splitmix64 finaliser of each int64 in ``state``, in place; all 64 bits are random."""
-    # >> keeps the sign, so the bits that it brings in from the left are masked off.
+    # int64 >> copies the sign bit into the upper bits; the mask clears them.
     state ^= (state >> 30).bitwise_and_((1 << 34) - 1)
     state *= _MIX_1
     state ^= (state >> 27).bitwise_and_((1 << 37) - 1)
@@ -53,7 +53,7 @@ def _text_key(text: str) -> int:
 
 
 def item_keys(ids: Sequence[int | str]) -> Tensor:
-    """One int64 key an item, shape (B,): an integer id itself, a hash of any other id."""
+    """One int64 key for each item, shape (B,): the id itself if it is an integer, else its hash."""
     if isinstance(ids, range):
         return torch.arange(ids.start, ids.stop, ids.step)
     keys = [int(i) if isinstance(i, Integral) else _text_key(str(i)) for i in ids]
@@ -73,31 +73,31 @@ def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
 
 
 def draw_key(seed: int, draw: int, stream: int) -> int:
-    """The key of a draw that all items share.
+    """Key of a draw of weights, which all items share.
 
     Args:
         seed: The user's seed.
         draw: Number of the draw.
-        stream: Tells samplers apart.
+        stream: Index of the sampler, so that samplers get different numbers.
     """
     return _mix_one(_mix_one((seed + 1) * _GAMMA) + (draw + 1) * _GAMMA + (stream + 1) * _MIX_2)
 
 
 def normals(key: int, name: str, count: int, device: torch.device) -> Tensor:
-    """Standard normal numbers of a key, float64 of shape (count,); other ones for each name."""
+    """Standard normal numbers from a key and a name, float64 of shape (count,)."""
     at = torch.arange((count + 1) // 2, device=device) * _GAMMA
     return _normal(mix(at + _mix_one(key + _text_key(name))).view(torch.int32)[:count])
 
 
 def _normal(words: Tensor) -> Tensor:
-    # The ends, where the steps show, are 6.3 standard deviations out.
+    # 32 bits reach to 6.3 standard deviations; only there could the steps be noticed.
     normal: Tensor = torch.special.ndtri(words.double().add_(2.0**31 + 0.5).mul_(2.0**-32))
     return normal
 
 
 @cache
 def _stride(axis: int) -> int:
-    """How far the counter moves along an axis, counted from the last one, which is 1."""
+    """Stride of the counter along an axis; axes are numbered from the last one, which is 1."""
     return _GAMMA if axis == 1 else _signed(_mix_one(axis) | 1)
 
 
@@ -114,7 +114,7 @@ class Numbers:
         rows: The rows that the tensor belongs to.
         axes: Axes of the tensor.
         shape: Its shape.
-        stream: Tells this tensor's numbers from those for other tensors of the same rows.
+        stream: Index of this use, so that other tensors of the same rows get other numbers.
     """
 
     keys: Tensor
@@ -128,14 +128,14 @@ class Numbers:
         return self._mixed(self.shape).bitwise_and_(_POSITIVE)
 
     def words(self) -> Tensor:
-        """32 random bits as an int32 for each position; two neighbours share 64 bits.
+        """32 random bits as an int32 for each position.
 
-        Neighbours along the last axis, which costs half of what 64 bits for each would.
+        Two neighbours along the last axis share one hash of 64 bits, which halves the cost.
         """
         row_axis, _, local = self.place()
         last = len(self.shape) - 1
         if row_axis == last:
-            # Neighbours may belong to different rows here, so each takes its half for itself.
+            # Neighbours may belong to different rows here, so each position computes its own hash.
             return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
         halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
         return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
@@ -144,8 +144,8 @@ class Numbers:
         """64 random bits for each position of a tensor of this shape.
 
         Args:
-            shape: The shape; along the axis that counts rows, that of the tensor.
-            local: Number of each position within its row along that axis; its own by default.
+            shape: The shape; along the row axis it has the length of the tensor.
+            local: Index of each position within its row along the row axis; computed if ``None``.
         """
         row_axis, owner, own = self.place()
         behind = range(len(shape), 0, -1)
@@ -158,21 +158,21 @@ class Numbers:
         return mix(state).movedim(0, row_axis)
 
     def place(self) -> tuple[int, Tensor, Tensor]:
-        """The axis that counts rows, and the row and the number in it of each position along it."""
+        """Position of the row axis; for each index along it, its row and its index in the row."""
         row_axis = self.rows.source.layout.row_axis(self.axes)
         assert row_axis is not None
         position, name = row_axis
         return position, self.rows.owner(name), self.rows.local(name)
 
     def uniform(self) -> Tensor:
-        """Uniform on (0, 1), float64; 53 bits, both ends left out."""
+        """Uniform numbers on the open interval (0, 1), float64 with 53 random bits."""
         return ((self.bits() >> 10).double() + 0.5).mul_(2.0**-53)
 
     def normal(self) -> Tensor:
-        """Standard normal, float64: the inverse of the normal distribution at 2³² even steps."""
+        """Standard normal numbers, float64: the normal quantile function at 2³² even levels."""
         return _normal(self.words())
 
     def keep(self, probability: float) -> Tensor:
-        """True with the given probability, in steps of 2⁻³², bool."""
-        # 2³¹ itself is beyond int32.
+        """Bool that is True with the given probability, which is rounded to a multiple of 2⁻³²."""
+        # The threshold is one less because 2³¹ does not fit into int32.
         return self.words() <= round(probability * 2.0**32) - (1 << 31) - 1

@@ -24,9 +24,9 @@ class MCDropout(ParameterSampler):
     draw) alone, so that all path points of one draw share them. Batch norm, stochastic depth and
     whatever else has a training mode stay as they are in eval mode.
 
-    The rows of a dropped tensor may lie along any axis, as items, as elements, or as items times
-    heads (item by item). Which it is shows in how its shape differs from the one it has for a
-    single row; passes in which it does not show are run row by row.
+    Any axis of a dropped tensor may count rows: as items, as elements, or as items × heads. The
+    sampler finds the axis by comparing the tensor's shape with the shape for a single row. Where
+    the shapes do not tell, each row runs in a pass of its own.
 
     Args:
         layers: Where dropout is on: module paths (each stands for all that it holds) or classes of
@@ -51,11 +51,11 @@ class MCDropout(ParameterSampler):
                 )
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Answer dropout calls with the masks of these rows."""
+        """Switch dropout on with the masks of these rows."""
         return DropoutMode(draw, self.rate, self._modules(draw.model)).on()
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
-        """Refuse a model without dropout; note the shapes of what is dropped for a single row."""
+        """Run a single row: refuse a model without dropout, and note the shapes of its masks."""
         modules = self._modules(draw.model)
         with DropoutMode(draw, self.rate, modules).on() as dropping:
             forward()
@@ -75,7 +75,7 @@ class MCDropout(ParameterSampler):
         return tuple(self.layers) if several else (self.layers,)
 
     def _modules(self, model: Any) -> tuple[nn.Module, ...] | None:
-        """The modules in which dropout is on; ``None`` for everywhere."""
+        """Modules inside which dropout is on; ``None`` for the whole model."""
         if self.layers is None:
             return None
         if not isinstance(model, nn.Module):
@@ -101,12 +101,12 @@ class MCDropout(ParameterSampler):
 
 @dataclass(frozen=True)
 class _Prepared(ParameterSampler):
-    """Monte Carlo dropout in a model that has been run with one row.
+    """Monte Carlo dropout that knows the shapes of the masks of a single row.
 
     Args:
-        rate: In the place of the model's own.
-        modules: Where dropout is on; everywhere where ``None``.
-        seen: What that row has shown.
+        rate: Dropout rate that replaces the model's own, or ``None``.
+        modules: Modules inside which dropout is on; ``None`` for the whole model.
+        seen: Shapes in a forward pass of a single row.
     """
 
     rate: float | None
@@ -114,5 +114,5 @@ class _Prepared(ParameterSampler):
     seen: DropoutShapes
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Answer dropout calls with the masks of these rows."""
+        """Switch dropout on with the masks of these rows."""
         return DropoutMode(draw, self.rate, self.modules, self.seen).on()

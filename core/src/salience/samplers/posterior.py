@@ -1,4 +1,4 @@
-"""Any posterior over the weights that can be drawn from."""
+"""Draws from any posterior over the weights that has a method ``sample()``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from salience.model.state_dicts import State, own_weights, read_state
 from salience.samplers.base import WeightDraw, WeightSampler
 from salience.support.numerics import close
 
-# Draws come from the global generators, which threads share.
+# Threads share the global generators, from which the posterior draws.
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Posterior(WeightSampler):
-    """Draws by an object of the user's, such as a Laplace approximation.
+    """Draws weights by an object of the user's, such as a Laplace approximation.
 
     The global generators of torch, numpy and Python are set from (seed, draw) before each draw, so
     that it is the same whenever it is asked for; they are handed back when all is explained. A draw
@@ -47,7 +47,7 @@ class Posterior(WeightSampler):
             )
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Draw twice; refuse weights that are not the model's, or that no seed decides."""
+        """Draw twice under one seed; refuse weights that do not fit the model or that differ."""
         what = "what sample() returns"
         before = {name: value.clone() for name, value in read_state(model).items()}
         one, two = (own_weights(self._sample(0), model, what) for _ in range(2))
@@ -71,7 +71,7 @@ class Posterior(WeightSampler):
 
     def _sample(self, key: int) -> State:
         with _lock, torch.no_grad():
-            # torch.manual_seed would note down a call for each kind of device that is not started.
+            # torch.manual_seed would queue a call for each kind of device not initialised yet.
             torch.default_generator.manual_seed(key)
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.manual_seed_all(key)
@@ -83,5 +83,5 @@ class Posterior(WeightSampler):
                     f"sample() returned {brief(sample)}; it has to return a state dict, name → "
                     f"tensor"
                 )
-            # A posterior may write each draw where the last one was.
+            # Copied, since a posterior may write the next draw into the same tensors.
             return {name: value.clone() for name, value in read_state(sample).items()}

@@ -13,7 +13,7 @@ from salience.errors import InputError, brief
 from salience.model.state_dicts import State, states_like
 from salience.samplers.base import WeightDraw, WeightSampler
 
-# Names numbers of no tensor: the name of none begins with a dot.
+# Key of the random numbers that all tensors share. No tensor's name begins with a dot.
 _SHARED = ".checkpoints"
 
 
@@ -40,7 +40,8 @@ class SWAG(WeightSampler):
     Args:
         checkpoints: Two or more: state dicts, models, or paths of files of state dicts.
         scale: α, the scale of the covariance; 1 is the SWAG posterior itself.
-        rank: How many of the deviations take part, the last ones; all where ``None``.
+        rank: Number of deviations in the low-rank part, taken from the last checkpoints; all where
+            ``None``.
 
     Raises:
         InputError: There are fewer than two checkpoints, or a number is out of range.
@@ -68,7 +69,7 @@ class SWAG(WeightSampler):
             )
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Take mean and deviations of the checkpoints; refuse those of another architecture."""
+        """Compute mean and deviations of the checkpoints; refuse those of another architecture."""
         states = states_like(model, self.checkpoints, "checkpoint")
         parameters = {name for name, _ in model.named_parameters()}
         fits = {}
@@ -82,7 +83,7 @@ class SWAG(WeightSampler):
         rank = len(fit.deviations)
         if not rank:
             return fit.mean
-        # The low-rank part moves all tensors together: one z for each checkpoint.
+        # The low-rank part moves all tensors together, by one normal number for each checkpoint.
         along = draw.normal(_SHARED, fit.mean.new_empty(rank)) / (2 * (rank - 1)) ** 0.5
         own = fit.std * draw.normal(name, fit.mean) / 2**0.5
         moved = own + torch.tensordot(along, fit.deviations, 1)

@@ -1,4 +1,4 @@
-"""Weights that forward passes run with in the place of the model's own."""
+"""Draws of weights, with which forward passes replace the model's own."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from salience.samplers.keyed import draw_key
 
 @dataclass(frozen=True)
 class Weights:
-    """Some draws of weights, side by side.
+    """Several draws of weights, stacked along a first axis.
 
     Args:
         stacked: Name of a parameter or buffer → its values in D draws, shape (D, …).
-        written: Those that a forward may write to.
+        written: Names of the tensors that a forward may write to.
     """
 
     stacked: dict[str, Tensor]
     written: frozenset[str]
 
     def __getitem__(self, draws: slice) -> dict[str, Tensor]:
-        """Name → values of these draws; copies of what a forward may write to."""
+        """Name → values of these draws; tensors that a forward may write to are copied."""
         return {
             name: values[draws].clone() if name in self.written else values[draws]
             for name, values in self.stacked.items()
@@ -37,11 +37,11 @@ class Weights:
 
 
 class WeightSource:
-    """Draws weights of a model, each sampler from what those before it have drawn.
+    """Draws weights of a model by samplers that are applied one after the other.
 
     Args:
         samplers: One or more.
-        model: The model that runs.
+        model: The replica that runs.
         seed: The user's seed.
 
     Raises:
@@ -68,13 +68,13 @@ class WeightSource:
         self._last: tuple[range, Weights] | None = None
 
     def numbers(self) -> int:
-        """How many numbers a draw holds."""
+        """Number of values in a draw of all the weights."""
         return sum(value.numel() for value in self._base.values())
 
     def draw(self, numbers: range) -> Weights:
-        """The draws of these numbers."""
+        """Draw the weights of these draw numbers; the last result is kept for the next call."""
         if self._last is None or self._last[0] != numbers:
-            self._last = None  # make room first
+            self._last = None  # frees the memory before more is taken
             self._last = numbers, self._drawn(numbers)
         return self._last[1]
 
@@ -87,9 +87,9 @@ class WeightSource:
                 weights = draws({**self._base, **moved}, draw)
                 moved |= own_weights(weights, self._model, f"draw {number}")
             for name, value in moved.items():
-                # What was made in inference mode takes part in autograd only as a copy.
+                # A tensor made in inference mode can take part in autograd only as a copy.
                 values = value.clone() if value.is_inference() else value.detach()
                 drawn.setdefault(name, []).append(values.to(self._base[name]))
-        # A stack of one is a view, so that large models are not copied once more.
+        # A single draw is only viewed, so that large models are not copied once more.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
         return Weights(stacked, self._written)
