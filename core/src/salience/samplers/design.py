@@ -73,7 +73,7 @@ class Draws:
 
     @property
     def group(self) -> int:
-        """Number of consecutive draws with the same parameters: a pair, or nested draws of noise."""
+        """Number of consecutive draws with the same parameters: a pair, or nested noise draws."""
         return self.inner if self.nested else 2 if self.pairs else 1
 
     @property
