@@ -98,18 +98,32 @@ class WeightDraw:
 
 
 class NoiseSampler(ABC):
-    """Moves the target variable. A frozen dataclass whose fields are the parameters."""
+    """Base class of samplers that move the target variable, such as by adding noise to it.
+
+    A noise sampler is a frozen dataclass; its fields are its parameters.
+    """
 
     #: Whether draws 2k and 2k + 1 form a pair with the same numbers and ``draw.sign`` 1 and −1.
     antithetic: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
-        """Return moved values of the shape and dtype of ``x``; ``x`` itself must not be changed."""
+        """Move the values of the target variable.
+
+        Args:
+            x: Values of the target variable for all rows; must not be changed.
+            draw: Random numbers for the positions of ``x``, and which of them are real.
+
+        Returns:
+            The moved values, of the shape and dtype of ``x``.
+        """
 
 
 class ParameterSampler(ABC):
-    """Moves the model. A frozen dataclass whose fields are the parameters."""
+    """Base class of samplers that change what the model does in a forward pass, such as dropout.
+
+    A parameter sampler is a frozen dataclass; its fields are its parameters.
+    """
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
@@ -134,7 +148,9 @@ class ParameterSampler(ABC):
 
 
 class WeightSampler(ABC):
-    """Draws weights for the model. A frozen dataclass whose fields are the parameters.
+    """Base class of samplers that draw weights for the model.
+
+    A weight sampler is a frozen dataclass; its fields are its parameters.
 
     The user's model keeps its own; forward passes run with the drawn ones in their place
     (``torch.func.functional_call``). The prediction, and with it the class that is explained, comes
