@@ -20,8 +20,8 @@ class Batch:
     """Collated items: the arguments of one forward pass.
 
     Args:
-        arguments: Argument name → tensor (an ``int`` for a field with ``counts``), named as in
-            ``layout.fields``.
+        arguments: Argument name → tensor, named as in ``layout.fields``; an ``int`` for an argument
+            whose :class:`Field` says that it holds a number of items or elements.
         layout: How each argument is indexed.
         n_items: Number of items B.
         counts: Element axis → number of elements of each item, int64 of shape (B,). The elements
@@ -163,14 +163,14 @@ class RowSelection:
         return self._indexes[axis]
 
     def take(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """Select these rows of a tensor of the source batch.
+        """Take the selected rows of a tensor that is indexed like the source batch.
 
         Args:
-            tensor: Indexed like the source batch.
+            tensor: Indexed like the batch from which the rows were selected.
             axes: Name of each axis of ``tensor``.
 
         Returns:
-            The rows of the tensor. Do not write to the result: it may be ``tensor`` itself.
+            The selected rows. Do not write to the result: it may be ``tensor`` itself.
         """
         row_axis = self.source.layout.row_axis(axes)
         if row_axis is None or self.is_identity:

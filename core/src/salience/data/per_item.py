@@ -27,8 +27,8 @@ class PerItem:
 class Mean:
     """The mean of the target variable over given data, as the baseline for every item.
 
-    The mean is taken over items; where items are ragged or padded, over their elements or real
-    positions.
+    The mean is taken over the items. Where items are ragged it is taken over all their elements,
+    and where they are padded over all their real positions.
 
     Args:
         data: Items in any form that the domain reads.

@@ -28,13 +28,14 @@ def record(
 ) -> dict[str, Any]:
     """The record of a computation, which an explanation holds as its provenance.
 
-    All entries are JSON types, except tensors and other data among the parameters of the parts.
+    All entries are JSON types, except tensors and other data among the parameters of calculator,
+    samplers and domain.
 
     Args:
         explainer: Settings of the explainer.
         calculator: The calculator.
         samplers: Noise and parameter samplers.
-        draws: Number and structure of the draws of an item.
+        draws: Number of draws of an item, and which of them share parameters.
         seed: Seed of all draws.
     """
     targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
@@ -83,7 +84,10 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _placeholders(value: Any) -> Iterator[str]:
-    """Yield each placeholder in a value of a record, at any depth."""
+    """Yield the placeholders in a value of a record, at any depth.
+
+    A placeholder is a name in angle brackets that stands for an object which a record cannot hold.
+    """
     if is_placeholder(value):
         yield str(value)
     elif isinstance(value, Mapping):

@@ -141,10 +141,11 @@ def batches(
     Args:
         worker: Runs the model; its budget adapts to the items.
         samples: The samples that :meth:`Domain.read` returned, one per item.
-        keys: Key of each item, int64 of shape (number of samples,).
-        explained: Whether these items are explained. For other items, such as the data of a mean,
-            the output variable is not read, since it may hold data (labels) of the explained items
-            only.
+        keys: Key of each item, from which its random numbers are made, int64 of shape (number of
+            samples,).
+        explained: Whether these items are explained. The output variable of other items, such as
+            those whose mean is a baseline, is not read: it may need labels, which only the
+            explained items have.
         offset: Position of the first item in the whole data set.
 
     Yields:

@@ -29,7 +29,8 @@ class CompletenessSums:
     """Sums, over the draws of each item of a batch, from which completeness is reported.
 
     Args:
-        delta: Sum of f(x') − f(baseline) over the draws, shape (B,).
+        delta: Sum of f(x') − f(baseline) over the draws, with x' the point that noise moved x to,
+            shape (B,).
         gap: Sum of |Σ saliency − (f(x') − f(baseline))| over the draws, shape (B,).
         draws: Number of draws so far, int64 of shape (B,).
     """

@@ -27,8 +27,8 @@ def kept_whole() -> Iterator[None]:
     """Refuse forward passes that leave parts of the graph to be recomputed in the backward pass.
 
     In the backward pass the drawn weights, dropout masks and values of variables inside the model,
-    with which the forward pass ran, are gone. torch would recompute with the model's own, and the
-    result would be the gradient of another function.
+    with which the forward pass ran, are gone. torch would recompute with the weights of the model
+    itself and without masks, and the result would be the gradient of another function.
 
     Raises:
         InputError: The model checkpoints its activations.

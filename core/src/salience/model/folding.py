@@ -37,10 +37,10 @@ class Folding:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Find the pairs in the forward pass that is run inside the context.
+        """Find pairs of convolution and normalisation in the forward pass run inside the context.
 
         In a pair, the normalisation takes exactly the tensor that the convolution returned, and
-        each of the two is called once.
+        each of the two is called once. :meth:`hiding` and :meth:`fold` then act on the pairs.
         """
         calls: Counter[nn.Module] = Counter()
         # Outputs are kept alive, so that no later output gets the id of an earlier one.

@@ -311,7 +311,7 @@ class Probe:
 
     @property
     def has_inner_targets(self) -> bool:
-        """Whether a target variable lies inside the model, so that weights before it change it."""
+        """Whether a target variable lies inside the model, where its value depends on weights."""
         return any(variable.target is not None for variable in self.variables)
 
     @property
@@ -325,7 +325,7 @@ class Probe:
         return self._replica
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
-        """The values that the output variable keeps fixed, by :meth:`Output.fix`.
+        """What stays fixed while an item is explained, such as its predicted class.
 
         Args:
             output: The model's output for the clean items.

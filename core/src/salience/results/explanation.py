@@ -310,10 +310,11 @@ class Explanation:
         visualizer: str | Visualizer | None = None,
         **options: Any,
     ) -> Any:
-        """Render one item, or the mean over the data set where ``item`` is ``None``.
+        """Render the saliency of one item, or the mean saliency over the data set.
 
         Args:
-            item: Position of the item; negative positions count from the end.
+            item: Position of the item; negative positions count from the end. The mean
+                is rendered where ``None``.
             path: File to which the picture is also written; the suffix sets the format.
             visualizer: Name or object of a visualizer; the domain's own where ``None``.
             **options: Parameters of the named visualizer.

@@ -127,7 +127,7 @@ class ParameterSampler(ABC):
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Context manager in which forward passes of this thread use the draws of these rows."""
+        """Context manager in which forward passes of this thread use the draws of ``draw.rows``."""
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
         """Get ready to draw, once before all draws; a forward pass of a single row may be run.

@@ -51,7 +51,7 @@ class MCDropout(ParameterSampler):
                 )
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Switch dropout on with the masks of these rows."""
+        """Context manager in which dropout is on, with the masks of the rows of ``draw``."""
         return DropoutMode(draw, self.rate, self._modules(draw.model)).on()
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
@@ -114,5 +114,5 @@ class _Prepared(ParameterSampler):
     seen: DropoutShapes
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Switch dropout on with the masks of these rows."""
+        """Context manager in which dropout is on, with the masks of the rows of ``draw``."""
         return DropoutMode(draw, self.rate, self.modules, self.seen).on()

@@ -48,7 +48,7 @@ def _check_sizes(domain: Domain, samples: Any, batch: Batch) -> None:
 
 
 def _check_selecting(domain: Domain, samples: Any, batch: Batch) -> None:
-    """Check that an item selected from a batch equals the same item collated alone."""
+    """Raise AssertionError where an item selected from a batch differs from that item collated."""
     order = [*reversed(range(len(samples))), 0]
     selection = batch.select(torch.tensor(order)).batch()
     for row, item in enumerate(order):

@@ -54,12 +54,12 @@ def from_mol(
         name: Title or SMILES.
         fields: Names of the requested fields.
         atom_features: ``"labels"`` or a function, see :class:`salience_molgraph.MolGraph`.
-        bond_types: Names of the bond types; the number of a type is its position here.
+        bond_types: Names of the bond types; a bond's type is given as its position in this tuple.
 
     Raises:
-        InputError: The molecule lacks coordinates or has a bond type that is not in ``bond_types``,
-            where a field needs them, or ``atom_features`` returns a wrong shape or values that are
-            not finite.
+        InputError: A requested field needs coordinates, which the molecule lacks, or a bond
+            type, which is not in ``bond_types``; or ``atom_features`` returns a wrong shape or
+            values that are not finite.
     """
     # Indexed access: RDKit's iterators over atoms and bonds take twice the time.
     atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]

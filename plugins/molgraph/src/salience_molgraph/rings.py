@@ -45,7 +45,7 @@ class Circle:
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Paint a disc and, for a hollow circle, a smaller white disc into it."""
+        """Paint a disc at ``scale`` pixels a unit, and a white disc inside a hollow circle."""
         x, y, radius = self.x * scale, self.y * scale, self.radius * scale
         left, top, side = floor(x - radius) - 1, floor(y - radius) - 1, ceil(2 * radius) + 3
         for color, share in ((self.color, 1.0), ("#FFFFFF", 1 - LINE))[: 1 + self.hollow]:

@@ -137,7 +137,7 @@ class Vision(Domain):
         return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """The class names under the key ``class_names``; empty where none were given."""
+        """A mapping with the names of the classes as ``class_names``; empty without names."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}
 
     def _tensor(self, sample: _Sample) -> Tensor:
@@ -200,10 +200,10 @@ def _function(setting: str, value: Any) -> Callable[[Any], Any]:
 
 
 def _stretched(tensor: Tensor) -> NDArray[np.float64]:
-    """Convert a tensor of unknown scale to a picture (height, width, 1 or 3) within [0, 1].
+    """Convert a tensor (channel, height, width) to a picture (height, width, 1 or 3) in [0, 1].
 
-    Three channels are taken as RGB; any other number of channels is averaged to grey. Values beyond
-    [0, 1] are rescaled from their minimum and maximum to 0 and 1.
+    Three channels are taken as RGB; any other number of channels is averaged to grey. If any value
+    lies outside [0, 1], the whole picture is rescaled: its minimum to 0 and its maximum to 1.
     """
     pixels = tensor.double().numpy().transpose(1, 2, 0)
     if pixels.shape[2] != 3:

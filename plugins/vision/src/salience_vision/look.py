@@ -38,7 +38,8 @@ class Look:
         """Opacity of each value, an array of the shape of ``values``, or one number for all.
 
         Where ``alpha`` is ``"fade"``, the opacity of a value grows with its magnitude, from 0 at
-        the value 0 to 1 at the end of the range. Certainty, from 0 to 1, multiplies the opacity.
+        the value 0 to 1 at the largest value that the colours show. Certainty, from 0 to 1,
+        multiplies the opacity.
         """
         base: Any = self.alpha
         if self.alpha == "fade":
