@@ -594,10 +594,3 @@ def test_what_cannot_be_served_is_refused_before_any_pass(name: str, watched: An
         assert word in str(caught.value)
     assert len(str(caught.value)) < 300
     assert not sizes
-
-
-def test_compiled_models_take_no_drawn_weights() -> None:
-    with pytest.raises(InputError, match="compile"):
-        salience.explain(
-            network(0), rows(), DOMAIN, samplers=[WeightNoise()], compile=True, max_rows=4
-        )

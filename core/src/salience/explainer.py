@@ -16,9 +16,8 @@ from salience.engine.request import Request, check_aggregator
 from salience.engine.results import Estimate, explanation, finished, reduced, shared_out, streamed
 from salience.engine.run import Run
 from salience.errors import InputError, brief
-from salience.model.compilation import Compilation
-from salience.model.outputs import Tap, make_output
-from salience.model.targets import Variable, resolve
+from salience.model.outputs import make_output
+from salience.model.targets import resolve
 from salience.plugins.parts import make
 from salience.results.explanation import Explanation
 from salience.results.samples import Samples
@@ -51,17 +50,10 @@ class Explainer:
             memory, and passes are faster on hardware with bfloat16 units. Results are less
             accurate: SmoothGrad maps of EfficientNet-Lite0 changed by 13 % (relative to their
             norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
-        compile: Whether to compute gradients through ``torch.compile``, in passes of exactly
-            ``max_rows`` rows, which must be a number. The explainer keeps the compiled model, so
-            the weights of the model must not change. Compiling takes time (50 s for
-            EfficientNet-Lite0 on 2 CPU cores), and the compiled model may be slower: with torch
-            2.13 and g++ 12, gradients of that model took 2.2 times as long as without compiling,
-            those of a small network of linear layers twice as long. Not available for ragged
-            data, target variables inside the model, taps or parameter samplers.
 
     Raises:
         InputError: The domain, a target variable, the output variable, a device or the precision is
-            unknown; ``max_rows`` is not valid; or ``compile`` is not available.
+            unknown, or ``max_rows`` is not valid.
     """
 
     def __init__(
@@ -73,7 +65,6 @@ class Explainer:
         max_rows: int | str = "auto",
         device: str | torch.device | Sequence[str | torch.device] | None = None,
         precision: str = "full",
-        compile: bool = False,
     ) -> None:
         self.model = model
         self.domain: Domain = make("domains", domain)
@@ -87,26 +78,7 @@ class Explainer:
             raise InputError(f"precision={precision!r} is neither 'full' nor 'bf16'")
         self.precision = precision
         Budget(max_rows)
-        variables = resolve(self.target, self.domain.layout, model)
-        self.compilation: Compilation | None = None
-        if compile:
-            self._check_compile(variables)
-            self.compilation = Compilation(int(max_rows))
-
-    def _check_compile(self, variables: Sequence[Variable]) -> None:
-        if self.max_rows == "auto":
-            wrong = "needs passes of one size; pass a number as max_rows, 8 for instance"
-        elif not isinstance(self.model, torch.nn.Module):
-            wrong = "needs a torch.nn.Module, not a function; leave it out"
-        elif self.domain.layout.elements:
-            wrong = "does not serve ragged data, whose passes all differ in size; leave it out"
-        elif any(v.target is not None for v in variables) or isinstance(self.output, Tap):
-            wrong = "does not serve variables inside the model, which need hooks; leave it out"
-        elif len(self.devices) > 1:
-            wrong = "serves a single device; pass one"
-        else:
-            return
-        raise InputError(f"compile=True {wrong}")
+        resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
 
     @isolated()
     def compute(
@@ -302,7 +274,6 @@ def explain(
     max_rows: int | str = "auto",
     device: str | torch.device | Sequence[str | torch.device] | None = None,
     precision: str = "full",
-    compile: bool = False,
     **settings: Any,
 ) -> Explanation:
     """Explain a model's predictions in one call: ``Explainer(...).explain(data, ...)``.
@@ -317,13 +288,12 @@ def explain(
         max_rows: As for :class:`Explainer`.
         device: As for :class:`Explainer`.
         precision: As for :class:`Explainer`.
-        compile: As for :class:`Explainer`; the compiled model is not kept after this call.
         **settings: The other arguments of :meth:`Explainer.explain`.
 
     Raises:
         InputError: As for :class:`Explainer` and :meth:`Explainer.explain`.
     """
-    explainer = Explainer(model, domain, target, output, max_rows, device, precision, compile)
+    explainer = Explainer(model, domain, target, output, max_rows, device, precision)
     return explainer.explain(data, calculator, **settings)
 
 

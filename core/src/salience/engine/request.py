@@ -67,11 +67,6 @@ class Request:
             )
         made = [make("samplers", sampler) for sampler in samplers]
         _check_parts(calculator, made, seed)
-        if explainer.compilation and any(moves_model(sampler) for sampler in made):
-            raise InputError(
-                "compile=True serves no parameter sampler, which changes what the model does from "
-                "draw to draw; leave compile out"
-            )
         noise = [s for s in made if isinstance(s, NoiseSampler)]
         draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
         _check_draws(draws, made, aggregator)
@@ -84,7 +79,6 @@ class Request:
             explainer.output,
             device or explainer.devices[0],
             explainer.precision,
-            explainer.compilation,
             weights_vary=bool(weights),
         )
         self.worker = Worker(

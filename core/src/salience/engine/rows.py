@@ -168,7 +168,7 @@ def batches(
         if sizes is None and worker.budget.widen(batch.numbers() // batch.n_items):
             continue
         try:
-            predicted = _predicted(worker, batch, positions, keys[start:stop], explained)
+            predicted = _predict(worker, batch, positions, keys[start:stop], explained)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -264,7 +264,7 @@ def _rows(
     return score, x
 
 
-def _predicted(
+def _predict(
     worker: Worker, batch: Batch, positions: Tensor, keys: Tensor, explained: bool
 ) -> PredictedBatch:
     probe = worker.probe
@@ -273,7 +273,7 @@ def _predicted(
     graph = explained and worker.calculator.gradient_at_x and worker.deterministic
     began = time.perf_counter()
     try:
-        x, output, leaves = probe.predicted(batch, graph)
+        x, output, leaves = probe.predict(batch, graph)
         fixed, score = None, torch.zeros(batch.n_items)
         if explained:
             fixed = probe.fix(_detached(output), positions.to(probe.device))

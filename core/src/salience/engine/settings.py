@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import torch
 
 from salience.data.domain import Domain
-from salience.model.compilation import Compilation
 from salience.model.outputs import Output
 
 
@@ -25,4 +24,3 @@ class Settings(Protocol):
     max_rows: int | str
     devices: tuple[torch.device | None, ...]
     precision: str
-    compilation: Compilation | None

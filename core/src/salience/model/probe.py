@@ -17,7 +17,6 @@ from salience.data.domain import Domain
 from salience.errors import InputError, brief
 from salience.model.backward import kept_whole
 from salience.model.checks import cannot_run, check_value, missed
-from salience.model.compilation import Compilation
 from salience.model.folding import Folding
 from salience.model.module_io import copied, get, put
 from salience.model.outputs import Output, Tap
@@ -69,7 +68,6 @@ class Probe:
         output: The output variable.
         device: Device to run on; the model's device if ``None``.
         precision: ``"full"``, or ``"bf16"`` for forward passes under autocast.
-        compilation: Holder of the compiled replica; ``None`` where passes are not compiled.
         weights_vary: Whether passes run with other weights than the model's own. The probe then
             does not rearrange the weights, nor keep module outputs from one pass to the next.
     """
@@ -82,7 +80,6 @@ class Probe:
         output: Output,
         device: torch.device | None = None,
         precision: str = "full",
-        compilation: Compilation | None = None,
         weights_vary: bool = False,
     ) -> None:
         if isinstance(output, Tap):
@@ -93,12 +90,7 @@ class Probe:
         self._domain = domain
         self._half = precision == "bf16"
         self._output = output
-        self._model = model
-        self._compilation = compilation
-        self._compiled = None if compilation is None else compilation.find(model)
-        self._replica = (
-            replicate(model, device) if self._compiled is None else self._compiled.replica
-        )
+        self._replica = replicate(model, device)
         self._convolutions: list[nn.Conv2d] = []
         inputs = all(v.target is None for v in variables)
         if isinstance(self._replica, nn.Module) and inputs and not weights_vary:
@@ -107,8 +99,8 @@ class Probe:
             self._convolutions = [
                 m for m in found if isinstance(m, nn.Conv2d) and "weight" in m._parameters
             ]
-        self._channels_last = self._compiled is not None and self._compiled.channels_last
-        self._arranged = self._compiled is not None
+        self._channels_last = False
+        self._arranged = False
         self._pass = _Pass(None)
         self._upstream: Upstream | None = None
         self._last: tuple[Batch, Values] | None = None
@@ -122,7 +114,7 @@ class Probe:
         if isinstance(output, Tap):
             self._replica.get_submodule(output.module).register_forward_hook(self._tap(output))
 
-    def predicted(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
+    def predict(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
         """Run the model on the batch, without replacing its target variables.
 
         Args:
@@ -163,11 +155,10 @@ class Probe:
         """Make further passes cheaper, once a first pass has been run.
 
         Batch normalisation is folded into convolutions, the convolutions get channels-last weights,
-        module outputs upstream of all the target variables are reused from the clean pass, and the
-        replica is compiled where asked for. A forward may rely on the memory format of its tensors
-        or read a module's state in other ways, and then fail or return something else. So each of
-        the first three changes is tested on rows of the last batch, and undone where the model's
-        output changes.
+        and module outputs upstream of all the target variables are reused from the clean pass. A
+        forward may rely on the memory format of its tensors or read a module's state in other
+        ways, and then fail or return something else. So each change is tested on rows of the last
+        batch, and undone where the model's output changes.
         """
         if self._upstream is not None and self._upstream.is_to_be_tried:
             self._try_upstream()
@@ -176,9 +167,6 @@ class Probe:
         self._arranged = True
         if self._convolutions:
             self._arrange_convolutions(self._last[0])
-        if self._compilation is not None:
-            made = self._compilation.make(self._model, self._replica, self._channels_last)
-            self._compiled = made
 
     def _arrange_convolutions(self, batch: Batch) -> None:
         row = batch.select(torch.zeros(1, dtype=torch.int64, device=batch.device)).batch()
@@ -389,7 +377,7 @@ class Probe:
             if state.weights is not None:
                 output = functional_call(self._replica, dict(state.weights), args, kwargs)
             else:
-                output = self._runner(batch, state)(*args, **kwargs)
+                output = self._replica(*args, **kwargs)
         if isinstance(self._output, Tap):
             if state.tapped is None:
                 raise missed(
@@ -397,18 +385,6 @@ class Probe:
                 )
             return state.tapped
         return output
-
-    def _runner(self, batch: Batch, state: _Pass) -> Any:
-        """Choose what runs a pass.
-
-        Returns:
-            The compiled replica for a gradient pass with the number of rows that the replica is
-            compiled for; otherwise the replica.
-        """
-        compiled = self._compiled
-        if compiled is None or state.values is None or not torch.is_grad_enabled():
-            return self._replica
-        return compiled if batch.n_items == compiled.rows else self._replica
 
     def _lay(self, memory_format: torch.memory_format) -> None:
         self._channels_last = memory_format == torch.channels_last
