@@ -167,7 +167,7 @@ class Run:
 
     @property
     def domain(self) -> Domain:
-        """The domain of the items."""
+        """The domain, which reads and collates the items."""
         return self.request.worker.domain
 
     def shares(self, requests: Sequence[Request]) -> list[Run]:
@@ -200,10 +200,11 @@ class Run:
         del self._gathered[n_batches:]
 
     def counts(self) -> dict[str, Tensor | None]:
-        """Number of elements or real positions of each item of the recorded batches.
+        """Number of elements (ragged data) or real positions (padded data) of each item so far.
 
         Returns:
-            Target variable → int64 of shape (B,), or ``None`` where a position is an item.
+            Target variable → int64 of shape (number of items,); ``None`` where all items have one
+            shape.
         """
         found = [batch["counts"] for batch in self._gathered]
         return {

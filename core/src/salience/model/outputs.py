@@ -77,7 +77,7 @@ class ClassScore(Output):
     index: int
 
     def fix(self, output: Any, positions: Tensor) -> None:
-        """Check that the class exists; nothing needs to stay fixed."""
+        """Check that the model scores the class, and keep nothing: the class is a parameter."""
         classes = _scores(output, "ClassScore").shape[1]
         if not 0 <= self.index < classes:
             raise InputError(

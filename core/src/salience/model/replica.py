@@ -191,9 +191,14 @@ def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> A
 def _rebound_function(
     function: FunctionType, memo: dict[int, Any], device: torch.device | None
 ) -> FunctionType:
-    """Rebuild a function over replicas of the modules in its closure and globals.
+    """Copy a function so that it uses replicas of the modules in its closure and globals.
 
     A function that reaches no module is returned itself, so that state in its closure stays shared.
+
+    Args:
+        function: The function.
+        memo: id of an object of the user's → its replacement; replicas that are made are added.
+        device: Device of the replicas; the device of each module if ``None``.
     """
     named = [name for name in function.__code__.co_names if name in function.__globals__]
     seen = {n: v for n in named if isinstance(v := function.__globals__[n], nn.Module)}

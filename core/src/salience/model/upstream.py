@@ -122,7 +122,10 @@ class Upstream:
 
 
 def _is_twice(output: Any, kept: Tensor) -> bool:
-    """Whether an output of two equal rows is the first item's kept output, twice.
+    """Whether a module's output counts items along its first axis, as a pass of two rows shows.
+
+    The output of two rows of the first item must then be the first entry of ``kept``, twice, but
+    for rounding.
 
     Args:
         output: What the module returned for two rows of the first item.

@@ -53,7 +53,7 @@ class Budget:
 
     @property
     def searching(self) -> bool:
-        """Whether the search still needs the durations of passes."""
+        """Whether the search for the fastest size of forward passes still needs their durations."""
         return self._searching
 
     def begin(self, size: float) -> None:

@@ -26,7 +26,7 @@ from salience.support.memory import elapsed, out_of_memory, too_large
 
 @dataclass
 class ReusablePass:
-    """The forward pass that predicted a batch, whose f(x) and graph are used again.
+    """Results of the forward pass that predicted a batch, kept to spare a second such pass.
 
     Args:
         scalars: f(x) of each item, shape (B,).
@@ -94,7 +94,7 @@ class Score:
 
     @property
     def reduced_axes(self) -> tuple[str, ...]:
-        """The axes that the domain sums over."""
+        """Names of the axes over which the saliency is summed, as the domain's layout declares."""
         return self.batch.layout.reduce
 
     def value(self, x: Values) -> Tensor:
@@ -268,12 +268,13 @@ class Score:
         """Run ``work`` on all rows at once where they fit the budget, else part by part.
 
         Args:
-            kind: ``"gradient"`` or ``"value"``, for the search of the budget.
+            kind: ``"gradient"`` or ``"value"``, for the budget, which times passes of each kind.
             x: Target variable → its values for all rows.
             work: Function of a score and the values of its rows, which runs one forward pass.
 
         Returns:
-            Two results of ``work`` for all rows: scalars, shape (R,); target variable → values.
+            The results of ``work`` for all rows: f(x), shape (R,), and target variable → gradient,
+            which is empty where ``work`` computes values only.
 
         Raises:
             InputError: A single row does not fit into memory.

@@ -44,7 +44,10 @@ class Spectra(Domain):
 
     @property
     def layout(self) -> Layout:
-        """Layout of the single argument, (B, C, W); saliency is summed over channels to (B, W)."""
+        """Layout of the model's one argument: B spectra, C channels, W wavelengths.
+
+        Saliency is summed over the channels, to shape (B, W).
+        """
         # `inner` names the axes of target variables inside the model: a convolution, for example,
         # also returns (B, C, W).
         return Layout({"intensity": Field(AXES)}, reduce=("channel",), inner=AXES)

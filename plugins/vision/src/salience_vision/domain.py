@@ -163,7 +163,12 @@ class Vision(Domain):
         return tensor.detach().cpu()
 
     def _picture(self, item: Photo | Ready, tensor: Tensor) -> Tensor:
-        """The model's input for an item as a picture, uint8 of shape (height, width, 3)."""
+        """Convert the model's input for an item to a picture, uint8 of shape (height, width, 3).
+
+        Args:
+            item: Where the tensor comes from, which decides how it is shown.
+            tensor: The input, of shape (channel, height, width).
+        """
         if self.display is not None:
             shown = _function("display", self.display)(tensor.clone())
             pixels = np.asarray(shown, dtype=np.float64)

@@ -13,5 +13,5 @@ def salience_domains() -> dict[str, str]:
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """Name → import path of the visualizer that draws a colour map over the photo."""
+    """The visualizer ``overlay``, which draws the saliency as colours over the photo."""
     return {"overlay": "salience_vision.overlay:Overlay"}
