@@ -1,6 +1,6 @@
 """Compare the times of this checkout, as it is on disk, with those of a commit.
 
-python benchmarks/compare.py main~1                    # every row, about 10 minutes on two cores
+python benchmarks/compare.py main~1                    # every row: 10 to 20 minutes on two cores
 python benchmarks/compare.py main~1 cnn_ig "one row"   # rows whose names hold one of these words
 python benchmarks/compare.py --list
 

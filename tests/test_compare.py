@@ -6,7 +6,7 @@ import importlib.util
 import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -234,24 +234,17 @@ def test_salience_must_come_from_the_tree(tmp_path: Path) -> None:
         worker.check_origin(tmp_path)
 
 
-@pytest.fixture
-def worktrees() -> Iterator[None]:
-    """Fails where a worktree is left behind."""
-
-    def those() -> str:
-        return subprocess.run(
-            ["git", "-C", str(ROOT), "worktree", "list"], capture_output=True, text=True
-        ).stdout
-
-    before = those()
-    if not before:
-        pytest.skip("this is no git repository")
-    yield
-    assert those() == before
-
-
 @pytest.mark.slow
-def test_a_commit_is_compared_with_the_files_on_disk(worktrees: None) -> None:
+def test_a_commit_is_compared_with_the_files_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worktrees() -> str:
+        command = ["git", "-C", str(ROOT), "worktree", "list"]
+        return subprocess.run(command, capture_output=True, text=True).stdout
+
+    if not worktrees():
+        pytest.skip("this is no git repository")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     # The limit is out of reach of noise: that is not what is tested.
     done = run("HEAD", "--quick", "--limit", "1000", "one row of a small")
     assert done.returncode == 0, done.stderr
@@ -260,3 +253,6 @@ def test_a_commit_is_compared_with_the_files_on_disk(worktrees: None) -> None:
     assert float(row.split("|")[4]) > 0
     assert "No row is slower than 1000 times." in lines
     assert run("HEAD", "--quick", "--limit", "0", "one row of a small").returncode == 1
+    # Others may have worktrees too, but those of these runs are gone.
+    assert not list(tmp_path.glob("compare-*"))
+    assert str(tmp_path) not in worktrees()

@@ -26,8 +26,8 @@ class AdditiveNoise(NoiseSampler):
         only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
             where ``None``.
         antithetic: Draws come in pairs, x + n and x − n (Hammersley and Morton, "A new Monte Carlo
-            technique: antithetic variates", 1956). What depends on the noise linearly cancels in
-            the mean of a pair; standard errors come from how the means of pairs spread.
+            technique: antithetic variates", 1956). The part of the saliency that is linear in the
+            noise cancels in the mean of a pair. Standard errors are those of the means of pairs.
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.

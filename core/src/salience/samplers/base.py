@@ -152,8 +152,8 @@ class WeightSampler(ABC):
 
     A weight sampler is a frozen dataclass; its fields are its parameters.
 
-    The user's model keeps its own; forward passes run with the drawn ones in their place
-    (``torch.func.functional_call``). The prediction, and with it the class that is explained, comes
+    Forward passes run with the drawn weights (``torch.func.functional_call``); the user's model is
+    not changed. The prediction, and with it the class that is explained, comes
     from the model's own weights. A target variable inside the model has, in each draw, the values
     that the drawn weights before it give it.
     """
@@ -174,7 +174,7 @@ class WeightSampler(ABC):
             that it leaves out keep their values.
 
         Raises:
-            InputError: This cannot draw weights for this model.
+            InputError: The sampler cannot draw weights for this model.
         """
 
 

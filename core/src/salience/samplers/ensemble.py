@@ -17,8 +17,8 @@ from salience.samplers.base import WeightDraw, WeightSampler
 class Ensemble(WeightSampler):
     """Draw d runs the weights of member d (Lakshminarayanan et al., "Deep ensembles", 2017).
 
-    There are as many draws as members. The model that is explained gives the prediction and the
-    class; put its own weights among the members where it is to be one of them.
+    There are as many draws as members. The prediction and the class that is explained come from the
+    model that is explained; that model is a member only if its weights are among ``members``.
 
     Args:
         members: Two or more: models, state dicts, or paths of files of state dicts (safetensors,

@@ -16,19 +16,20 @@ class GaussianNoise(AdditiveNoise):
 
     Args:
         scale: σ itself where ``mode="absolute"``; where ``mode="relative"``,
-            σ = scale · (max − min), the range of the item over its real positions and all axes. One
+            σ = scale · (max − min), the range of the item over its real positions and all axes. A
             number, or an array that broadcasts against the target variable without its item or
-            element axis: ``0.1 * data.std(0)`` gives each feature a noise of its own.
-        mode: ``"relative"`` or ``"absolute"``.
+            element axis: ``0.1 * data.std(0)`` in absolute mode scales the noise of each feature.
+        mode: ``"relative"`` to the range of each item, or ``"absolute"``.
         only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
             where ``None``.
-        antithetic: Draws come in pairs with noise of opposite sign, which halves the error or
-            better where the saliency is nearly linear in the noise (Hammersley and Morton, 1956).
+        antithetic: Draws come in pairs with noise of opposite sign. Where the saliency is nearly
+            linear in the noise, this reduces the error to half or less (Hammersley and Morton,
+            1956).
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
     """
 
     def unit(self, numbers: Numbers) -> Tensor:
-        """Standard normal numbers."""
+        """Standard normal ε for every position, float64."""
         return numbers.normal()

@@ -16,7 +16,7 @@ from salience.samplers.dropout_mode import DropoutMode, DropoutShapes
 
 @dataclass(frozen=True)
 class MCDropout(ParameterSampler):
-    """Dropout stays on while explaining, one mask a draw (Gal and Ghahramani, 2016).
+    """Dropout stays on while explaining; each draw has one mask (Gal and Ghahramani, 2016).
 
     Draws of saliency under it are draws of the Bayesian saliency p(saliency | data) (Akita et al.,
     "BayesGrad", 2018). The model stays in eval mode: calls of ``torch.nn.functional.dropout`` and
@@ -29,9 +29,9 @@ class MCDropout(ParameterSampler):
     the shapes do not tell, each row runs in a pass of its own.
 
     Args:
-        layers: Where dropout is on: module paths (each stands for all that it holds) or classes of
-            modules, one of them or a sequence; everywhere where ``None``.
-        rate: Rate in the place of the model's own, where that is above 0.
+        layers: Where dropout is on: a module path, which includes the modules inside that module, a
+            class of modules, or a sequence of these; ``None`` for the whole model.
+        rate: Dropout rate that replaces each rate above 0 of the model; ``None`` keeps the model's.
 
     Raises:
         InputError: The rate is not above 0 and below 1, or a layer is no path and no class.

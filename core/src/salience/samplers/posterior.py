@@ -26,8 +26,8 @@ class Posterior(WeightSampler):
     """Draws weights by an object of the user's, such as a Laplace approximation.
 
     The global generators of torch, numpy and Python are set from (seed, draw) before each draw, so
-    that it is the same whenever it is asked for; they are handed back when all is explained. A draw
-    is asked for once a batch of items.
+    that a draw does not depend on when it is made. Their states are restored after the computation.
+    ``sample()`` is called once for each draw and batch of items.
 
     Args:
         posterior: Has a method ``sample()`` that returns a state dict, of all the model's weights

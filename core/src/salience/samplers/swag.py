@@ -31,11 +31,11 @@ class SWAG(WeightSampler):
     """θ' = θ̄ + √α (σ ⊙ z₁ / √2 + D z₂ / √(2 (K − 1))), z normal (Maddox et al., 2019).
 
     θ̄ and σ² are mean and variance (divided by K) of the K checkpoints, and the columns of D are
-    their deviations from the mean, so that half of the covariance is diagonal and half is theirs.
+    their deviations from the mean: one half of the covariance is diagonal, the other is that of D.
     Maddox et al. ("A simple baseline for Bayesian uncertainty in deep learning") take them along
-    one run of SGD with a constant learning rate, after it has come to rest. Buffers, such as the
-    statistics of batch normalisation, are the mean of the checkpoints', where Maddox et al. run the
-    data through the network again for each draw.
+    one run of SGD with a constant learning rate, after the loss has stopped falling.
+    Buffers, such as the statistics of batch normalisation, are averaged over the checkpoints,
+    whereas Maddox et al. run the data through the network again for each draw.
 
     Args:
         checkpoints: Two or more: state dicts, models, or paths of files of state dicts.

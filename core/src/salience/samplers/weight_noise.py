@@ -1,4 +1,4 @@
-"""NoiseGrad: noise on the weights."""
+"""NoiseGrad: random noise on the parameters of the model."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from salience.samplers.base import WeightDraw, WeightSampler
 class WeightNoise(WeightSampler):
     """θ' = θ (1 + σ ε) with ε ~ N(0, 1) for every parameter (Bykov et al., "NoiseGrad", 2022).
 
-    Buffers, such as the statistics of batch normalisation, stay. It asks how much the saliency
-    depends on the exact weights; it is no posterior, since nothing of the data is in its width.
+    Buffers, such as the statistics of batch normalisation, keep their values. The spread of the
+    draws shows how much the saliency depends on the exact weights. The noise is not a posterior of
+    the weights, since its width does not depend on the data.
 
     Args:
-        scale: σ.
-        mode: ``"multiplicative"``, or ``"additive"`` for θ' = θ + σ ε.
+        scale: σ, the standard deviation of the noise, relative to θ in multiplicative mode.
+        mode: ``"multiplicative"`` for the equation above, or ``"additive"`` for θ' = θ + σ ε.
 
     Raises:
         InputError: σ is not above 0, or the mode is unknown.
@@ -37,7 +38,18 @@ class WeightNoise(WeightSampler):
             raise InputError(f"scale={self.scale!r} moves no weight; pass a number above 0")
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Refuse a model without parameters."""
+        """Refuse a model without parameters of floating point.
+
+        Args:
+            model: The replica that runs.
+
+        Returns:
+            A function that takes the parameters and buffers and a :class:`WeightDraw`, and returns
+            name → values of the parameters with noise.
+
+        Raises:
+            InputError: The model has no parameter of floating point.
+        """
         names = [n for n, p in model.named_parameters() if p.is_floating_point()]
         if not names:
             raise InputError("weight_noise needs a model with parameters, and this one has none")
