@@ -16,7 +16,8 @@ class Aggregator:
     An aggregator is a frozen dataclass whose fields are its parameters. The engine streams blocks
     of draws through :meth:`init`, :meth:`update` and :meth:`finalize`; :meth:`merge` joins the
     states of draws that were computed separately. An aggregator that averages transformed draws
-    overrides only :meth:`transform`, one that measures the spread of draws only :meth:`finalize`.
+    overrides only :meth:`transform`; an aggregator that measures the spread of draws overrides only
+    :meth:`finalize`.
     """
 
     #: Smallest number of draws that the aggregator accepts.
@@ -31,7 +32,7 @@ class Aggregator:
         return draws
 
     def reduce(self, draws: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """Transform the draws and sum them over ``axes``; the mean is taken of the result."""
+        """Transform the draws and sum them over ``axes``; the results are averaged over draws."""
         values = self.transform(draws)
         return values.sum(axes) if axes else values
 

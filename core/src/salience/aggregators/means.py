@@ -14,7 +14,7 @@ from salience.aggregators.moments import ClusteredMoments, Moments
 
 @dataclass(frozen=True)
 class Raw(Aggregator):
-    """Mean of the saliency; keeps its sign and its completeness."""
+    """Mean of the saliency over draws; the sign and the completeness are kept."""
 
     signed: ClassVar[bool] = True
 

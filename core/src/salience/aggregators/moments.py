@@ -1,4 +1,4 @@
-"""Running mean and variance over a stream of draws, of single draws or of groups of draws."""
+"""Running mean and variance over a stream of draws, independent or in dependent groups."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Moments:
         return Moments(count, mean, squares, self.dtype)
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of the draws of both, taken together."""
+        """The moments of the draws of ``self`` and ``other``, taken together."""
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count
@@ -108,14 +108,14 @@ class ClusteredMoments:
         group = self.open.add(draw)
         if group.count < self.size:
             return replace(self, open=group)
-        # Group means stay in float64, which has digits that draws of low precision lack; only the
-        # recorded precision is that of the draws.
+        # Group means stay in float64, since rounding them to the precision of the draws would lose
+        # digits; only the recorded precision is that of the draws.
         means, spreads = self.means.add(group.mean), self.spreads.add(group.variance())
         means = replace(means, dtype=group.dtype)
         return ClusteredMoments(self.size, means=means, spreads=spreads)
 
     def merge(self, other: ClusteredMoments) -> ClusteredMoments:
-        """The moments of the groups of both, taken together; no group may be partly filled."""
+        """The moments of the groups of ``self`` and ``other``; no group may be partly filled."""
         assert not self.open.count and not other.open.count
         means, spreads = self.means.merge(other.means), self.spreads.merge(other.spreads)
         return ClusteredMoments(self.size, means=means, spreads=spreads)

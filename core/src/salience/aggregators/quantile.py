@@ -63,7 +63,7 @@ class KeptDraws:
         return KeptDraws((*self.draws, draw.clone()))
 
     def merge(self, other: KeptDraws) -> KeptDraws:
-        """The state with the draws of both."""
+        """The state with the draws of ``self``, then those of ``other``."""
         return KeptDraws(self.draws + other.draws)
 
     def select(self, index: Tensor) -> KeptDraws:

@@ -1,1 +1,1 @@
-"""What is found, and what can be asked of it."""
+"""Results: explanations, draws before aggregation, significance tests, and storage."""

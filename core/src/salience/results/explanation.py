@@ -26,7 +26,7 @@ class Explanation:
 
     Args:
         saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
-            :meth:`mean` need that there is exactly one variable, the usual case.
+            :meth:`mean` work only where there is exactly one variable, the usual case.
         prediction: The model's output for the items without noise, shape (B, …); the output
             variable f(x) where the model does not return one tensor of that shape.
         score: The output variable f(x) of the items without noise, shape (B,).
@@ -36,7 +36,8 @@ class Explanation:
             calculators without a baseline.
         annotations: For each item, the data that the visualizer needs; may be empty.
         dataset_info: The data that the visualizer needs of the data set as a whole.
-        provenance: Parts, parameters, seed and versions that the explanation was computed with.
+        provenance: Record of the parts, parameters, seed and versions with which the explanation
+            was computed.
         domain: The domain that read the data; a mapping of the domain's settings where its plugin
             is not installed.
         ids: The id of each item; its position where the data has no ids.
@@ -129,7 +130,7 @@ class Explanation:
 
     @property
     def n_samples(self) -> int:
-        """Number of draws per item, M; the largest where items stopped after different numbers."""
+        """Number of draws per item, M; the largest where items have different numbers of draws."""
         return int(self.draws.max())
 
     @property
@@ -184,7 +185,7 @@ class Explanation:
     def p_values(self, variable: str | None = None) -> Any:
         """Two-sided p-value of "the saliency is 0" for each value, of the form of :attr:`values`.
 
-        The hypothesis tested depends on the samplers. M is :attr:`n_independent`.
+        The hypothesis tested depends on the samplers. M stands for :attr:`n_independent`.
 
         With a parameter sampler, the test asks whether a further draw of the parameters could have
         the other sign. The spread of draws from the posterior measures how uncertain the saliency
@@ -197,8 +198,9 @@ class Explanation:
         is compared with the same distribution, and more draws detect smaller values.
 
         Where noise and parameters are both drawn, the noise adds to the spread and makes p-values
-        larger than those of the saliency averaged over noise. Nested draws average the noise out,
-        the better the more noise draws there are per draw of the parameters.
+        larger than those of the saliency averaged over noise. With nested draws, the noise is
+        averaged within each draw of the parameters, so its effect falls with the number of draws
+        of noise.
 
         Args:
             variable: Target variable; may be omitted where only one was explained.

@@ -63,13 +63,14 @@ class Samples:
         return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))
 
     def __sub__(self, other: Samples) -> Samples:
-        """Subtract another data set's draws, draw by draw: of another class, method or model.
+        """Subtract, draw by draw, the saliency of another class, method or model for these items.
 
-        Both must have been computed with the same seed, samplers and ids, and so share their draws
-        (common random numbers): noise that affects both alike cancels, and the standard error that
-        an aggregator computes is that of the difference. ``score`` and ``delta`` become differences
-        as well, ``prediction`` becomes the difference of the scores, and ``completeness_gap`` the
-        sum of both gaps. All other fields, such as ``provenance``, are those of ``self``.
+        Both sides must have been computed with the same seed, samplers and ids, so that they share
+        their draws (common random numbers). Noise that affects both sides alike then cancels, and
+        the standard error that an aggregator computes is that of the difference. ``score`` and
+        ``delta`` become differences as well, ``prediction`` becomes the difference of the scores,
+        and ``completeness_gap`` the sum of both gaps. All other fields, such as ``provenance``, are
+        those of ``self``.
 
         Raises:
             InputError: The two differ in items, sizes of items, target variables, seed, samplers or

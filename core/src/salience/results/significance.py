@@ -48,7 +48,8 @@ def p_values(saliency: Saliency, n_independent: Tensor, samples_parameters: bool
     number = _per_value(saliency, n_independent).double()
     errors = saliency.flat_error.double()
     if samples_parameters:
-        # A further draw minus the mean has the sum of their variances, number · error² + error².
+        # The difference between a further draw and the mean has the variance number · error² +
+        # error², the sum of the variances of both.
         errors = errors * (number + 1).sqrt()
     ratio = (saliency.flat.double().abs() / errors).numpy()
     p = 2 * stats.t.sf(ratio, number.numpy() - 1)

@@ -1,1 +1,1 @@
-"""Samplers: what makes draws."""
+"""Samplers: random noise on the target variable, and random parameters of the model."""

@@ -17,17 +17,21 @@ from salience.samplers.keyed import Numbers
 
 @dataclass(frozen=True)
 class AdditiveNoise(NoiseSampler):
-    """x' = x + scale · ε at real positions, with ε from :meth:`unit`.
+    """Adds noise to the target variable: x' = x + scale · ε at real positions.
+
+    ε comes from :meth:`unit`, which subclasses define.
 
     Args:
         scale: A number, or an array that broadcasts against the target variable without its item
             or element axis.
-        mode: ``"absolute"``, or ``"relative"`` to the range of each item.
+        mode: ``"absolute"`` for the equation above, or ``"relative"``, where ``scale`` is
+            multiplied by max − min of the item over its real positions and all axes.
         only: Positions that get noise, a boolean array that broadcasts as ``scale`` does; all
             where ``None``.
         antithetic: Draws come in pairs, x + n and x − n (Hammersley and Morton, "A new Monte Carlo
             technique: antithetic variates", 1956). The part of the saliency that is linear in the
-            noise cancels in the mean of a pair. Standard errors are those of the means of pairs.
+            noise cancels in the mean of a pair. Standard errors are computed from the means of
+            pairs, which are independent.
 
     Raises:
         InputError: The scale is negative, the mode unknown, or ``only`` not boolean.
@@ -51,10 +55,10 @@ class AdditiveNoise(NoiseSampler):
 
     @abstractmethod
     def unit(self, numbers: Numbers) -> Tensor:
-        """Random ε for every position, of unit scale."""
+        """Random ε of unit scale for every position, of shape ``numbers.shape``."""
 
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
-        """Add noise that depends only on the draw to the real positions of ``x``."""
+        """Add noise to the real positions of ``x``; ε depends only on the draw, not on ``x``."""
         scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
         noise = self.unit(draw.numbers).to(x.dtype) * scale
         if self.mode == "relative":
@@ -69,7 +73,11 @@ class AdditiveNoise(NoiseSampler):
 
 
 def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
-    """A setting without row axis as a tensor that broadcasts against ``x``."""
+    """Convert a setting, which has no row axis, to a tensor that broadcasts against ``x``.
+
+    Raises:
+        InputError: The setting is no number and no array, or its shape does not fit ``x``.
+    """
     made = _tensor(value, name).to(x.device)
     if made.ndim == 0:
         return made

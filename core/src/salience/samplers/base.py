@@ -1,4 +1,4 @@
-"""Base classes of samplers, and what samplers are handed.
+"""Base classes of samplers, and the draws that the engine passes to samplers.
 
 A noise sampler moves the target variable, a parameter sampler changes what the model does in a
 forward pass, and a weight sampler replaces the weights of the model.
@@ -23,7 +23,7 @@ from salience.samplers.keyed import Numbers, normals
 
 @dataclass(frozen=True)
 class ModelDraw:
-    """Keys and rows of one forward pass, handed to a parameter sampler.
+    """Keys and rows of one forward pass, passed to a parameter sampler.
 
     Args:
         keys: Key of each row's draw, int64 of shape (R,). Rows of one item and draw share a key.
@@ -38,13 +38,14 @@ class ModelDraw:
 
 @dataclass(frozen=True)
 class VariableDraw:
-    """Random numbers and positions of one target variable, handed to a noise sampler.
+    """Random numbers and mask of one target variable, passed to a noise sampler.
 
     Args:
         numbers: Random numbers for the positions of the variable.
-        mask: True at real positions, broadcastable; ``None`` where all are real.
-        sign: −1 at the rows of every second draw of antithetic pairs and 1 elsewhere,
-            broadcastable; ``None`` where draws do not come in pairs.
+        mask: True at real positions, broadcastable against the variable; ``None`` where all
+            positions are real.
+        sign: 1 at the rows of the first draw of each antithetic pair and −1 at those of the second,
+            broadcastable against the variable; ``None`` where draws do not come in pairs.
     """
 
     numbers: Numbers
@@ -86,7 +87,8 @@ class WeightDraw:
 
     Args:
         number: Number of the draw, from 0.
-        key: Key of the draw. It depends only on the seed, the number and the sampler's place.
+        key: Key of the draw. It depends only on the seed, the number of the draw and the position
+            of the sampler among the weight samplers.
     """
 
     number: int
@@ -112,7 +114,7 @@ class NoiseSampler(ABC):
 
         Args:
             x: Values of the target variable for all rows; must not be changed.
-            draw: Random numbers for the positions of ``x``, and which of them are real.
+            draw: Random numbers for the positions of ``x``, and the mask of real positions.
 
         Returns:
             The moved values, of the shape and dtype of ``x``.
@@ -127,17 +129,24 @@ class ParameterSampler(ABC):
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
-        """Context manager in which forward passes of this thread use the draws of ``draw.rows``."""
-
-    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
-        """Get ready to draw, once before all draws; a forward pass of a single row may be run.
+        """Context manager in which this thread's forward passes run each row with its key's draw.
 
         Args:
-            draw: Key and row of that pass.
-            forward: Runs it.
+            draw: Keys and rows of the forward passes.
+        """
+
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
+        """Check that the sampler can serve the model; the engine calls this once before all draws.
+
+        By default, a forward pass of a single row is run inside :meth:`active`.
+
+        Args:
+            draw: Key, row and model of a forward pass of a single row.
+            forward: Runs that forward pass.
 
         Returns:
-            The sampler that takes part: this one, or one that holds what the pass has shown.
+            The sampler that the engine uses from here on: this sampler, or a new sampler that holds
+            information from the forward pass.
 
         Raises:
             InputError: The model has nothing that this sampler changes.
@@ -153,9 +162,9 @@ class WeightSampler(ABC):
     A weight sampler is a frozen dataclass; its fields are its parameters.
 
     Forward passes run with the drawn weights (``torch.func.functional_call``); the user's model is
-    not changed. The prediction, and with it the class that is explained, comes
-    from the model's own weights. A target variable inside the model has, in each draw, the values
-    that the drawn weights before it give it.
+    not changed. The prediction, and with it the class that is explained, comes from the model's own
+    weights. In each draw, a target variable inside the model is computed with the drawn weights of
+    the layers before it.
     """
 
     #: Largest number of draws; ``None`` where there is no limit.
@@ -163,15 +172,15 @@ class WeightSampler(ABC):
 
     @abstractmethod
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Get ready to draw, once before all draws.
+        """Make the function that draws weights; the engine calls this once before all draws.
 
         Args:
-            model: The model that runs, a private copy over the weights of the user's.
+            model: The replica that runs: a private copy of the user's model over the same weights.
 
         Returns:
-            A function that draws. It takes the parameters and buffers, as earlier samplers left
-            them, and a :class:`WeightDraw`. It returns name → values of the drawn weights; weights
-            that it leaves out keep their values.
+            A function that makes one draw. It takes the parameters and buffers, as changed by
+            earlier samplers, and a :class:`WeightDraw`. It returns name → values of the drawn
+            weights; weights that are not among the names keep their values.
 
         Raises:
             InputError: The sampler cannot draw weights for this model.

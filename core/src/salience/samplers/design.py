@@ -10,8 +10,8 @@ from typing import Any
 
 from salience.errors import InputError, brief
 
-# The number of draws grows by this factor between two looks at the error. It is a compromise
-# between many looks and draws beyond what was needed.
+# The number of draws grows by this factor between two looks at the error. A smaller factor costs
+# more looks; a larger factor makes more draws than an item needs.
 _GROWTH = 1.2
 
 
@@ -21,12 +21,14 @@ class Until:
 
     An item is done at the first look at which Σ e² ≤ rel_error² · (Σ s² − Σ e²), where s is its
     saliency, e the standard error, and the sums go over all its positions; Σ e² on the right is
-    what the error itself adds to Σ s² on average. Looks are at ``min`` draws and then each time
-    there are a fifth more, whatever the packing. Stopping where the error is small at the moment
-    makes errors look smaller than they are, the more so the fewer positions an item has.
+    what the error itself adds to Σ s² on average. The first look is after ``min`` draws, each
+    further look after a fifth more draws; the looks do not depend on how rows are packed into
+    passes. An item tends to stop where its error happens to be estimated too small, so the standard
+    errors are too small on average, the more so the fewer positions an item has.
 
     Args:
-        rel_error: Relative error of an item's saliency, in norm.
+        rel_error: Relative error at which an item is done: the norm of its standard errors over the
+            norm of its saliency, corrected as above.
         min: Draws before the first look.
         max: Largest number of draws of an item.
 
@@ -50,15 +52,16 @@ class Until:
 class Draws:
     """The draws of an item, numbered from 0.
 
-    Draw d has the parameters' draw d // :attr:`group`: zipped samplers draw the parameters each
-    time, nested ones once for ``inner`` draws of noise, and antithetic ones once a pair, since what
-    is linear in the noise cancels within one model only.
+    Draw d uses draw d // :attr:`group` of the parameters. By default each draw has parameters of
+    its own. Where noise is nested in the parameters, ``inner`` draws of noise share one draw of the
+    parameters. The two draws of an antithetic pair share the parameters, since the part of the
+    saliency that is linear in the noise cancels only where both draws run the same model.
 
     Args:
         total: Number of draws M; the largest number where items stop early.
-        inner: Draws of noise for each of the parameters.
-        pairs: Whether draws 2k and 2k + 1 are antithetic.
-        until: When an item stops early, or ``None``.
+        inner: Number of draws of noise for each draw of the parameters.
+        pairs: Whether draws 2k and 2k + 1 are an antithetic pair.
+        until: Condition on which an item stops early; ``None`` where each item has ``total`` draws.
     """
 
     total: int
@@ -92,7 +95,7 @@ class Draws:
             start, stop = stop, min(self.total, self._even(max(stop + 1, ceil(stop * _GROWTH))))
 
     def record(self) -> Any:
-        """The setting ``n_samples`` in JSON types, for the record."""
+        """The setting ``n_samples`` in JSON types, for the provenance record."""
         if self.until is not None:
             return asdict(self.until)
         return [self.outer, self.inner] if self.nested else self.total
@@ -106,11 +109,12 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
 
     Args:
         n_samples: A number; a pair of numbers (draws of the parameters, draws of noise for each of
-            them); :class:`Until`, or a mapping of its settings.
+            them); :class:`Until`, or a mapping of the fields of :class:`Until`.
         pairs: Whether noise comes in antithetic pairs.
 
     Raises:
-        InputError: ``n_samples`` is none of these, or is odd with antithetic pairs.
+        InputError: ``n_samples`` is none of these, a number is too small, or antithetic pairs are
+            combined with an odd number or with nested draws.
     """
     if isinstance(n_samples, Mapping):
         try:

@@ -1,4 +1,7 @@
-"""A function mode that computes dropout with masks that depend on the draw alone."""
+"""A function mode of torch that computes dropout with masks keyed by seed, item and draw.
+
+A function mode intercepts the calls of torch functions on one thread.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from salience.samplers.base import CannotPackError, ModelDraw
 from salience.samplers.keyed import Numbers
 from salience.support.hooks import removing
 
-# Negative saturation value of SELU, −λα (Klambauer et al., 2017), which alpha dropout sets.
+# The limit of SELU at −∞, −λα (Klambauer et al., 2017). Alpha dropout sets dropped units to it.
 _SATURATION = -1.7580993408473766
 
 
@@ -38,14 +41,14 @@ class DropoutShapes:
 
 
 class DropoutMode(TorchFunctionMode):
-    """Replaces the dropout calls of one forward pass by dropout with keyed masks.
+    """Computes the dropout calls of one forward pass with masks that the rows' keys determine.
 
     Args:
-        draw: The draws of the rows of the pass.
+        draw: Keys and rows of the forward pass.
         rate: Dropout rate that replaces the model's own; ``None`` keeps the model's.
         modules: Modules inside which dropout is on; ``None`` for the whole model.
-        single: Shapes in a pass of a single row. Without them the mode cannot tell which axis of a
-            mask counts rows, and serves passes of a single row only.
+        single: Shapes of the masks in a pass of a single row. Where ``None``, the mode cannot tell
+            which axis of a mask counts rows, and serves only passes of a single row.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class DropoutMode(TorchFunctionMode):
 
     @contextmanager
     def on(self) -> Iterator[DropoutMode]:
-        """Switch the mode on for this thread, and count the chosen modules that are running."""
+        """Switch the mode on for this thread; hooks count how many of the modules are running."""
         with removing() as add:
             for module in self._modules or ():
                 add(module.register_forward_pre_hook(lambda *_: self._step(1)))
@@ -112,14 +115,14 @@ class DropoutMode(TorchFunctionMode):
         inplace: bool = False,
         train: bool = True,
     ) -> Tensor:
-        """Compute what the dropout function returns in training mode, with a keyed mask."""
+        """Compute the dropout function ``func`` as in training mode, with a keyed mask."""
         p = self._rate_of(p)
         if p <= 0:
             return input
         whole_channels, alpha = _DROPOUTS[func]
         shape = tuple(input.shape)
         if whole_channels:
-            # torch also accepts (C, ...) without items; here the first axis always counts items.
+            # torch also accepts (C, …), without an item axis; here axis 0 is always the item axis.
             shape = shape[:2] + (1,) * (input.ndim - 2)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
@@ -164,34 +167,37 @@ class DropoutMode(TorchFunctionMode):
         return self._dropout(F.dropout, logits.softmax(-1), dropout_p) @ value
 
     def _numbers(self, shape: tuple[int, ...]) -> Numbers:
-        """Random numbers for the mask of the next dropout call, whose shape is noted."""
+        """Random numbers for the next dropout call's mask; ``shape`` is added to :attr:`shapes`."""
         rows, keys = self._draw.rows, self._draw.keys
         self.shapes.append(shape)
-        # All positions belong to a single row, whichever axis counts rows.
+        # In a pass of a single row all positions belong to that row, so any axis may count rows.
         axis, name = (0, ITEM) if len(rows) == 1 else self._row_axis(shape)
         axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
         kind = _Blocks if name == ITEM and shape[axis] != len(rows) else Numbers
         return kind(keys, rows, axes, shape, len(self.shapes))
 
     def _row_axis(self, shape: tuple[int, ...]) -> tuple[int, str]:
-        """Find the axis of a mask that counts rows, from how the shape differs from a single row's.
+        """Find the axis of a mask that counts rows, by comparison with the shape for a single row.
 
         Returns:
-            Position of the axis, and what it counts: ``"item"`` for one position or one block of
-            positions for each row, or the name of an element axis.
+            Position of the axis, and its name: ``"item"`` where each row has one position or one
+            block of equally many positions, otherwise the name of an element axis.
 
         Raises:
-            CannotPackError: No axis fits, or several fit in ways that differ.
+            CannotPackError: No axis fits, several axes fit, or several names of one axis fit that
+                assign its positions to rows differently.
         """
         rows, call = self._draw.rows, len(self.shapes) - 1
         if self._single is None or call >= len(self._single.shapes):
             raise CannotPackError
         single = self._single.shapes[call]
-        # On ragged data several positions for each row may be elements of any kind, such as bonds.
+        # On ragged data, an axis with several positions for each row may count elements of any
+        # kind, such as bonds, so that blocks are assumed on dense data only.
         dense = not rows.source.layout.elements
         found: dict[int, list[tuple[int, str]]] = {}
         for axis in range(len(shape) if len(shape) == len(single) else 0):
-            # Other axes may differ because of padding; the axis with the fewest differences wins.
+            # Other axes may differ because of padding; of the candidates, those are kept that leave
+            # the fewest other axes with a difference.
             others = sum(shape[i] != single[i] for i in range(len(shape)) if i != axis)
             if shape[axis] == single[axis] * len(rows) and (single[axis] == 1 or dense):
                 found.setdefault(others, []).append((axis, ITEM))
@@ -207,7 +213,13 @@ class DropoutMode(TorchFunctionMode):
         return axis, name
 
     def _alike(self, one: str, other: str, block: int) -> bool:
-        """Whether two ways to count rows along an axis give each row equally many positions."""
+        """Whether two candidate names of an axis give each row the same number of positions.
+
+        Args:
+            one: ``"item"`` or an element axis.
+            other: ``"item"`` or an element axis.
+            block: Number of positions of each row along ``"item"``.
+        """
         counts = self._draw.rows.counts
         blocks = torch.full_like(self._draw.keys, block)
         return torch.equal(counts.get(one, blocks), counts.get(other, blocks))
@@ -215,7 +227,10 @@ class DropoutMode(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class _Blocks(Numbers):
-    """Random numbers of a tensor whose item axis has a block for each row, as items × heads has."""
+    """Random numbers of a tensor whose item axis has a block of positions for each row.
+
+    An example is an axis of length items × heads.
+    """
 
     def place(self) -> tuple[int, Tensor, Tensor]:
         """Position of the item axis; for each index along it, its row and index in the block."""
@@ -226,7 +241,11 @@ class _Blocks(Numbers):
 
 
 def _recurrent_rate(args: tuple[Any, ...]) -> float:
-    """Dropout rate of a call of ``torch.lstm`` and its kin: the argument behind ``num_layers``."""
+    """Dropout rate among the arguments of ``torch.lstm``, ``torch.gru`` and the like.
+
+    The rate follows ``num_layers``, the first integer of the arguments. Dropout acts between layers
+    only, so the rate returned is 0 for a single layer.
+    """
     layers = [i for i, a in enumerate(args) if isinstance(a, int) and not isinstance(a, bool)]
     return float(args[layers[0] + 1]) if layers and args[layers[0]] > 1 else 0.0
 
@@ -236,8 +255,8 @@ def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
 
 
 # torch switches a function mode off while the mode handles a call. To see the dropout calls inside
-# multi-head attention, the mode runs a copy of that function with the mode switched on again. The
-# copy's own check for function modes is off, since it would hand the call back to this mode.
+# multi-head attention, the mode runs a copy of that function with the mode switched on again. In
+# the copy, has_torch_function returns False; otherwise the copy would pass its call to the mode.
 _attention = FunctionType(
     F.multi_head_attention_forward.__code__,
     {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda _: False},

@@ -1,4 +1,4 @@
-"""Ensembles: the same architecture, trained several times."""
+"""Ensembles: each draw takes the weights of one of several trained models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from salience.samplers.base import WeightDraw, WeightSampler
 
 @dataclass(frozen=True)
 class Ensemble(WeightSampler):
-    """Draw d runs the weights of member d (Lakshminarayanan et al., "Deep ensembles", 2017).
+    """Draw d has the weights of member d (Lakshminarayanan et al., "Deep ensembles", 2017).
 
     There are as many draws as members. The prediction and the class that is explained come from the
     model that is explained; that model is a member only if its weights are among ``members``.
 
     Args:
-        members: Two or more: models, state dicts, or paths of files of state dicts (safetensors,
-            or tensors of torch), all of the architecture of the model that is explained.
+        members: Two or more models, state dicts, or paths of files of state dicts (safetensors, or
+            saved by torch), all of the architecture of the model that is explained.
 
     Raises:
         InputError: There are fewer than two members.
@@ -40,7 +40,7 @@ class Ensemble(WeightSampler):
 
     @property
     def max_draws(self) -> int:  # type: ignore[override]
-        """Number of members: each is one draw."""
+        """Number of members; each member is one draw."""
         return len(self.members)
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:

@@ -32,7 +32,7 @@ _POSITIVE = (1 << 63) - 1
 
 
 def mix(state: Tensor) -> Tensor:
-    """The splitmix64 finaliser of each int64 in ``state``, in place; all 64 bits are random."""
+    """Apply the splitmix64 finaliser to each int64 of ``state`` in place, and return ``state``."""
     # int64 >> copies the sign bit into the upper bits; the mask clears them.
     state ^= (state >> 30).bitwise_and_((1 << 34) - 1)
     state *= _MIX_1
@@ -44,7 +44,7 @@ def mix(state: Tensor) -> Tensor:
 
 @lru_cache(1024)
 def _mix_one(state: int) -> int:
-    """:func:`mix` of one number."""
+    """Apply :func:`mix` to a single integer."""
     return int(mix(torch.tensor([_signed(state)])))
 
 
@@ -61,7 +61,7 @@ def item_keys(ids: Sequence[int | str]) -> Tensor:
 
 
 def row_keys(seed: int, items: Tensor, draws: Tensor) -> Tensor:
-    """One key for each (draw, item), draws first, int64 of shape (D · B,).
+    """One key for each pair of a draw and an item, int64 of shape (D · B,), grouped by draw.
 
     Args:
         seed: The user's seed.
@@ -90,14 +90,14 @@ def normals(key: int, name: str, count: int, device: torch.device) -> Tensor:
 
 
 def _normal(words: Tensor) -> Tensor:
-    # 32 bits reach to 6.3 standard deviations; only there could the steps be noticed.
+    # 32 bits reach to 6.3 standard deviations; the steps between values are coarse only near there.
     normal: Tensor = torch.special.ndtri(words.double().add_(2.0**31 + 0.5).mul_(2.0**-32))
     return normal
 
 
 @cache
 def _stride(axis: int) -> int:
-    """Stride of the counter along an axis; axes are numbered from the last one, which is 1."""
+    """Stride of the counter along an axis; axes are numbered from the last axis, number 1."""
     return _GAMMA if axis == 1 else _signed(_mix_one(axis) | 1)
 
 
@@ -105,16 +105,16 @@ def _stride(axis: int) -> int:
 class Numbers:
     """Random numbers for the positions of one tensor.
 
-    The counter of a position is Σ index · stride over its axes, counted within the row alone. The
-    strides are large odd numbers that do not depend on the shape, so that the dense and the ragged
-    form of an item get the same numbers, whatever the padding.
+    The counter of a position is Σ index · stride over the axes, where indexes are counted within
+    the row. The strides are large odd numbers that do not depend on the shape. The dense and the
+    ragged form of an item therefore get the same numbers, whatever the padding.
 
     Args:
         keys: Key of each row, int64 of shape (R,).
         rows: The rows that the tensor belongs to.
-        axes: Axes of the tensor.
-        shape: Its shape.
-        stream: Index of this use, so that other tensors of the same rows get other numbers.
+        axes: Name of each axis of the tensor.
+        shape: Shape of the tensor.
+        stream: Index of the tensor, so that several tensors of the same rows get different numbers.
     """
 
     keys: Tensor
@@ -124,13 +124,13 @@ class Numbers:
     stream: int = 0
 
     def bits(self) -> Tensor:
-        """63 random bits as an int64 from 0 to 2⁶³ − 1 for each position."""
+        """63 random bits for each position, as an int64 from 0 to 2⁶³ − 1."""
         return self._mixed(self.shape).bitwise_and_(_POSITIVE)
 
     def words(self) -> Tensor:
-        """32 random bits as an int32 for each position.
+        """32 random bits for each position, as an int32.
 
-        Two neighbours along the last axis share one hash of 64 bits, which halves the cost.
+        Two neighbours along the last axis are the halves of one 64-bit hash, which halves the cost.
         """
         row_axis, _, local = self.place()
         last = len(self.shape) - 1
@@ -141,11 +141,12 @@ class Numbers:
         return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
 
     def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:
-        """64 random bits for each position of a tensor of this shape.
+        """64 random bits, as an int64, for each position of a tensor of the given shape.
 
         Args:
-            shape: The shape; along the row axis it has the length of the tensor.
-            local: Index of each position within its row along the row axis; computed if ``None``.
+            shape: The given shape, equal to :attr:`shape` along the row axis.
+            local: Index of each position along the row axis within its row; that of :meth:`place`
+                where ``None``.
         """
         row_axis, owner, own = self.place()
         behind = range(len(shape), 0, -1)
@@ -169,10 +170,11 @@ class Numbers:
         return ((self.bits() >> 10).double() + 0.5).mul_(2.0**-53)
 
     def normal(self) -> Tensor:
-        """Standard normal numbers, float64: the normal quantile function at 2³² even levels."""
+        """Standard normal numbers, float64: normal quantiles at 2³² evenly spaced levels."""
         return _normal(self.words())
 
     def keep(self, probability: float) -> Tensor:
-        """Bool that is True with the given probability, which is rounded to a multiple of 2⁻³²."""
-        # The threshold is one less because 2³¹ does not fit into int32.
+        """True at each position with ``probability``, rounded to a multiple of 2⁻³²; else False."""
+        # ≤ with the threshold lowered by one stands for <, since the threshold of probability 1 is
+        # 2³¹, which does not fit into int32.
         return self.words() <= round(probability * 2.0**32) - (1 << 31) - 1

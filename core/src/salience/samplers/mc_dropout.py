@@ -16,17 +16,17 @@ from salience.samplers.dropout_mode import DropoutMode, DropoutShapes
 
 @dataclass(frozen=True)
 class MCDropout(ParameterSampler):
-    """Dropout stays on while explaining; each draw has one mask (Gal and Ghahramani, 2016).
+    """Keeps dropout on, with one mask per item and draw (Gal and Ghahramani, 2016).
 
-    Draws of saliency under it are draws of the Bayesian saliency p(saliency | data) (Akita et al.,
-    "BayesGrad", 2018). The model stays in eval mode: calls of ``torch.nn.functional.dropout`` and
-    its kin, which every ``nn.Dropout`` makes, are answered with masks that depend on (seed, item,
-    draw) alone, so that all path points of one draw share them. Batch norm, stochastic depth and
-    whatever else has a training mode stay as they are in eval mode.
+    The resulting draws of the saliency are draws of the Bayesian saliency p(saliency | data) (Akita
+    et al., "BayesGrad", 2018). The model stays in eval mode: the sampler intercepts the calls of
+    ``torch.nn.functional.dropout`` and related functions, which every ``nn.Dropout`` makes. The
+    masks depend only on (seed, item, draw), so that all path points of one draw share them. Batch
+    norm, stochastic depth and all other layers that have a training mode run in eval mode.
 
-    Any axis of a dropped tensor may count rows: as items, as elements, or as items × heads. The
-    sampler finds the axis by comparing the tensor's shape with the shape for a single row. Where
-    the shapes do not tell, each row runs in a pass of its own.
+    The rows of a pass may lie along any axis of a dropped tensor; that axis counts items, elements,
+    or items × heads. The sampler finds the axis by comparing the tensor's shape with the shape for
+    a single row. Where the shapes do not determine the axis, each row runs in a pass of its own.
 
     Args:
         layers: Where dropout is on: a module path, which includes the modules inside that module, a
@@ -55,7 +55,7 @@ class MCDropout(ParameterSampler):
         return DropoutMode(draw, self.rate, self._modules(draw.model)).on()
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
-        """Run a single row: refuse a model without dropout, and note the shapes of its masks."""
+        """Run a single row to record the shapes of its masks; refuse a model without dropout."""
         modules = self._modules(draw.model)
         with DropoutMode(draw, self.rate, modules).on() as dropping:
             forward()

@@ -23,18 +23,18 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Posterior(WeightSampler):
-    """Draws weights by an object of the user's, such as a Laplace approximation.
+    """Draws weights from an object that the user passes, such as a Laplace approximation.
 
     The global generators of torch, numpy and Python are set from (seed, draw) before each draw, so
     that a draw does not depend on when it is made. Their states are restored after the computation.
     ``sample()`` is called once for each draw and batch of items.
 
     Args:
-        posterior: Has a method ``sample()`` that returns a state dict, of all the model's weights
-            or of some of them.
+        posterior: Object with a method ``sample()``, which returns a state dict with all or some of
+            the model's weights.
 
     Raises:
-        InputError: It has no such method.
+        InputError: ``posterior`` has no method ``sample``.
     """
 
     posterior: Any
@@ -47,7 +47,18 @@ class Posterior(WeightSampler):
             )
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Draw twice under one seed; refuse weights that do not fit the model or that differ."""
+        """Draw twice with one seed to check ``sample()``.
+
+        Args:
+            model: The replica that runs.
+
+        Returns:
+            A function that calls ``sample()`` with the generators set from the key of the draw.
+
+        Raises:
+            InputError: ``sample()`` returned weights that do not fit the model, returned two
+                different draws, or wrote into the model that is explained.
+        """
         what = "what sample() returns"
         before = {name: value.clone() for name, value in read_state(model).items()}
         one, two = (own_weights(self._sample(0), model, what) for _ in range(2))
@@ -83,5 +94,5 @@ class Posterior(WeightSampler):
                     f"sample() returned {brief(sample)}; it has to return a state dict, name → "
                     f"tensor"
                 )
-            # Copied, since a posterior may write the next draw into the same tensors.
+            # The values are copied, since a posterior may write its next draw into these tensors.
             return {name: value.clone() for name, value in read_state(sample).items()}

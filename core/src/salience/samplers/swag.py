@@ -13,13 +13,19 @@ from salience.errors import InputError, brief
 from salience.model.state_dicts import State, states_like
 from salience.samplers.base import WeightDraw, WeightSampler
 
-# Key of the random numbers that all tensors share. No tensor's name begins with a dot.
+# Name of the random numbers that all tensors share. No name of a tensor begins with a dot.
 _SHARED = ".checkpoints"
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Mean, standard deviation and deviations of the checkpoints of one tensor."""
+    """Statistics of one tensor over the checkpoints.
+
+    Args:
+        mean: Mean of all K checkpoints.
+        std: Standard deviation of all K checkpoints (variance divided by K), same shape.
+        deviations: Last checkpoints − mean, shape (rank, …); rank 0 for an averaged buffer.
+    """
 
     mean: Tensor
     std: Tensor
@@ -28,20 +34,20 @@ class _Fit:
 
 @dataclass(frozen=True)
 class SWAG(WeightSampler):
-    """θ' = θ̄ + √α (σ ⊙ z₁ / √2 + D z₂ / √(2 (K − 1))), z normal (Maddox et al., 2019).
+    """θ' = θ̄ + √α (σ ⊙ z₁ / √2 + D z₂ / √(2 (K − 1))), z₁, z₂ ~ N(0, I) (Maddox et al., 2019).
 
     θ̄ and σ² are mean and variance (divided by K) of the K checkpoints, and the columns of D are
     their deviations from the mean: one half of the covariance is diagonal, the other is that of D.
-    Maddox et al. ("A simple baseline for Bayesian uncertainty in deep learning") take them along
-    one run of SGD with a constant learning rate, after the loss has stopped falling.
+    Maddox et al. ("A simple baseline for Bayesian uncertainty in deep learning") take checkpoints
+    along one run of SGD with a constant learning rate, after the loss has stopped falling.
     Buffers, such as the statistics of batch normalisation, are averaged over the checkpoints,
     whereas Maddox et al. run the data through the network again for each draw.
 
     Args:
-        checkpoints: Two or more: state dicts, models, or paths of files of state dicts.
+        checkpoints: Two or more state dicts, models, or paths of files of state dicts.
         scale: α, the scale of the covariance; 1 is the SWAG posterior itself.
-        rank: Number of deviations in the low-rank part, taken from the last checkpoints; all where
-            ``None``.
+        rank: Number of columns of D, taken from the last checkpoints; this number replaces K under
+            the root. K where ``None``.
 
     Raises:
         InputError: There are fewer than two checkpoints, or a number is out of range.
@@ -83,7 +89,8 @@ class SWAG(WeightSampler):
         rank = len(fit.deviations)
         if not rank:
             return fit.mean
-        # The low-rank part moves all tensors together, by one normal number for each checkpoint.
+        # The low-rank part uses the same normal number for each checkpoint in all tensors, so that
+        # the weights of different tensors are correlated.
         along = draw.normal(_SHARED, fit.mean.new_empty(rank)) / (2 * (rank - 1)) ** 0.5
         own = fit.std * draw.normal(name, fit.mean) / 2**0.5
         moved = own + torch.tensordot(along, fit.deviations, 1)

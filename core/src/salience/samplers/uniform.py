@@ -14,8 +14,8 @@ from salience.samplers.keyed import Numbers
 class UniformNoise(AdditiveNoise):
     """x' = x + w ε with ε uniform on (−1, 1) at every position; no value moves by more than w.
 
-    The mean over draws of the gradient is its mean over a box around x, whereas SmoothGrad takes
-    the mean over a Gaussian. The standard deviation of the noise is w / √3.
+    Averaged over draws, a gradient estimates the mean gradient over a box around x; in SmoothGrad,
+    the mean is over a Gaussian. The standard deviation of the noise is w / √3.
 
     Args:
         scale: w itself where ``mode="absolute"``; where ``mode="relative"``, w = scale ·

@@ -38,7 +38,7 @@ class WeightNoise(WeightSampler):
             raise InputError(f"scale={self.scale!r} moves no weight; pass a number above 0")
 
     def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Refuse a model without parameters of floating point.
+        """Make the function that draws the parameters; refuse a model without parameters.
 
         Args:
             model: The replica that runs.

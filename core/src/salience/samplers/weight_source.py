@@ -1,4 +1,4 @@
-"""Draws of weights, with which forward passes replace the model's own."""
+"""Draws of weights, which replace the model's own weights in forward passes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Weights:
 
     Args:
         stacked: Name of a parameter or buffer → its values in D draws, shape (D, …).
-        written: Names of the tensors that a forward may write to.
+        written: Names of the tensors that a forward pass may write to.
     """
 
     stacked: dict[str, Tensor]
     written: frozenset[str]
 
     def __getitem__(self, draws: slice) -> dict[str, Tensor]:
-        """Name → values of these draws; tensors that a forward may write to are copied."""
+        """Name → values in these draws; tensors that a forward pass may write to are copied."""
         return {
             name: values[draws].clone() if name in self.written else values[draws]
             for name, values in self.stacked.items()
@@ -40,7 +40,7 @@ class WeightSource:
     """Draws weights of a model by samplers that are applied one after the other.
 
     Args:
-        samplers: One or more.
+        samplers: One or more weight samplers, in the order of application.
         model: The replica that runs.
         seed: The user's seed.
 
@@ -72,7 +72,7 @@ class WeightSource:
         return sum(value.numel() for value in self._base.values())
 
     def draw(self, numbers: range) -> Weights:
-        """Draw the weights of these draw numbers; the last result is kept for the next call."""
+        """Draw the weights of the numbered draws; the last result is kept for a repeated call."""
         if self._last is None or self._last[0] != numbers:
             self._last = None  # frees the memory before more is taken
             self._last = numbers, self._drawn(numbers)
@@ -90,6 +90,6 @@ class WeightSource:
                 # A tensor made in inference mode can take part in autograd only as a copy.
                 values = value.clone() if value.is_inference() else value.detach()
                 drawn.setdefault(name, []).append(values.to(self._base[name]))
-        # A single draw is only viewed, so that large models are not copied once more.
+        # A single draw becomes a view instead of a stacked copy, which saves memory.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
         return Weights(stacked, self._written)

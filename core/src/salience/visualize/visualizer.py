@@ -40,7 +40,7 @@ class Visualizer(ABC):
         """The figure of the mean over the data set.
 
         Raises:
-            NoMeanError: The items have no positions in common; the default.
+            NoMeanError: The items have no positions in common; always raised by default.
         """
         raise NoMeanError(
             f"{type(self).__name__} draws single items only, since items do not share positions; "
@@ -51,7 +51,7 @@ class Visualizer(ABC):
         """The figure of items (rows) × explanations (columns with their titles).
 
         Raises:
-            InputError: The visualizer draws no grids; the default.
+            InputError: The visualizer draws no grids; always raised by default.
         """
         raise InputError(f"{type(self).__name__} draws no grids; draw items one by one")
 
