@@ -84,15 +84,13 @@ def test_pictures_are_the_same(picture: str, tmp_path: Path) -> None:
     assert np.abs(now.astype(int) - then).mean() < 0.5
 
 
-def plain(value: Any) -> Any:
+def plain(record: Any) -> Any:
     """A record as JSON holds it."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, salience.PerItem):
-        return plain(value.values)
-    return value.tolist() if hasattr(value, "tolist") else value
+
+    def numbers(value: Any) -> Any:
+        return (value.values if isinstance(value, salience.PerItem) else value).tolist()
+
+    return json.loads(json.dumps(record, default=numbers))
 
 
 def same(now: Any, then: Any) -> bool:

@@ -187,9 +187,7 @@ class RowSelection:
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None:
-            raise InputError(f"axes {axes} have no item axis and no element axis")
+        row_axis = self._row_axis(axes)
         shape = [1] * len(axes)
         shape[row_axis[0]] = -1
         return (values if row_axis[1] == ITEM else values[self.owner(row_axis[1])]).reshape(shape)
@@ -205,9 +203,7 @@ class RowSelection:
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None:
-            raise InputError(f"axes {axes} have no item axis and no element axis")
+        row_axis = self._row_axis(axes)
         total.index_add_(row_axis[0], self.index(row_axis[1]), values)
 
     def sum(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
@@ -220,9 +216,7 @@ class RowSelection:
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None:
-            raise InputError(f"axes {axes} have no item axis and no element axis")
+        row_axis = self._row_axis(axes)
         flat = values.movedim(row_axis[0], 0).flatten(1).sum(1) if values.ndim > 1 else values
         if row_axis[1] == ITEM:
             return flat
@@ -239,6 +233,13 @@ class RowSelection:
         return Batch(
             arguments, self.source.layout, len(self), self.counts, device=self.source.device
         )
+
+    def _row_axis(self, axes: tuple[str, ...]) -> tuple[int, str]:
+        """Position and name of the row axis; InputError where the axes include none."""
+        row_axis = self.source.layout.row_axis(axes)
+        if row_axis is None:
+            raise InputError(f"axes {axes} have no item axis and no element axis")
+        return row_axis
 
     def _argument(self, value: Any, spec: Field) -> Any:
         if spec.counts is not None:

@@ -211,7 +211,7 @@ class Explanation:
         """
         from salience.results.significance import p_values
 
-        saliency = self._signed(variable)
+        saliency = self._chosen_signed(variable)
         return saliency.split(p_values(saliency, self.n_independent, self.samples_parameters))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
@@ -232,7 +232,7 @@ class Explanation:
         """
         from salience.results.significance import significant
 
-        saliency = self._signed(variable)
+        saliency = self._chosen_signed(variable)
         return saliency.split(
             significant(saliency, self.n_independent, self.samples_parameters, level)
         )
@@ -258,7 +258,7 @@ class Explanation:
     def _chosen(self, variable: str | None) -> Saliency:
         return self.only if variable is None else self[variable]
 
-    def _signed(self, variable: str | None) -> Saliency:
+    def _chosen_signed(self, variable: str | None) -> Saliency:
         """The saliency of the chosen variable, for tests against 0.
 
         Raises:
