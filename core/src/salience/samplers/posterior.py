@@ -15,7 +15,6 @@ from torch import nn
 from salience.errors import InputError, brief
 from salience.model.state_dicts import State, own_weights, read_state
 from salience.samplers.base import WeightDraw, WeightSampler
-from salience.support.numerics import close
 
 # Threads share the global generators, from which the posterior draws.
 _lock = threading.Lock()
@@ -71,7 +70,7 @@ class Posterior(WeightSampler):
                 f"sample() wrote {written[0]!r} into the model that is explained, whose weights "
                 f"were set back; give the posterior a copy of the model (copy.deepcopy)"
             )
-        same = (close(value.double(), two[name].double(), 1e-6) for name, value in one.items())
+        same = (torch.allclose(value.double(), two[name].double()) for name, value in one.items())
         if one.keys() != two.keys() or not all(same):
             raise InputError(
                 "sample() returned two different draws under the same seed; let it draw from the "

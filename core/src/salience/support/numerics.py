@@ -22,7 +22,9 @@ def all_finite(values: Tensor) -> bool:
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
-def close(one: Tensor, other: Tensor, tolerance: float | None = None, scale: float = 0.0) -> bool:
+def close(
+    one: Tensor, other: Tensor, tolerance: float | None = None, scale: float | None = None
+) -> bool:
     """Whether two tensors of one shape are close: max |a − b| ≤ tolerance · max |b|.
 
     Args:
@@ -30,10 +32,11 @@ def close(one: Tensor, other: Tensor, tolerance: float | None = None, scale: flo
         other: The reference b.
         tolerance: Largest relative difference; where ``None``, the largest that rounding in the
             dtype of ``other`` explains: 1000 eps, but at most 0.02.
-        scale: Replaces max |b| where ``scale`` is larger.
+        scale: Takes the place of max |b|, unless ``None``.
     """
     if not one.numel():
         return True
     if tolerance is None:
         tolerance = min(_ROUNDINGS * torch.finfo(other.dtype).eps, _LARGEST)
-    return bool((one - other).abs().max() <= tolerance * max(float(other.abs().max()), scale))
+    bound = other.abs().max() if scale is None else scale
+    return bool((one - other).abs().max() <= tolerance * bound)
