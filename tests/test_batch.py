@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
-from salience import Batch, Field, InputError, Layout
+from salience import Batch, Field, InputError, Layout, RowView
 
 quick = settings(
     max_examples=40,
@@ -132,8 +132,9 @@ def test_sum_of_expanded_values_counts_the_elements_of_each_row(graphs: Any, cas
         lead = axes.index("atom")
         shape = [3] * len(axes)
         shape[lead] = int(sizes.sum())
-        spread = picked.expand(values, axes).expand(shape)
-        assert torch.equal(picked.sum(spread, axes), values * sizes * width)
+        view = RowView(picked, axes)
+        spread = view.spread(values).expand(shape)
+        assert torch.equal(view.sum(spread).flatten(), values * sizes * width)
 
 
 DENSE = Layout(
@@ -198,14 +199,14 @@ def test_moving_a_batch_casts_floating_arguments_alone() -> None:
     assert moved.arguments["total"] == 4
 
 
-@pytest.mark.parametrize("call", ["expand", "sum", "add_to"])
+@pytest.mark.parametrize("call", ["expand", "view", "add_to"])
 def test_axes_without_rows_are_refused(call: str) -> None:
     picked = dense().all_rows()
     with pytest.raises(InputError, match="no item axis and no element axis"):
         if call == "expand":
             picked.expand(torch.ones(4), ("feature",))
-        elif call == "sum":
-            picked.sum(torch.ones(3), ("feature",))
+        elif call == "view":
+            RowView(picked, ("feature",))
         else:
             picked.add_to(torch.ones(3), torch.ones(3), ("feature",))
 
@@ -264,14 +265,20 @@ def test_a_batch_that_is_not_as_its_layout_says_is_refused(
         (("item", "feature"), (0, "item")),
         (("time", "item"), (1, "item")),
         (("channel", "atom"), (1, "atom")),
-        (("feature",), None),
-        ((), None),
     ],
 )
 def test_the_lead_is_the_axis_that_counts_rows(
-    axes: Sequence[str], expected: tuple[int, str] | None
+    axes: Sequence[str], expected: tuple[int, str]
 ) -> None:
+    assert GRAPH.has_rows(tuple(axes))
     assert GRAPH.row_axis(tuple(axes)) == expected
+
+
+@pytest.mark.parametrize("axes", [("feature",), ()])
+def test_an_argument_that_all_items_share_has_no_row_axis(axes: tuple[str, ...]) -> None:
+    assert not GRAPH.has_rows(axes)
+    with pytest.raises(InputError, match="no item axis and no element axis"):
+        GRAPH.row_axis(axes)
 
 
 def test_the_main_argument_is_the_first_where_none_is_named() -> None:

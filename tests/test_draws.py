@@ -24,6 +24,7 @@ from salience import (
     Target,
     Tensors,
 )
+from salience.data.views import RowView
 from salience.samplers.keyed import Numbers, item_keys, row_keys
 
 BUDGETS: list[int | str] = [1, 3, 16, "auto"]
@@ -336,7 +337,7 @@ def numbers(rows: int, *inner: int, draws: int = 1, seed: int = 0, stream: int =
     layout = Layout({"x": Field(axes)})
     batch = Batch({"x": torch.empty(rows * draws, *inner)}, layout, rows * draws)
     keys = row_keys(seed, item_keys(range(rows)), torch.arange(draws))
-    return Numbers(keys, batch.all_rows(), axes, (rows * draws, *inner), stream)
+    return Numbers(keys, RowView(batch.all_rows(), axes), (rows * draws, *inner), stream)
 
 
 #: 60 000 numbers along each of the ways in which they are told apart.
@@ -421,8 +422,9 @@ def test_bits_of_words_are_fair_and_those_of_neighbours_independent(shape: tuple
 def test_words_do_not_depend_on_which_axis_counts_rows() -> None:
     # What a model drops for one item alone, along any axis, it drops for it among others.
     alone = numbers(1, 4, 6)
-    one = Numbers(alone.keys, alone.rows, ("item", "axis1", "axis2"), (1, 4, 6))
-    last = Numbers(alone.keys, alone.rows, ("axis0", "axis1", "item"), (1, 4, 6))
+    rows = alone.view.rows
+    one = Numbers(alone.keys, RowView(rows, ("item", "axis1", "axis2")), (1, 4, 6))
+    last = Numbers(alone.keys, RowView(rows, ("axis0", "axis1", "item")), (1, 4, 6))
     assert torch.equal(one.words()[..., :1], last.words()[..., :1])
 
 

@@ -36,7 +36,6 @@ OLD_WORDS = {
     "go_on": "from_reusable",
     "told": "placeholder",
     "is_told": "is_placeholder",
-    "units": "n_independent",
     "most": "max_draws",
     "least": "min_draws",
     "whole": "is_identity or full",

@@ -129,7 +129,7 @@ def test_a_record_holds_what_the_numbers_depend_on(settings: dict[str, Any]) -> 
 def test_kept_draws_can_be_run_again_too() -> None:
     explainer = salience.Explainer(nn.Linear(4, 3), "tensor")
     samples = explainer.compute(ROWS, samplers=["gaussian"], n_samples=3)
-    again = salience.rerun(explainer.model, ROWS, samples.items.provenance)
+    again = salience.rerun(explainer.model, ROWS, samples.provenance)
     assert torch.equal(again.values, explainer.aggregate(samples).values)
 
 

@@ -25,6 +25,13 @@ from .data.layout import Layout as Layout
 from .data.per_item import Mean as Mean
 from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors
+from .data.views import RowView as RowView
+from .engine.executors import Executor as Executor
+from .engine.executors import Serial as Serial
+from .engine.executors import Threads as Threads
+from .engine.units import Unit as Unit
+from .engine.units import UnitResult as UnitResult
+from .engine.worker import Worker as Worker
 from .errors import InputError as InputError
 from .explainer import Explainer as Explainer
 from .explainer import explain as explain
@@ -38,7 +45,9 @@ from .model.outputs import Tap as Tap
 from .model.outputs import Value as Value
 from .model.targets import Target as Target
 from .plugins.parts import is_placeholder as is_placeholder
+from .results.design import Design as Design
 from .results.explanation import Explanation as Explanation
+from .results.items import ItemTable as ItemTable
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
 from .samplers.base import ModelDraw as ModelDraw
@@ -55,6 +64,7 @@ from .samplers.posterior import Posterior as Posterior
 from .samplers.swag import SWAG as SWAG
 from .samplers.uniform import UniformNoise as UniformNoise
 from .samplers.weight_noise import WeightNoise as WeightNoise
+from .scoring.score import Part as Part
 from .scoring.score import Score as Score
 from .support.allocator import tune_allocator as tune_allocator
 from .visualize.drawing import grid as grid

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
-from salience.engine import record as provenance
-from salience.engine.request import Request, check_aggregator
-from salience.engine.results import Estimate, explanation, finished, reduced, shared_out, streamed
-from salience.engine.run import Run
+from salience.engine.assembly import aggregated, explanation, gathered, samples_of
+from salience.engine.executors import Executor, Serial, Threads
+from salience.engine.means import with_means
+from salience.engine.preflight import preflight
+from salience.engine.progress import progress_bar
+from salience.engine.record import settings as recorded_settings
+from salience.engine.request import Request, make_aggregator, make_request
+from salience.engine.settings import Settings
+from salience.engine.stream import streamed
+from salience.engine.units import Unit, UnitResult, read
+from salience.engine.worker import Worker
 from salience.errors import InputError, brief
 from salience.model.outputs import make_output
+from salience.model.speedups import SPEEDUPS, check_speedups
 from salience.model.targets import resolve
 from salience.plugins.parts import make
 from salience.results.explanation import Explanation
 from salience.results.samples import Samples
-from salience.samplers.design import Until, draws_of
+from salience.samplers.design import Until
 from salience.scoring.budget import Budget
 from salience.support.isolation import isolated
 
@@ -50,10 +58,17 @@ class Explainer:
             memory, and passes are faster on hardware with bfloat16 units. Results are less
             accurate: SmoothGrad maps of EfficientNet-Lite0 changed by 13 % (relative to their
             norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
+        executor: Explains units of items, such as in other processes; where ``None``, one thread
+            for each device.
+        speedups: Names of the speed-ups that may be used: ``"upstream"`` runs what lies before a
+            target variable inside the model once a batch, ``"folding"`` includes batch
+            normalisations in convolutions, ``"channels_last"`` lays out convolutions with channels
+            last. Each is used only where a trial shows that the model's output stays the same but
+            for rounding; ``()`` switches all of them off.
 
     Raises:
-        InputError: The domain, a target variable, the output variable, a device or the precision is
-            unknown, or ``max_rows`` is not valid.
+        InputError: The domain, a target variable, the output variable, a device, the precision or
+            a speed-up is unknown, or ``max_rows`` is not valid.
     """
 
     def __init__(
@@ -65,6 +80,8 @@ class Explainer:
         max_rows: int | str = "auto",
         device: str | torch.device | Sequence[str | torch.device] | None = None,
         precision: str = "full",
+        executor: Executor | None = None,
+        speedups: Collection[str] = SPEEDUPS,
     ) -> None:
         self.model = model
         self.domain: Domain = make("domains", domain)
@@ -77,6 +94,9 @@ class Explainer:
         if precision not in ("full", "bf16"):
             raise InputError(f"precision={precision!r} is neither 'full' nor 'bf16'")
         self.precision = precision
+        self.executor = executor
+        self.speedups = speedups
+        check_speedups(speedups)
         Budget(max_rows)
         resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
 
@@ -119,20 +139,10 @@ class Explainer:
                 "compute keeps as many draws of every item; pass a number as n_samples, or call "
                 "explain, which can stop item by item"
             )
-        run = self._run(data, calculator, samplers, n_samples, seed, ids)
-        kept: dict[str, list[Tensor]] = {}
-        with run.progress_bar(progress) as reported:
-            for predicted in run.batches():
-                parts: dict[str, list[Tensor]] = {}
-                completeness = run.begin(predicted)
-                for block in run.blocks(predicted, completeness, reported, 0, run.draws.total):
-                    for name, draws in block.draws.items():
-                        parts.setdefault(name, []).append(draws.cpu())
-                run.end(predicted, completeness)
-                for name, blocks in parts.items():
-                    kept.setdefault(name, []).append(torch.cat(blocks))
-        joined = {name: torch.cat(blocks, 1) for name, blocks in kept.items()}
-        return Samples(joined, run.axes, run.counts(), run.dataset_info())
+        request = self._request(calculator, samplers, n_samples, seed=seed)
+        unit = read(self.domain, data, ids)
+        result, request = self._run(request, unit, progress)
+        return samples_of(result, request, unit)
 
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
@@ -146,16 +156,7 @@ class Explainer:
         Raises:
             InputError: The aggregator is unknown, or needs more draws or independent ones.
         """
-        made = _aggregator(aggregator)
-        record = samples.items.provenance
-        pairs = any(sampler.get("antithetic") for sampler in record["samplers"])
-        check_aggregator(made, draws_of(record["n_samples"], pairs))
-        found = {}
-        for name, draws in samples.draws.items():
-            state = made.init(record["group"])
-            state = made.update(state, draws, reduced(samples.axes[name], self.domain))
-            found[name] = Estimate.of(made, state, draws_of(record["n_samples"], pairs))
-        return finished(found, samples.counts, samples.items, made)
+        return aggregated(samples, make_aggregator(aggregator), self.domain)
 
     @isolated()
     def explain(
@@ -183,24 +184,18 @@ class Explainer:
             ids: As in :meth:`compute`.
             progress: As in :meth:`compute`.
             partial: Whether a KeyboardInterrupt returns the items of the batches that are finished
-                by then, if there are any; the explanation's ids tell which items these are. With
-                one device only.
+                by then, if there are any; the explanation's ids tell which items these are.
 
         Raises:
             InputError: As in :meth:`compute`; or the aggregator is unknown, or needs more draws or
                 independent ones.
         """
-        made = _aggregator(aggregator)
-        run = self._run(data, calculator, samplers, n_samples, seed, ids, made)
-        if len(self.devices) > 1 and partial:
-            raise InputError("partial=True serves a single device; pass one, or leave partial out")
-        with run.progress_bar(progress) as reported:
-            if len(self.devices) == 1:
-                return explanation(streamed(run, made, reported, partial), run, made)
-            # The request of the run itself is the one for the first device.
-            settings = (calculator, samplers, n_samples, seed, made)
-            more = [Request(self, *settings, device) for device in self.devices[1:]]
-            return explanation(shared_out(run, [run.request, *more], made, reported), run, made)
+        request = self._request(
+            calculator, samplers, n_samples, seed=seed, aggregator=aggregator, partial=partial
+        )
+        unit = read(self.domain, data, ids)
+        result, request = self._run(request, unit, progress)
+        return explanation(result, request, unit)
 
     def stream(
         self,
@@ -232,35 +227,37 @@ class Explainer:
         Raises:
             InputError: As in :meth:`explain`; a fault in the data is raised at its chunk.
         """
-        made = _aggregator(aggregator)
         with isolated():
-            request = Request(self, calculator, samplers, n_samples, seed, made)
-        offset = 0
-        for chunk in chunks:
-            with isolated():
-                samples = request.read(chunk)
-                request.check(offset + len(samples), more=True)
-                run = Run(request, samples, offset=offset)
-                with run.progress_bar(False) as reported:
-                    explained = explanation(streamed(run, made, reported), run, made)
-            offset += len(explained)
-            for item in range(len(explained)):
-                yield explained.item(item)
+            request = self._request(
+                calculator, samplers, n_samples, seed=seed, aggregator=aggregator
+            )
+            worker = with_means(Worker.of(request))
+        yield from streamed(worker, chunks, self._executor())
+
+    def _request(self, *parts: Any, **settings: Any) -> Request:
+        own = {f.name: getattr(self, f.name) for f in fields(Settings)}
+        return make_request(Settings(**own), *parts, **settings)
 
     def _run(
-        self,
-        data: Any,
-        calculator: Any,
-        samplers: Sequence[Any],
-        n_samples: Any,
-        seed: int,
-        ids: Sequence[int | str] | None,
-        aggregator: Aggregator | None = None,
-    ) -> Run:
-        request = Request(self, calculator, samplers, n_samples, seed, aggregator)
-        samples = request.read(data)
-        request.check(len(samples))
-        return Run(request, samples, ids)
+        self, request: Request, unit: Unit, progress: bool | None
+    ) -> tuple[UnitResult, Request]:
+        """Explain the items of a unit: the way of the data through the engine.
+
+        Returns:
+            The joined results, and the request with which they were computed.
+        """
+        request.check(len(unit))
+        executor = self._executor()
+        with progress_bar(len(unit) * request.draws.total, progress) as report:
+            worker = with_means(Worker.of(request, report=report))
+            worker = preflight(worker, unit)
+            units = unit.parts(executor.n_units, self.domain, self.max_rows)
+            return gathered(executor.run(worker, units), request.partial), worker.request
+
+    def _executor(self) -> Executor:
+        if self.executor is not None:
+            return self.executor
+        return Serial() if len(self.devices) == 1 else Threads(self.devices)
 
 
 def explain(
@@ -274,6 +271,8 @@ def explain(
     max_rows: int | str = "auto",
     device: str | torch.device | Sequence[str | torch.device] | None = None,
     precision: str = "full",
+    executor: Executor | None = None,
+    speedups: Collection[str] = SPEEDUPS,
     **settings: Any,
 ) -> Explanation:
     """Explain a model's predictions in one call: ``Explainer(...).explain(data, ...)``.
@@ -288,12 +287,24 @@ def explain(
         max_rows: As for :class:`Explainer`.
         device: As for :class:`Explainer`.
         precision: As for :class:`Explainer`.
+        executor: As for :class:`Explainer`.
+        speedups: As for :class:`Explainer`.
         **settings: The other arguments of :meth:`Explainer.explain`.
 
     Raises:
         InputError: As for :class:`Explainer` and :meth:`Explainer.explain`.
     """
-    explainer = Explainer(model, domain, target, output, max_rows, device, precision)
+    explainer = Explainer(
+        model,
+        domain,
+        target=target,
+        output=output,
+        max_rows=max_rows,
+        device=device,
+        precision=precision,
+        executor=executor,
+        speedups=speedups,
+    )
     return explainer.explain(data, calculator, **settings)
 
 
@@ -311,14 +322,7 @@ def rerun(model: Any, data: Any, record: Mapping[str, Any], **settings: Any) -> 
         InputError: The record holds a placeholder for a part that no plugin registers, or for an
             object that cannot be saved; or as for :func:`explain`.
     """
-    return explain(model, data, **(provenance.settings(record) | settings))
-
-
-def _aggregator(spec: Any) -> Aggregator:
-    made = make("aggregators", spec)
-    if not isinstance(made, Aggregator):
-        raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
-    return made
+    return explain(model, data, **(recorded_settings(record) | settings))
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -13,7 +13,7 @@ from PIL import Image
 from rdkit import Chem
 
 import salience
-from salience import Explanation, Saliency
+from salience import Design, Explanation, Saliency
 from salience_molgraph import MoleculePlot, MolGraph
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -35,7 +35,8 @@ def _explanation(smiles, values, errors, *, signed=True) -> Explanation:
         completeness_gap=score,
         annotations=[{"mol": Chem.MolFromSmiles(s), "name": s} for s in smiles],
         dataset_info={},
-        provenance={"signed": signed},
+        provenance={},
+        design=Design(signed=signed),
         domain=MolGraph(),
         ids=list(range(len(smiles))),
         n_independent=torch.full((len(smiles),), 1 if errors is None else UNITS),

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 import salience
-from salience import Explanation
+from salience import Design, Explanation
 from salience.results.explanation import Saliency
 from salience_vision import Overlay, Vision
 
@@ -38,7 +38,8 @@ def explanation(
         completeness_gap=nothing,
         annotations=[{"image": image, "name": "p.png"}] * count if photo else (),
         dataset_info={},
-        provenance={"signed": signed},
+        provenance={},
+        design=Design(signed=signed),
         domain=Vision(),
         ids=list(range(count)),
         n_independent=torch.full((count,), 1 if bool(error.isnan().all()) else UNITS),

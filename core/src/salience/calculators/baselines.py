@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from salience.data.layout import ITEM
 from salience.data.per_item import PerItem
 from salience.errors import InputError
 from salience.model.probe import Values
@@ -61,30 +60,28 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
 
 
 def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
-    axes = score.axes[name]
-    row_axis = score.batch.layout.row_axis(axes)
-    assert row_axis is not None
+    view = score.view(name)
+    inner = view.without_rows(x.shape)
     if isinstance(baseline, PerItem):
-        items, inner = score.positions.tolist(), _without(x.shape, row_axis[0])
-        if row_axis[1] == ITEM:
-            padded = any(v.name == name and v.mask is not None for v in score.probe.variables)
+        items = score.positions.tolist()
+        if view.ragged is None:
+            padded = view.mask is not None
             value = torch.stack([_row(baseline, name, i, inner, padded, x) for i in items])
         else:
-            sizes = score.batch.counts[row_axis[1]].tolist()
-            shapes = [(size, *inner) for size in sizes]
+            shapes = [(size, *inner) for size in view.rows.counts[view.ragged].tolist()]
             rows = zip(items, shapes, strict=True)
             value = torch.cat([_row(baseline, name, i, shape, False, x) for i, shape in rows])
-        return value.movedim(0, row_axis[0])
+        return value.movedim(0, view.row_axis)
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
     try:
         value = torch.as_tensor(baseline).to(x)
-        return value.expand(_without(x.shape, row_axis[0])).unsqueeze(row_axis[0]).expand_as(x)
+        return value.expand(inner).unsqueeze(view.row_axis).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"the baseline for target variable {name!r} is {_form(baseline)}, expected a "
-            f"number or a tensor that broadcasts against {_without(x.shape, row_axis[0])}, the "
-            f"shape without the {row_axis[1]} axis; for one baseline an item pass PerItem(...)"
+            f"number or a tensor that broadcasts against {inner}, the shape without the "
+            f"{view.ragged or 'item'} axis; for one baseline an item pass PerItem(...)"
         ) from error
 
 
@@ -112,10 +109,6 @@ def _row(
             f"the baseline of item {item} for target variable {name!r} has shape "
             f"{tuple(row.shape)}, expected one that broadcasts against {shape}"
         ) from error
-
-
-def _without(shape: Sequence[int], position: int) -> tuple[int, ...]:
-    return tuple(length for i, length in enumerate(shape) if i != position)
 
 
 def _form(value: Any) -> str:

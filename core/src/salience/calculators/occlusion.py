@@ -12,7 +12,7 @@ from torch import Tensor
 from salience.calculators.base import Attribution, Calculator
 from salience.calculators.baselines import baseline_of, check_baseline
 from salience.data.layout import ITEM
-from salience.data.padding import Padding
+from salience.data.views import RowView
 from salience.errors import InputError
 from salience.model.probe import Values
 from salience.scoring.score import Part, Score
@@ -109,30 +109,28 @@ class Occlusion(Calculator):
         return Attribution(saliency, full_score)
 
     def _windows(self, score: Score, name: str, x: Tensor) -> _Grid | _Groups:
-        axes = score.axes[name]
-        row_axis = score.batch.layout.row_axis(axes)
-        assert row_axis is not None
-        if row_axis[1] != ITEM:
+        view = score.view(name)
+        axes = view.axes
+        if view.ragged is not None:
             if self.window != 1 or self.stride is not None:
                 raise InputError(
-                    f"windows cannot slide along {row_axis[1]!r}, an axis of elements without "
+                    f"windows cannot slide along {view.ragged!r}, an axis of elements without "
                     f"order, of target variable {name!r}; pass groups=... instead of "
                     f"window and stride"
                 )
-            return self._groups(score, axes, row_axis, x)
+            return self._groups(score, view, x)
         if self.groups is not None:
             raise InputError(
                 f"groups are for ragged data, but target variable {name!r} has axes {axes}; "
                 f"pass window=... instead"
             )
-        free = [a for a in axes if a != ITEM and a not in score.reduced_axes]
+        free = [a for a in axes if a != ITEM and a not in view.reduced]
         if isinstance(self.window, Mapping):
             slid = list(self.window)
         else:
             slid = free or [a for a in axes if a != ITEM]
         if isinstance(self.stride, Mapping):
             _check_known(self.stride, slid)
-        lengths = _lengths(score, name, x)
         slides = []
         for axis in slid:
             if axis not in axes or axis == ITEM:
@@ -142,14 +140,17 @@ class Occlusion(Calculator):
                 )
             position = axes.index(axis)
             window, step = self._along(axis)
-            if window > x.shape[position] and position not in lengths:
-                raise InputError(
-                    f"a window of {window} along {axis!r} is longer than target variable {name!r}, "
-                    f"which has {x.shape[position]}; pass a window from 1 to {x.shape[position]}"
-                )
-            length = lengths.get(position, torch.full_like(score.positions, x.shape[position]))
+            length = view.lengths(axis)
+            if length is None:
+                if window > x.shape[position]:
+                    raise InputError(
+                        f"a window of {window} along {axis!r} is longer than target variable "
+                        f"{name!r}, which has {x.shape[position]}; pass a window from 1 to "
+                        f"{x.shape[position]}"
+                    )
+                length = torch.full_like(score.positions, x.shape[position])
             slides.append(_Slide(position, window, step, length))
-        return _Grid(slides, row_axis[0], x)
+        return _Grid(slides, view.row_axis, x)
 
     def _along(self, axis: str) -> tuple[int, int]:
         """Length and step of the window along the named axis."""
@@ -157,14 +158,12 @@ class Occlusion(Calculator):
         step = self.stride.get(axis) if isinstance(self.stride, Mapping) else self.stride
         return window, step or max(1, window // 2)
 
-    def _groups(
-        self, score: Score, axes: tuple[str, ...], row_axis: tuple[int, str], x: Tensor
-    ) -> _Groups:
-        rows = score.batch.all_rows()
-        group = rows.local(row_axis[1])
+    def _groups(self, score: Score, view: RowView, x: Tensor) -> _Groups:
+        group = view.local
         if self.groups is not None:
             chosen = [torch.as_tensor(self.groups[i]) for i in score.positions.tolist()]
-            sizes = score.batch.counts[row_axis[1]].tolist()
+            counts = view.counts()
+            sizes = [] if counts is None else counts.tolist()
             for position, groups, size in zip(score.positions.tolist(), chosen, sizes, strict=True):
                 if groups.shape != (size,):
                     raise InputError(
@@ -172,12 +171,8 @@ class Occlusion(Calculator):
                         f"group for each of its {size} elements"
                     )
             group = torch.cat(chosen).to(x.device)
-        count = group.new_zeros(len(score)).scatter_reduce_(
-            0, rows.owner(row_axis[1]), group + 1, "amax"
-        )
-        shape = [1] * len(axes)
-        shape[row_axis[0]] = -1
-        return _Groups(group, row_axis, count, x.new_ones(len(group)).reshape(shape))
+        count = group.new_zeros(len(score)).scatter_reduce_(0, view.owner, group + 1, "amax")
+        return _Groups(group, view, count, x)
 
 
 @dataclass(frozen=True)
@@ -273,46 +268,24 @@ class _Groups:
 
     Args:
         group: Number of each element's group within its item, int64.
-        row_axis: Position and name of the axis that counts elements.
+        view: The rows of the target variable.
         count: Number of groups of each row, int64 of shape (R,).
-        cover: Number of groups that each element is in: 1, broadcastable against the target
-            variable.
+        x: Values of the target variable for all R rows.
     """
 
-    def __init__(
-        self, group: Tensor, row_axis: tuple[int, str], count: Tensor, cover: Tensor
-    ) -> None:
+    def __init__(self, group: Tensor, view: RowView, count: Tensor, x: Tensor) -> None:
         self._group = group
-        self._row_axis = row_axis
+        self._axis = view.ragged or ITEM
+        self._shape = [-1 if i == view.row_axis else 1 for i in range(x.ndim)]
         self.count = count
-        self.cover = cover
+        #: Number of groups that each element is in: 1, broadcastable against ``x``.
+        self.cover = x.new_ones(len(group)).reshape(self._shape)
 
     def inside(self, part: Part) -> Tensor:
         """Mask that is true for the elements in each pair's group, broadcastable like ``cover``."""
-        position, axis = self._row_axis
-        group = self._group[part.selection.index(axis)]
-        hit = group == part.variant[part.selection.owner(axis)]
-        shape = [1] * self.cover.ndim
-        shape[position] = -1
-        return hit.reshape(shape)
-
-
-def _lengths(score: Score, name: str, x: Tensor) -> dict[int, Tensor]:
-    """Length of each row of a target variable along its padded axes, without the padding.
-
-    Returns:
-        Position of a padded axis → index after the last real position of each row, int64 of shape
-        (R,); empty where the target variable is not padded.
-    """
-    variable = next(v for v in score.probe.variables if v.name == name)
-    padding = Padding.of(variable.axes, variable.mask, score.batch)
-    if padding is None:
-        return {}
-    ends = {}
-    for axis in padding.axes:
-        real = padding.mask.movedim(axis, 1).flatten(2).any(2)
-        ends[axis] = (real * torch.arange(1, real.shape[1] + 1, device=x.device)).amax(1)
-    return ends
+        group = self._group[part.selection.index(self._axis)]
+        hit = group == part.variant[part.selection.owner(self._axis)]
+        return hit.reshape(self._shape)
 
 
 def _check_known(stride: Mapping[str, int], slid: Collection[str]) -> None:

@@ -172,9 +172,9 @@ class RowSelection:
         Returns:
             The selected rows. Do not write to the result: it may be ``tensor`` itself.
         """
-        row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None or self.is_identity:
+        if self.is_identity or not self.source.layout.has_rows(axes):
             return tensor
+        row_axis = self.source.layout.row_axis(axes)
         return tensor.index_select(row_axis[0], self.index(row_axis[1]))
 
     def expand(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
@@ -187,7 +187,7 @@ class RowSelection:
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self._row_axis(axes)
+        row_axis = self.source.layout.row_axis(axes)
         shape = [1] * len(axes)
         shape[row_axis[0]] = -1
         return (values if row_axis[1] == ITEM else values[self.owner(row_axis[1])]).reshape(shape)
@@ -203,24 +203,8 @@ class RowSelection:
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self._row_axis(axes)
+        row_axis = self.source.layout.row_axis(axes)
         total.index_add_(row_axis[0], self.index(row_axis[1]), values)
-
-    def sum(self, values: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """Sum of the values of each row, shape (R,).
-
-        Args:
-            values: Indexed like the rows.
-            axes: Name of each axis of ``values``.
-
-        Raises:
-            InputError: The axes include neither the item axis nor an element axis.
-        """
-        row_axis = self._row_axis(axes)
-        flat = values.movedim(row_axis[0], 0).flatten(1).sum(1) if values.ndim > 1 else values
-        if row_axis[1] == ITEM:
-            return flat
-        return flat.new_zeros(len(self)).index_add_(0, self.owner(row_axis[1]), flat)
 
     def batch(self) -> Batch:
         """The selected rows as a batch of their own, without annotations."""
@@ -233,13 +217,6 @@ class RowSelection:
         return Batch(
             arguments, self.source.layout, len(self), self.counts, device=self.source.device
         )
-
-    def _row_axis(self, axes: tuple[str, ...]) -> tuple[int, str]:
-        """Position and name of the row axis; InputError where the axes include none."""
-        row_axis = self.source.layout.row_axis(axes)
-        if row_axis is None:
-            raise InputError(f"axes {axes} have no item axis and no element axis")
-        return row_axis
 
     def _argument(self, value: Any, spec: Field) -> Any:
         if spec.counts is not None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
+from salience.errors import InputError
+
 ITEM = "item"
 
 
@@ -71,17 +73,23 @@ class Layout:
         others = [getattr(self, f.name) for f in fields(self)[1:]]
         return Layout, (dict(self.fields), *others)
 
-    def row_axis(self, axes: tuple[str, ...]) -> tuple[int, str] | None:
+    def has_rows(self, axes: tuple[str, ...]) -> bool:
+        """Whether a tensor with these axes has an item axis or an element axis."""
+        return any(axis == ITEM or axis in self.elements for axis in axes)
+
+    def row_axis(self, axes: tuple[str, ...]) -> tuple[int, str]:
         """Position and name of the axis along which rows are counted.
 
         Args:
             axes: Name of each axis of a tensor.
 
         Returns:
-            Position and name of the first item or element axis; ``None`` where there is none, as in
-            an argument that all items share.
+            Position and name of the first item or element axis.
+
+        Raises:
+            InputError: There is none, as in an argument that all items share.
         """
         for position, name in enumerate(axes):
             if name == ITEM or name in self.elements:
                 return position, name
-        return None
+        raise InputError(f"axes {axes} have no item axis and no element axis; name one of them")

@@ -76,9 +76,9 @@ class Tensors(Domain):
                     f"{len(spec.axes)} axes {spec.axes}; reshape it, or name its own axes, as in "
                     f"salience.Tensors(axes=('item', 'channel', 'height', 'width'))"
                 )
-            row_axis = self.layout.row_axis(spec.axes)
-            if row_axis is None:
+            if not self.layout.has_rows(spec.axes):
                 continue
+            row_axis = self.layout.row_axis(spec.axes)
             lengths.add(tensor.shape[row_axis[0]])
             if not all_finite(tensor):
                 item = int((~tensor.isfinite()).nonzero()[0, row_axis[0]])
@@ -129,9 +129,8 @@ class _Rows(Sequence[Any]):
     def tensors(self) -> dict[str, Tensor]:
         cut = {}
         for name, tensor in self.full.items():
-            row_axis = self.layout.row_axis(self.layout.fields[name].axes)
-            length = len(self)
-            cut[name] = (
-                tensor if row_axis is None else tensor.narrow(row_axis[0], self.start, length)
-            )
+            axes = self.layout.fields[name].axes
+            if self.layout.has_rows(axes):
+                tensor = tensor.narrow(self.layout.row_axis(axes)[0], self.start, len(self))
+            cut[name] = tensor
         return cut

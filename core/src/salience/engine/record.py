@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
@@ -10,50 +10,44 @@ from typing import Any
 
 import torch
 
-from salience.calculators.base import Calculator
-from salience.engine.settings import Settings
+from salience.aggregators.base import Aggregator
+from salience.engine.request import Request
 from salience.errors import InputError
 from salience.model.outputs import output_config
 from salience.model.targets import Target
 from salience.plugins import host
 from salience.plugins.parts import is_placeholder, to_config
-from salience.samplers.base import WeightSampler, moves_model
-from salience.samplers.design import Draws
-
-part = to_config
 
 
-def record(
-    explainer: Settings, calculator: Calculator, samplers: Sequence[Any], draws: Draws, seed: int
-) -> dict[str, Any]:
+def record(request: Request) -> dict[str, Any]:
     """The record of a computation, which an explanation holds as its provenance.
 
     All entries are JSON types, except tensors and other data among the parameters of calculator,
     samplers and domain.
 
     Args:
-        explainer: Settings of the explainer.
-        calculator: The calculator.
-        samplers: Noise and parameter samplers.
-        draws: Number of draws of an item, and which of them share parameters.
-        seed: Seed of all draws.
+        request: The request, whose baselines that are means of data have been computed.
     """
-    targets = explainer.target if isinstance(explainer.target, list | tuple) else [explainer.target]
-    return {
-        "model": type(explainer.model).__qualname__,
-        "domain": part("domains", explainer.domain),
+    own = request.settings
+    targets = own.target if isinstance(own.target, list | tuple) else [own.target]
+    made: dict[str, Any] = {
+        "model": type(own.model).__qualname__,
+        "domain": to_config("domains", own.domain),
         "target": [asdict(t) if isinstance(t, Target) else t for t in targets],
-        "output": output_config(explainer.output),
-        "calculator": part("calculators", calculator),
-        "samplers": [part("samplers", sampler) for sampler in samplers],
-        "n_samples": draws.record(),
-        "group": draws.group,
-        "samples_parameters": any(moves_model(sampler) for sampler in samplers),
-        "shared_draws": any(isinstance(sampler, WeightSampler) for sampler in samplers),
-        "seed": seed,
-        "precision": explainer.precision,
+        "output": output_config(own.output),
+        "calculator": to_config("calculators", request.calculator),
+        "samplers": [to_config("samplers", sampler) for sampler in request.samplers],
+        "n_samples": request.draws.record(),
+        "seed": request.seed,
+        "precision": own.precision,
         "versions": _versions(),
     }
+    return made if request.aggregator is None else made | aggregated(request.aggregator)
+
+
+def aggregated(aggregator: Aggregator) -> dict[str, Any]:
+    """The entry of a record that names the aggregator."""
+    return {"aggregator": to_config("aggregators", aggregator)}
 
 
 def settings(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,112 +1,96 @@
-"""The request: the user's arguments, checked and made into a worker."""
+"""The request: what is to be computed, made and checked; pure, so that it can be sent anywhere."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
-from salience.data.per_item import Mean
-from salience.engine import record as provenance
-from salience.engine import rows as engine
-from salience.engine.rows import PredictedBatch, Worker
 from salience.engine.settings import Settings
-from salience.engine.trials import prepare
 from salience.errors import InputError, brief
-from salience.model.probe import Probe, Values
-from salience.model.targets import resolve
 from salience.plugins.parts import make
+from salience.results.design import Design
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
 from salience.samplers.design import Draws, draws_of
-from salience.samplers.keyed import item_keys
-from salience.samplers.weight_source import WeightSource
-from salience.scoring.budget import Budget
+from salience.samplers.weight_source import check_weights
 
 
-class Request:
-    """The checked arguments of a computation, with the worker that computes it on one device.
-
-    A request does not hold the data to explain: the items of several chunks can share one request.
+@dataclass(frozen=True)
+class Verdicts:
+    """What preflight found out about the model, and all workers of a request go by.
 
     Args:
-        explainer: Settings of the explainer: model, domain, target and output variables.
-        calculator: Name, config mapping or object.
-        samplers: Sequence of names, config mappings or objects.
-        n_samples: Draws per item, in any form that :func:`draws_of` takes.
-        seed: Seed of all draws.
-        aggregator: The aggregator of the draws; ``None`` where the draws are kept.
-        device: One of the explainer's devices; the first where ``None``.
-
-    Raises:
-        InputError: A part is unknown or of the wrong kind, or the parts, the draws and the model do
-            not fit together.
+        samplers: The samplers, prepared for the model, in the user's order; ``None`` before
+            preflight.
+        one_row_per_pass: Whether each row needs a forward pass of its own.
+        weight_draws_per_pass: Largest number of draws of weights in one forward pass.
+        speedups: Names of the speed-ups that leave the model's output unchanged.
     """
 
-    def __init__(
-        self,
-        explainer: Settings,
-        calculator: Any,
-        samplers: Sequence[Any],
-        n_samples: Any,
-        seed: int,
-        aggregator: Aggregator | None = None,
-        device: torch.device | None = None,
-    ) -> None:
-        self.explainer = explainer
-        self._domain = explainer.domain
-        calculator = make("calculators", calculator)
-        if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
-            raise InputError(
-                f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
-            )
-        made = [make("samplers", sampler) for sampler in samplers]
-        _check_parts(calculator, made, seed)
-        noise = [s for s in made if isinstance(s, NoiseSampler)]
-        draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
-        _check_draws(draws, made, aggregator)
-        weights = [s for s in made if isinstance(s, WeightSampler)]
-        variables = resolve(explainer.target, self._domain.layout, explainer.model)
-        probe = Probe(
-            explainer.model,
-            self._domain,
-            variables,
-            explainer.output,
-            device or explainer.devices[0],
-            explainer.precision,
-            weights_vary=bool(weights),
-        )
-        self.worker = Worker(
-            probe,
-            self._domain,
-            calculator,
-            noise,
-            [s for s in made if isinstance(s, ParameterSampler)],
-            draws,
-            int(seed),
-            Budget(explainer.max_rows),
-            WeightSource(weights, probe.model, int(seed)) if weights else None,
-        )
-        calculator = self._with_means(calculator)
-        self.worker = replace(self.worker, calculator=calculator)
-        self.record = provenance.record(explainer, calculator, made, draws, int(seed))
-        self._tried = False
+    samplers: Sequence[Any] | None = None
+    one_row_per_pass: bool = False
+    weight_draws_per_pass: int = 1
+    speedups: tuple[str, ...] = ()
 
-    def read(self, data: Any) -> Sequence[Any]:
-        """Read the data into samples, one per item, by :meth:`Domain.read`.
 
-        Raises:
-            InputError: The data is empty, or the domain cannot read it.
-        """
-        samples = self._domain.read(data)
-        if len(samples) == 0:
-            raise InputError("the data is empty; pass at least one item")
-        return samples
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A computation: parts, settings and seed, without the data and without any device.
+
+    Args:
+        settings: Settings of the explainer: model, domain, target and output variables.
+        calculator: Computes the saliency of rows.
+        samplers: Noise, parameter and weight samplers, in the user's order.
+        draws: Number of draws of an item, and which of them depend on each other.
+        seed: Seed of all draws.
+        aggregator: The aggregator of the draws; ``None`` where the draws are kept.
+        partial: Whether a KeyboardInterrupt ends the computation with the batches that are
+            finished by then.
+        verdicts: What preflight found out about the model.
+    """
+
+    settings: Settings
+    calculator: Calculator
+    samplers: Sequence[Any]
+    draws: Draws
+    seed: int
+    aggregator: Aggregator | None = None
+    partial: bool = False
+    verdicts: Verdicts = field(default_factory=Verdicts)
+
+    @property
+    def noise(self) -> list[NoiseSampler]:
+        """The noise samplers, applied one after the other."""
+        return [s for s in self._prepared if isinstance(s, NoiseSampler)]
+
+    @property
+    def parameters(self) -> list[ParameterSampler]:
+        """The parameter samplers, all active in each forward pass."""
+        return [s for s in self._prepared if isinstance(s, ParameterSampler)]
+
+    @property
+    def weights(self) -> list[WeightSampler]:
+        """The weight samplers, applied one after the other."""
+        return [s for s in self._prepared if isinstance(s, WeightSampler)]
+
+    @property
+    def _prepared(self) -> Sequence[Any]:
+        found = self.verdicts.samplers
+        return self.samplers if found is None else found
+
+    @property
+    def design(self) -> Design:
+        """How the draws depend on each other."""
+        return Design(
+            group=self.draws.group,
+            samples_parameters=any(moves_model(sampler) for sampler in self.samplers),
+            shared_draws=any(isinstance(sampler, WeightSampler) for sampler in self.samplers),
+            signed=self.aggregator is not None and self.aggregator.signed,
+        )
 
     def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where the output variable or the calculator does not fit the data.
@@ -115,55 +99,93 @@ class Request:
             n_items: Number of items in the data set, or in the part of a stream read so far.
             more: Whether further items may follow, as in a stream.
         """
-        self.explainer.output.check(n_items, more)
-        self.worker.calculator.check(n_items, more)
+        self.settings.output.check(n_items, more)
+        self.calculator.check(n_items, more)
 
-    def try_samplers(self, predicted: PredictedBatch) -> None:
-        """Adapt the worker to the model by :func:`prepare`; only the first call does anything.
-
-        Args:
-            predicted: The batch from which :func:`prepare` takes the item of its trial passes.
+    def pickled(self) -> bytes:
+        """The request as bytes, for another process.
 
         Raises:
-            InputError: Items of a batch influence each other, or a sampler cannot serve the model.
+            InputError: What the user put in cannot be pickled.
         """
-        if not self._tried:
-            self.worker = prepare(self.worker, predicted)
-            self._tried = True
+        try:
+            return pickle.dumps(self)
+        except Exception as error:
+            raise InputError(f"{self._unpicklable()}: {brief(error)}") from error
 
-    def _with_means(self, calculator: Calculator) -> Calculator:
-        """Replace the calculator's :class:`Mean` parameters by the means of their data.
+    def _unpicklable(self) -> str:
+        parts = {f.name: getattr(self.settings, f.name) for f in fields(self.settings)}
+        parts |= {"calculator": self.calculator, "aggregator": self.aggregator}
+        parts |= {f"sampler {type(s).__name__}": s for s in self.samplers}
+        for name, part in parts.items():
+            try:
+                pickle.dumps(part)
+            except Exception:
+                return (
+                    f"the {name} cannot be sent to another process, since it does not pickle; "
+                    f"define its functions and classes at the top of a module"
+                )
+        return "the request cannot be sent to another process, since it does not pickle"
 
-        A :class:`Mean` becomes a mapping target variable → mean; one inside a mapping becomes the
-        mean of the target variable that the mapping names.
-        """
-        if not is_dataclass(calculator):
-            return calculator
-        means: dict[str, Any] = {}
-        for f in fields(calculator):
-            value = getattr(calculator, f.name)
-            if isinstance(value, Mean):
-                means[f.name] = self._mean(value.data)
-            elif isinstance(value, Mapping):
-                means[f.name] = {
-                    k: self._mean(v.data).get(k, v) if isinstance(v, Mean) else v
-                    for k, v in value.items()
-                }
-        made: Calculator = replace(calculator, **means)
-        return made
 
-    def _mean(self, data: Any) -> Values:
-        samples = self._domain.read(data)
-        if len(samples) == 0:
-            raise InputError("Mean(...) got empty data; pass at least one item")
-        keys = item_keys(range(len(samples)))
-        sums: dict[str, tuple[Tensor, int]] = {}
-        for predicted in engine.batches(self.worker, samples, keys, explained=False):
-            for name, (total, count) in engine.sums(predicted).items():
-                if name in sums:
-                    total, count = total + sums[name][0], count + sums[name][1]
-                sums[name] = total, count
-        return {name: (total / count).cpu() for name, (total, count) in sums.items()}
+def make_request(
+    settings: Settings,
+    calculator: Any,
+    samplers: Sequence[Any],
+    n_samples: Any,
+    *,
+    seed: int,
+    aggregator: Any = None,
+    partial: bool = False,
+) -> Request:
+    """Make the parts of a request from the user's arguments, and check that they fit together.
+
+    Args:
+        settings: Settings of the explainer.
+        calculator: Name, config mapping or object.
+        samplers: Sequence of names, config mappings or objects.
+        n_samples: Draws per item, in any form that :func:`draws_of` takes.
+        seed: Seed of all draws.
+        aggregator: Name, config mapping or object; ``None`` where the draws are kept.
+        partial: As in :class:`Request`.
+
+    Raises:
+        InputError: A part is unknown or of the wrong kind, or the parts, the draws and the model do
+            not fit together.
+    """
+    calculator = make("calculators", calculator)
+    if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
+        raise InputError(
+            f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
+        )
+    made = tuple(make("samplers", sampler) for sampler in samplers)
+    aggregator = None if aggregator is None else make_aggregator(aggregator)
+    _check_parts(calculator, made, seed)
+    noise = [s for s in made if isinstance(s, NoiseSampler)]
+    draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
+    _check_draws(draws, made, aggregator)
+    check_weights([s for s in made if isinstance(s, WeightSampler)], settings.model)
+    return Request(
+        settings=settings,
+        calculator=calculator,
+        samplers=made,
+        draws=draws,
+        seed=int(seed),
+        aggregator=aggregator,
+        partial=partial,
+    )
+
+
+def make_aggregator(spec: Any) -> Aggregator:
+    """Make an aggregator from a name, config mapping or object.
+
+    Raises:
+        InputError: There is no such aggregator.
+    """
+    made = make("aggregators", spec)
+    if not isinstance(made, Aggregator):
+        raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
+    return made
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
 
 from salience.data.batch import Batch
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.model.targets import Variable
+from salience.support.memory import out_of_memory
 from salience.support.numerics import all_finite
 
 
@@ -40,7 +43,6 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
             f"{variable.axes}; pass Target(..., axes=(...)) with a name for each axis"
         )
     row_axis = batch.layout.row_axis(variable.axes)
-    assert row_axis is not None
     expected = batch.n_items if row_axis[1] == "item" else int(batch.counts[row_axis[1]].sum())
     if value.shape[row_axis[0]] != expected:
         raise InputError(
@@ -52,6 +54,21 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
         where = int((~value.isfinite()).nonzero()[0, row_axis[0]])
         item = int(batch.all_rows().owner(row_axis[1])[where])
         raise NotFiniteError(f"target variable {variable.name!r}", item)
+
+
+def check_scalars(scalars: Any, n_rows: int) -> None:
+    """Raise InputError unless an output variable is a tensor with one scalar per row.
+
+    Args:
+        scalars: What the output variable returned.
+        n_rows: Number of rows of the pass.
+    """
+    if not isinstance(scalars, Tensor) or scalars.shape != (n_rows,):
+        got = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
+        raise InputError(
+            f"the output variable has shape {got}, expected one scalar an item, ({n_rows},); "
+            f"let the model keep the item axis (no mean over the batch) or pass another output"
+        )
 
 
 class NotFiniteError(InputError):
@@ -90,7 +107,25 @@ def missed(what: str, call: int, met: int) -> InputError:
     )
 
 
-def cannot_run(batch: Batch) -> str:
+@contextmanager
+def refusing(batch: Batch) -> Iterator[None]:
+    """Make errors of a forward pass inside the context say that the model does not fit the data.
+
+    Args:
+        batch: The items or rows of the pass.
+
+    Raises:
+        InputError: The forward pass failed, other than for want of memory.
+    """
+    try:
+        yield
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        if isinstance(error, InputError) or out_of_memory(error):
+            raise
+        raise InputError(f"{_cannot_run(batch)}: {brief(error)}") from error
+
+
+def _cannot_run(batch: Batch) -> str:
     """Start of the message for a model that cannot be run on a batch, with the tensors' shapes."""
     shapes = ", ".join(
         f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"

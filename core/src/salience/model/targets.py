@@ -103,7 +103,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         if target == "input" or target in layout.fields:
             name = layout.main if target == "input" else target
             spec = layout.fields[name]
-            if layout.row_axis(spec.axes) is None:
+            if not layout.has_rows(spec.axes):
                 raise InputError(
                     f"target {target!r} is an argument that all items share, so that no item has a "
                     f"saliency of its own for it; name an argument with an item or element axis"
@@ -118,7 +118,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         )
     check_module(model, target.module, layout.fields)
     axes = target.axes if target.axes is not None else layout.inner
-    if layout.row_axis(axes) is None:
+    if not layout.has_rows(axes):
         raise InputError(
             f"the axes {axes} of target {target.name!r} name neither {ITEM!r} nor one of the "
             f"element axes {layout.elements}; pass Target({target.module!r}, axes=(...))"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.errors import InputError, nearest
+from salience.results.design import Design
+from salience.results.items import ItemTable
 from salience.results.provenance import recorded_ids
 from salience.results.saliency import Saliency
 
@@ -20,46 +22,30 @@ if TYPE_CHECKING:
     from salience.visualize.visualizer import Visualizer
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, kw_only=True)
+class Explanation(ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
+
+    An explanation is the table of its items (``ids``, ``prediction``, ``score``, ``delta``,
+    ``completeness_gap``, ``n_independent``, ``annotations``) with the saliency of each target
+    variable.
 
     Args:
         saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
             :meth:`mean` work only where there is exactly one variable, the usual case.
-        prediction: The model's output for the items without noise, shape (B, …); the output
-            variable f(x) where the model does not return one tensor of that shape.
-        score: The output variable f(x) of the items without noise, shape (B,).
-        delta: f(x) − f(baseline), mean over draws, shape (B,); NaN for calculators without a
-            baseline.
-        completeness_gap: |Σ saliency − (f(x) − f(baseline))|, mean over draws, shape (B,); NaN for
-            calculators without a baseline.
-        annotations: For each item, the data that the visualizer needs; may be empty.
         dataset_info: The data that the visualizer needs of the data set as a whole.
         provenance: Record of the parts, parameters, seed and versions with which the explanation
             was computed.
         domain: The domain that read the data; a mapping of the domain's settings where its plugin
             is not installed.
-        ids: The id of each item; its position where the data has no ids.
-        n_independent: Number of independent draws of each item, int64 of shape (B,). An
-            antithetic pair counts as one; where noise is nested in draws of the parameters, the
-            draws of the parameters are counted.
+        design: How the draws depend on each other, and what was drawn.
     """
 
     saliency: Mapping[str, Saliency]
-    prediction: Tensor
-    score: Tensor
-    delta: Tensor
-    completeness_gap: Tensor
-    annotations: Sequence[Mapping[str, Any]]
     dataset_info: Mapping[str, Any]
     provenance: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
-    ids: Sequence[int | str]
-    n_independent: Tensor
-
-    def __len__(self) -> int:
-        return int(self.score.shape[0])
+    design: Design = field(default_factory=Design)
 
     def __getitem__(self, variable: str) -> Saliency:
         if variable not in self.saliency:
@@ -103,30 +89,24 @@ class Explanation:
             InputError: There is no such item.
         """
         chosen = position_of(self, position)
-        one = slice(chosen, chosen + 1)
+        columns = self.select(slice(chosen, chosen + 1))
+        record = {k: v for k, v in self.provenance.items() if k != "ids"}
         return replace(
             self,
+            **columns,
             saliency={name: saliency.item(chosen) for name, saliency in self.saliency.items()},
-            prediction=self.prediction[one].clone(),
-            score=self.score[one].clone(),
-            delta=self.delta[one].clone(),
-            completeness_gap=self.completeness_gap[one].clone(),
-            annotations=self.annotations[one],
-            provenance={k: v for k, v in self.provenance.items() if k != "ids"}
-            | recorded_ids(self.ids[one]),
-            ids=self.ids[one],
-            n_independent=self.n_independent[one].clone(),
+            provenance=record | recorded_ids(columns["ids"]),
         )
 
     @property
     def signed(self) -> bool:
         """Whether the aggregator keeps the sign of the saliency."""
-        return bool(self.provenance.get("signed", False))
+        return self.design.signed
 
     @property
     def samples_parameters(self) -> bool:
         """Whether a sampler drew the parameters of the model."""
-        return bool(self.provenance.get("samples_parameters", False))
+        return self.design.samples_parameters
 
     @property
     def n_samples(self) -> int:
@@ -136,7 +116,7 @@ class Explanation:
     @property
     def draws(self) -> Tensor:
         """Number of draws of each item, int64 of shape (B,)."""
-        return self.n_independent * int(self.provenance.get("group", 1))
+        return self.n_independent * self.design.group
 
     @property
     def variance_parts(self) -> Mapping[str, Any]:
@@ -292,7 +272,7 @@ class Explanation:
             InputError: As :meth:`mean`.
         """
         errors = self._dense("mean").flat_error
-        if self.provenance.get("shared_draws", False):
+        if self.design.shared_draws:
             return errors.mean(0)
         return errors.square().sum(0).sqrt() / len(errors)
 

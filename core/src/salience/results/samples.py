@@ -1,8 +1,8 @@
-"""Computed but not yet aggregated draws of a data set, and the table of its items."""
+"""All the draws of a data set, computed but not yet aggregated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,25 +12,11 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.errors import InputError, brief
+from salience.results.design import Design
+from salience.results.items import ItemTable
 
 
-@dataclass(frozen=True)
-class ItemTable:
-    """All fields of an explanation except the saliency; see :class:`salience.Explanation`."""
-
-    prediction: Tensor
-    score: Tensor
-    delta: Tensor
-    completeness_gap: Tensor
-    annotations: Sequence[Mapping[str, Any]]
-    dataset_info: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    domain: Domain
-    ids: Sequence[int | str]
-    n_independent: Tensor
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Samples:
     """All draws of the saliency of a data set, from which any aggregator makes an explanation.
 
@@ -40,13 +26,22 @@ class Samples:
         axes: Target variable → names of the axes that follow L.
         counts: Target variable → number of elements of each item, int64 of shape (B,), or
             ``None`` where all items have one shape.
-        items: Predictions, ids, provenance and all other fields of the explanation.
+        items: Ids, predictions and the other columns of the items; its ``n_independent`` is the
+            number of independent draws among the M.
+        dataset_info: As in :class:`salience.Explanation`.
+        provenance: As in :class:`salience.Explanation`, without an aggregator.
+        domain: The domain that read the data.
+        design: How the draws depend on each other, and what was drawn.
     """
 
     draws: Mapping[str, Tensor]
     axes: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, Tensor | None]
     items: ItemTable
+    dataset_info: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    domain: Domain
+    design: Design
 
     def __len__(self) -> int:
         return len(self.items.ids)
@@ -101,9 +96,9 @@ class Samples:
             "items": list(self.items.ids),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
             "sizes of items": self.counts,
-            "seed": self.items.provenance["seed"],
-            "samplers": self.items.provenance["samplers"],
-            "n_samples": self.items.provenance["n_samples"],
+            "seed": self.provenance["seed"],
+            "samplers": self.provenance["samplers"],
+            "n_samples": self.provenance["n_samples"],
         }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,21 @@ from salience.data.domain import Domain
 from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
 from salience.plugins.parts import is_placeholder, make, placeholder, to_config
+from salience.results.design import Design
+from salience.results.items import COLUMNS
 from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 3
-_PLAIN = ("prediction", "score", "delta", "completeness_gap", "n_independent")
+_FORMAT = 4
 _PARTS = ("parameters", "noise", "total")
 
 
 def save(explanation: Mapping[str, Any], path: Path) -> None:
     """Write the fields of an explanation; see :meth:`salience.Explanation.save`."""
     domain = explanation["domain"]
-    tensors = {name: explanation[name] for name in _PLAIN}
+    columns = {name: explanation[name] for name in COLUMNS}
+    tensors = {name: column for name, column in columns.items() if isinstance(column, Tensor)}
     for name, saliency in explanation["saliency"].items():
         tensors[f"values/{name}"] = saliency.flat
         tensors[f"std_error/{name}"] = saliency.flat_error
@@ -52,7 +54,8 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         "domain": domain,
         "dataset_info": explanation["dataset_info"],
         "provenance": explanation["provenance"],
-        "ids": list(explanation["ids"]),
+        "design": asdict(explanation["design"]),
+        **{name: list(column) for name, column in columns.items() if name not in tensors},
         "annotations": annotations,
     }
     text = json.dumps(_pack(head, tensors))
@@ -100,14 +103,15 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str,
     domain, annotations = _domain(head["domain"]), head["annotations"]
     if isinstance(domain, Domain):
         annotations = [domain.decode(annotation) for annotation in annotations]
+    columns = {name: tensors[name] if name in tensors else head[name] for name in COLUMNS}
     return {
+        **columns,
         "saliency": saliency,
-        **{name: tensors[name] for name in _PLAIN},
         "annotations": annotations,
         "dataset_info": head["dataset_info"],
         "provenance": head["provenance"],
         "domain": domain,
-        "ids": head["ids"],
+        "design": Design(**head["design"]),
     }
 
 
@@ -120,6 +124,9 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         tensors["n_independent"] = tensors.pop("units")
     if head["format"] < 3:
         head["dataset_info"] = head.pop("facts")
+    if head["format"] < 4:  # formats up to 3 held the design in the provenance
+        record = head["provenance"]
+        head["design"] = {f.name: record.get(f.name, f.default) for f in fields(Design)}
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

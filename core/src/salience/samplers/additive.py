@@ -62,11 +62,11 @@ class AdditiveNoise(NoiseSampler):
         scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
         noise = self.unit(draw.numbers).to(x.dtype) * scale
         if self.mode == "relative":
-            noise *= draw.range(x)
+            noise *= draw.view.spread(draw.view.range(x))
         if self.only is not None:
             noise *= _spread(self.only, "only", x, draw)
-        if draw.mask is not None:
-            noise *= draw.mask
+        if draw.view.mask is not None:
+            noise *= draw.view.mask
         if draw.sign is not None:
             noise *= draw.sign
         return x + noise
@@ -81,16 +81,14 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
     made = _tensor(value, name).to(x.device)
     if made.ndim == 0:
         return made
-    row_axis = draw.numbers.rows.source.layout.row_axis(draw.numbers.axes)
-    assert row_axis is not None
-    inner = tuple(length for i, length in enumerate(x.shape) if i != row_axis[0])
+    inner = draw.view.without_rows(x.shape)
     try:
-        return made.expand(inner).unsqueeze(row_axis[0])
+        return made.expand(inner).unsqueeze(draw.view.row_axis)
     except RuntimeError as error:
+        axis = draw.view.ragged or "item"
         raise InputError(
             f"{name} of the noise has shape {tuple(made.shape)}, expected a number or what "
-            f"broadcasts against {inner}, the shape of a target variable without its "
-            f"{row_axis[1]} axis"
+            f"broadcasts against {inner}, the shape of a target variable without its {axis} axis"
         ) from error
 
 

@@ -12,11 +12,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from salience.data.batch import RowSelection
-from salience.data.layout import ITEM
+from salience.data.views import RowView
 from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
 
@@ -38,40 +37,21 @@ class ModelDraw:
 
 @dataclass(frozen=True)
 class VariableDraw:
-    """Random numbers and mask of one target variable, passed to a noise sampler.
+    """Random numbers of one target variable, and its rows, passed to a noise sampler.
 
     Args:
         numbers: Random numbers for the positions of the variable.
-        mask: True at real positions, broadcastable against the variable; ``None`` where all
-            positions are real.
         sign: 1 at the rows of the first draw of each antithetic pair and −1 at those of the second,
             broadcastable against the variable; ``None`` where draws do not come in pairs.
     """
 
     numbers: Numbers
-    mask: Tensor | None
     sign: Tensor | None = None
 
-    def range(self, x: Tensor) -> Tensor:
-        """Compute max − min of each row over its real positions, broadcastable against ``x``."""
-        rows, axes = self.numbers.rows, self.numbers.axes
-        row_axis = rows.source.layout.row_axis(axes)
-        assert row_axis is not None
-        low, high = x, x
-        if self.mask is not None:
-            low = x.masked_fill(~self.mask, torch.inf)
-            high = x.masked_fill(~self.mask, -torch.inf)
-        low = low.movedim(row_axis[0], 0).flatten(1).amin(1) if x.ndim > 1 else low
-        high = high.movedim(row_axis[0], 0).flatten(1).amax(1) if x.ndim > 1 else high
-        if row_axis[1] != ITEM:
-            owner = rows.owner(row_axis[1])
-            low = low.new_zeros(len(rows)).scatter_reduce_(
-                0, owner, low, "amin", include_self=False
-            )
-            high = high.new_zeros(len(rows)).scatter_reduce_(
-                0, owner, high, "amax", include_self=False
-            )
-        return rows.expand(high - low, axes)
+    @property
+    def view(self) -> RowView:
+        """How the positions of the variable belong to rows, and which of them are real."""
+        return self.numbers.view
 
 
 class CannotPackError(Exception):
@@ -89,10 +69,12 @@ class WeightDraw:
         number: Number of the draw, from 0.
         key: Key of the draw. It depends only on the seed, the number of the draw and the position
             of the sampler among the weight samplers.
+        parameters: Names of the model's parameters; the other weights are buffers.
     """
 
     number: int
     key: int
+    parameters: frozenset[str] = frozenset()
 
     def normal(self, name: str, like: Tensor) -> Tensor:
         """Standard normal numbers of the shape and dtype of ``like``, different for each name."""
@@ -114,7 +96,7 @@ class NoiseSampler(ABC):
 
         Args:
             x: Values of the target variable for all rows; must not be changed.
-            draw: Random numbers for the positions of ``x``, and the mask of real positions.
+            draw: Random numbers for the positions of ``x``, and the view of its rows.
 
         Returns:
             The moved values, of the shape and dtype of ``x``.
@@ -146,7 +128,8 @@ class ParameterSampler(ABC):
 
         Returns:
             The sampler that the engine uses from here on: this sampler, or a new sampler that holds
-            information from the forward pass.
+            information from the forward pass. It must be possible to pickle it, so it holds paths
+            of modules and not modules.
 
         Raises:
             InputError: The model has nothing that this sampler changes.
@@ -171,20 +154,34 @@ class WeightSampler(ABC):
     max_draws: int | None = None
 
     @abstractmethod
-    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Make the function that draws weights; the engine calls this once before all draws.
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """Make one draw.
 
         Args:
-            model: The replica that runs: a private copy of the user's model over the same weights.
+            state: Name → values of the parameters and buffers, as changed by earlier samplers.
+            draw: Number and key of the draw.
 
         Returns:
-            A function that makes one draw. It takes the parameters and buffers, as changed by
-            earlier samplers, and a :class:`WeightDraw`. It returns name → values of the drawn
-            weights; weights that are not among the names keep their values.
+            Name → values of the drawn weights; weights that are not among the names keep their
+            values.
+        """
+
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
+        """Check that the sampler can serve the model; the engine calls this once before all draws.
+
+        Args:
+            draw: Holds the replica that runs, as :attr:`ModelDraw.model`: a private copy of the
+                user's model over the same weights.
+            forward: Runs a forward pass of a single row with the model's own weights.
+
+        Returns:
+            The sampler that the engine uses from here on: this sampler, or a new sampler that holds
+            what was read or computed. It must be possible to pickle it, so it holds no modules.
 
         Raises:
             InputError: The sampler cannot draw weights for this model.
         """
+        return self
 
 
 def moves_model(sampler: object) -> bool:

@@ -13,11 +13,12 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from salience.data.layout import ITEM
+from salience.data.views import RowView
 from salience.errors import InputError
 from salience.samplers.base import CannotPackError, ModelDraw
 from salience.samplers.keyed import Numbers
@@ -46,7 +47,7 @@ class DropoutMode(TorchFunctionMode):
     Args:
         draw: Keys and rows of the forward pass.
         rate: Dropout rate that replaces the model's own; ``None`` keeps the model's.
-        modules: Modules inside which dropout is on; ``None`` for the whole model.
+        paths: Paths of the modules inside which dropout is on; ``None`` for the whole model.
         single: Shapes of the masks in a pass of a single row. Where ``None``, the mode cannot tell
             which axis of a mask counts rows, and serves only passes of a single row.
     """
@@ -55,7 +56,7 @@ class DropoutMode(TorchFunctionMode):
         self,
         draw: ModelDraw,
         rate: float | None,
-        modules: tuple[nn.Module, ...] | None,
+        paths: tuple[str, ...] | None,
         single: DropoutShapes | None = None,
     ) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class DropoutMode(TorchFunctionMode):
         self.shapes: list[tuple[int, ...]] = []
         self._draw = draw
         self._rate = rate
-        self._modules = modules
+        self._paths = paths
         self._single = single
         #: Number of the chosen modules whose forward is running.
         self._inside = 0
@@ -72,7 +73,8 @@ class DropoutMode(TorchFunctionMode):
     def on(self) -> Iterator[DropoutMode]:
         """Switch the mode on for this thread; hooks count how many of the modules are running."""
         with removing() as add:
-            for module in self._modules or ():
+            for path in self._paths or ():
+                module = self._draw.model.get_submodule(path)
                 add(module.register_forward_pre_hook(lambda *_: self._step(1)))
                 add(module.register_forward_hook(lambda *_: self._step(-1), always_call=True))
             with self:
@@ -83,7 +85,7 @@ class DropoutMode(TorchFunctionMode):
 
     def _rate_of(self, own: float) -> float:
         """Dropout rate of a call whose own rate is ``own``; 0 where its dropout stays off."""
-        if own <= 0 or (self._modules is not None and not self._inside):
+        if own <= 0 or (self._paths is not None and not self._inside):
             return 0.0
         return own if self._rate is None else self._rate
 
@@ -174,7 +176,7 @@ class DropoutMode(TorchFunctionMode):
         axis, name = (0, ITEM) if len(rows) == 1 else self._row_axis(shape)
         axes = tuple(name if i == axis else f"axis{i}" for i in range(len(shape)))
         kind = _Blocks if name == ITEM and shape[axis] != len(rows) else Numbers
-        return kind(keys, rows, axes, shape, len(self.shapes))
+        return kind(keys, RowView(rows, axes), shape, stream=len(self.shapes))
 
     def _row_axis(self, shape: tuple[int, ...]) -> tuple[int, str]:
         """Find the axis of a mask that counts rows, by comparison with the shape for a single row.
@@ -234,7 +236,7 @@ class _Blocks(Numbers):
 
     def place(self) -> tuple[int, Tensor, Tensor]:
         """Position of the item axis; for each index along it, its row and index in the block."""
-        axis = self.axes.index(ITEM)
+        axis = self.view.row_axis
         block = max(1, self.shape[axis] // len(self.keys))
         number = torch.arange(self.shape[axis], device=self.keys.device)
         return axis, number // block, number % block

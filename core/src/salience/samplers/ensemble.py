@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from torch import nn
 
 from salience.errors import InputError, brief
 from salience.model.state_dicts import State, states_like
-from salience.samplers.base import WeightDraw, WeightSampler
+from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,11 @@ class Ensemble(WeightSampler):
         """Number of members; each member is one draw."""
         return len(self.members)
 
-    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
         """Read the members' weights; refuse members of another architecture."""
-        states = states_like(model, self.members, "member")
-        return lambda state, draw: states[draw.number]
+        return replace(self, members=states_like(draw.model, self.members, "member"))
+
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """The weights of the member that has the number of the draw."""
+        weights: State = self.members[draw.number]
+        return weights

@@ -17,7 +17,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from salience.data.batch import RowSelection
+from salience.data.views import RowView
 
 
 def _signed(value: int) -> int:
@@ -111,15 +111,13 @@ class Numbers:
 
     Args:
         keys: Key of each row, int64 of shape (R,).
-        rows: The rows that the tensor belongs to.
-        axes: Name of each axis of the tensor.
+        view: The rows that the tensor belongs to, and its axes.
         shape: Shape of the tensor.
         stream: Index of the tensor, so that several tensors of the same rows get different numbers.
     """
 
     keys: Tensor
-    rows: RowSelection
-    axes: tuple[str, ...]
+    view: RowView
     shape: tuple[int, ...]
     stream: int = 0
 
@@ -160,10 +158,7 @@ class Numbers:
 
     def place(self) -> tuple[int, Tensor, Tensor]:
         """Position of the row axis; for each index along it, its row and its index in the row."""
-        row_axis = self.rows.source.layout.row_axis(self.axes)
-        assert row_axis is not None
-        position, name = row_axis
-        return position, self.rows.owner(name), self.rows.local(name)
+        return self.view.row_axis, self.view.owner, self.view.local
 
     def uniform(self) -> Tensor:
         """Uniform numbers on the open interval (0, 1), float64 with 53 random bits."""

@@ -52,12 +52,12 @@ class MCDropout(ParameterSampler):
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Context manager in which dropout is on, with the masks of the rows of ``draw``."""
-        return DropoutMode(draw, self.rate, self._modules(draw.model)).on()
+        return DropoutMode(draw, self.rate, self._paths(draw.model)).on()
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
         """Run a single row to record the shapes of its masks; refuse a model without dropout."""
-        modules = self._modules(draw.model)
-        with DropoutMode(draw, self.rate, modules).on() as dropping:
+        paths = self._paths(draw.model)
+        with DropoutMode(draw, self.rate, paths).on() as dropping:
             forward()
         if not dropping.shapes:
             where = "" if self.layers is None else f" in the layers {brief(self.layers)}"
@@ -66,7 +66,7 @@ class MCDropout(ParameterSampler):
                 f"calls none{where}; add dropout to the model or use another sampler"
             )
         counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
-        return _Prepared(self.rate, modules, DropoutShapes(tuple(dropping.shapes), counts))
+        return _Prepared(self.rate, paths, DropoutShapes(tuple(dropping.shapes), counts))
 
     def _layers(self) -> tuple[Any, ...]:
         if self.layers is None:
@@ -74,8 +74,8 @@ class MCDropout(ParameterSampler):
         several = isinstance(self.layers, list | tuple | set | frozenset)
         return tuple(self.layers) if several else (self.layers,)
 
-    def _modules(self, model: Any) -> tuple[nn.Module, ...] | None:
-        """Modules inside which dropout is on; ``None`` for the whole model."""
+    def _paths(self, model: Any) -> tuple[str, ...] | None:
+        """Paths of the modules inside which dropout is on; ``None`` for the whole model."""
         if self.layers is None:
             return None
         if not isinstance(model, nn.Module):
@@ -83,14 +83,14 @@ class MCDropout(ParameterSampler):
                 "layers of mc_dropout are those of a torch.nn.Module; leave layers out"
             )
         named = dict(model.named_modules())
-        chosen: list[nn.Module] = []
+        chosen: list[str] = []
         for layer in self._layers():
             if isinstance(layer, str):
                 if layer not in named:
                     raise InputError(f"the model has no module {layer!r}; {nearest(layer, named)}")
-                chosen.append(named[layer])
+                chosen.append(layer)
                 continue
-            found = [module for module in named.values() if isinstance(module, layer)]
+            found = [path for path, module in named.items() if isinstance(module, layer)]
             if not found:
                 raise InputError(
                     f"the model has no module of class {layer.__name__}; pass a class that it holds"
@@ -105,14 +105,14 @@ class _Prepared(ParameterSampler):
 
     Args:
         rate: Dropout rate that replaces the model's own, or ``None``.
-        modules: Modules inside which dropout is on; ``None`` for the whole model.
+        paths: Paths of the modules inside which dropout is on; ``None`` for the whole model.
         seen: Shapes in a forward pass of a single row.
     """
 
     rate: float | None
-    modules: tuple[nn.Module, ...] | None
+    paths: tuple[str, ...] | None
     seen: DropoutShapes
 
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Context manager in which dropout is on, with the masks of the rows of ``draw``."""
-        return DropoutMode(draw, self.rate, self.modules, self.seen).on()
+        return DropoutMode(draw, self.rate, self.paths, self.seen).on()

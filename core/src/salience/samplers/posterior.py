@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from salience.errors import InputError, brief
 from salience.model.state_dicts import State, own_weights, read_state
-from salience.samplers.base import WeightDraw, WeightSampler
+from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 
 # Threads share the global generators, from which the posterior draws.
 _lock = threading.Lock()
@@ -45,20 +44,21 @@ class Posterior(WeightSampler):
                 f"state dict"
             )
 
-    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
         """Draw twice with one seed to check ``sample()``.
 
         Args:
-            model: The replica that runs.
+            draw: Holds the replica that runs.
+            forward: Not called.
 
         Returns:
-            A function that calls ``sample()`` with the generators set from the key of the draw.
+            This sampler.
 
         Raises:
             InputError: ``sample()`` returned weights that do not fit the model, returned two
                 different draws, or wrote into the model that is explained.
         """
-        what = "what sample() returns"
+        what, model = "what sample() returns", draw.model
         before = {name: value.clone() for name, value in read_state(model).items()}
         one, two = (own_weights(self._sample(0), model, what) for _ in range(2))
         written = [n for n, now in read_state(model).items() if not torch.equal(now, before[n])]
@@ -77,7 +77,11 @@ class Posterior(WeightSampler):
                 "global generators of torch, numpy or Python, not from one of its own; members of "
                 "a chain make an Ensemble"
             )
-        return lambda state, draw: self._sample(draw.key)
+        return self
+
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """Call ``sample()`` with the generators set from the key of the draw."""
+        return self._sample(draw.key)
 
     def _sample(self, key: int) -> State:
         with _lock, torch.no_grad():

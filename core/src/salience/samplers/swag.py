@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from salience.errors import InputError, brief
-from salience.model.state_dicts import State, states_like
-from salience.samplers.base import WeightDraw, WeightSampler
+from salience.model.state_dicts import State, read_state, states_like
+from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 
 # Name of the random numbers that all tensors share. No name of a tensor begins with a dot.
 _SHARED = ".checkpoints"
@@ -74,16 +74,40 @@ class SWAG(WeightSampler):
                 f"rank={self.rank!r}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
             )
 
-    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
         """Compute mean and deviations of the checkpoints; refuse those of another architecture."""
-        states = states_like(model, self.checkpoints, "checkpoint")
-        parameters = {name for name, _ in model.named_parameters()}
+        states = states_like(draw.model, self.checkpoints, "checkpoint")
+        return self._fitted(states, {name for name, _ in draw.model.named_parameters()})
+
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """One draw; after :meth:`prepare` the checkpoints are not read again for each."""
+        states = [read_state(checkpoint) for checkpoint in self.checkpoints]
+        return self._fitted(states, draw.parameters).draw(state, draw)
+
+    def _fitted(self, states: Sequence[State], parameters: Collection[str]) -> _Fitted:
         fits = {}
         for name, value in states[0].items():
             if value.is_floating_point():
                 rank = (self.rank or len(states)) if name in parameters else 0
                 fits[name] = _fit([state[name] for state in states], rank)
-        return lambda state, draw: {n: self._moved(n, fit, draw) for n, fit in fits.items()}
+        return _Fitted(self.scale, fits)
+
+
+@dataclass(frozen=True)
+class _Fitted(WeightSampler):
+    """SWAG with the statistics of its checkpoints.
+
+    Args:
+        scale: α.
+        fits: Name of a parameter or buffer → its statistics.
+    """
+
+    scale: float
+    fits: Mapping[str, _Fit]
+
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """One draw of all the parameters, and the averaged buffers."""
+        return {name: self._moved(name, fit, draw) for name, fit in self.fits.items()}
 
     def _moved(self, name: str, fit: _Fit, draw: WeightDraw) -> Tensor:
         rank = len(fit.deviations)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from salience.errors import InputError
 from salience.model.state_dicts import State
-from salience.samplers.base import WeightDraw, WeightSampler
+from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,19 @@ class WeightNoise(WeightSampler):
         if not 0 < self.scale < float("inf"):
             raise InputError(f"scale={self.scale!r} moves no weight; pass a number above 0")
 
-    def prepare(self, model: nn.Module) -> Callable[[State, WeightDraw], State]:
-        """Make the function that draws the parameters; refuse a model without parameters.
-
-        Args:
-            model: The replica that runs.
-
-        Returns:
-            A function that takes the parameters and buffers and a :class:`WeightDraw`, and returns
-            name → values of the parameters with noise.
-
-        Raises:
-            InputError: The model has no parameter of floating point.
-        """
-        names = [n for n, p in model.named_parameters() if p.is_floating_point()]
-        if not names:
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
+        """Refuse a model without parameters."""
+        if not any(p.is_floating_point() for p in draw.model.parameters()):
             raise InputError("weight_noise needs a model with parameters, and this one has none")
+        return self
 
-        def draws(state: State, draw: WeightDraw) -> State:
-            return {
-                name: self._moved(state[name], draw.normal(name, state[name])) for name in names
-            }
-
-        return draws
+    def draw(self, state: State, draw: WeightDraw) -> State:
+        """The parameters with noise; buffers keep their values."""
+        return {
+            name: self._moved(value, draw.normal(name, value))
+            for name, value in state.items()
+            if name in draw.parameters and value.is_floating_point()
+        }
 
     def _moved(self, value: Tensor, noise: Tensor) -> Tensor:
         noise *= self.scale

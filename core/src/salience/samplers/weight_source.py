@@ -40,27 +40,15 @@ class WeightSource:
     """Draws weights of a model by samplers that are applied one after the other.
 
     Args:
-        samplers: One or more weight samplers, in the order of application.
+        samplers: One or more weight samplers, prepared, in the order of application.
         model: The replica that runs.
         seed: The user's seed.
-
-    Raises:
-        InputError: A sampler cannot serve the model.
     """
 
     def __init__(self, samplers: Sequence[WeightSampler], model: Any, seed: int) -> None:
-        if not isinstance(model, nn.Module):
-            raise InputError(
-                f"{type(samplers[0]).__name__} draws weights for a torch.nn.Module, not for a "
-                f"function; wrap the function in a module that holds its weights"
-            )
-        if isinstance(model, torch.jit.ScriptModule):
-            raise InputError(
-                f"{type(samplers[0]).__name__} cannot put weights into a scripted model "
-                f"(torch.jit); pass the model that was scripted"
-            )
         self._model = model
-        self._draws = [sampler.prepare(model) for sampler in samplers]
+        self._samplers = tuple(samplers)
+        self._parameters = frozenset(name for name, _ in model.named_parameters())
         self._base = read_state(model)
         buffers = (name for name, _ in model.named_buffers())
         self._written = frozenset((*written_to(model), *buffers))
@@ -82,9 +70,10 @@ class WeightSource:
         drawn: dict[str, list[Tensor]] = {}
         for number in numbers:
             moved: dict[str, Tensor] = {}
-            for stream, draws in enumerate(self._draws):
-                draw = WeightDraw(number, draw_key(self._seed, number, stream))
-                weights = draws({**self._base, **moved}, draw)
+            for stream, sampler in enumerate(self._samplers):
+                key = draw_key(self._seed, number, stream)
+                draw = WeightDraw(number, key, self._parameters)
+                weights = sampler.draw({**self._base, **moved}, draw)
                 moved |= own_weights(weights, self._model, f"draw {number}")
             for name, value in moved.items():
                 # A tensor made in inference mode can take part in autograd only as a copy.
@@ -93,3 +82,24 @@ class WeightSource:
         # A single draw becomes a view instead of a stacked copy, which saves memory.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
         return Weights(stacked, self._written)
+
+
+def check_weights(samplers: Sequence[WeightSampler], model: Any) -> None:
+    """Raise InputError where weights cannot be drawn for the model at all.
+
+    Args:
+        samplers: The weight samplers.
+        model: The model.
+    """
+    if not samplers:
+        return
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"{type(samplers[0]).__name__} draws weights for a torch.nn.Module, not for a "
+            f"function; wrap the function in a module that holds its weights"
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"{type(samplers[0]).__name__} cannot put weights into a scripted model "
+            f"(torch.jit); pass the model that was scripted"
+        )

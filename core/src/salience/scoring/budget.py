@@ -129,3 +129,21 @@ class Budget:
         """Halve the budget, to at least 1, and end the search, after a pass ran out of memory."""
         self.current = max(1, self.current // 2)
         self._searching = False
+
+
+def fitting(start: int, end: int, sizes: list[int] | None, room: int) -> int:
+    """End (exclusive) of the longest run of items that fits into one pass; at least one item.
+
+    Args:
+        start: Index of the first item of the run.
+        end: Number of items in all.
+        sizes: Size of each item; 1 for each where ``None``.
+        room: Largest sum of the sizes.
+    """
+    if sizes is None:
+        return min(start + room, end)
+    stop, held = start, 0
+    while stop < end and (stop == start or held + sizes[stop] <= room):
+        held += sizes[stop]
+        stop += 1
+    return stop

@@ -2,26 +2,27 @@
 
 A score is the function f that maps the target variables of some rows to one scalar per row. A score
 hides the domain, the model, the draws of parameters and the budget from the calculator, which asks
-the score for values and gradients at tensors given by name.
+the score for values and gradients at tensors given by name, and for a view of how these tensors
+hang together with the rows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from salience.data.batch import Batch, RowSelection
-from salience.model.backward import gradients, kept_whole
-from salience.model.probe import Probe, Values
-from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
-from salience.samplers.weight_source import Weights
-from salience.scoring.budget import Budget
-from salience.support.memory import elapsed, out_of_memory, too_large
+from salience.data.batch import RowSelection
+from salience.data.views import RowView
+from salience.model.backward import gradients
+from salience.model.probe import Values
+from salience.scoring.cuts import cuts
+from salience.scoring.rows import Rows
+from salience.scoring.runner import Runner
+from salience.support.memory import elapsed, out_of_memory
 
 
 @dataclass
@@ -33,11 +34,18 @@ class ReusablePass:
         leaves: Target variable → its values as a leaf of the graph of ``scalars``; empty without a
             graph.
         seconds: Duration of the pass.
+        start: Target variable → its values. Where a calculator asks for f or the gradient at these
+            very tensors, the result comes from this pass.
     """
 
     scalars: Tensor
     leaves: Values
     seconds: float
+    start: Values
+
+    def is_at(self, x: Values) -> bool:
+        """Whether ``x`` holds the very tensors of :attr:`start`."""
+        return all(x[name] is value for name, value in self.start.items())
 
     def take_graph(self) -> tuple[Tensor, Values]:
         """Return scalars and leaves, and drop the graph, which serves one backward pass only."""
@@ -51,256 +59,97 @@ class Score:
     """f: values of the target variables → one scalar for each of R rows.
 
     Args:
-        probe: Holds the replica of the model and runs the forward passes.
-        batch: The rows. Arguments that are target variables are ``None`` in it.
-        keys: Key of each row's draw, int64 of shape (R,); ``None`` where no sampler needs keys.
-        positions: Position in the data set of each row's item, int64 of shape (R,).
-        fixed: Values that the output variable keeps fixed, first axis R, or ``None``.
-        samplers: Parameter samplers, all active in each forward pass.
-        budget: Limits the size of every forward pass.
-        one_row_per_pass: Whether each row needs a pass of its own, since the parameter samplers
-            cannot tell the rows of this model apart.
-        items: Index of each row's item in the predicted batch, int64 of shape (R,); ``None`` where
-            no outputs of modules are reused from the pass that predicted.
-        reusable: The pass that predicted the batch, where the rows are exactly its items and no
-            sampler takes part; else ``None``.
-        start: Target variable → its values in ``reusable``. Where a calculator asks for f or the
-            gradient at these very tensors, the result comes from ``reusable``.
-        weights: Draws of weights that replace the model's own, or ``None``.
-        draws: Index in ``weights`` of each row's draw, int64 of shape (R,), in ascending order. The
-            rows of each draw are the same items in the same order.
+        rows: The rows: pairs of an item and a draw, or parts of these.
+        runner: Runs the model.
+        reusable: The pass that predicted, where the rows are exactly the items of a batch and
+            nothing is drawn; else ``None``.
     """
 
-    probe: Probe
-    batch: Batch
-    keys: Tensor | None
-    positions: Tensor
-    fixed: Tensor | None
-    samplers: Sequence[ParameterSampler]
-    budget: Budget
-    one_row_per_pass: bool = False
-    items: Tensor | None = None
+    rows: Rows
+    runner: Runner
     reusable: ReusablePass | None = None
-    start: Values = field(default_factory=dict)
-    weights: Weights | None = None
-    draws: Tensor | None = None
-    axes: Mapping[str, tuple[str, ...]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", {v.name: v.axes for v in self.probe.variables})
 
     def __len__(self) -> int:
-        return self.batch.n_items
+        return len(self.rows)
 
     @property
-    def reduced_axes(self) -> tuple[str, ...]:
-        """Names of the axes over which the saliency is summed, as the domain's layout declares."""
-        return self.batch.layout.reduce
+    def positions(self) -> Tensor:
+        """Position in the data set of each row's item, int64 of shape (R,)."""
+        return self.rows.positions
+
+    def view(self, name: str) -> RowView:
+        """How the axes of a target variable hang together with the rows; see :class:`RowView`.
+
+        Args:
+            name: Name of the target variable.
+        """
+        variable = next(v for v in self.runner.probe.variables if v.name == name)
+        return RowView.of(self.rows.batch, variable.axes, variable.mask)
 
     def value(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
-        if self.reusable is not None and self._is_start(x):
+        if self.reusable is not None and self.reusable.is_at(x):
             return self.reusable.scalars.detach()
-
-        def work(score: Score, values: Values) -> tuple[Tensor, Values]:
-            with torch.inference_mode(False), torch.no_grad():
-                return score._forward(values), {}
-
-        return self._within_budget("value", x, work)[0]
+        return self.runner.value(self.rows, x)
 
     def value_of_items(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), where x is the same in all draws of an item.
 
         Unless a sampler moves the model, f(x) is computed once for each item.
         """
-        if self.samplers or self.weights is not None:
+        if self.runner.moves:
             return self.value(x)
-        items, of_row = torch.unique(self.positions, return_inverse=True)
+        items, of_row = torch.unique(self.rows.items, return_inverse=True)
+        if len(items) == len(self):  # each item once: nothing to spare
+            return self.value(x)
         row = torch.arange(len(self), device=of_row.device)
         first = torch.empty_like(items).scatter_reduce_(0, of_row, row, "amin", include_self=False)
-        selection = self.batch.select(first)
-        part = Part(self._of(selection), selection, torch.zeros_like(first))
+        part = self._part(self.rows.batch.select(first), torch.zeros_like(first))
         return part.score.value(part.take(x))[of_row]
 
     def gradient(self, x: Values) -> tuple[Tensor, Values]:
         """f(x), shape (R,), and its gradient with respect to each target variable, shaped as that.
 
-        One backward pass of the sum of f(x) over rows gives all gradients: rows do not influence
-        each other inside the model, so the gradient of the sum holds the gradient of each row.
+        Args:
+            x: Target variable → its values for all rows.
         """
-
-        def work(score: Score, values: Values) -> tuple[Tensor, Values]:
-            with torch.inference_mode(False), torch.enable_grad():
-                leaves = {k: v.detach().requires_grad_() for k, v in values.items()}
-                scalars = score._forward(leaves)
-                found = gradients(scalars, leaves)
-            return scalars.detach(), found
-
-        if self.reusable is not None and self.reusable.leaves and self._is_start(x):
-            found = self._from_reusable(self.reusable)
+        reusable = self.reusable
+        if reusable is not None and reusable.leaves and reusable.is_at(x):
+            found = self._from_reusable(reusable)
             if found is not None:
                 return found
-        return self._within_budget("gradient", x, work)
+        return self.runner.gradient(self.rows, x)
 
-    def _is_start(self, x: Values) -> bool:
-        return all(x[name] is value for name, value in self.start.items())
+    def split(self, variants: int | Tensor) -> Iterator[Part]:
+        """Cut the pairs of a row and a variant (path point, window) into parts within the budget.
+
+        Args:
+            variants: Number of variants of each row: one number for all rows, or int64 of shape
+                (R,).
+
+        Yields:
+            Parts of pairs; each pair is in one part.
+        """
+        for selection, variant in cuts(self.rows, variants, self.runner.budget):
+            yield self._part(selection, variant)
+
+    def _part(self, selection: RowSelection, variant: Tensor) -> Part:
+        return Part(Score(self.rows.take(selection), self.runner), selection, variant)
 
     def _from_reusable(self, reusable: ReusablePass) -> tuple[Tensor, Values] | None:
         """f(x) and gradient by the graph of the reusable pass; ``None`` if memory runs out."""
         scalars, leaves = reusable.take_graph()
+        batch, budget = self.rows.batch, self.runner.budget
         began = time.perf_counter()
         try:
             found = gradients(scalars, leaves)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            self.budget.halve()
+            budget.halve()
             return None
-        seconds = reusable.seconds + elapsed(began, self.batch.device)
-        self.budget.record("gradient", self.batch.size(), seconds)
+        budget.record("gradient", batch.size(), reusable.seconds + elapsed(began, batch.device))
         return reusable.scalars, found
-
-    def split(self, variants: int | Tensor, max_pairs: int | None = None) -> Iterator[Part]:
-        """Cut the pairs of a row and a variant (path point, window) into parts within the budget.
-
-        Args:
-            variants: Number of variants of each row: one number for all rows, or int64 of shape
-                (R,).
-            max_pairs: Largest number of pairs in a part; limited by the budget alone where
-                ``None``.
-
-        Yields:
-            Parts of consecutive pairs, ordered by row and then by variant.
-        """
-        if isinstance(variants, int):
-            variants = torch.full((len(self),), variants, device=self.batch.device)
-        ends = variants.cumsum(0)
-        start, total = 0, int(ends[-1])
-        while start < total:
-            # Pairs are listed only as far as they may fit. A list of all pairs could take more
-            # memory than the passes.
-            room = min(total - start, max_pairs or self.budget.current)
-            pair = torch.arange(start, start + room, device=ends.device)
-            row = torch.searchsorted(ends, pair, right=True)
-            stop = self._full_draws(self._fitting(row), start, total)
-            selection = self.batch.select(row[:stop])
-            variant = pair - (ends - variants)[row]
-            yield Part(self._of(selection), selection, variant[:stop])
-            start += stop
-
-    def _forward(self, values: Values) -> Tensor:
-        self.probe.arrange()
-        with ExitStack() as stack:
-            if self.samplers or self.weights is not None or self.probe.has_inner_targets:
-                stack.enter_context(kept_whole())
-            for sampler in self.samplers:
-                assert self.keys is not None
-                draw = ModelDraw(self.keys, self.batch.all_rows(), self.probe.model)
-                stack.enter_context(sampler.active(draw))
-            if self.weights is not None:
-                assert self.draws is not None
-                weights = self.weights[int(self.draws[0]) : int(self.draws[-1]) + 1]
-                return self.probe.with_weights(self.batch, values, self.fixed, weights)
-            items = None if self.samplers else self.items
-            return self.probe(self.batch, values, self.fixed, items)
-
-    def _of(self, selection: RowSelection) -> Score:
-        """The score of the selected rows, without the reusable pass."""
-        return Score(
-            self.probe,
-            selection.batch(),
-            None if self.keys is None else self.keys[selection.rows],
-            self.positions[selection.rows],
-            None if self.fixed is None else self.fixed[selection.rows],
-            self.samplers,
-            self.budget,
-            self.one_row_per_pass,
-            None if self.items is None else self.items[selection.rows],
-            weights=self.weights,
-            draws=None if self.draws is None else self.draws[selection.rows],
-        )
-
-    def _fitting(self, rows: Tensor) -> int:
-        """Number of leading pairs that fit the budget together, at least one.
-
-        Args:
-            rows: Index of the row of each pair, int64.
-        """
-        sizes = self.batch.sizes()[rows].cumsum(0)
-        return max(1, int((sizes <= self.budget.current).sum()))
-
-    def _full_draws(self, count: int, start: int, total: int) -> int:
-        """Round a number of pairs down so that a part holds full draws of weights, or a single one.
-
-        The part then holds all the pairs of each of its draws of weights, or pairs of one draw.
-
-        Args:
-            count: Number of pairs that fit the budget.
-            start: Index of the first pair of the part.
-            total: Number of pairs of all the rows.
-
-        Returns:
-            The number of pairs in the part; ``count`` where no weights are drawn.
-        """
-        if self.draws is None:
-            return count
-        each = total // (int(self.draws[-1] - self.draws[0]) + 1)
-        done = start % each
-        return min(count, each - done) if done or count < each else count // each * each
-
-    def _timed(
-        self,
-        kind: str,
-        size: int,
-        x: Values,
-        work: Callable[[Score, Values], tuple[Tensor, Values]],
-    ) -> tuple[Tensor, Values]:
-        if not self.budget.searching:
-            return work(self, x)
-        began = time.perf_counter()
-        result = work(self, x)
-        self.budget.record(kind, size, elapsed(began, self.batch.device))
-        return result
-
-    def _within_budget(
-        self, kind: str, x: Values, work: Callable[[Score, Values], tuple[Tensor, Values]]
-    ) -> tuple[Tensor, Values]:
-        """Run ``work`` on all rows at once where they fit the budget, else part by part.
-
-        Args:
-            kind: ``"gradient"`` or ``"value"``, for the budget, which times passes of each kind.
-            x: Target variable → its values for all rows.
-            work: Function of a score and the values of its rows, which runs one forward pass.
-
-        Returns:
-            The results of ``work`` for all rows: f(x), shape (R,), and target variable → gradient,
-            which is empty where ``work`` computes values only.
-
-        Raises:
-            InputError: A single row does not fit into memory.
-        """
-        size, max_pairs = self.batch.size(), 1 if self.one_row_per_pass else None
-        if len(self) == 1 or (size <= self.budget.current and not self.one_row_per_pass):
-            try:
-                return self._timed(kind, size, x, work)
-            except CannotPackError:
-                max_pairs = 1
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                if len(self) == 1:
-                    raise too_large(size) from error
-                self.budget.halve()
-        scalars: list[Tensor] = []
-        values: dict[str, list[Tensor]] = {}
-        for part in self.split(1, max_pairs):
-            some, more = part.score._within_budget(kind, part.take(x), work)
-            scalars.append(some)
-            for name, value in more.items():
-                values.setdefault(name, []).append(value)
-        row_axes = {name: self.batch.layout.row_axis(self.axes[name]) for name in values}
-        joined = {n: torch.cat(v, row_axes[n][0]) for n, v in values.items()}  # type: ignore[index]
-        return torch.cat(scalars), joined
 
 
 @dataclass(frozen=True)
@@ -319,13 +168,15 @@ class Part:
 
     def take(self, x: Values) -> Values:
         """Select the values of each pair's row, for each target variable in ``x``."""
-        return {name: self.selection.take(v, self.score.axes[name]) for name, v in x.items()}
+        axes = self.score.runner.axes
+        return {name: self.selection.take(v, axes[name]) for name, v in x.items()}
 
     def expand(self, scalars: Tensor, name: str) -> Tensor:
         """Reshape one scalar per pair to broadcast against the target variable ``name``."""
-        return self.selection.expand(scalars, self.score.axes[name])
+        return self.selection.expand(scalars, self.score.runner.axes[name])
 
     def add_to(self, total: Values, values: Values) -> None:
         """Add the values of the pairs, in place, to the total of the row of each pair."""
+        axes = self.score.runner.axes
         for name, value in values.items():
-            self.selection.add_to(total[name], value, self.score.axes[name])
+            self.selection.add_to(total[name], value, axes[name])

@@ -1,0 +1,213 @@
+"""Row views: which positions of a tensor belong to which row, and which of them are real.
+
+A view answers for dense, padded and ragged data alike, so that a method that asks it is right on
+all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from salience.data.batch import Batch, RowSelection
+from salience.data.layout import ITEM
+
+
+class RowView:
+    """How the axes of a target variable hang together with R rows.
+
+    Args:
+        rows: The rows.
+        axes: Name of each axis of the variable.
+        mask: True at real positions, boolean with first axis R, as many axes as the variable, and
+            length 1 along axes that are not padded; ``None`` where every position is real.
+        padded: Names of the padded axes.
+    """
+
+    def __init__(
+        self,
+        rows: RowSelection,
+        axes: tuple[str, ...],
+        mask: Tensor | None = None,
+        padded: tuple[str, ...] = (),
+    ) -> None:
+        self.rows = rows
+        self.axes = axes
+        self.mask = mask
+        self.padded = padded
+        #: Position of the axis that counts rows, or the elements of all the rows.
+        self.row_axis, self._row_axis_name = rows.source.layout.row_axis(axes)
+
+    @staticmethod
+    def of(batch: Batch, axes: tuple[str, ...], mask: str | None) -> RowView:
+        """The view of a variable for all the items of a batch.
+
+        Args:
+            batch: The items, which are the rows.
+            axes: Name of each axis of the variable.
+            mask: Name of the boolean argument that marks real positions; ``None`` without one.
+        """
+        rows = batch.all_rows()
+        if mask is None:
+            return RowView(rows, axes)
+        real: Tensor = batch.arguments[mask]
+        own = batch.layout.fields[mask].axes
+        order = [own.index(axis) for axis in axes if axis in own]
+        shape = [real.shape[own.index(axis)] if axis in own else 1 for axis in axes]
+        padded = tuple(axis for axis in axes[1:] if axis in own)
+        return RowView(rows, axes, real.permute(order).reshape(shape).bool(), padded)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ragged(self) -> str | None:
+        """Name of the axis that counts the elements of all the rows; ``None`` without one."""
+        return None if self._row_axis_name == ITEM else self._row_axis_name
+
+    @property
+    def owner(self) -> Tensor:
+        """Index of the row of each position along :attr:`row_axis`, int64."""
+        return self.rows.owner(self._row_axis_name)
+
+    @property
+    def local(self) -> Tensor:
+        """Index within its row of each position along :attr:`row_axis`, int64, from 0."""
+        return self.rows.local(self._row_axis_name)
+
+    @property
+    def reduced(self) -> tuple[str, ...]:
+        """Names of the axes over which the domain's layout sums saliency."""
+        return tuple(axis for axis in self.axes if axis in self.rows.source.layout.reduce)
+
+    def dims(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Positions of the named axes; those that the variable lacks are left out."""
+        return tuple(i for i, axis in enumerate(self.axes) if axis in names)
+
+    def without_rows(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """A shape of the variable without the axis that counts rows or elements."""
+        return tuple(length for i, length in enumerate(shape) if i != self.row_axis)
+
+    def spread(self, per_row: Tensor) -> Tensor:
+        """Give each position the value of its row.
+
+        Args:
+            per_row: Shape (R,); or R along :attr:`row_axis` and, along every other axis of the
+                variable, its length or 1, as the reductions of this class return it.
+
+        Returns:
+            A tensor that broadcasts against the variable.
+        """
+        if per_row.ndim == 1:
+            shape = [1] * len(self.axes)
+            shape[self.row_axis] = -1
+            per_row = per_row.reshape(shape)
+        return per_row if self.ragged is None else per_row.index_select(self.row_axis, self.owner)
+
+    def sum(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:
+        """Sum of each row over its real positions.
+
+        Args:
+            values: Has the axes of the variable; along an axis that is not resolved, length 1.
+            keep: Names of axes over which not to reduce.
+
+        Returns:
+            R along :attr:`row_axis`, the length of ``values`` along kept axes, otherwise 1;
+            :meth:`spread` brings it back to the positions.
+        """
+        if self.mask is not None:
+            values = torch.where(self.mask, values, 0)
+        over = self._over(keep)
+        values = values.sum(over, keepdim=True) if over else values
+        if self.ragged is None:
+            return values
+        zeros = values.new_zeros(self._per_row(values))
+        return zeros.index_add_(self.row_axis, self.owner, values)
+
+    def mean(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:
+        """Mean of each row over its real positions, as :meth:`sum`; NaN for a row without any."""
+        total = self.sum(values, keep)
+        return total / self.sum(values.new_ones(()).expand(values.shape), keep)
+
+    def max(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:
+        """Maximum of each row over its real positions, as :meth:`sum`; −∞ for a row without any."""
+        if self.mask is not None:
+            values = values.masked_fill(~self.mask, -torch.inf)
+        over = self._over(keep)
+        values = values.amax(over, keepdim=True) if over else values
+        if self.ragged is None:
+            return values
+        low = values.new_full(self._per_row(values), -torch.inf)
+        shape = [-1 if i == self.row_axis else 1 for i in range(values.ndim)]
+        owner = self.owner.reshape(shape).expand(values.shape)
+        return low.scatter_reduce_(self.row_axis, owner, values, "amax")
+
+    def min(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:
+        """Minimum of each row over its real positions, as :meth:`sum`; ∞ for a row without any."""
+        return -self.max(-values, keep)
+
+    def range(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:
+        """Maximum − minimum of each row over its real positions, as :meth:`sum`."""
+        return self.max(values, keep) - self.min(values, keep)
+
+    def lengths(self, axis: str) -> Tensor | None:
+        """Length of each row along an axis, without padding, int64 of shape (R,).
+
+        Returns:
+            For a padded axis the index after the last real position, for an axis of elements their
+            number; ``None`` where all the rows have the length of the variable.
+        """
+        if axis == self.ragged:
+            return self.rows.counts[axis]
+        if self.mask is None or axis not in self.padded:
+            return None
+        real = self.mask.movedim(self.axes.index(axis), 1).flatten(2).any(2)
+        return (real * torch.arange(1, real.shape[1] + 1, device=real.device)).amax(1)
+
+    def counts(self) -> Tensor | None:
+        """Number of elements or real positions of each row, int64 of shape (R,).
+
+        Returns:
+            ``None`` where each row is one position: neither ragged nor padded.
+        """
+        if self.mask is not None:
+            return self.mask.flatten(1).sum(1)
+        return None if self.ragged is None else self.rows.counts[self.ragged]
+
+    @property
+    def inner_axes(self) -> tuple[str, ...]:
+        """Names of the axes behind L, in values as :meth:`flat` returns them."""
+        front = {self.axes[self.row_axis], *self.padded}
+        return tuple(axis for axis in self.axes if axis not in front)
+
+    def flat(self, values: Tensor, n_draws: int) -> Tensor:
+        """The values of these rows in several draws at their real positions.
+
+        Args:
+            values: The variable for D · R rows: these rows, once for each draw, draw after draw.
+            n_draws: Number of draws D.
+
+        Returns:
+            Shape (D, L, …): an axis of L rows, or elements or real positions of all the rows, in
+            the place of the row axis and the padded axes.
+        """
+        values = values.movedim(self.row_axis, 0)
+        values = values.reshape(n_draws, -1, *values.shape[1:])
+        if self.mask is None:
+            return values
+        padded = self.dims(self.padded)
+        front = list(range(1, 1 + len(padded)))
+        mask = self.mask.movedim(padded, front).flatten(1 + len(padded))[..., 0]
+        values = values.movedim([axis + 1 for axis in padded], [axis + 1 for axis in front])
+        # Saliency of a calculator that does not resolve a padded axis has length 1 there.
+        values = values.expand(n_draws, *mask.shape, *values.shape[2 + len(padded) :])
+        return values[:, mask]
+
+    def _over(self, keep: Sequence[str]) -> list[int]:
+        """Positions of the axes over which a reduction goes, beside the axis of the rows."""
+        return [i for i, axis in enumerate(self.axes) if i != self.row_axis and axis not in keep]
+
+    def _per_row(self, values: Tensor) -> list[int]:
+        return [len(self) if i == self.row_axis else n for i, n in enumerate(values.shape)]

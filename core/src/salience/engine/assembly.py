@@ -1,0 +1,134 @@
+"""Assembly: the results of all units become an explanation, or the samples that were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from salience.aggregators.base import Aggregator
+from salience.data.domain import Domain
+from salience.engine import record
+from salience.engine.collect import estimate, reduced
+from salience.engine.request import Request, check_aggregator
+from salience.engine.units import Unit, UnitResult, join
+from salience.results.explanation import Explanation
+from salience.results.provenance import recorded_ids
+from salience.results.saliency import Saliency
+from salience.results.samples import Samples
+from salience.samplers.design import draws_of
+
+
+def gathered(results: Iterator[UnitResult], partial: bool) -> UnitResult:
+    """Join the results of all units, as they come.
+
+    Args:
+        results: The results, in the order of the units.
+        partial: Whether a KeyboardInterrupt ends the computation with the items finished by then.
+
+    Raises:
+        KeyboardInterrupt: The computation was interrupted, and no partial result is wanted or
+            there is none.
+    """
+    done: list[UnitResult] = []
+    try:
+        for result in results:
+            done.append(result)
+            if not result.complete:
+                break
+    except KeyboardInterrupt:
+        if not partial:
+            raise
+    if not done:
+        raise KeyboardInterrupt
+    return join(done)
+
+
+def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation:
+    """Build an explanation from the aggregated results of a unit.
+
+    Args:
+        result: The joined results.
+        request: The request with which they were computed.
+        unit: The items that were read.
+    """
+    domain = request.settings.domain
+    dataset_info = domain.dataset_info(unit.samples)
+    return Explanation(
+        **result.items.columns(),
+        saliency=_saliencies(result.saliency, result.counts, domain, dataset_info),
+        dataset_info=dataset_info,
+        provenance=record.record(request) | recorded_ids(unit.ids),
+        domain=domain,
+        design=request.design,
+    )
+
+
+def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
+    """Build the samples from the draws that were kept; the arguments are as in explanation()."""
+    domain = request.settings.domain
+    return Samples(
+        draws={name: tensors["draws"] for name, tensors in result.saliency.items()},
+        axes=result.axes,
+        counts=result.counts,
+        items=result.items,
+        dataset_info=domain.dataset_info(unit.samples),
+        provenance=record.record(request) | recorded_ids(unit.ids),
+        domain=domain,
+        design=request.design,
+    )
+
+
+def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explanation:
+    """Build an explanation from draws that were kept.
+
+    Args:
+        kept: The draws.
+        aggregator: The aggregator of the draws.
+        domain: The domain, whose layout says which axes are summed.
+
+    Raises:
+        InputError: The aggregator needs more draws, or independent ones.
+    """
+    pairs = kept.design.group == 2 and any(s.get("antithetic") for s in kept.provenance["samplers"])
+    draws = draws_of(kept.provenance["n_samples"], pairs)
+    check_aggregator(aggregator, draws)
+    found = {}
+    for name, values in kept.draws.items():
+        state = aggregator.init(kept.design.group)
+        state = aggregator.update(state, values, reduced(kept.axes[name], domain.layout))
+        found[name] = estimate(aggregator, state, draws)
+    return Explanation(
+        **kept.items.columns(),
+        saliency=_saliencies(found, kept.counts, kept.domain, kept.dataset_info),
+        dataset_info=kept.dataset_info,
+        provenance=dict(kept.provenance) | record.aggregated(aggregator),
+        domain=kept.domain,
+        design=replace(kept.design, signed=aggregator.signed),
+    )
+
+
+def _saliencies(
+    found: Mapping[str, Mapping[str, Tensor]],
+    counts: Mapping[str, Tensor | None],
+    domain: Domain,
+    dataset_info: Mapping[str, Any],
+) -> dict[str, Saliency]:
+    """Combine the estimates by :meth:`Domain.join`, as for the columns of one feature."""
+    whats: Sequence[str] = list(next(iter(found.values())))
+    joint = {
+        what: domain.join({name: t[what] for name, t in found.items()}, dataset_info)
+        for what in whats
+    }
+    parts = [what for what in whats if what not in ("values", "errors")]
+    return {
+        name: Saliency(
+            flat=values,
+            flat_error=joint["errors"][name],
+            counts=counts.get(name),
+            flat_parts={what: joint[what][name] for what in parts},
+        )
+        for name, values in joint["values"].items()
+    }

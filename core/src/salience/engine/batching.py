@@ -1,0 +1,215 @@
+"""Batching: from samples to batches within the budget, and their predictions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from salience.data.batch import Batch
+from salience.data.views import RowView
+from salience.engine.request import Request
+from salience.engine.units import Unit
+from salience.errors import InputError
+from salience.model.checks import NotFiniteError
+from salience.model.probe import Values
+from salience.model.targets import Variable
+from salience.scoring.budget import Budget, fitting
+from salience.scoring.rows import Rows
+from salience.scoring.runner import Runner
+from salience.scoring.score import ReusablePass
+from salience.support.memory import elapsed, out_of_memory, too_large
+from salience.support.numerics import all_finite
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """A batch of B items, or a selection from it, with the results of the pass that predicted it.
+
+    Args:
+        rows: The items; their keys are those of the items alone.
+        variables: The target variables.
+        x: Target variable → its values for the clean items.
+        prediction: The model's output for all the items of the predicted batch, also after
+            :meth:`select`; f(x) where the output is not a tensor with first axis B.
+        score: f(x) of each item, shape (B,); 0 for items that are not explained.
+        reusable: The forward pass that predicted the batch, with its graph where it was kept;
+            ``None`` after :meth:`select`.
+    """
+
+    rows: Rows
+    variables: tuple[Variable, ...]
+    x: Values
+    prediction: Any
+    score: Tensor
+    reusable: ReusablePass | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def view(self, name: str) -> RowView:
+        """How the axes of a target variable hang together with the items."""
+        variable = next(v for v in self.variables if v.name == name)
+        return RowView.of(self.rows.batch, variable.axes, variable.mask)
+
+    def select(self, items: Tensor) -> PredictedBatch:
+        """Select items by their index in this batch, int64 of shape (R,)."""
+        selection = self.rows.batch.select(items)
+        return replace(
+            self,
+            rows=self.rows.take(selection),
+            x={v.name: selection.take(self.x[v.name], v.axes) for v in self.variables},
+            score=self.score[items],
+            reusable=None,
+        )
+
+
+def batches(runner: Runner, unit: Unit, request: Request) -> Iterator[PredictedBatch]:
+    """Collate the items of a unit into batches within the budget and predict each.
+
+    Args:
+        runner: Runs the model; its budget adapts to the items.
+        unit: The items, which are explained.
+        request: Whether the graph of the prediction can serve the gradient.
+
+    Yields:
+        Batches of consecutive items.
+
+    Raises:
+        InputError: The model or the output variable does not fit the items, a value is not finite,
+            or a single item exceeds the budget or the memory.
+    """
+    # Without samplers, the gradient at x is taken by the graph of this pass, which saves a pass.
+    graph = request.calculator.gradient_at_x and not request.samplers
+    return _predicted(runner, unit, request, graph=graph, explained=True)
+
+
+def unexplained(runner: Runner, unit: Unit, request: Request) -> Iterator[PredictedBatch]:
+    """As :func:`batches`, for items that are only read, such as those whose mean is a baseline.
+
+    The output variable is not read: it may need labels, which only the explained items have.
+    """
+    return _predicted(runner, unit, request, graph=False, explained=False)
+
+
+def first_row(runner: Runner, unit: Unit, request: Request) -> Batch:
+    """The first item as it lies in the first batch, padding included, on the runner's device."""
+    _, _, batch = next(_collated(runner.budget, unit, request))
+    row = batch.select(torch.zeros(1, dtype=torch.int64)).batch()
+    return row.to(runner.probe.device, runner.probe.dtype)
+
+
+def predict_row(runner: Runner, row: Batch, unit: Unit) -> PredictedBatch:
+    """Predict what :func:`first_row` returned for the unit."""
+    return _predict(runner, row, unit.part(0, 1), graph=False, explained=True)
+
+
+def _predicted(
+    runner: Runner, unit: Unit, request: Request, *, graph: bool, explained: bool
+) -> Iterator[PredictedBatch]:
+    done = 0
+    while done < len(unit):
+        for start, stop, batch in _collated(runner.budget, unit.part(done, len(unit)), request):
+            runner.check_stop()
+            _settle_speedups(runner, batch, request)
+            part = unit.part(done + start, done + stop)
+            try:
+                predicted = _predict(runner, batch, part, graph=graph, explained=explained)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if stop - start == 1:
+                    raise too_large(batch.size()) from error
+                runner.budget.halve()
+                done += start
+                break
+            yield predicted
+        else:
+            return
+
+
+def _collated(budget: Budget, unit: Unit, request: Request) -> Iterator[tuple[int, int, Batch]]:
+    """Yield the first and the last index (exclusive) of each batch, and the batch."""
+    domain, sizes = request.settings.domain, None
+    if domain.layout.elements:
+        sizes = [domain.size(sample) for sample in unit.samples]
+        _check_sizes(sizes, budget, unit.offset)
+        budget.begin(sum(sizes) / len(sizes))
+    start = 0
+    while start < len(unit):
+        stop = fitting(start, len(unit), sizes, budget.current)
+        batch = domain.collate(unit.samples[start:stop])
+        if sizes is None and budget.widen(batch.numbers() // batch.n_items):
+            continue
+        yield start, stop, batch
+        start = stop
+
+
+def _settle_speedups(runner: Runner, batch: Batch, request: Request) -> None:
+    probe = runner.probe
+    if not probe.speedups_settled:
+        row = batch.select(torch.zeros(1, dtype=torch.int64)).batch()
+        probe.use_speedups(request.verdicts.speedups, row.to(probe.device, probe.dtype))
+
+
+def _predict(
+    runner: Runner, batch: Batch, unit: Unit, *, graph: bool, explained: bool
+) -> PredictedBatch:
+    probe = runner.probe
+    batch = batch.to(probe.device, probe.dtype)
+    positions = torch.arange(unit.offset, unit.offset + len(unit), device=probe.device)
+    began = time.perf_counter()
+    try:
+        x, output, leaves = probe.predict(batch, graph)
+        fixed, score = None, torch.zeros(batch.n_items)
+        if explained:
+            fixed = probe.fix(_detached(output), positions)
+            with torch.set_grad_enabled(graph):
+                score = probe.read(output, fixed, batch.n_items)
+        if not all_finite(score):
+            raise NotFiniteError("the model's output", int((~score.isfinite()).nonzero()[0, 0]))
+    except NotFiniteError as error:
+        raise NotFiniteError(error.what, unit.offset + error.item) from None
+    seconds = elapsed(began, probe.device)
+    leaves = {name: leaves[name] for name in x} if score.requires_grad else {}
+    output = _detached(output)
+    rows = Rows(
+        batch.without([v.argument for v in probe.variables if v.argument is not None]),
+        items=torch.arange(batch.n_items, device=batch.device),
+        positions=positions,
+        keys=unit.keys().to(batch.device),
+        fixed=fixed,
+    )
+    return PredictedBatch(
+        rows,
+        variables=probe.variables,
+        x=x,
+        prediction=output if _has_items(output, score) else score.detach(),
+        score=score.detach(),
+        reusable=ReusablePass(score, leaves=leaves, seconds=seconds, start=x),
+    )
+
+
+def _has_items(output: Any, score: Tensor) -> bool:
+    return isinstance(output, Tensor) and output.shape[:1] == score.shape
+
+
+def _detached(output: Any) -> Any:
+    return tree_map(lambda part: part.detach() if isinstance(part, Tensor) else part, output)
+
+
+def _check_sizes(sizes: list[int], budget: Budget, offset: int) -> None:
+    if not budget.fixed:
+        return
+    for item, size in enumerate(sizes):
+        if size > budget.current:
+            raise InputError(
+                f"item {offset + item} has {size} elements, more than max_rows={budget.current} "
+                f"allows in one forward pass; raise max_rows to {size} or more, or leave the item "
+                f"out"
+            )

@@ -1,0 +1,113 @@
+"""Executors: who explains the units of a request, one after the other or side by side."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+
+import torch
+
+from salience.engine.units import Unit, UnitResult
+from salience.engine.worker import Worker
+
+
+class Executor(ABC):
+    """Maps the units of a request to their results.
+
+    The numbers do not depend on the executor: a draw depends only on the seed, the item and the
+    number of the draw. With a fixed ``max_rows`` not even their rounding does.
+    """
+
+    #: Number of units into which a data set is cut.
+    n_units: int = 1
+
+    @abstractmethod
+    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """Explain each unit.
+
+        Args:
+            worker: Explains a unit by :meth:`Worker.explain`. :meth:`Worker.on` makes a further
+                worker on another device; a pickled worker is built anew in another process.
+            units: The units, which may be made lazily.
+
+        Yields:
+            The result of each unit, in the order of the units.
+        """
+
+
+class Serial(Executor):
+    """Explains the units one after the other in the calling thread."""
+
+    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """Explain each unit when its result is asked for."""
+        return map(worker.explain, units)
+
+
+class Threads(Executor):
+    """Explains units on several devices, with a thread and a worker for each.
+
+    Args:
+        devices: The devices; a device may be named several times.
+    """
+
+    def __init__(self, devices: Sequence[torch.device | None]) -> None:
+        self.devices = devices
+        self.n_units = len(devices)
+
+    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+        """Explain as many units at once as there are devices.
+
+        Where the caller is interrupted, or a unit fails, the others stop at their next pass.
+        """
+        free: SimpleQueue[Worker] = SimpleQueue()
+        for number, device in enumerate(self.devices):
+            free.put(worker if number == 0 else worker.on(device))
+
+        stop, waiting = worker.runner.stop, deque[Future[UnitResult]]()
+
+        def work(unit: Unit) -> UnitResult:
+            own = free.get()
+            try:
+                return own.explain(unit)
+            except BaseException:
+                stop.set()  # the others need not go on
+                raise
+            finally:
+                free.put(own)
+
+        with ThreadPoolExecutor(len(self.devices)) as pool:
+            try:
+                for unit in units:
+                    if len(waiting) == len(self.devices):
+                        yield waiting[0].result()
+                        waiting.popleft()
+                    waiting.append(pool.submit(work, unit))
+                while waiting:
+                    yield waiting[0].result()
+                    waiting.popleft()
+            except KeyboardInterrupt:
+                stop.set()
+                yield from _finished(waiting, worker.request.partial)
+            finally:
+                stop.set()
+
+
+def _finished(waiting: Iterable[Future[UnitResult]], partial: bool) -> Iterator[UnitResult]:
+    """Yield what was finished before an interrupt, where a partial result is wanted.
+
+    Raises:
+        KeyboardInterrupt: No partial result is wanted.
+        Exception: What another unit raised, which stopped all of them.
+    """
+    failed = [future.exception() for future in waiting]
+    for error in failed:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            raise error
+    if not partial:
+        raise KeyboardInterrupt
+    for future, error in zip(waiting, failed, strict=True):
+        if error is None:
+            yield future.result()

@@ -1,0 +1,64 @@
+"""Baselines that are means of data, computed before anything is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from salience.calculators.base import Calculator
+from salience.data.per_item import Mean
+from salience.engine.batching import unexplained
+from salience.engine.units import Unit, read
+from salience.engine.worker import Worker
+from salience.errors import InputError
+from salience.model.probe import Values
+
+
+def with_means(worker: Worker) -> Worker:
+    """Replace the calculator's :class:`Mean` parameters by the means of their data.
+
+    A :class:`Mean` becomes a mapping target variable → mean; one inside a mapping becomes the mean
+    of the target variable that the mapping names.
+
+    Args:
+        worker: The worker, whose domain reads the data and whose model runs it.
+    """
+    calculator: Any = worker.request.calculator
+    if not is_dataclass(calculator):
+        return worker
+    means: dict[str, Any] = {}
+    for f in fields(calculator):
+        value = getattr(calculator, f.name)
+        if isinstance(value, Mean):
+            means[f.name] = _mean(worker, value.data)
+        elif isinstance(value, Mapping) and any(isinstance(v, Mean) for v in value.values()):
+            means[f.name] = {
+                k: _mean(worker, v.data).get(k, v) if isinstance(v, Mean) else v
+                for k, v in value.items()
+            }
+    if not means:
+        return worker
+    made: Calculator = replace(calculator, **means)  # type: ignore[type-var, assignment]
+    return worker.having(replace(worker.request, calculator=made))
+
+
+def _mean(worker: Worker, data: Any) -> Values:
+    unit = _read(worker, data)
+    sums: dict[str, tuple[Tensor, int]] = {}
+    for predicted in unexplained(worker.runner, unit, worker.request):
+        for name, value in predicted.x.items():
+            values = predicted.view(name).flat(value, 1)[0]
+            total, count = values.sum(0), len(values)
+            if name in sums:
+                total, count = total + sums[name][0], count + sums[name][1]
+            sums[name] = total, count
+    return {name: (total / count).cpu() for name, (total, count) in sums.items()}
+
+
+def _read(worker: Worker, data: Any) -> Unit:
+    if hasattr(data, "__len__") and len(data) == 0:
+        raise InputError("Mean(...) got empty data; pass at least one item")
+    return read(worker.request.settings.domain, data)

@@ -1,0 +1,48 @@
+"""The stream: chunks of data are units, read when their turn comes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from salience.engine.assembly import explanation
+from salience.engine.executors import Executor
+from salience.engine.preflight import preflight
+from salience.engine.request import Request
+from salience.engine.units import Unit, read
+from salience.engine.worker import Worker
+from salience.results.explanation import Explanation
+from salience.support.isolation import isolated
+
+
+def streamed(worker: Worker, chunks: Iterable[Any], executor: Executor) -> Iterator[Explanation]:
+    """Explain chunk by chunk; yield one explanation for each item, in order.
+
+    Args:
+        worker: The worker, before preflight.
+        chunks: Pieces of the data, each in a form that the domain reads.
+        executor: Explains the chunks.
+    """
+    waiting: deque[Unit] = deque()
+    units = _units(worker.request, chunks, waiting)
+    for first in units:
+        with isolated():
+            worker = preflight(worker, first)
+        for result in executor.run(worker, chain([first], units)):
+            explained = explanation(result, worker.request, waiting.popleft())
+            for item in range(len(explained)):
+                yield explained.item(item)
+
+
+def _units(request: Request, chunks: Iterable[Any], waiting: deque[Unit]) -> Iterator[Unit]:
+    """Read a unit of each chunk when it is asked for, and append it to ``waiting``."""
+    offset = 0
+    for chunk in chunks:
+        with isolated():
+            unit = read(request.settings.domain, chunk, offset=offset)
+            request.check(offset + len(unit), more=True)
+        offset += len(unit)
+        waiting.append(unit)
+        yield unit

@@ -1,0 +1,155 @@
+"""Units: runs of items that are explained together, and what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience.data.domain import Domain
+from salience.errors import InputError
+from salience.results.items import ItemTable
+from salience.samplers.keyed import item_keys
+from salience.scoring.budget import Budget, fitting
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Items that follow each other in the data set.
+
+    Args:
+        samples: The samples that :meth:`Domain.read` returned, one per item.
+        ids: Id of each item.
+        offset: Position of the first item in the whole data set.
+    """
+
+    samples: Sequence[Any]
+    ids: Sequence[int | str]
+    offset: int = 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def keys(self) -> Tensor:
+        """Key of each item, from which its random numbers are made, int64."""
+        return item_keys(self.ids)
+
+    def part(self, start: int, stop: int) -> Unit:
+        """The items from ``start`` to ``stop`` − 1."""
+        return Unit(self.samples[start:stop], self.ids[start:stop], self.offset + start)
+
+    def parts(self, number: int, domain: Domain, max_rows: int | str) -> Iterator[Unit]:
+        """Cut the unit into about equal parts, where the batches of a fixed budget end.
+
+        Where the budget is fixed, the batches are thus the same however many parts there are, and
+        with them every digit of the results.
+
+        Args:
+            number: Number of parts; there are fewer where there are fewer batches.
+            domain: Knows the size of a sample.
+            max_rows: Largest number of rows in one forward pass, or ``"auto"``.
+        """
+        if number == 1:
+            yield self
+            return
+        sizes = [domain.size(s) for s in self.samples] if domain.layout.elements else None
+        room, ends = Budget(max_rows).current, [0]
+        while ends[-1] < len(self):
+            ends.append(fitting(ends[-1], len(self), sizes, room))
+        each = max(1, -(-(len(ends) - 1) // number))
+        for start in range(0, len(ends) - 1, each):
+            yield self.part(ends[start], ends[min(start + each, len(ends) - 1)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitResult:
+    """What was computed for the items of a unit, in plain tensors on the CPU.
+
+    Args:
+        saliency: Target variable → name of a tensor → its values. With an aggregator these are
+            ``"values"``, ``"errors"`` and, where draws are nested, the parts of the variance, each
+            of shape (L, …): L items, or elements or real positions of all the items. Otherwise
+            ``"draws"``, of shape (M, L, …).
+        axes: Target variable → names of the axes behind L.
+        counts: Target variable → number of elements or real positions of each item, int64, or
+            ``None`` where each item is one position.
+        items: The other results of the items.
+        complete: Whether these are all the items of the unit.
+    """
+
+    saliency: Mapping[str, Mapping[str, Tensor]]
+    axes: Mapping[str, tuple[str, ...]]
+    counts: Mapping[str, Tensor | None]
+    items: ItemTable
+    complete: bool = True
+
+
+def join(results: Sequence[UnitResult], complete: bool = True) -> UnitResult:
+    """One result of the items of several results, in their order.
+
+    Args:
+        results: At least one.
+        complete: Whether these are all the items.
+    """
+    first = results[0]
+    if len(results) == 1 and complete == first.complete:
+        return first
+    saliency = {
+        name: {what: _joined([r.saliency[name][what] for r in results], what) for what in tensors}
+        for name, tensors in first.saliency.items()
+    }
+    counts = {
+        name: None if one is None else torch.cat([r.counts[name] for r in results])  # type: ignore[misc]
+        for name, one in first.counts.items()
+    }
+    return UnitResult(
+        saliency=saliency,
+        axes=first.axes,
+        counts=counts,
+        items=ItemTable.join([result.items for result in results]),
+        complete=complete,
+    )
+
+
+def _joined(parts: list[Tensor], what: str) -> Tensor:
+    """Concatenate tensors along the axis L; a single tensor is returned without a copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if what == "draws" else 0)
+
+
+def read(
+    domain: Domain, data: Any, ids: Sequence[int | str] | None = None, offset: int = 0
+) -> Unit:
+    """Read the data into a unit of all its items, by :meth:`Domain.read`.
+
+    Args:
+        domain: The domain.
+        data: Items in any form that the domain reads.
+        ids: Id of each item; its position in the whole data set where ``None``.
+        offset: Position of the first item in the whole data set.
+
+    Raises:
+        InputError: The data is empty, or the domain cannot read it, or the ids are not unique, or
+            their number is not that of the items.
+    """
+    samples = domain.read(data)
+    if len(samples) == 0:
+        raise InputError("the data is empty; pass at least one item")
+    return Unit(samples, _checked_ids(ids, len(samples), offset), offset)
+
+
+def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
+    if ids is None:
+        return range(offset, offset + n_items)
+    if not isinstance(ids, range):
+        # list() of an array would hold the array's number types in the place of Python's.
+        ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    if len(ids) != n_items:
+        raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
+    if isinstance(ids, range):
+        return ids
+    if len(set(ids)) != n_items:
+        raise InputError("two items share an id, so they would share their draws; make ids unique")
+    return ids

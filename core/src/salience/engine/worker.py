@@ -1,0 +1,118 @@
+"""The worker: explains units of items on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from salience.engine.batching import batches
+from salience.engine.collect import collected
+from salience.engine.request import Request
+from salience.engine.units import Unit, UnitResult, join
+from salience.model.probe import Probe
+from salience.model.targets import resolve
+from salience.samplers.weight_source import WeightSource
+from salience.scoring.budget import Budget
+from salience.scoring.runner import Runner
+from salience.support.isolation import isolated
+
+
+def _silent(draws: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A request with all that computes it on one device: replica, budget and weights.
+
+    A worker serves one thread at a time. Pickled, it is its request, and it is built anew where it
+    is unpickled, on the first device of the request.
+
+    Args:
+        request: What is to be computed.
+        runner: Runs the model within the budget.
+        report: Called with the number of draws, summed over items, after each block.
+    """
+
+    request: Request
+    runner: Runner
+    report: Callable[[int], object] = _silent
+
+    @staticmethod
+    def of(
+        request: Request,
+        device: torch.device | None = None,
+        report: Callable[[int], object] = _silent,
+    ) -> Worker:
+        """Build a worker.
+
+        Args:
+            request: What is to be computed.
+            device: Device to run on; the request's first where ``None``.
+            report: As in :class:`Worker`.
+
+        Raises:
+            InputError: The target variables do not fit the model.
+        """
+        settings = request.settings
+        probe = Probe(
+            settings.model,
+            domain=settings.domain,
+            variables=resolve(settings.target, settings.domain.layout, settings.model),
+            output=settings.output,
+            device=device or settings.devices[0],
+            precision=settings.precision,
+            weights_vary=bool(request.weights),
+            speedups=settings.speedups,
+        )
+        return Worker(request, Runner(probe, Budget(settings.max_rows)), report).having(request)
+
+    def having(self, request: Request) -> Worker:
+        """This worker for the same model, with another calculator or other verdicts."""
+        model = self.runner.probe.model
+        weights = request.weights if request.verdicts.samplers is not None else []
+        runner = replace(
+            self.runner,
+            samplers=request.parameters,
+            one_row_per_pass=request.verdicts.one_row_per_pass,
+            source=WeightSource(weights, model, request.seed) if weights else None,
+        )
+        return replace(self, request=request, runner=runner)
+
+    def on(self, device: torch.device | None) -> Worker:
+        """A further worker of the same request, on another device; both stop together."""
+        other = Worker.of(self.request, device, self.report)
+        return replace(other, runner=replace(other.runner, stop=self.runner.stop))
+
+    def explain(self, unit: Unit) -> UnitResult:
+        """Compute and collect the draws of the items of a unit.
+
+        Raises:
+            InputError: The model or a part does not fit the items.
+            KeyboardInterrupt: The computation was interrupted; where the request is partial, only
+                if no batch was finished.
+        """
+        done: list[UnitResult] = []
+        n_items = 0
+        with isolated():
+            try:
+                for predicted in batches(self.runner, unit, self.request):
+                    part = unit.part(n_items, n_items + len(predicted))
+                    done.append(collected(self.request, self.runner, predicted, part, self.report))
+                    n_items += len(predicted)
+            except KeyboardInterrupt:
+                if not self.request.partial or not done:
+                    raise
+        return join(done, complete=n_items == len(unit))
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self.request.pickled(),)
+
+
+def _unpickled(request: bytes) -> Worker:
+    import pickle
+
+    return Worker.of(pickle.loads(request))

@@ -1,0 +1,157 @@
+"""The runner: values and gradients of f at given rows, in forward passes within the budget."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from salience.model.backward import gradients, kept_whole
+from salience.model.probe import Probe, Values
+from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
+from salience.samplers.weight_source import Weights, WeightSource
+from salience.scoring.budget import Budget
+from salience.scoring.cuts import cuts
+from salience.scoring.rows import Rows
+from salience.support.memory import elapsed, out_of_memory, too_large
+
+#: One forward pass: takes rows and the values of their target variables, returns f and gradients.
+_Work = Callable[[Rows, Values], tuple[Tensor, Values]]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The model on one device, with what is drawn for it, and the budget of its passes.
+
+    Args:
+        probe: Holds the replica of the model and runs the forward passes.
+        budget: Limits the size of every forward pass.
+        samplers: Parameter samplers, all active in each forward pass.
+        one_row_per_pass: Whether each row needs a pass of its own, since the parameter samplers
+            cannot tell the rows of this model apart.
+        source: Draws weights; ``None`` where the model keeps its own.
+        weights: Draws of weights, counted by :attr:`Rows.draws`; ``None`` for the model's own.
+        stop: Set from another thread to end the computation: the next pass raises
+            KeyboardInterrupt.
+    """
+
+    probe: Probe
+    budget: Budget
+    samplers: Sequence[ParameterSampler] = ()
+    one_row_per_pass: bool = False
+    source: WeightSource | None = None
+    weights: Weights | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the model differs from draw to draw."""
+        return bool(self.samplers) or self.weights is not None
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """Target variable → names of its axes."""
+        return {v.name: v.axes for v in self.probe.variables}
+
+    def check_stop(self) -> None:
+        """Raise KeyboardInterrupt where :attr:`stop` is set."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+
+    def value(self, rows: Rows, x: Values) -> Tensor:
+        """f(x) of each row, shape (R,), without autograd."""
+
+        def work(rows: Rows, values: Values) -> tuple[Tensor, Values]:
+            with torch.inference_mode(False), torch.no_grad():
+                return self._forward(rows, values), {}
+
+        return self._within_budget("value", rows, x, work)[0]
+
+    def gradient(self, rows: Rows, x: Values) -> tuple[Tensor, Values]:
+        """f(x) of each row, shape (R,), and its gradient at each target variable.
+
+        One backward pass of the sum of f(x) over rows gives all gradients: rows do not influence
+        each other inside the model, so the gradient of the sum holds the gradient of each row.
+        """
+
+        def work(rows: Rows, values: Values) -> tuple[Tensor, Values]:
+            with torch.inference_mode(False), torch.enable_grad():
+                leaves = {k: v.detach().requires_grad_() for k, v in values.items()}
+                scalars = self._forward(rows, leaves)
+                found = gradients(scalars, leaves)
+            return scalars.detach(), found
+
+        return self._within_budget("gradient", rows, x, work)
+
+    def _forward(self, rows: Rows, values: Values) -> Tensor:
+        self.check_stop()
+        self.probe.arrange()
+        with ExitStack() as stack:
+            if self.moves or self.probe.has_inner_targets:
+                stack.enter_context(kept_whole())
+            for sampler in self.samplers:
+                draw = ModelDraw(rows.keys, rows.batch.all_rows(), self.probe.model)
+                stack.enter_context(sampler.active(draw))
+            if self.weights is not None:
+                assert rows.draws is not None
+                weights = self.weights[int(rows.draws[0]) : int(rows.draws[-1]) + 1]
+                return self.probe.with_weights(rows.batch, values, rows.fixed, weights)
+            items = None if self.samplers else rows.items
+            return self.probe(rows.batch, values, rows.fixed, items)
+
+    def _within_budget(
+        self, kind: str, rows: Rows, x: Values, work: _Work
+    ) -> tuple[Tensor, Values]:
+        """Run ``work`` on all rows at once where they fit the budget, else part by part.
+
+        Args:
+            kind: ``"gradient"`` or ``"value"``, for the budget, which times passes of each kind.
+            rows: The rows.
+            x: Target variable → its values for all rows.
+            work: Runs one forward pass.
+
+        Returns:
+            The results of ``work`` for all rows: f(x), shape (R,), and target variable → gradient,
+            which is empty where ``work`` computes values only.
+
+        Raises:
+            InputError: A single row does not fit into memory.
+        """
+        size, max_pairs = rows.batch.size(), 1 if self.one_row_per_pass else None
+        if len(rows) == 1 or (size <= self.budget.current and not self.one_row_per_pass):
+            try:
+                return self._timed(kind, rows, x, work)
+            except CannotPackError:
+                max_pairs = 1
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if len(rows) == 1:
+                    raise too_large(size) from error
+                self.budget.halve()
+        scalars: list[Tensor] = []
+        values: dict[str, list[Tensor]] = {}
+        for selection, _ in cuts(rows, 1, self.budget, max_pairs):
+            some = {name: selection.take(v, self.axes[name]) for name, v in x.items()}
+            found, more = self._within_budget(kind, rows.take(selection), some, work)
+            scalars.append(found)
+            for name, value in more.items():
+                values.setdefault(name, []).append(value)
+        return torch.cat(scalars), self._joined(values, rows)
+
+    def _joined(self, values: Mapping[str, list[Tensor]], rows: Rows) -> Values:
+        layout = rows.batch.layout
+        return {n: torch.cat(v, layout.row_axis(self.axes[n])[0]) for n, v in values.items()}
+
+    def _timed(self, kind: str, rows: Rows, x: Values, work: _Work) -> tuple[Tensor, Values]:
+        if not self.budget.searching:
+            return work(rows, x)
+        began = time.perf_counter()
+        result = work(rows, x)
+        self.budget.record(kind, rows.batch.size(), elapsed(began, rows.batch.device))
+        return result
