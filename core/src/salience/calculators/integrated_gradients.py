@@ -57,21 +57,11 @@ class IntegratedGradients(Calculator):
         base = baseline_of(self.baseline, score, x)
         span = {name: x[name] - base[name] for name in x}
         integral = {name: torch.zeros_like(v) for name, v in x.items()}
-        alphas, weights = quadrature(self.rule, self.steps)
+        device = next(iter(x.values())).device
+        alphas, weights = (t.to(device) for t in quadrature(self.rule, self.steps))
         for part in score.split(self.steps):
-            alpha, weight = alphas.to(part.variant.device), weights.to(part.variant.device)
-            at, step = part.take(base), part.take(span)
-            for name in x:
-                along = part.expand(alpha[part.variant], name).to(x[name].dtype)
-                at[name] = at[name] + along * step[name]
-            _, gradient = part.score.gradient(at)
-            # Not multiplied in place: autograd may return an expanded gradient, in which several
-            # elements share memory.
-            weighted = {
-                name: g * part.expand(weight[part.variant], name).to(g.dtype)
-                for name, g in gradient.items()
-            }
-            part.add_to(integral, weighted)
+            _, gradient = part.score.gradient(part.along(base, span, by=alphas))
+            part.add_to(integral, gradient, weights)
         saliency = {name: span[name] * integral[name] for name in x}
         # Noise does not change the baseline, which is thus the same in all draws of an item.
         return Attribution(saliency, score.value(x), score.value_of_items(base))

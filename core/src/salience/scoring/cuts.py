@@ -40,8 +40,7 @@ def cuts(
         sizes = rows.batch.sizes()[row].cumsum(0)
         stop = max(1, int((sizes <= budget.current).sum()))
         if rows.draws is not None:
-            each = total // (int(rows.draws[-1] - rows.draws[0]) + 1)
-            stop = _full_draws(stop, start, each)
+            stop = _full_draws(stop, start, each=total // rows.n_draws)
         variant = pair - (ends - variants)[row]
         yield rows.batch.select(row[:stop]), variant[:stop]
         start += stop

@@ -35,6 +35,11 @@ class Rows:
     def __len__(self) -> int:
         return self.batch.n_items
 
+    @property
+    def n_draws(self) -> int:
+        """Number of draws of weights among the rows; 1 where none are drawn."""
+        return 1 if self.draws is None else int(self.draws[-1] - self.draws[0]) + 1
+
     def take(self, selection: RowSelection) -> Rows:
         """Take the rows of a selection from :attr:`batch`, with all their columns."""
         index = selection.rows

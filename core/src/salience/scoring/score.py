@@ -22,6 +22,7 @@ from salience.model.probe import Values
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
+from salience.scoring.stack import Stack
 from salience.support.memory import elapsed, out_of_memory
 
 
@@ -130,8 +131,25 @@ class Score:
         Yields:
             Parts of pairs; each pair is in one part.
         """
+        if isinstance(variants, int) and self.rows.batch.size() <= self.runner.budget.current:
+            yield from self._split_variants(variants)
+            return
         for selection, variant in cuts(self.rows, variants, self.runner.budget):
             yield self._part(selection, variant)
+
+    def _split_variants(self, variants: int) -> Iterator[Part]:
+        """Yield parts of all the rows, each with as many variants as the budget allows."""
+        size, start = max(1, self.rows.batch.size()), 0
+        stack: Stack | None = None
+        while start < variants:
+            count = min(max(1, self.runner.budget.current // size), variants - start)
+            if stack is None or stack.n_variants != count:
+                stack = Stack(len(self), self.rows.n_draws, count)
+                selection = self.rows.batch.select(stack.rows(self.rows.batch.device))
+                score = Score(self.rows.take(selection), self.runner)
+            variant = stack.variant(start, self.rows.batch.device)
+            yield Part(score, selection, variant, stack, start)
+            start += count
 
     def _part(self, selection: RowSelection, variant: Tensor) -> Part:
         return Part(Score(self.rows.take(selection), self.runner), selection, variant)
@@ -160,11 +178,15 @@ class Part:
         score: The score whose rows are these P pairs.
         selection: The row of each pair, selected from the rows that were split.
         variant: Number of each pair's variant, from 0, int64 of shape (P,).
+        stack: The order of the pairs, where they are all the rows for each of some variants.
+        start: Number of the first variant in the stack.
     """
 
     score: Score
     selection: RowSelection
     variant: Tensor
+    stack: Stack | None = None
+    start: int = 0
 
     def take(self, x: Values) -> Values:
         """Select the values of each pair's row, for each target variable in ``x``."""
@@ -175,8 +197,70 @@ class Part:
         """Reshape one scalar per pair to broadcast against the target variable ``name``."""
         return self.selection.expand(scalars, self.score.runner.axes[name])
 
-    def add_to(self, total: Values, values: Values) -> None:
-        """Add the values of the pairs, in place, to the total of the row of each pair."""
+    def along(self, start: Values, step: Values, by: Tensor) -> Values:
+        """The points start + by · step of each pair's row, such as the points of a path.
+
+        Args:
+            start: Target variable → values of the rows that were split.
+            step: Target variable → values of these rows.
+            by: One number for each variant, counted by :attr:`variant`.
+        """
+        if self.stack is None:
+            at, steps = self.take(start), self.take(step)
+            return {
+                name: at[name] + self.expand(by[self.variant], name).to(v.dtype) * v
+                for name, v in steps.items()
+            }
+        points = {}
+        for name, v in step.items():
+            axis = self._row_axis(name)
+            factor = self.stack.spread(self._own(by).to(v.dtype), v.ndim, axis)
+            first, moved = (self.stack.apart(t, axis).unsqueeze(axis + 1) for t in (start[name], v))
+            points[name] = torch.addcmul(first, moved, factor).flatten(axis, axis + 2)
+        return points
+
+    def add_to(self, total: Values, values: Values, weights: Tensor | None = None) -> None:
+        """Add the values of the pairs, in place, to the total of the row of each pair.
+
+        Args:
+            total: Target variable → a total for the rows that were split.
+            values: Target variable → values of the pairs.
+            weights: Factor for each variant, counted by :attr:`variant`; 1 where ``None``.
+        """
         axes = self.score.runner.axes
         for name, value in values.items():
+            if self.stack is not None:
+                total[name] += self._summed(value, weights, name)
+                continue
+            if weights is not None:
+                # Not in place: autograd may return an expanded gradient, whose elements share
+                # memory.
+                value = value * self.expand(weights[self.variant], name).to(value.dtype)
             self.selection.add_to(total[name], value, axes[name])
+
+    def _summed(self, values: Tensor, weights: Tensor | None, name: str) -> Tensor:
+        """Weighted sum of the stacked values over the variants."""
+        assert self.stack is not None
+        axis, stack = self._row_axis(name), self.stack
+        sizes = (stack.n_draws, stack.n_variants, -1)
+        stacked = values.unflatten(axis, sizes)  # type: ignore[no-untyped-call]
+        if weights is None:
+            summed = stacked.sum(axis + 1)
+        elif axis == 0 and stack.n_draws == 1:
+            factor = self._own(weights).to(values.dtype)
+            summed = (factor @ stacked[0].flatten(1)).reshape(1, *stacked.shape[2:])
+        else:
+            factor = stack.spread(self._own(weights).to(values.dtype), values.ndim, axis)
+            summed = (stacked * factor).sum(axis + 1)
+        joined: Tensor = summed.flatten(axis, axis + 1)
+        return joined
+
+    def _own(self, per_variant: Tensor) -> Tensor:
+        """The entries of this stack's variants, on the device of the rows."""
+        assert self.stack is not None
+        own = per_variant[self.start : self.start + self.stack.n_variants]
+        return own.to(self.variant.device)
+
+    def _row_axis(self, name: str) -> int:
+        batch = self.score.rows.batch
+        return batch.layout.row_axis(self.score.runner.axes[name])[0]
