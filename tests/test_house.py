@@ -143,3 +143,74 @@ def test_the_map_is_the_tree() -> None:
             break
     there = {path.name: modules(path) for path in wings()} | {"": modules(CORE)}
     assert {name: sorted(found) for name, found in drawn.items()} == there
+
+
+# --- Sizes ----------------------------------------------------------------------------------------
+
+#: Bases of parts: their fields are the parameters that users set, however many there are.
+PARTS = {"Calculator", "NoiseSampler", "ParameterSampler", "WeightSampler", "Aggregator", "Domain"}
+
+
+def classes() -> dict[str, ast.ClassDef]:
+    trees = [ast.parse(path.read_text()) for path in CORE.rglob("*.py")]
+    return {n.name: n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
+
+
+def fields_of(name: str, known: dict[str, ast.ClassDef]) -> set[str]:
+    """Fields of a class and of its bases: of a dataclass, or what ``__init__`` sets."""
+    if name not in known:
+        return set()
+    node = known[name]
+    own = {
+        s.target.id
+        for s in node.body
+        if isinstance(s, ast.AnnAssign)
+        and isinstance(s.target, ast.Name)
+        and "ClassVar" not in ast.unparse(s.annotation)
+    }
+    bases = [ast.unparse(base).split("[")[0] for base in node.bases]
+    return own.union(*[fields_of(base, known) for base in bases])
+
+
+def is_part(name: str, known: dict[str, ast.ClassDef]) -> bool:
+    bases = [ast.unparse(base) for base in known[name].bases] if name in known else []
+    return name in PARTS or any(is_part(base, known) for base in bases)
+
+
+def test_no_class_but_the_explanation_has_more_than_ten_fields() -> None:
+    known = classes()
+    counted = {name: len(fields_of(name, known)) for name in known if not is_part(name, known)}
+    assert counted["Explanation"] > counted["ItemTable"] == 7  # fields of bases count
+    assert {name for name, number in counted.items() if number > 10} == {"Explanation"}
+
+
+def test_no_constructor_is_called_with_more_than_four_arguments_by_position() -> None:
+    known = classes()
+    found = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func).split(".")[-1]
+            if name in known and len(node.args) > 4:
+                found.append(f"{path.relative_to(TOP)}:{node.lineno}: {name}")
+    assert found == []
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
+def test_no_module_of_core_has_more_than_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_explain_reads_as_a_page() -> None:
+    tree = ast.parse((CORE / "explainer.py").read_text())
+    (found,) = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == "explain"
+    ]
+    documented = found.body[0]
+    assert isinstance(documented, ast.Expr)
+    assert found.end_lineno is not None and documented.end_lineno is not None
+    lines = found.end_lineno - found.lineno + 1
+    assert lines - (documented.end_lineno - documented.lineno + 1) <= 35

@@ -34,8 +34,6 @@ from .engine.units import UnitResult as UnitResult
 from .engine.worker import Worker as Worker
 from .errors import InputError as InputError
 from .explainer import Explainer as Explainer
-from .explainer import explain as explain
-from .explainer import rerun as rerun
 from .hookspecs import hookimpl as hookimpl
 from .model.outputs import ClassScore as ClassScore
 from .model.outputs import CrossEntropy as CrossEntropy
@@ -66,6 +64,8 @@ from .samplers.uniform import UniformNoise as UniformNoise
 from .samplers.weight_noise import WeightNoise as WeightNoise
 from .scoring.score import Part as Part
 from .scoring.score import Score as Score
+from .shortcuts import explain as explain
+from .shortcuts import rerun as rerun
 from .support.allocator import tune_allocator as tune_allocator
 from .visualize.drawing import grid as grid
 from .visualize.visualizer import NoMeanError as NoMeanError

@@ -1,4 +1,4 @@
-"""The explainer, which computes explanations of a model, and the shortcuts explain and rerun."""
+"""The explainer, which computes explanations of a model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from salience.engine.executors import Executor, Serial, Threads
 from salience.engine.means import with_means
 from salience.engine.preflight import preflight
 from salience.engine.progress import progress_bar
-from salience.engine.record import settings as recorded_settings
 from salience.engine.request import Request, make_aggregator, make_request
-from salience.engine.settings import Settings
+from salience.engine.settings import Settings, devices_of
 from salience.engine.stream import streamed
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
@@ -90,7 +89,7 @@ class Explainer:
         self.target = self.domain.target if target is None else target
         self.output = make_output(self.domain.output if output is None else output)
         self.max_rows = max_rows
-        self.devices = _devices(device)
+        self.devices = devices_of(device)
         if precision not in ("full", "bf16"):
             raise InputError(f"precision={precision!r} is neither 'full' nor 'bf16'")
         self.precision = precision
@@ -258,88 +257,3 @@ class Explainer:
         if self.executor is not None:
             return self.executor
         return Serial() if len(self.devices) == 1 else Threads(self.devices)
-
-
-def explain(
-    model: Any,
-    data: Any,
-    domain: str | Mapping[str, Any] | Domain,
-    calculator: str | Mapping[str, Any] | Calculator = "gradient",
-    *,
-    target: Any = None,
-    output: Any = None,
-    max_rows: int | str = "auto",
-    device: str | torch.device | Sequence[str | torch.device] | None = None,
-    precision: str = "full",
-    executor: Executor | None = None,
-    speedups: Collection[str] = SPEEDUPS,
-    **settings: Any,
-) -> Explanation:
-    """Explain a model's predictions in one call: ``Explainer(...).explain(data, ...)``.
-
-    Args:
-        model: As for :class:`Explainer`.
-        data: Items in any form that the domain reads.
-        domain: As for :class:`Explainer`.
-        calculator: As for :meth:`Explainer.explain`.
-        target: As for :class:`Explainer`.
-        output: As for :class:`Explainer`.
-        max_rows: As for :class:`Explainer`.
-        device: As for :class:`Explainer`.
-        precision: As for :class:`Explainer`.
-        executor: As for :class:`Explainer`.
-        speedups: As for :class:`Explainer`.
-        **settings: The other arguments of :meth:`Explainer.explain`.
-
-    Raises:
-        InputError: As for :class:`Explainer` and :meth:`Explainer.explain`.
-    """
-    explainer = Explainer(
-        model,
-        domain,
-        target=target,
-        output=output,
-        max_rows=max_rows,
-        device=device,
-        precision=precision,
-        executor=executor,
-        speedups=speedups,
-    )
-    return explainer.explain(data, calculator, **settings)
-
-
-def rerun(model: Any, data: Any, record: Mapping[str, Any], **settings: Any) -> Explanation:
-    """Repeat the computation that an explanation's provenance records, on the given model and data.
-
-    Args:
-        model: The model.
-        data: Items in any form that the domain reads.
-        record: ``Explanation.provenance``.
-        **settings: Arguments of :func:`explain` that are not recorded (``max_rows``, ``device``,
-            ``progress``), or that replace recorded ones.
-
-    Raises:
-        InputError: The record holds a placeholder for a part that no plugin registers, or for an
-            object that cannot be saved; or as for :func:`explain`.
-    """
-    return explain(model, data, **(recorded_settings(record) | settings))
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        # torch reports a missing device only when a tensor is made on it.
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {str(device)!r} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
-        ) from error
-
-
-def _devices(device: Any) -> tuple[torch.device | None, ...]:
-    """The devices to run on, at least one; ``None`` stands for the model's own device."""
-    if device is None or isinstance(device, str | torch.device):
-        return (None if device is None else _device(device),)
-    devices = tuple(_device(one) for one in device)
-    if not devices:
-        raise InputError("device is empty; pass a device, some of them, or leave it out")
-    return devices

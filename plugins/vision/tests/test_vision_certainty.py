@@ -14,8 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 import salience
-from salience import Design, Explanation
-from salience.results.explanation import Saliency
+from salience import Design, Explanation, Saliency
 from salience_vision import Overlay, Vision
 
 UNITS = 9

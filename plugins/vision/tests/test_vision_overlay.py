@@ -10,8 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from salience import Explanation, InputError
-from salience.results.explanation import Saliency
+from salience import Explanation, InputError, Saliency
 from salience_vision import Overlay, Vision
 
 

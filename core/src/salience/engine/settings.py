@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from salience.data.domain import Domain
+from salience.errors import InputError, brief
 from salience.model.outputs import Output
 from salience.model.speedups import SPEEDUPS
 
@@ -36,3 +37,30 @@ class Settings:
     devices: tuple[torch.device | None, ...] = (None,)
     precision: str = "full"
     speedups: Collection[str] = SPEEDUPS
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        # torch reports a missing device only when a tensor is made on it.
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {str(device)!r} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
+        ) from error
+
+
+def devices_of(device: Any) -> tuple[torch.device | None, ...]:
+    """The devices to run on, at least one; ``None`` stands for the model's own device.
+
+    Args:
+        device: A device, a sequence of them, or ``None``.
+
+    Raises:
+        InputError: A device cannot be used, or the sequence is empty.
+    """
+    if device is None or isinstance(device, str | torch.device):
+        return (None if device is None else _device(device),)
+    devices = tuple(_device(one) for one in device)
+    if not devices:
+        raise InputError("device is empty; pass a device, some of them, or leave it out")
+    return devices

@@ -267,26 +267,23 @@ def make_output(spec: Any) -> Output:
         raise InputError(f"{spec.__name__} is a class; pass an object, {spec.__name__}(...)")
     else:
         hint = f", for a class ClassScore({spec})" if isinstance(spec, int) else ""
-        raise InputError(
-            f"output is {brief(spec)}; pass a name, an object such as Value() or a function{hint}"
-        )
+        forms = "a name, an object such as Value() or a function"
+        raise InputError(f"output is {brief(spec)}; pass {forms}{hint}")
     if name not in _NAMED:
         raise InputError(f"unknown output {name!r}; {nearest(name, _NAMED)}")
     try:
         return _NAMED[name](**parameters)
     except TypeError as error:
-        raise InputError(
-            f"output {name!r} cannot be made of {brief(parameters)}: {brief(error)}"
-        ) from error
+        what = f"output {name!r} cannot be made of {brief(parameters)}"
+        raise InputError(f"{what}: {brief(error)}") from error
 
 
 def output_config(output: Output) -> dict[str, Any]:
     """Name and parameters of an output variable, from which :func:`make_output` makes it again."""
     names = {cls: name for name, cls in _NAMED.items()}
-    config: dict[str, Any] = {
-        "name": names.get(type(output), placeholder(type(output).__qualname__))
-    }
-    return config | {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
+    name = names.get(type(output), placeholder(type(output).__qualname__))
+    own = {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
+    return {"name": name} | own
 
 
 def _scores(output: Any, name: str) -> Tensor:

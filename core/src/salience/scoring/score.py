@@ -148,7 +148,7 @@ class Score:
                 selection = self.rows.batch.select(stack.rows(self.rows.batch.device))
                 score = Score(self.rows.take(selection), self.runner)
             variant = stack.variant(start, self.rows.batch.device)
-            yield Part(score, selection, variant, stack, start)
+            yield Part(score, selection, variant, stack=stack, start=start)
             start += count
 
     def _part(self, selection: RowSelection, variant: Tensor) -> Part:

@@ -130,9 +130,9 @@ class MolGraph(Domain):
         notes = tuple({"mol": graph.mol, "name": graph.name} for graph in samples)
         if self.form == "dense":
             padded = collate.dense(samples, self.layout, len(self.bond_types))
-            return Batch(padded, self.layout, len(samples), {}, notes)
+            return Batch(padded, self.layout, len(samples), annotations=notes)
         arguments, counts = collate.ragged(samples, self.layout)
-        return Batch(arguments, self.layout, len(samples), counts, notes)
+        return Batch(arguments, self.layout, len(samples), counts, annotations=notes)
 
     def size(self, sample: Graph) -> int:
         """Number of atoms of one item."""

@@ -93,7 +93,7 @@ class Painter:
         colors = tuple(self.color_fn(float(v)) for v in np.linspace(-1, 1, 65))
         end = f"{self.limit:.3g}"
         return [
-            Gradient(left, top + 8, width, 10, colors),
+            Gradient(left, top + 8, width, height=10, colors=colors),
             Text(left, top + 31, f"−{end}", 11, kind="tick"),
             Text(middle, top + 31, "0", 11, kind="tick"),
             Text(left + width, top + 31, f"+{end}", 11, kind="tick"),

@@ -1,0 +1,244 @@
+"""Saliency with its uncertainty: intervals, tests against 0, and means over items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from salience.errors import InputError, nearest
+from salience.results import significance
+from salience.results.design import Design
+from salience.results.items import ItemTable
+from salience.results.saliency import Saliency
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertainSaliency(ItemTable):
+    """Saliency of B items and what can be asked of its errors; see :class:`Explanation`.
+
+    Args:
+        saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
+            :meth:`mean` work only where there is exactly one variable, the usual case.
+        provenance: Record of the parts, parameters, seed and versions with which the saliency was
+            computed.
+        design: How the draws depend on each other, and what was drawn.
+    """
+
+    saliency: Mapping[str, Saliency]
+    provenance: Mapping[str, Any]
+    design: Design = field(default_factory=Design)
+
+    def __getitem__(self, variable: str) -> Saliency:
+        if variable not in self.saliency:
+            raise InputError(
+                f"no target variable {variable!r} was explained; {nearest(variable, self.saliency)}"
+            )
+        return self.saliency[variable]
+
+    @property
+    def only(self) -> Saliency:
+        """The saliency of the only target variable.
+
+        Raises:
+            InputError: Several target variables were explained.
+        """
+        if len(self.saliency) != 1:
+            names = ", ".join(repr(name) for name in self.saliency)
+            raise InputError(
+                f"this explanation has several target variables ({names}); "
+                f"pick one by name, as in explanation[{next(iter(self.saliency))!r}].values"
+            )
+        return next(iter(self.saliency.values()))
+
+    @property
+    def values(self) -> Any:
+        """Saliency: a tensor of shape (B, …), or a list of tensors where items are ragged."""
+        return self.only.values
+
+    @property
+    def std_error(self) -> Any:
+        """Standard error of :attr:`values` over the draws; NaN for a single draw."""
+        return self.only.std_error
+
+    @property
+    def signed(self) -> bool:
+        """Whether the aggregator keeps the sign of the saliency."""
+        return self.design.signed
+
+    @property
+    def samples_parameters(self) -> bool:
+        """Whether a sampler drew the parameters of the model."""
+        return self.design.samples_parameters
+
+    @property
+    def n_samples(self) -> int:
+        """Number of draws per item, M; the largest where items have different numbers of draws."""
+        return int(self.draws.max())
+
+    @property
+    def draws(self) -> Tensor:
+        """Number of draws of each item, int64 of shape (B,)."""
+        return self.n_independent * self.design.group
+
+    @property
+    def variance_parts(self) -> Mapping[str, Any]:
+        """Parts of the variance over nested draws, each of the form of :attr:`values`.
+
+        By the law of total variance, Var = Var_θ(E_ε[s | θ]) + E_θ(Var_ε[s | θ]): ``"parameters"``
+        is the first term, whose unbiased estimate can be negative, ``"noise"`` the second, and
+        ``"total"`` their sum.
+
+        Raises:
+            InputError: The draws are not nested, or there are several target variables.
+        """
+        if not self.only.flat_parts:
+            raise InputError(
+                "only nested draws tell where variance comes from; pass a noise sampler, a "
+                "parameter sampler and n_samples=(8, 16)"
+            )
+        return {name: self.only.split(part) for name, part in self.only.flat_parts.items()}
+
+    def confidence_interval(
+        self, level: float = 0.95, variable: str | None = None
+    ) -> tuple[Any, Any]:
+        """Confidence interval of the mean over draws: lower and upper bounds.
+
+        The bounds are mean ± t · standard error, where t is the quantile of Student's t
+        distribution with :attr:`n_independent` − 1 degrees of freedom. The interval is for the mean
+        over infinitely many draws.
+
+        Args:
+            level: Confidence level: the share of such intervals that contain the true mean.
+            variable: Target variable; may be omitted where only one was explained.
+
+        Returns:
+            The lower and the upper bounds, each of the form of :attr:`values`.
+
+        Raises:
+            InputError: The level is not between 0 and 1, or an item has fewer than two independent
+                draws.
+        """
+        saliency = self._chosen(variable)
+        low, high = significance.confidence_interval(saliency, self.n_independent, level)
+        return saliency.split(low), saliency.split(high)
+
+    def p_values(self, variable: str | None = None) -> Any:
+        """Two-sided p-value of "the saliency is 0" for each value, of the form of :attr:`values`.
+
+        The hypothesis tested depends on the samplers. M stands for :attr:`n_independent`.
+
+        With a parameter sampler, the test asks whether a further draw of the parameters could have
+        the other sign. The spread of draws from the posterior measures how uncertain the saliency
+        is, so more draws do not make a value more significant. With M draws of standard deviation
+        s, |mean| / (s √(1 + 1/M)) has Student's t distribution with M − 1 degrees of freedom where
+        the saliency is 0, provided that the posterior is normal and its width equals the
+        uncertainty of the estimate.
+
+        With noise samplers only, the saliency is the mean over the noise. |mean| / standard error
+        is compared with the same distribution, and more draws detect smaller values.
+
+        Where noise and parameters are both drawn, the noise adds to the spread and makes p-values
+        larger than those of the saliency averaged over noise. With nested draws, the noise is
+        averaged within each draw of the parameters, so its effect falls with the number of draws
+        of noise.
+
+        Args:
+            variable: Target variable; may be omitted where only one was explained.
+
+        Raises:
+            InputError: An item has fewer than two independent draws, or the aggregator does not
+                keep the sign of the saliency.
+        """
+        saliency = self._chosen_signed(variable)
+        return saliency.split(
+            significance.p_values(saliency, self.n_independent, self.samples_parameters)
+        )
+
+    def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
+        """Which values differ significantly from 0, bool, of the form of :attr:`values`.
+
+        On average, at most a share of ``level`` of the positions marked in an item is marked
+        wrongly (Benjamini and Hochberg, "Controlling the false discovery rate", 1995), provided
+        that the positions are independent or positively dependent. Where some positions are
+        negatively dependent, as the coefficients of correlated features are, the bound is not
+        proven.
+
+        Args:
+            level: The false discovery rate, controlled for each item separately.
+            variable: Target variable; may be omitted where only one was explained.
+
+        Raises:
+            InputError: As :meth:`p_values`, or the level is not between 0 and 1.
+        """
+        saliency = self._chosen_signed(variable)
+        return saliency.split(
+            significance.significant(saliency, self.n_independent, self.samples_parameters, level)
+        )
+
+    def certainty(self, variable: str | None = None) -> Any:
+        """Certainty of each value, from 0 to 1, of the form of :attr:`values`; for pictures.
+
+        1 − p (:meth:`p_values`) where the aggregator keeps signs; otherwise 1 − standard error /
+        |saliency|, or 0 where the standard error exceeds |saliency|. NaN for a single draw.
+
+        Args:
+            variable: Target variable; may be omitted where only one was explained.
+        """
+        saliency = self._chosen(variable)
+        if not self.signed:
+            return saliency.split(significance.certainty_of_magnitude(saliency))
+        return saliency.split(
+            significance.certainty_of_sign(saliency, self.n_independent, self.samples_parameters)
+        )
+
+    def _chosen(self, variable: str | None) -> Saliency:
+        return self.only if variable is None else self[variable]
+
+    def _chosen_signed(self, variable: str | None) -> Saliency:
+        """The saliency of the chosen variable, for tests against 0.
+
+        Raises:
+            InputError: The aggregator does not keep the sign of the saliency.
+        """
+        if not self.signed:
+            name = self.provenance["aggregator"]["name"]
+            raise InputError(
+                f"the aggregator {name!r} makes no mean of signed saliency, which alone is 0 where "
+                f"nothing matters; aggregate by 'raw' to test it"
+            )
+        return self._chosen(variable)
+
+    def mean(self) -> Tensor:
+        """Mean saliency over the items, the importance of each position, shape (…).
+
+        Raises:
+            InputError: Items are ragged and so have no positions in common, or there are several
+                target variables.
+        """
+        return self._dense("mean").flat.mean(0)
+
+    def mean_std_error(self) -> Tensor:
+        """Standard error of :meth:`mean` over the draws, shape (…).
+
+        The error describes how the mean varies with other draws for the same items, not with other
+        items. Where the items share draws of the weights, their errors may be fully correlated;
+        the upper bound, the mean of the items' standard errors, is then returned.
+
+        Raises:
+            InputError: As :meth:`mean`.
+        """
+        errors = self._dense("mean").flat_error
+        if self.design.shared_draws:
+            return errors.mean(0)
+        return errors.square().sum(0).sqrt() / len(errors)
+
+    def _dense(self, what: str) -> Saliency:
+        if self.only.counts is not None:
+            raise InputError(
+                f"the {what} over items needs items of one shape, but these are ragged; "
+                f"use .values, one tensor an item"
+            )
+        return self.only
