@@ -283,3 +283,14 @@ def test_a_model_that_the_user_compiled_gives_the_numbers_of_the_plain_one(
     found = salience.explain(torch.compile(plain), x, "tensor", **settings)
     expected = salience.explain(plain, x, "tensor", **settings)
     torch.testing.assert_close(found.values, expected.values, rtol=1e-12, atol=1e-14)
+
+
+def test_explaining_alone_does_not_load_what_only_tests_and_pictures_need() -> None:
+    code = (
+        "import sys, torch, salience; "
+        "salience.explain(torch.nn.Linear(2, 2), torch.ones(3, 2), 'tensor', "
+        "samplers=['gaussian'], n_samples=3); "
+        "print([m for m in ('scipy.stats', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
@@ -99,7 +99,7 @@ def unexplained(runner: Runner, unit: Unit, request: Request) -> Iterator[Predic
 
 def first_row(runner: Runner, unit: Unit, request: Request) -> Batch:
     """The first item as it lies in the first batch, padding included, on the runner's device."""
-    _, _, batch = next(_collated(runner.budget, unit, request))
+    _, _, batch = next(_collated(runner, unit, request))
     row = batch.select(torch.zeros(1, dtype=torch.int64)).batch()
     return row.to(runner.probe.device, runner.probe.dtype)
 
@@ -114,7 +114,7 @@ def _predicted(
 ) -> Iterator[PredictedBatch]:
     done = 0
     while done < len(unit):
-        for start, stop, batch in _collated(runner.budget, unit.part(done, len(unit)), request):
+        for start, stop, batch in _collated(runner, unit.part(done, len(unit)), request):
             runner.check_stop()
             _settle_speedups(runner, batch, request)
             part = unit.part(done + start, done + stop)
@@ -133,9 +133,9 @@ def _predicted(
             return
 
 
-def _collated(budget: Budget, unit: Unit, request: Request) -> Iterator[tuple[int, int, Batch]]:
+def _collated(runner: Runner, unit: Unit, request: Request) -> Iterator[tuple[int, int, Batch]]:
     """Yield the first and the last index (exclusive) of each batch, and the batch."""
-    domain, sizes = request.settings.domain, None
+    domain, budget, sizes = request.settings.domain, runner.budget, None
     if domain.layout.elements:
         sizes = [domain.size(sample) for sample in unit.samples]
         _check_sizes(sizes, budget, unit.offset)
@@ -144,10 +144,17 @@ def _collated(budget: Budget, unit: Unit, request: Request) -> Iterator[tuple[in
     while start < len(unit):
         stop = fitting(start, len(unit), sizes, budget.current)
         batch = domain.collate(unit.samples[start:stop])
-        if sizes is None and budget.widen(batch.numbers() // batch.n_items):
+        if sizes is None and budget.widen(
+            batch.numbers() // batch.n_items, _n_weights(runner.probe.model)
+        ):
             continue
         yield start, stop, batch
         start = stop
+
+
+def _n_weights(model: Any) -> int | None:
+    """Number of values in the parameters of the model; ``None`` for a function."""
+    return sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else None
 
 
 def _settle_speedups(runner: Runner, batch: Batch, request: Request) -> None:

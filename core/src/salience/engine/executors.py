@@ -18,8 +18,8 @@ class Executor(ABC):
     """Maps the units of a request to their results.
 
     The numbers do not depend on the executor: a draw depends only on the seed, the item and the
-    number of the draw. With a fixed ``max_rows`` not even their rounding does, as long as torch uses
-    the same number of threads.
+    number of the draw. With a fixed ``max_rows`` not even their rounding does, as long as torch
+    uses the same number of threads.
     """
 
     #: Number of units into which a data set is cut.

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from salience.errors import InputError, nearest
-from salience.results import significance
 from salience.results.design import Design
 from salience.results.items import ItemTable
 from salience.results.saliency import Saliency
@@ -121,8 +120,10 @@ class UncertainSaliency(ItemTable):
             InputError: The level is not between 0 and 1, or an item has fewer than two independent
                 draws.
         """
+        from salience.results.significance import confidence_interval
+
         saliency = self._chosen(variable)
-        low, high = significance.confidence_interval(saliency, self.n_independent, level)
+        low, high = confidence_interval(saliency, self.n_independent, level)
         return saliency.split(low), saliency.split(high)
 
     def p_values(self, variable: str | None = None) -> Any:
@@ -152,10 +153,10 @@ class UncertainSaliency(ItemTable):
             InputError: An item has fewer than two independent draws, or the aggregator does not
                 keep the sign of the saliency.
         """
+        from salience.results.significance import p_values
+
         saliency = self._chosen_signed(variable)
-        return saliency.split(
-            significance.p_values(saliency, self.n_independent, self.samples_parameters)
-        )
+        return saliency.split(p_values(saliency, self.n_independent, self.samples_parameters))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
         """Which values differ significantly from 0, bool, of the form of :attr:`values`.
@@ -173,9 +174,11 @@ class UncertainSaliency(ItemTable):
         Raises:
             InputError: As :meth:`p_values`, or the level is not between 0 and 1.
         """
+        from salience.results.significance import significant
+
         saliency = self._chosen_signed(variable)
         return saliency.split(
-            significance.significant(saliency, self.n_independent, self.samples_parameters, level)
+            significant(saliency, self.n_independent, self.samples_parameters, level)
         )
 
     def certainty(self, variable: str | None = None) -> Any:
@@ -187,11 +190,13 @@ class UncertainSaliency(ItemTable):
         Args:
             variable: Target variable; may be omitted where only one was explained.
         """
+        from salience.results.significance import certainty_of_magnitude, certainty_of_sign
+
         saliency = self._chosen(variable)
         if not self.signed:
-            return saliency.split(significance.certainty_of_magnitude(saliency))
+            return saliency.split(certainty_of_magnitude(saliency))
         return saliency.split(
-            significance.certainty_of_sign(saliency, self.n_independent, self.samples_parameters)
+            certainty_of_sign(saliency, self.n_independent, self.samples_parameters)
         )
 
     def _chosen(self, variable: str | None) -> Saliency:

@@ -8,11 +8,15 @@ from numbers import Integral
 from salience.errors import InputError
 
 # The search starts with _START items in a pass. Where an item holds few numbers, it starts with as
-# many items as hold _FEW_NUMBERS numbers together, at most _MANY.
+# many items as hold _FEW_NUMBERS numbers together, at most _MANY; or, where the model is small too,
+# with as many as take about _FEW_PRODUCTS multiplications, one for each number and weight.
 _START = 8
 _MANY, _FEW_NUMBERS = 256, 2**13
-# Largest budget that the search tries.
+_FEW_PRODUCTS = 2**28
+# Largest budget that the search tries, and the largest for passes of more than _TINY seconds: these
+# gain little by being larger, while their memory grows.
 _LARGEST = 2**16
+_ROOMY, _TINY = 2**15, 0.002
 # A pass of at most this many seconds is mostly overhead, so a larger pass is surely faster per row.
 _SHORT = 0.02
 # In a pass of this many seconds, the cost that does not grow with the rows is negligible; the
@@ -65,16 +69,20 @@ class Budget:
         if self._searching:
             self.current = max(self.current, round(_START * size))
 
-    def widen(self, numbers: int) -> bool:
+    def widen(self, numbers: int, weights: int | None = None) -> bool:
         """Start the search with more items in a pass where an item holds few numbers.
 
         Args:
             numbers: Number of values in the arguments of one item.
+            weights: Number of values in the parameters of the model; ``None`` where unknown.
 
         Returns:
             Whether the budget has been raised.
         """
-        rows = min(_MANY, _FEW_NUMBERS // max(1, numbers))
+        numbers = max(1, numbers)
+        rows = min(_MANY, _FEW_NUMBERS // numbers)
+        if weights:
+            rows = max(rows, min(_ROOMY, _FEW_PRODUCTS // (numbers * weights)))
         if not self._searching or self._rates or rows <= self.current:
             return False
         self.current = rows
@@ -98,9 +106,13 @@ class Budget:
         seconds = max(seconds, 1e-9)
         rates = self._rates[self.current]
         rates.append(size / seconds)
-        if seconds <= _SHORT:
+        if self.current >= _ROOMY and seconds > _TINY:
+            self._searching = False
+        elif seconds <= _SHORT:
             far = self._ceiling > _LARGEST  # no larger size is known to be slower
             self._grow(max(2, int(_LONG / seconds)) if far else 2)
+            if seconds > _TINY:
+                self.current = min(self.current, _ROOMY)
         elif len(rates) >= _TRIES:
             best = self._fastest(below=self.current)
             if best and max(rates) < _GAIN * max(self._rates[best]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -42,6 +42,8 @@ class Rows:
 
     def take(self, selection: RowSelection) -> Rows:
         """Take the rows of a selection from :attr:`batch`, with all their columns."""
+        if selection.is_identity:
+            return replace(self, batch=selection.batch())
         index = selection.rows
         return Rows(
             selection.batch(),
