@@ -19,7 +19,7 @@ from salience.engine.progress import progress_bar
 from salience.engine.request import Request, make_aggregator, make_request
 from salience.engine.settings import Settings, devices_of
 from salience.engine.stream import streamed
-from salience.engine.units import Unit, UnitResult, read
+from salience.engine.units import read
 from salience.engine.worker import Worker
 from salience.errors import InputError, brief
 from salience.model.outputs import make_output
@@ -140,8 +140,13 @@ class Explainer:
             )
         request = self._request(calculator, samplers, n_samples, seed=seed)
         unit = read(self.domain, data, ids)
-        result, request = self._run(request, unit, progress)
-        return samples_of(result, request, unit)
+        request.check(len(unit))
+        executor = self._executor()
+        with progress_bar(len(unit) * request.draws.total, progress) as report:
+            worker = preflight(with_means(Worker.of(request, report=report)), unit)
+            units = unit.parts(executor.n_units, self.domain, self.max_rows)
+            result = gathered(executor.run(worker, units))
+        return samples_of(result, worker.request, unit)
 
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
@@ -193,8 +198,13 @@ class Explainer:
             calculator, samplers, n_samples, seed=seed, aggregator=aggregator, partial=partial
         )
         unit = read(self.domain, data, ids)
-        result, request = self._run(request, unit, progress)
-        return explanation(result, request, unit)
+        request.check(len(unit))
+        executor = self._executor()
+        with progress_bar(len(unit) * request.draws.total, progress) as report:
+            worker = preflight(with_means(Worker.of(request, report=report)), unit)
+            units = unit.parts(executor.n_units, self.domain, self.max_rows)
+            result = gathered(executor.run(worker, units), partial)
+        return explanation(result, worker.request, unit)
 
     def stream(
         self,
@@ -236,22 +246,6 @@ class Explainer:
     def _request(self, *parts: Any, **settings: Any) -> Request:
         own = {f.name: getattr(self, f.name) for f in fields(Settings)}
         return make_request(Settings(**own), *parts, **settings)
-
-    def _run(
-        self, request: Request, unit: Unit, progress: bool | None
-    ) -> tuple[UnitResult, Request]:
-        """Explain the items of a unit: the way of the data through the engine.
-
-        Returns:
-            The joined results, and the request with which they were computed.
-        """
-        request.check(len(unit))
-        executor = self._executor()
-        with progress_bar(len(unit) * request.draws.total, progress) as report:
-            worker = with_means(Worker.of(request, report=report))
-            worker = preflight(worker, unit)
-            units = unit.parts(executor.n_units, self.domain, self.max_rows)
-            return gathered(executor.run(worker, units), request.partial), worker.request
 
     def _executor(self) -> Executor:
         if self.executor is not None:

@@ -21,7 +21,7 @@ from salience.results.samples import Samples
 from salience.samplers.design import draws_of
 
 
-def gathered(results: Iterator[UnitResult], partial: bool) -> UnitResult:
+def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult:
     """Join the results of all units, as they come.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -19,9 +19,6 @@ from salience.scoring.budget import Budget
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
 from salience.support.memory import elapsed, out_of_memory, too_large
-
-#: One forward pass: takes rows and the values of their target variables, returns f and gradients.
-_Work = Callable[[Rows, Values], tuple[Tensor, Values]]
 
 
 @dataclass(frozen=True)
@@ -65,12 +62,7 @@ class Runner:
 
     def value(self, rows: Rows, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
-
-        def work(rows: Rows, values: Values) -> tuple[Tensor, Values]:
-            with torch.inference_mode(False), torch.no_grad():
-                return self._forward(rows, values), {}
-
-        return self._within_budget("value", rows, x, work)[0]
+        return self._within_budget("value", rows, x)[0]
 
     def gradient(self, rows: Rows, x: Values) -> tuple[Tensor, Values]:
         """f(x) of each row, shape (R,), and its gradient at each target variable.
@@ -78,46 +70,43 @@ class Runner:
         One backward pass of the sum of f(x) over rows gives all gradients: rows do not influence
         each other inside the model, so the gradient of the sum holds the gradient of each row.
         """
+        return self._within_budget("gradient", rows, x)
 
-        def work(rows: Rows, values: Values) -> tuple[Tensor, Values]:
-            with torch.inference_mode(False), torch.enable_grad():
-                leaves = {k: v.detach().requires_grad_() for k, v in values.items()}
-                scalars = self._forward(rows, leaves)
-                found = gradients(scalars, leaves)
-            return scalars.detach(), found
-
-        return self._within_budget("gradient", rows, x, work)
-
-    def _forward(self, rows: Rows, values: Values) -> Tensor:
+    def _pass(self, kind: str, rows: Rows, x: Values) -> tuple[Tensor, Values]:
+        """Run one forward pass and, for a ``"gradient"``, one backward pass."""
         self.check_stop()
         self.probe.arrange()
+        wanted = kind == "gradient"
         with ExitStack() as stack:
-            if self.moves or self.probe.has_inner_targets:
-                stack.enter_context(kept_whole())
-            for sampler in self.samplers:
-                draw = ModelDraw(rows.keys, rows.batch.all_rows(), self.probe.model)
-                stack.enter_context(sampler.active(draw))
-            if self.weights is not None:
-                assert rows.draws is not None
-                weights = self.weights[int(rows.draws[0]) : int(rows.draws[-1]) + 1]
-                return self.probe.with_weights(rows.batch, values, rows.fixed, weights)
-            items = None if self.samplers else rows.items
-            return self.probe(rows.batch, values, rows.fixed, items)
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.set_grad_enabled(wanted))
+            if wanted:
+                x = {name: value.detach().requires_grad_() for name, value in x.items()}
+            with ExitStack() as moved:
+                if self.moves or self.probe.has_inner_targets:
+                    moved.enter_context(kept_whole())
+                for sampler in self.samplers:
+                    draw = ModelDraw(rows.keys, rows.batch.all_rows(), self.probe.model)
+                    moved.enter_context(sampler.active(draw))
+                if self.weights is not None:
+                    assert rows.draws is not None
+                    weights = self.weights[int(rows.draws[0]) : int(rows.draws[-1]) + 1]
+                    scalars = self.probe.with_weights(rows.batch, x, rows.fixed, weights)
+                else:
+                    items = None if self.samplers else rows.items
+                    scalars = self.probe(rows.batch, x, rows.fixed, items)
+            return scalars.detach(), gradients(scalars, x) if wanted else {}
 
-    def _within_budget(
-        self, kind: str, rows: Rows, x: Values, work: _Work
-    ) -> tuple[Tensor, Values]:
-        """Run ``work`` on all rows at once where they fit the budget, else part by part.
+    def _within_budget(self, kind: str, rows: Rows, x: Values) -> tuple[Tensor, Values]:
+        """Run all rows at once where they fit the budget, else part by part.
 
         Args:
             kind: ``"gradient"`` or ``"value"``, for the budget, which times passes of each kind.
             rows: The rows.
             x: Target variable → its values for all rows.
-            work: Runs one forward pass.
 
         Returns:
-            The results of ``work`` for all rows: f(x), shape (R,), and target variable → gradient,
-            which is empty where ``work`` computes values only.
+            f(x), shape (R,), and target variable → gradient; empty for ``"value"``.
 
         Raises:
             InputError: A single row does not fit into memory.
@@ -125,7 +114,11 @@ class Runner:
         size, max_pairs = rows.batch.size(), 1 if self.one_row_per_pass else None
         if len(rows) == 1 or (size <= self.budget.current and not self.one_row_per_pass):
             try:
-                return self._timed(kind, rows, x, work)
+                began = time.perf_counter()
+                result = self._pass(kind, rows, x)
+                if self.budget.searching:
+                    self.budget.record(kind, size, elapsed(began, rows.batch.device))
+                return result
             except CannotPackError:
                 max_pairs = 1
             except RuntimeError as error:
@@ -138,7 +131,7 @@ class Runner:
         values: dict[str, list[Tensor]] = {}
         for selection, _ in cuts(rows, 1, self.budget, max_pairs):
             some = {name: selection.take(v, self.axes[name]) for name, v in x.items()}
-            found, more = self._within_budget(kind, rows.take(selection), some, work)
+            found, more = self._within_budget(kind, rows.take(selection), some)
             scalars.append(found)
             for name, value in more.items():
                 values.setdefault(name, []).append(value)
@@ -147,11 +140,3 @@ class Runner:
     def _joined(self, values: Mapping[str, list[Tensor]], rows: Rows) -> Values:
         layout = rows.batch.layout
         return {n: torch.cat(v, layout.row_axis(self.axes[n])[0]) for n, v in values.items()}
-
-    def _timed(self, kind: str, rows: Rows, x: Values, work: _Work) -> tuple[Tensor, Values]:
-        if not self.budget.searching:
-            return work(rows, x)
-        began = time.perf_counter()
-        result = work(rows, x)
-        self.budget.record(kind, rows.batch.size(), elapsed(began, rows.batch.device))
-        return result
