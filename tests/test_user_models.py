@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -347,3 +348,31 @@ def test_what_a_scripted_model_does_not_let_in_is_refused() -> None:
         salience.explain(model, ROWS, TABLE, samplers=[WeightNoise()], n_samples=2)
     with pytest.raises(InputError, match="scripted"):
         salience.explain(model, ROWS, TABLE, target=Target("0", axes=("item", "unit")))
+
+
+class Copied(nn.Module):
+    """Runs a shallow copy of a layer, which shares its hooks, before the layer itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.4))
+        self.second = copy.copy(self.first)
+        self.second._forward_hooks = self.first._forward_hooks
+        self.second._forward_pre_hooks = self.first._forward_pre_hooks
+
+    def forward(self, x: Tensor) -> Tensor:
+        between = self.second(x).tanh()
+        return self.first(between).tanh().sum(1)
+
+
+@pytest.mark.parametrize("at", ["output", "input"])
+def test_a_shallow_copy_of_the_watched_module_is_not_taken_for_it(at: str) -> None:
+    torch.manual_seed(0)
+    model, x = Copied().double().eval(), torch.randn(4, 3).double()
+    target = salience.Target("first", at=at, axes=("item", "unit"))
+    found = salience.explain(model, x, "tensor", target=target, output="value")
+    between = model.second(x).tanh().detach().requires_grad_()
+    inside = model.first(between)
+    at_leaf = inside if at == "output" else between
+    (expected,) = torch.autograd.grad(inside.tanh().sum(), at_leaf)
+    torch.testing.assert_close(found.values, expected)

@@ -130,7 +130,8 @@ class Hooks:
                 module = replica.get_submodule(variable.target.module)
                 self._hook(module, variable.name, variable.target)
         if isinstance(output, Tap):
-            replica.get_submodule(output.module).register_forward_hook(self._tap(output))
+            tapped = replica.get_submodule(output.module)
+            tapped.register_forward_hook(self._tap(output, tapped))
 
     @contextmanager
     def serving(self, state: Pass) -> Iterator[None]:
@@ -145,15 +146,22 @@ class Hooks:
         def turn(holder: Any) -> Any:
             return self._turn(holder, name, target)
 
+        # A shallow copy of the module shares its hooks, so that the caller is asked.
         if target.at == "output":
-            module.register_forward_hook(lambda _, args, output: turn(output))
+            module.register_forward_hook(
+                lambda caller, args, output: turn(output) if caller is module else None
+            )
         elif isinstance(target.index, str):
             module.register_forward_pre_hook(
-                lambda _, args, kwargs: None if (new := turn(kwargs)) is None else (args, new),
+                lambda caller, args, kwargs: (
+                    None if caller is not module or (new := turn(kwargs)) is None else (args, new)
+                ),
                 with_kwargs=True,
             )
         else:
-            module.register_forward_pre_hook(lambda _, args: turn(args))
+            module.register_forward_pre_hook(
+                lambda caller, args: turn(args) if caller is module else None
+            )
 
     def _turn(self, holder: Any, name: str, target: Target) -> Any:
         """Read or replace the target variable in what its module takes or returns.
@@ -173,9 +181,9 @@ class Hooks:
             return put(holder, target, leaf.clone())
         return put(holder, target, state.values[name].clone())
 
-    def _tap(self, output: Tap) -> Any:
-        def keep(module: Any, args: Any, result: Any) -> None:
-            if self._pass.count(_TAP) == output.call:
+    def _tap(self, output: Tap, tapped: nn.Module) -> Any:
+        def keep(caller: Any, args: Any, result: Any) -> None:
+            if caller is tapped and self._pass.count(_TAP) == output.call:
                 self._pass.output = copied(result)
 
         return keep

@@ -8,8 +8,11 @@ be restored after an exception, and threads that explain one model do not affect
 from __future__ import annotations
 
 import copy
+import copyreg
 import functools
+import itertools
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from types import CellType, FunctionType, MethodType
 from typing import Any
@@ -50,19 +53,11 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
 
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
-    written = {id(parameter) for parameter in written_to(model).values()}
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
-        # A tensor made in inference mode can take part in autograd only as a copy.
-        own = parameter.is_inference() or id(parameter) in written
-        values = (parameter.clone() if own else parameter).detach()
-        memo[id(parameter)] = nn.Parameter(values, requires_grad=False)
-    for module in model.modules():
-        if _is_plain(module):
-            memo[id(module)] = _plain(module, memo)
+    modules = list(model.modules())
+    memo |= _frozen(model, modules)
     try:
         with _Detaching():
+            plain = _copy_plain(modules, memo)
             replica: nn.Module = copy.deepcopy(model, memo)
     except Exception as error:
         raise InputError(
@@ -70,8 +65,10 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
             f"{brief(error)}); "
             f"take what cannot be copied (locks, open files) out of it or give it a __deepcopy__"
         ) from error
+    if id(replica) in plain and _is_on(device, modules):
+        return replica  # all inside it is plain too, so nothing is left to do
     memo |= {id(module): module for module in replica.modules()}
-    for module in replica.modules():
+    for module in (module for module in replica.modules() if id(module) not in plain):
         # deepcopy does not copy functions, whose closures may hold the user's modules.
         for name, value in vars(module).items():
             if isinstance(value, _HOLDERS) and value and name not in _WEIGHTS:
@@ -81,12 +78,37 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
     return replica if device is None else replica.to(device)
 
 
+def _frozen(model: nn.Module, modules: list[nn.Module]) -> dict[int, nn.Parameter]:
+    """The id of each parameter of the user's modules → the parameter of the replica."""
+    written = _written(modules)
+    made: dict[int, nn.Parameter] = {}
+    for parameter in (p for module in modules for p in module._parameters.values()):
+        if parameter is None or id(parameter) in made:
+            continue
+        if nn.parameter.is_lazy(parameter):
+            name = next(name for name, p in model.named_parameters() if p is parameter)
+            raise InputError(f"parameter {name!r} of the model is lazy; run the model once before")
+        # A tensor made in inference mode can take part in autograd only as a copy.
+        own = id(parameter) in written or parameter.is_inference()
+        values = (parameter.clone() if own else parameter).detach()
+        made[id(parameter)] = nn.Parameter(values, requires_grad=False)
+    return made
+
+
 def written_to(model: nn.Module) -> dict[str, nn.Parameter]:
     """Name → parameter that a forward writes to: weights of embeddings with a ``max_norm``."""
-    kinds = nn.Embedding | nn.EmbeddingBag
-    found = [m for m in model.modules() if isinstance(m, kinds) and m.max_norm is not None]
-    ids = {id(module.weight) for module in found}
+    ids = _written(model.modules())
     return {name: p for name, p in model.named_parameters() if id(p) in ids} if ids else {}
+
+
+def _written(modules: Iterable[nn.Module]) -> set[int]:
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    return {id(m.weight) for m in modules if isinstance(m, kinds) and m.max_norm is not None}
+
+
+def _is_on(device: torch.device | None, modules: list[nn.Module]) -> bool:
+    tensors = (t for m in modules for t in (*m._parameters.values(), *m._buffers.values()))
+    return device is None or all(t is None or t.device == device for t in tensors)
 
 
 def _go_slowly(module: nn.Module) -> None:
@@ -125,39 +147,69 @@ def _rebound_within(value: Any, memo: dict[int, Any], device: torch.device | Non
     return value
 
 
-def _is_plain(module: nn.Module) -> bool:
-    """Whether a module is torch's own, has no hooks or children, and holds only constants."""
-    return type(module).__module__.startswith("torch.nn.modules.") and all(
-        _is_constant(value) or (type(value) in _TABLES and not value)
-        for name, value in vars(module).items()
-        if name not in ("_parameters", "_buffers")
+def _copy_plain(modules: list[nn.Module], memo: dict[int, Any]) -> set[int]:
+    """Copy plain modules into ``memo``, in eval mode; return the ids of the copies.
+
+    A module is plain where its class does not say how to copy it, it has no hooks, and it holds
+    only constants and plain modules.
+    """
+    ordinary = {kind: _is_ordinary(kind) for kind in {type(module) for module in modules}}
+    copies = set()
+    for module in reversed(modules):  # modules inside others come first
+        ready = ordinary[type(module)] and id(module) not in memo
+        if ready and (copied := _plain(module, memo)) is not None:
+            memo[id(module)] = memo[id(copied)] = copied
+            copies.add(id(copied))
+    return copies
+
+
+def _is_ordinary(kind: type[nn.Module]) -> bool:
+    """Whether modules of a class are copied, moved and set to eval mode as any module is."""
+    return (
+        all(getattr(kind, name, None) is own for name, own in _ORDINARY.items())
+        # Those of torch only complete what an older torch has pickled.
+        and kind.__setstate__.__module__.startswith("torch.nn.modules.")
+        and kind.__basicsize__ == nn.Module.__basicsize__  # it has no ``__slots__``
+        and kind not in copyreg.dispatch_table
+        and not issubclass(kind, nn.TransformerEncoder | nn.TransformerEncoderLayer)
     )
 
 
-def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """Copy a plain module as deepcopy would, in a tenth of the time."""
+def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module | None:
+    """Copy a module as deepcopy would, in a tenth of the time; ``None`` where it is not plain."""
+    if any(child is not None and id(child) not in memo for child in module._modules.values()):
+        return None
+    state = vars(module).copy()
+    for name, value in state.items():
+        kind = type(value)
+        if kind in _CONSTANTS:
+            continue
+        # Through ``memo``, so that modules which share a list or table still do.
+        if kind in _TABLES and not value:
+            state[name] = memo.setdefault(id(value), kind())
+        elif name in _WEIGHTS:
+            state[name] = copy.deepcopy(value, memo)
+        elif kind not in _SEQUENCES or any(type(part) not in _CONSTANTS for part in value):
+            return None
+        elif kind is not tuple:
+            state[name] = memo.setdefault(id(value), value.copy())
+    state["training"] = False
     made = object.__new__(type(module))
-    for name, value in vars(module).items():
-        vars(made)[name] = value if _is_constant(value) else type(value)()
-    for name, parameter in module._parameters.items():
-        made._parameters[name] = None if parameter is None else memo[id(parameter)]
-    for name, buffer in module._buffers.items():
-        made._buffers[name] = None if buffer is None else copy.deepcopy(buffer, memo)
+    vars(made).update(state)
     return made
-
-
-def _is_constant(value: Any) -> bool:
-    if type(value) is tuple:
-        return all(isinstance(part, _CONSTANTS) for part in value)
-    return isinstance(value, _CONSTANTS)
 
 
 # Types that are functions or may hold functions.
 _HOLDERS = (FunctionType, functools.partial, dict, list, tuple)
 _WEIGHTS = ("_modules", "_parameters", "_buffers")
-_CONSTANTS = (int, float, str, bool, type(None), torch.dtype, torch.device)
-# Types of the containers in which torch's modules keep hooks and names.
+_CONSTANTS = frozenset({int, float, str, bool, type(None), torch.dtype, torch.device})
 _TABLES = (dict, OrderedDict, set, list)
+_SEQUENCES = (tuple, list, set)
+# What a class defines to have its modules copied, moved or set to eval mode in another way.
+_COPYING = ("__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__new__")
+_SETTING = ("__getattr__", "__getattribute__", "__setattr__", "training", "train", "eval")
+_WAYS = (*_COPYING, *_SETTING, "to", "_apply")
+_ORDINARY = {name: getattr(nn.Module, name, None) for name in _WAYS}
 
 
 def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
@@ -241,7 +293,7 @@ def home(model: Any) -> tuple[torch.device, torch.dtype | None]:
     Without such a tensor, or where the model is no module, the CPU and ``None``.
     """
     if isinstance(model, nn.Module):
-        for tensor in [*model.parameters(), *model.buffers()]:
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
             if tensor.is_floating_point():
                 return tensor.device, tensor.dtype
     return torch.device("cpu"), None

@@ -6,14 +6,14 @@ A function mode intercepts the calls of torch functions on one thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -75,13 +75,19 @@ class DropoutMode(TorchFunctionMode):
         with removing() as add:
             for path in self._paths or ():
                 module = self._draw.model.get_submodule(path)
-                add(module.register_forward_pre_hook(lambda *_: self._step(1)))
-                add(module.register_forward_hook(lambda *_: self._step(-1), always_call=True))
+                # A shallow copy of the module shares its hooks, so that the caller is asked.
+                into, out = self._stepping(module, 1), self._stepping(module, -1)
+                add(module.register_forward_pre_hook(into))
+                add(module.register_forward_hook(out, always_call=True))
             with self:
                 yield self
 
-    def _step(self, by: int) -> None:
-        self._inside += by
+    def _stepping(self, module: nn.Module, by: int) -> Callable[..., None]:
+        def step(caller: nn.Module, *_: Any) -> None:
+            if caller is module:
+                self._inside += by
+
+        return step
 
     def _rate_of(self, own: float) -> float:
         """Dropout rate of a call whose own rate is ``own``; 0 where its dropout stays off."""
