@@ -223,3 +223,17 @@ class Watched(nn.Module):
 def watched() -> type[Watched]:
     """A module around a model that writes down how large its forward passes are."""
     return Watched
+
+
+@pytest.fixture
+def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by one with every batch normalisation that is run."""
+    calls: list[int] = []
+    plain = nn.functional.batch_norm
+
+    def counted(*args: Any, **kwargs: Any) -> Tensor:
+        calls.append(1)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(nn.functional, "batch_norm", counted)
+    return calls

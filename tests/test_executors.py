@@ -49,14 +49,11 @@ def _explain(worker: Worker, unit: Unit) -> UnitResult:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ProcessPoolExecutor]:
-    # Sums of several threads of torch may be rounded in another way from run to run.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    # As many threads of torch as here (see conftest), since sums of several are rounded otherwise.
     with ProcessPoolExecutor(
-        2, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)
+        2, multiprocessing.get_context("spawn"), torch.set_num_threads, (torch.get_num_threads(),)
     ) as made:
         yield made
-    torch.set_num_threads(threads)
 
 
 # --- What is explained ----------------------------------------------------------------------------

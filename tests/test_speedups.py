@@ -86,20 +86,6 @@ class Layered(nn.Module):
         return self.head(x.tanh())  # type: ignore[no-any-return]
 
 
-@pytest.fixture
-def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A list that grows by one with every batch normalisation that is run."""
-    calls: list[int] = []
-    plain = nn.functional.batch_norm
-
-    def counted(*args: Any, **kwargs: Any) -> Tensor:
-        calls.append(1)
-        return plain(*args, **kwargs)
-
-    monkeypatch.setattr(nn.functional, "batch_norm", counted)
-    return calls
-
-
 def probe_of(model: nn.Module, domain: Domain, target: Any = "input", **settings: Any) -> Probe:
     variables = resolve(target, domain.layout, model)
     output = settings.pop("output", "predicted")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -19,7 +19,7 @@ from salience.engine.progress import progress_bar
 from salience.engine.request import Request, make_aggregator, make_request
 from salience.engine.settings import Settings, devices_of
 from salience.engine.stream import streamed
-from salience.engine.units import read
+from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
 from salience.errors import InputError, brief
 from salience.model.outputs import make_output
@@ -140,12 +140,9 @@ class Explainer:
             )
         request = self._request(calculator, samplers, n_samples, seed=seed)
         unit = read(self.domain, data, ids)
-        request.check(len(unit))
-        executor = self._executor()
         with progress_bar(len(unit) * request.draws.total, progress) as report:
-            worker = preflight(with_means(Worker.of(request, report=report)), unit)
-            units = unit.parts(executor.n_units, self.domain, self.max_rows)
-            result = gathered(executor.run(worker, units))
+            worker, results = self._start(request, unit, report)
+            result = gathered(results)
         return samples_of(result, worker.request, unit)
 
     def aggregate(
@@ -198,12 +195,9 @@ class Explainer:
             calculator, samplers, n_samples, seed=seed, aggregator=aggregator, partial=partial
         )
         unit = read(self.domain, data, ids)
-        request.check(len(unit))
-        executor = self._executor()
         with progress_bar(len(unit) * request.draws.total, progress) as report:
-            worker = preflight(with_means(Worker.of(request, report=report)), unit)
-            units = unit.parts(executor.n_units, self.domain, self.max_rows)
-            result = gathered(executor.run(worker, units), partial)
+            worker, results = self._start(request, unit, report)
+            result = gathered(results, partial)
         return explanation(result, worker.request, unit)
 
     def stream(
@@ -246,6 +240,16 @@ class Explainer:
     def _request(self, *parts: Any, **settings: Any) -> Request:
         own = {f.name: getattr(self, f.name) for f in fields(Settings)}
         return make_request(Settings(**own), *parts, **settings)
+
+    def _start(
+        self, request: Request, unit: Unit, report: Callable[[int], object]
+    ) -> tuple[Worker, Iterator[UnitResult]]:
+        """The worker after preflight, and the results of the units, computed as they are asked."""
+        request.check(len(unit))
+        executor = self._executor()
+        worker = preflight(with_means(Worker.of(request, report=report)), unit)
+        units = unit.parts(executor.n_units, self.domain, self.max_rows)
+        return worker, executor.run(worker, units)
 
     def _executor(self) -> Executor:
         if self.executor is not None:

@@ -101,9 +101,7 @@ class RowView:
             A tensor that broadcasts against the variable.
         """
         if per_row.ndim == 1:
-            shape = [1] * len(self.axes)
-            shape[self.row_axis] = -1
-            per_row = per_row.reshape(shape)
+            return self.rows.expand(per_row, self.axes)
         return per_row if self.ragged is None else per_row.index_select(self.row_axis, self.owner)
 
     def sum(self, values: Tensor, keep: Sequence[str] = ()) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
@@ -18,7 +18,7 @@ from salience.engine.units import Unit
 from salience.errors import InputError
 from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
-from salience.model.targets import Variable
+from salience.model.targets import Variable, view_of
 from salience.scoring.budget import Budget, fitting
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
@@ -54,8 +54,7 @@ class PredictedBatch:
 
     def view(self, name: str) -> RowView:
         """How the axes of a target variable hang together with the items."""
-        variable = next(v for v in self.variables if v.name == name)
-        return RowView.of(self.rows.batch, variable.axes, variable.mask)
+        return view_of(self.variables, name, self.rows.batch)
 
     def select(self, items: Tensor) -> PredictedBatch:
         """Select items by their index in this batch, int64 of shape (R,)."""
@@ -144,17 +143,10 @@ def _collated(runner: Runner, unit: Unit, request: Request) -> Iterator[tuple[in
     while start < len(unit):
         stop = fitting(start, len(unit), sizes, budget.current)
         batch = domain.collate(unit.samples[start:stop])
-        if sizes is None and budget.widen(
-            batch.numbers() // batch.n_items, _n_weights(runner.probe.model)
-        ):
+        if sizes is None and budget.widen(batch.numbers() // batch.n_items):
             continue
         yield start, stop, batch
         start = stop
-
-
-def _n_weights(model: Any) -> int | None:
-    """Number of values in the parameters of the model; ``None`` for a function."""
-    return sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else None
 
 
 def _settle_speedups(runner: Runner, batch: Batch, request: Request) -> None:

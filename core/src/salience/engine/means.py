@@ -11,7 +11,7 @@ from torch import Tensor
 from salience.calculators.base import Calculator
 from salience.data.per_item import Mean
 from salience.engine.batching import unexplained
-from salience.engine.units import Unit, read
+from salience.engine.units import Unit
 from salience.engine.worker import Worker
 from salience.errors import InputError
 from salience.model.probe import Values
@@ -46,7 +46,10 @@ def with_means(worker: Worker) -> Worker:
 
 
 def _mean(worker: Worker, data: Any) -> Values:
-    unit = _read(worker, data)
+    samples = worker.request.settings.domain.read(data)
+    if len(samples) == 0:
+        raise InputError("Mean(...) got empty data; pass at least one item")
+    unit = Unit(samples, range(len(samples)))
     sums: dict[str, tuple[Tensor, int]] = {}
     for predicted in unexplained(worker.runner, unit, worker.request):
         for name, value in predicted.x.items():
@@ -56,9 +59,3 @@ def _mean(worker: Worker, data: Any) -> Values:
                 total, count = total + sums[name][0], count + sums[name][1]
             sums[name] = total, count
     return {name: (total / count).cpu() for name, (total, count) in sums.items()}
-
-
-def _read(worker: Worker, data: Any) -> Unit:
-    if hasattr(data, "__len__") and len(data) == 0:
-        raise InputError("Mean(...) got empty data; pass at least one item")
-    return read(worker.request.settings.domain, data)

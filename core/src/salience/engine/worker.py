@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from salience.engine.batching import batches
 from salience.engine.collect import collected
@@ -68,7 +70,11 @@ class Worker:
             weights_vary=bool(request.weights),
             speedups=settings.speedups,
         )
-        return Worker(request, Runner(probe, Budget(settings.max_rows)), report).having(request)
+        model = probe.model
+        known = isinstance(model, nn.Module)
+        n_weights = sum(p.numel() for p in model.parameters()) if known else 0
+        budget = Budget(settings.max_rows, n_weights)
+        return Worker(request, Runner(probe, budget), report).having(request)
 
     def having(self, request: Request) -> Worker:
         """This worker for the same model, with another calculator or other verdicts."""
@@ -113,6 +119,4 @@ class Worker:
 
 
 def _unpickled(request: bytes) -> Worker:
-    import pickle
-
     return Worker.of(pickle.loads(request))

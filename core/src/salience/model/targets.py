@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from salience.data.batch import Batch
 from salience.data.layout import ITEM, Layout
+from salience.data.views import RowView
 from salience.errors import InputError, nearest
 
 
@@ -68,6 +70,18 @@ class Variable:
     mask: str | None = None
     argument: str | None = None
     target: Target | None = None
+
+
+def view_of(variables: Sequence[Variable], name: str, batch: Batch) -> RowView:
+    """How the axes of a target variable hang together with the items of a batch.
+
+    Args:
+        variables: The target variables.
+        name: Name of one of them.
+        batch: The items.
+    """
+    variable = next(v for v in variables if v.name == name)
+    return RowView.of(batch, variable.axes, variable.mask)
 
 
 def resolve(targets: Any, layout: Layout, model: Any) -> tuple[Variable, ...]:

@@ -39,18 +39,20 @@ class Budget:
 
     Args:
         max_rows: The number of rows, or ``"auto"``.
+        n_weights: Number of values in the parameters of the model; 0 where unknown.
 
     Raises:
         InputError: ``max_rows`` is neither ``"auto"`` nor at least 1.
     """
 
-    def __init__(self, max_rows: int | str = "auto") -> None:
+    def __init__(self, max_rows: int | str = "auto", n_weights: int = 0) -> None:
         whole_number = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
         if max_rows != "auto" and not (whole_number and int(max_rows) >= 1):
             raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
         self.fixed = max_rows != "auto"
         self.current = int(max_rows) if self.fixed else _START
         self._searching = not self.fixed
+        self._n_weights = n_weights
         self._kind = ""
         self._ceiling = _LARGEST + 1
         self._rates: dict[int, list[float]] = defaultdict(list)
@@ -69,20 +71,19 @@ class Budget:
         if self._searching:
             self.current = max(self.current, round(_START * size))
 
-    def widen(self, numbers: int, weights: int | None = None) -> bool:
+    def widen(self, numbers: int) -> bool:
         """Start the search with more items in a pass where an item holds few numbers.
 
         Args:
             numbers: Number of values in the arguments of one item.
-            weights: Number of values in the parameters of the model; ``None`` where unknown.
 
         Returns:
             Whether the budget has been raised.
         """
         numbers = max(1, numbers)
         rows = min(_MANY, _FEW_NUMBERS // numbers)
-        if weights:
-            rows = max(rows, min(_ROOMY, _FEW_PRODUCTS // (numbers * weights)))
+        if self._n_weights:
+            rows = max(rows, min(_ROOMY, _FEW_PRODUCTS // (numbers * self._n_weights)))
         if not self._searching or self._rates or rows <= self.current:
             return False
         self.current = rows

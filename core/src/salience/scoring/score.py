@@ -19,6 +19,7 @@ from salience.data.batch import RowSelection
 from salience.data.views import RowView
 from salience.model.backward import gradients
 from salience.model.probe import Values
+from salience.model.targets import view_of
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
@@ -84,8 +85,7 @@ class Score:
         Args:
             name: Name of the target variable.
         """
-        variable = next(v for v in self.runner.probe.variables if v.name == name)
-        return RowView.of(self.rows.batch, variable.axes, variable.mask)
+        return view_of(self.runner.probe.variables, name, self.rows.batch)
 
     def value(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
