@@ -33,6 +33,7 @@ from .engine.units import Unit as Unit
 from .engine.units import UnitResult as UnitResult
 from .engine.worker import Worker as Worker
 from .errors import InputError as InputError
+from .errors import Notice as Notice
 from .explainer import Explainer as Explainer
 from .hookspecs import hookimpl as hookimpl
 from .model.outputs import ClassScore as ClassScore
@@ -67,6 +68,7 @@ from .scoring.score import Score as Score
 from .shortcuts import explain as explain
 from .shortcuts import rerun as rerun
 from .support.allocator import tune_allocator as tune_allocator
+from .support.notices import tell as tell
 from .visualize.drawing import grid as grid
 from .visualize.visualizer import NoMeanError as NoMeanError
 from .visualize.visualizer import Visualizer as Visualizer

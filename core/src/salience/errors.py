@@ -1,4 +1,4 @@
-"""The one exception for unusable input, and helpers that word its messages."""
+"""The one exception for unusable input, the one warning, and helpers that word messages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ class InputError(ValueError):
 
     The message is one sentence that says what was wrong, what was expected and how to mend it.
     The error is raised before any saliency is computed, wherever the fault can be detected then.
+    """
+
+
+class Notice(UserWarning):
+    """Shown where salience goes on, and the user should know how.
+
+    The message is one sentence that says what was found and what was done about it. It is shown
+    once for each explainer, and is kept in the record of the explanation.
     """
 
 

@@ -31,6 +31,7 @@ from salience.results.samples import Samples
 from salience.samplers.design import Until
 from salience.scoring.budget import Budget
 from salience.support.isolation import isolated
+from salience.support.notices import Hearing
 
 
 class Explainer:
@@ -95,6 +96,7 @@ class Explainer:
         self.precision = precision
         self.executor = executor
         self.speedups = speedups
+        self._warned: set[str] = set()
         check_speedups(speedups)
         Budget(max_rows)
         resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
@@ -139,11 +141,12 @@ class Explainer:
                 "explain, which can stop item by item"
             )
         request = self._request(calculator, samplers, n_samples, seed=seed)
-        unit = read(self.domain, data, ids)
-        with progress_bar(len(unit) * request.draws.total, progress) as report:
-            worker, results = self._start(request, unit, report)
-            result = gathered(results)
-        return samples_of(result, worker.request, unit)
+        with Hearing(self._warned):
+            unit = read(self.domain, data, ids)
+            with progress_bar(len(unit) * request.draws.total, progress) as report:
+                worker, results = self._start(request, unit, report)
+                result = gathered(results)
+            return samples_of(result, worker.request, unit)
 
     def aggregate(
         self, samples: Samples, aggregator: str | Mapping[str, Any] | Aggregator = "raw"
@@ -194,11 +197,12 @@ class Explainer:
         request = self._request(
             calculator, samplers, n_samples, seed=seed, aggregator=aggregator, partial=partial
         )
-        unit = read(self.domain, data, ids)
-        with progress_bar(len(unit) * request.draws.total, progress) as report:
-            worker, results = self._start(request, unit, report)
-            result = gathered(results, partial)
-        return explanation(result, worker.request, unit)
+        with Hearing(self._warned):
+            unit = read(self.domain, data, ids)
+            with progress_bar(len(unit) * request.draws.total, progress) as report:
+                worker, results = self._start(request, unit, report)
+                result = gathered(results, partial)
+            return explanation(result, worker.request, unit)
 
     def stream(
         self,
@@ -235,7 +239,7 @@ class Explainer:
                 calculator, samplers, n_samples, seed=seed, aggregator=aggregator
             )
             worker = with_means(Worker.of(request))
-        yield from streamed(worker, chunks, self._executor())
+        yield from streamed(worker, chunks, self._executor(), self._warned)
 
     def _request(self, *parts: Any, **settings: Any) -> Request:
         own = {f.name: getattr(self, f.name) for f in fields(Settings)}

@@ -19,6 +19,7 @@ from salience.results.provenance import recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.samples import Samples
 from salience.samplers.design import draws_of
+from salience.support.notices import tell
 
 
 def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult:
@@ -35,6 +36,8 @@ def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult
     done: list[UnitResult] = []
     try:
         for result in results:
+            for sentence in result.notices:
+                tell(sentence)
             done.append(result)
             if not result.complete:
                 break

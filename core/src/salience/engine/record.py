@@ -17,6 +17,7 @@ from salience.model.outputs import output_config
 from salience.model.targets import Target
 from salience.plugins import host
 from salience.plugins.parts import is_placeholder, to_config
+from salience.support.notices import sentences
 
 
 def record(request: Request) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def record(request: Request) -> dict[str, Any]:
         "precision": own.precision,
         "versions": _versions(),
     }
+    if notices := sentences():
+        made["notices"] = notices
     return made if request.aggregator is None else made | aggregated(request.aggregator)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from salience.engine.assembly import explanation
+from salience.engine.assembly import explanation, gathered
 from salience.engine.executors import Executor
 from salience.engine.preflight import preflight
 from salience.engine.request import Request
@@ -15,32 +15,41 @@ from salience.engine.units import Unit, read
 from salience.engine.worker import Worker
 from salience.results.explanation import Explanation
 from salience.support.isolation import isolated
+from salience.support.notices import Hearing
 
 
-def streamed(worker: Worker, chunks: Iterable[Any], executor: Executor) -> Iterator[Explanation]:
+def streamed(
+    worker: Worker, chunks: Iterable[Any], executor: Executor, warned: set[str]
+) -> Iterator[Explanation]:
     """Explain chunk by chunk; yield one explanation for each item, in order.
 
     Args:
         worker: The worker, before preflight.
         chunks: Pieces of the data, each in a form that the domain reads.
         executor: Explains the chunks.
+        warned: Notices that were shown to the user before, as in :class:`Hearing`.
     """
     waiting: deque[Unit] = deque()
-    units = _units(worker.request, chunks, waiting)
+    hearing = Hearing(warned)
+    units = _units(worker.request, chunks, waiting, hearing)
     for first in units:
-        with isolated():
+        with isolated(), hearing:
             worker = preflight(worker, first)
         for result in executor.run(worker, chain([first], units)):
-            explained = explanation(result, worker.request, waiting.popleft())
+            with hearing:
+                done = gathered(iter([result]))
+                explained = explanation(done, worker.request, waiting.popleft())
             for item in range(len(explained)):
                 yield explained.item(item)
 
 
-def _units(request: Request, chunks: Iterable[Any], waiting: deque[Unit]) -> Iterator[Unit]:
+def _units(
+    request: Request, chunks: Iterable[Any], waiting: deque[Unit], hearing: Hearing
+) -> Iterator[Unit]:
     """Read a unit of each chunk when it is asked for, and append it to ``waiting``."""
     offset = 0
     for chunk in chunks:
-        with isolated():
+        with isolated(), hearing:
             unit = read(request.settings.domain, chunk, offset=offset)
             request.check(offset + len(unit), more=True)
         offset += len(unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -78,6 +78,7 @@ class UnitResult:
             ``None`` where each item is one position.
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
+        notices: What the user is to be told, in the words of :func:`salience.tell`.
     """
 
     saliency: Mapping[str, Mapping[str, Tensor]]
@@ -85,18 +86,22 @@ class UnitResult:
     counts: Mapping[str, Tensor | None]
     items: ItemTable
     complete: bool = True
+    notices: tuple[str, ...] = ()
 
 
-def join(results: Sequence[UnitResult], complete: bool = True) -> UnitResult:
+def join(
+    results: Sequence[UnitResult], complete: bool = True, notices: tuple[str, ...] = ()
+) -> UnitResult:
     """One result of the items of several results, in their order.
 
     Args:
         results: At least one.
         complete: Whether these are all the items.
+        notices: What the user is to be told about all of them.
     """
     first = results[0]
-    if len(results) == 1 and complete == first.complete:
-        return first
+    if len(results) == 1:
+        return replace(first, complete=complete, notices=notices)
     saliency = {
         name: {what: _joined([r.saliency[name][what] for r in results], what) for what in tensors}
         for name, tensors in first.saliency.items()
@@ -111,6 +116,7 @@ def join(results: Sequence[UnitResult], complete: bool = True) -> UnitResult:
         counts=counts,
         items=ItemTable.join([result.items for result in results]),
         complete=complete,
+        notices=notices,
     )
 
 

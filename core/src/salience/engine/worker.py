@@ -20,6 +20,7 @@ from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.runner import Runner
 from salience.support.isolation import isolated
+from salience.support.notices import Hearing
 
 
 def _silent(draws: int) -> None:
@@ -103,7 +104,7 @@ class Worker:
         """
         done: list[UnitResult] = []
         n_items = 0
-        with isolated():
+        with isolated(), Hearing() as hearing:
             try:
                 for predicted in batches(self.runner, unit, self.request):
                     part = unit.part(n_items, n_items + len(predicted))
@@ -112,7 +113,7 @@ class Worker:
             except KeyboardInterrupt:
                 if not self.request.partial or not done:
                     raise
-        return join(done, complete=n_items == len(unit))
+        return join(done, complete=n_items == len(unit), notices=tuple(hearing.sentences))
 
     def __reduce__(self) -> Any:
         return _unpickled, (self.request.pickled(),)
