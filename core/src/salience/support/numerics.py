@@ -17,8 +17,12 @@ def all_finite(values: Tensor) -> bool:
     if not values.numel() or not values.is_floating_point():
         return True
     values = values.detach()
-    # A NaN anywhere makes both the minimum and the maximum NaN. Checking each value takes several
-    # times as long, and aminmax copies tensors that are not contiguous.
+    # A NaN or an infinity makes the sum NaN or infinite. The sum of finite values may overflow;
+    # only then the extremes are looked at, which takes twice as long: a NaN makes both of them NaN.
+    # Checking each value takes several times as long, and aminmax copies tensors that are not
+    # contiguous.
+    if math.isfinite(values.sum(dtype=torch.promote_types(values.dtype, torch.float32))):
+        return True
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
