@@ -129,12 +129,30 @@ def molecules() -> tuple[nn.Module, Any, Any, dict[str, Any]]:
     return Molecules(), smiles, "molgraph", {"target": "embed", "output": "value"}
 
 
+class Spectrum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Conv1d(2, 4, 3), nn.Tanh(), nn.Dropout(0.3)),
+            *(nn.Flatten(), nn.Linear(4 * 8, 2)),
+        )
+
+    def forward(self, intensity: Tensor) -> Tensor:
+        out: Tensor = self.body(intensity)
+        return out
+
+
+def spectra() -> tuple[nn.Module, Any, Any, dict[str, Any]]:
+    return Spectrum(), torch.rand(7, 2, 10), "spectra", {"output": "class:1"}
+
+
 KINDS = {
     "table": table,
     "inner": inner,
     "tabular": tabular,
     "vision": vision,
     "molgraph": molecules,
+    "spectra": spectra,
 }
 CALCULATORS: dict[str, Any] = {
     "gradient": "gradient",
