@@ -99,7 +99,8 @@ class Explainer:
         self._warned: set[str] = set()
         check_speedups(speedups)
         Budget(max_rows)
-        resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
+        if not self.domain.needs_data:
+            resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
 
     @isolated()
     def compute(
@@ -238,8 +239,7 @@ class Explainer:
             request = self._request(
                 calculator, samplers, n_samples, seed=seed, aggregator=aggregator
             )
-            worker = with_means(Worker.of(request))
-        yield from streamed(worker, chunks, self._executor(), self._warned)
+        yield from streamed(request, chunks, self._executor(), self._warned)
 
     def _request(self, *parts: Any, **settings: Any) -> Request:
         own = {f.name: getattr(self, f.name) for f in fields(Settings)}
@@ -250,9 +250,10 @@ class Explainer:
     ) -> tuple[Worker, Iterator[UnitResult]]:
         """The worker after preflight, and the results of the units, computed as they are asked."""
         request.check(len(unit))
+        request = request.fitted(unit.samples)
         executor = self._executor()
         worker = preflight(with_means(Worker.of(request, report=report)), unit)
-        units = unit.parts(executor.n_units, self.domain, self.max_rows)
+        units = unit.parts(executor.n_units, request.settings.domain, self.max_rows)
         return worker, executor.run(worker, units)
 
     def _executor(self) -> Executor:

@@ -81,7 +81,7 @@ def test_pyg_agrees_with_ragged(ragged, pyg, smiles):
     pytest.importorskip("torch_geometric")
     # An embedding of labels of shape (E, 1) is taken apart by the model, so it has two axes.
     left = salience.explain(ragged, smiles, RAGGED, STEPS)
-    right = salience.explain(pyg, smiles, MolGraph("pyg"), STEPS)
+    right = salience.explain(pyg, smiles, MolGraph("pyg", target="embed"), STEPS)
     _same(left.values, right.values)
 
 

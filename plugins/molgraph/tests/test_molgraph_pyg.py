@@ -91,15 +91,16 @@ def test_a_smiles_whose_elements_are_others_is_not_drawn():
     [
         (_data("CC"), "item 0 has no 'edge_attr'"),
         (Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [2]])), "names atom 2 of 2"),
-        (Data(x=torch.ones(2), edge_index=torch.tensor([[0], [1]])), "expected the axes"),
+        (Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [-1]])), "names atom -1 of 2"),
         (Data(x=torch.full((1, 1), torch.nan), edge_index=torch.zeros(2, 0)), "NaN"),
         (Data(x=torch.ones(2, 1), edge_index=torch.tensor([0, 1])), "shape"),
         (Data(x=torch.ones(0, 1), edge_index=torch.zeros(2, 0)), "without atoms"),
     ],
 )
 def test_bad_graphs_are_named(graph, message):
-    with pytest.raises(InputError, match=message):
-        MolGraph("pyg").read(graph)
+    for form in ("pyg", "ragged"):
+        with pytest.raises(InputError, match=message):
+            MolGraph(form, fields=("x", "edge_index", "edge_attr", "batch")).read(graph)
 
 
 def test_labels_come_from_z_or_from_integer_x():

@@ -25,7 +25,9 @@ class Batch:
         layout: How each argument is indexed.
         n_items: Number of items B.
         counts: Element axis → number of elements of each item, int64 of shape (B,). The elements
-            of one item stand together, in the order of the items.
+            of one item stand together, in the order of the items. Further entries, to which a
+            :class:`Field` refers, hold what each item adds to the integers of the items behind it:
+            shape (B,), or (B, …) with a length for each further axis of the argument, or 1.
         annotations: What a visualizer needs to draw each item (an image, a molecule), one mapping
             per item; empty where it needs nothing.
         device: Where the tensors are.
@@ -181,16 +183,20 @@ class RowSelection:
         """Reshape one value per row, so that it broadcasts against a tensor of these rows.
 
         Args:
-            values: Shape (R,).
+            values: Shape (R,); or (R, …) with a length, or 1, for each of the other axes.
             axes: Name of each axis of the tensor.
 
         Raises:
             InputError: The axes include neither the item axis nor an element axis.
         """
-        row_axis = self.source.layout.row_axis(axes)
+        position, axis = self.source.layout.row_axis(axes)
+        if axis != ITEM:
+            values = values[self.owner(axis)]
+        if values.ndim > 1:
+            return values.movedim(0, position)
         shape = [1] * len(axes)
-        shape[row_axis[0]] = -1
-        return (values if row_axis[1] == ITEM else values[self.owner(row_axis[1])]).reshape(shape)
+        shape[position] = -1
+        return values.reshape(shape)
 
     def add_to(self, total: Tensor, values: Tensor, axes: tuple[str, ...]) -> None:
         """Add ``values`` of these rows, in place, to the positions of ``total`` they come from.

@@ -31,6 +31,25 @@ class Domain(ABC):
     def layout(self) -> Layout:
         """Layout of the arguments that :meth:`collate` makes."""
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether the layout is known only after :meth:`fitted`, since it depends on the data."""
+        return False
+
+    def fitted(self, samples: Sequence[Any]) -> Domain:
+        """This domain with the layout of the samples, where the layout depends on the data.
+
+        The default returns the domain itself. Samples that it reads afterwards, such as later
+        chunks of a stream, must fit the same layout.
+
+        Args:
+            samples: What :meth:`read` returned.
+
+        Raises:
+            InputError: The samples have no common layout.
+        """
+        return self
+
     @abstractmethod
     def read(self, data: Any) -> Sequence[Any]:
         """Turn the user's data into a sequence of samples, one per item, and check them.
@@ -60,6 +79,17 @@ class Domain(ABC):
             values: Argument name → value, as in :attr:`Batch.arguments`.
         """
         return tuple(values.values()), {}
+
+    def by_item(self, output: Any, values: Mapping[str, Any]) -> Any:
+        """Turn what the model returned into what has one row an item.
+
+        The default returns the output unchanged.
+
+        Args:
+            output: The model's output, or that of a tapped module.
+            values: Argument name → value, as in :meth:`arguments`.
+        """
+        return output
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """Facts about the whole data set that a visualizer needs (feature names), in JSON types."""

@@ -27,8 +27,9 @@ class Field:
             ``("atom", "channel")`` or ``("end", "bond")``. An argument with neither an item axis
             nor an element axis is shared: all the rows get the same value.
         refers_to: The axis whose positions the integers in this argument are: ``"atom"`` for an
-            ``edge_index``, ``"item"`` for the item of each atom. These integers are shifted when
-            the batch is repeated or split.
+            ``edge_index``, ``"item"`` for the item of each atom; or the name of an entry of
+            :attr:`Batch.counts` that says how far each item shifts them. These integers are
+            shifted when the batch is repeated or split.
         counts: The axis whose length this argument holds (``"item"`` for a number of graphs). The
             argument is then a plain ``int``.
         mask: Name of the boolean argument that is true at this argument's real positions, where

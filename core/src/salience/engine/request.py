@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from typing import Any
 
@@ -91,6 +91,13 @@ class Request:
             shared_draws=any(isinstance(sampler, WeightSampler) for sampler in self.samplers),
             signed=self.aggregator is not None and self.aggregator.signed,
         )
+
+    def fitted(self, samples: Sequence[Any]) -> Request:
+        """This request with the domain's layout of the samples, where that depends on the data."""
+        domain = self.settings.domain.fitted(samples)
+        if domain is self.settings.domain:
+            return self
+        return replace(self, settings=replace(self.settings, domain=domain))
 
     def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where the output variable or the calculator does not fit the data.

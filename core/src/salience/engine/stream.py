@@ -9,6 +9,7 @@ from typing import Any
 
 from salience.engine.assembly import explanation, gathered
 from salience.engine.executors import Executor
+from salience.engine.means import with_means
 from salience.engine.preflight import preflight
 from salience.engine.request import Request
 from salience.engine.units import Unit, read
@@ -19,21 +20,23 @@ from salience.support.notices import Hearing
 
 
 def streamed(
-    worker: Worker, chunks: Iterable[Any], executor: Executor, warned: set[str]
+    request: Request, chunks: Iterable[Any], executor: Executor, warned: set[str]
 ) -> Iterator[Explanation]:
     """Explain chunk by chunk; yield one explanation for each item, in order.
 
     Args:
-        worker: The worker, before preflight.
-        chunks: Pieces of the data, each in a form that the domain reads.
+        request: What is to be computed of each item.
+        chunks: Pieces of the data, each in a form that the domain reads; the first settles a layout
+            that depends on the data.
         executor: Explains the chunks.
         warned: Notices that were shown to the user before, as in :class:`Hearing`.
     """
     waiting: deque[Unit] = deque()
     hearing = Hearing(warned)
-    units = _units(worker.request, chunks, waiting, hearing)
+    units = _units(request, chunks, waiting, hearing)
     for first in units:
         with isolated(), hearing:
+            worker = with_means(Worker.of(request.fitted(first.samples)))
             worker = preflight(worker, first)
         for result in executor.run(worker, chain([first], units)):
             with hearing:
@@ -51,6 +54,7 @@ def _units(
     for chunk in chunks:
         with isolated(), hearing:
             unit = read(request.settings.domain, chunk, offset=offset)
+            request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
         offset += len(unit)
         waiting.append(unit)

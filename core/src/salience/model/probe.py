@@ -288,6 +288,7 @@ class Probe:
                 else:
                     result = functional_call(self._replica, dict(weights), args, kwargs)
         state.finish(result, self._output)
+        state.output = self._domain.by_item(state.output, named)
         return state
 
 

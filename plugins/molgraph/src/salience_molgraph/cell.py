@@ -41,11 +41,13 @@ def read_cell(
     Raises:
         InputError: There is no molecule, or the saliency is not one finite value per atom.
     """
-    mol = explanation.annotations[item].get("mol") if explanation.annotations else None
+    note = explanation.annotations[item] if explanation.annotations else {}
+    mol = note.get("mol")
     if mol is None:
+        reason = f" ({note['problem']})" if note.get("problem") else ""
         raise InputError(
-            f"item {item} carries no molecule to draw; explain SMILES or RDKit molecules, or "
-            f"give each PyG Data a smiles whose atoms are in its own order"
+            f"item {item} carries no molecule to draw{reason}; explain SMILES or RDKit molecules, "
+            f"or give each PyG Data a smiles whose atoms are in its own order, and z"
         )
     chosen = explanation.only if variable is None else explanation[variable]
     values = chosen.values[item].detach().cpu().double().numpy()

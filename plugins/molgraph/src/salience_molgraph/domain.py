@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolInterchange
+from torch import Tensor
 
 from salience import Batch, Domain, InputError, Layout
-from salience_molgraph import collate, pyg
+from salience_molgraph import collate, nodes, pyg, pyg_batch
+from salience_molgraph.attributes import Attributes, survey
 from salience_molgraph.fields import DEFAULTS, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
-from salience_molgraph.reading import Source, is_graph, own_mol, sources
+from salience_molgraph.reading import Source, own_mol, sources
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,30 @@ class MolGraph(Domain):
     ``mask``           (B, N) bool          dense form: real positions; atoms are padded with 0
     ================== ==================== =====================================================
 
+    In the form ``"pyg"`` the model takes a batch of PyG's own class with all the attributes of the
+    user's graphs, collated by ``Batch.from_data_list``. Which attribute is by atom, by bond, by
+    graph or of a length of its own is read from the data, as ``__cat_dim__`` and ``__inc__`` say,
+    and each floating-point attribute can be a target variable.
+
     Args:
         form: ``"ragged"`` for models that take the concatenated atoms of all molecules,
             ``"dense"`` for models that take arrays padded to the largest molecule of the batch,
-            ``"pyg"`` for models that take one PyG ``Data``.
+            ``"pyg"`` for models that take one PyG ``Batch``.
         atom_features: ``"labels"`` for atomic numbers, int64, which an embedding layer reads; or
             a function of an RDKit molecule that returns float features of shape (n, C).
         fields: The fields that the model takes, in the order of its arguments. Where empty:
-            ``atoms, edge_index, owner`` for ragged, ``atoms, adjacency, mask`` for dense and
-            ``x, edge_index, edge_attr, batch`` for pyg.
+            ``atoms, edge_index, owner`` for ragged and ``atoms, adjacency, mask`` for dense. In
+            the form ``"pyg"``: what PyG graphs must hold, and what is made of other molecules;
+            for these ``x, edge_index, edge_attr, batch`` where empty.
         bond_types: RDKit's names of the bond types; the number of a type is its position here.
         add_hs: Whether hydrogens are made explicit when molecules are read.
-        target: The default target variable. Where empty: the module ``embed`` with labels, the
-            input with float features.
+        target: The default target variable. Where empty: ``x`` in the form ``"pyg"``, otherwise
+            the module ``embed`` with labels and the input with float features.
         output: The default output variable.
+        node: For models that return one row an atom: the atom whose row is explained, from 0; one
+            number for all graphs, or one for each.
+        follow_batch: In the form ``"pyg"``: attributes whose batch vectors the model takes, as for
+            PyG's ``DataLoader``.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
@@ -72,6 +85,9 @@ class MolGraph(Domain):
     add_hs: bool = False
     target: str = ""
     output: str = "value"
+    node: int | Sequence[int] | None = None
+    follow_batch: Sequence[str] = ()
+    _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         labels = isinstance(self.atom_features, str)
@@ -80,10 +96,16 @@ class MolGraph(Domain):
                 f"unknown atom_features={self.atom_features!r}; pass 'labels' or a function of a "
                 f"molecule that returns float features of shape (atoms, C)"
             )
-        fields = (self.fields,) if isinstance(self.fields, str) else tuple(self.fields)
-        object.__setattr__(self, "fields", fields or DEFAULTS.get(self.form, ("atoms",)))
+        for name in ("fields", "follow_batch"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        pyg_form = self.form == "pyg"
+        if not pyg_form:
+            object.__setattr__(self, "fields", self.fields or DEFAULTS.get(self.form, ()))
         object.__setattr__(self, "bond_types", tuple(self.bond_types))
-        object.__setattr__(self, "target", self.target or ("embed" if labels else "input"))
+        object.__setattr__(self, "node", nodes.checked(self.node))
+        own = "x" if pyg_form else "embed" if labels else "input"
+        object.__setattr__(self, "target", self.target or own)
         _ = self.layout  # raises InputError for an unknown form or field
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
@@ -91,14 +113,35 @@ class MolGraph(Domain):
                     f"unknown bond type {kind!r} in bond_types; pass names of RDKit's BondType, "
                     f"such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
                 )
-        if self.form == "pyg":
+        if self.follow_batch and not pyg_form:
+            raise InputError(
+                f"follow_batch={self.follow_batch} needs form='pyg'; name 'owner' in fields for "
+                f"the molecule of each atom"
+            )
+        if pyg_form:
             pyg.check_installed()
 
     @property
     def layout(self) -> Layout:
-        """Layout of the fields."""
+        """Layout of the fields; in the form ``"pyg"``, after :meth:`fitted`, of the attributes."""
+        has_node = self.node is not None
+        if self._attributes is not None:
+            return self._attributes.layout(node=has_node)
         labels = isinstance(self.atom_features, str)
-        return make_layout(self.form, self.fields, labels=labels)
+        return make_layout(self.form, self.fields, labels=labels, node=has_node)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the layout depends on the attributes of graphs that were not read yet."""
+        return self.form == "pyg" and self._attributes is None
+
+    def fitted(self, samples: Sequence[Graph]) -> MolGraph:
+        """This domain with the layout of the graphs' attributes."""
+        if not self.needs_data:
+            return self
+        made = copy.copy(self)
+        object.__setattr__(made, "_attributes", self._survey(samples))
+        return made
 
     def read(self, data: Any) -> list[Graph]:
         """Read the molecules and convert each to a :class:`Graph`.
@@ -111,7 +154,7 @@ class MolGraph(Domain):
         graphs: list[Graph] = []
         problems: list[tuple[int, str]] = []
         with rdBase.BlockLogs():
-            for number, source in enumerate(sources(data, remove_hs=not self.add_hs)):
+            for number, source in enumerate(self._sources(data)):
                 try:
                     graphs.append(self._graph(source))
                 except InputError as error:
@@ -123,26 +166,42 @@ class MolGraph(Domain):
         if not graphs:
             raise InputError("there are no molecules in this data; pass at least one")
         self._check_alike(graphs)
-        return graphs
+        if self.form == "pyg":
+            self._survey(graphs)
+        return nodes.given_to(graphs, self.node)
 
     def collate(self, samples: Sequence[Graph]) -> Batch:
         """Collate graphs into one batch on the CPU; annotations hold ``mol`` and ``name``."""
-        notes = tuple({"mol": graph.mol, "name": graph.name} for graph in samples)
-        if self.form == "dense":
-            padded = collate.dense(samples, self.layout, len(self.bond_types))
-            return Batch(padded, self.layout, len(samples), annotations=notes)
-        arguments, counts = collate.ragged(samples, self.layout)
-        return Batch(arguments, self.layout, len(samples), counts, annotations=notes)
+        notes = tuple({"mol": g.mol, "name": g.name, "problem": g.problem} for g in samples)
+        domain = self.fitted(samples)
+        counts: dict[str, Tensor] = {}
+        arguments: dict[str, Any]
+        if domain._attributes is not None:
+            data = [graph.data for graph in samples]
+            arguments, counts = pyg_batch.collated(data, domain._attributes)
+        elif self.form == "dense":
+            arguments = collate.dense(samples, self.layout, len(self.bond_types))
+        else:
+            arguments, counts = collate.ragged(samples, self.layout)
+        if self.node is not None:
+            arguments |= nodes.arguments(samples, counts.get("atom"))
+        return Batch(arguments, domain.layout, len(samples), counts, annotations=notes)
 
     def size(self, sample: Graph) -> int:
         """Number of atoms of one item."""
+        if self._attributes is not None:
+            return self._attributes.length(sample.data, self._attributes.elements[0])
         return sample.n_atoms
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Pass the fields by position or, in the form ``"pyg"``, as one PyG batch."""
-        if self.form == "pyg":
-            return (pyg.to_data(values, self.fields),), {}
+        if self._attributes is not None:
+            return (pyg_batch.to_batch(values, self._attributes),), {}
         return tuple(values[name] for name in self.fields), {}
+
+    def by_item(self, output: Any, values: Mapping[str, Any]) -> Any:
+        """The rows of the atoms that ``node`` names, where the model returns one row an atom."""
+        return output if self.node is None else nodes.rows(output, values)
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates."""
@@ -158,10 +217,26 @@ class MolGraph(Domain):
         value, name = source.value, source.name
         if source.problem:
             raise InputError(f"was refused: {source.problem}; mend it or leave it out")
-        if is_graph(value):
+        if pyg.is_pyg(value):
+            if self.form == "pyg":
+                return pyg.read_graph(value, self.fields, self.atom_features)
             return pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
         mol, name = own_mol(value, name, add_hs=self.add_hs)
-        return from_mol(mol, name, self.fields, self.atom_features, tuple(self.bond_types))
+        fields = self.fields or DEFAULTS[self.form]
+        made = from_mol(mol, name, fields, self.atom_features, tuple(self.bond_types))
+        if self.form != "pyg":
+            return made
+        return replace(made, data=pyg.made_graph(made.tensors, fields, made.n_atoms))
+
+    def _sources(self, data: Any) -> Iterator[Source]:
+        """Yield the items of the data, and each graph of a PyG batch as an item."""
+        given = [data] if pyg.is_pyg(data) else data
+        for source in sources(given, remove_hs=not self.add_hs):
+            for value in pyg.graphs_of(source.value):
+                yield replace(source, value=value)
+
+    def _survey(self, graphs: Sequence[Graph]) -> Attributes:
+        return survey([graph.data for graph in graphs], self.follow_batch, self._attributes)
 
     def _check_alike(self, graphs: Sequence[Graph]) -> None:
         """Check that in each field all items have the same number of features.

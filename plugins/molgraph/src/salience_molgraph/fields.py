@@ -21,6 +21,7 @@ FIELDS = MappingProxyType(
         "z": Field(("atom",)),
         "pos": Field(("atom", "channel")),
         "edge_attr": Field(("bond", "channel")),
+        "edge_weight": Field(("bond",)),
         "batch": Field(("atom",), refers_to="item"),
     }
 )
@@ -51,16 +52,28 @@ DEFAULTS = MappingProxyType(
 _ALWAYS = {"ragged": (), "dense": ("mask",), "pyg": ("batch", "n_molecules")}
 
 
-def make_layout(form: str, names: Sequence[str], *, labels: bool) -> Layout:
-    """Make the layout of a form.
+#: Names of the arguments that hold the atom that is explained, and the number of all atoms.
+NODE, N_ATOMS = "explained atom", "number of atoms"
+
+
+def node_fields(*, dense: bool) -> dict[str, Field]:
+    """Fields of the atom whose output is explained: its position, and the number of atoms."""
+    if dense:
+        return {NODE: Field(("item",))}
+    return {NODE: Field(("item",), refers_to="atom"), N_ATOMS: Field(counts="atom")}
+
+
+def make_layout(form: str, names: Sequence[str], *, labels: bool, node: bool) -> Layout:
+    """Make the layout of a form, where it does not depend on the data.
 
     Args:
         form: ``"ragged"``, ``"dense"`` or ``"pyg"``.
         names: The fields that the model takes, in the order of its arguments.
         labels: Whether ``atoms`` are integers, without a channel axis.
+        node: Whether each molecule has an atom whose output is explained.
 
     Raises:
-        InputError: The form or a field is unknown, a field is named twice, or none is named.
+        InputError: The form or a field is unknown, or a field is named twice.
     """
     if form not in DEFAULTS:
         raise InputError(f"unknown form {form!r}; {nearest(form, DEFAULTS)}")
@@ -68,13 +81,16 @@ def make_layout(form: str, names: Sequence[str], *, labels: bool) -> Layout:
     for name in names:
         if name not in known:
             raise InputError(f"form {form!r} has no field {name!r}; {nearest(name, known, 10)}")
-    if len(set(names)) != len(names) or not names:
-        raise InputError(f"fields={tuple(names)} must name at least one field, and each once")
+    names = names or DEFAULTS[form]
+    if len(set(names)) != len(names):
+        raise InputError(f"fields={tuple(names)} must name each field once")
     fields = {name: known[name] for name in dict.fromkeys((*names, *_ALWAYS[form]))}
     if "atoms" in fields and not labels:
         spec = fields["atoms"]
         fields["atoms"] = Field((*spec.axes, "channel"), mask=spec.mask)
     dense = form == "dense"
+    if node:
+        fields |= node_fields(dense=dense)
     return Layout(
         fields=fields,
         elements=() if dense else ("atom", "bond"),

@@ -27,12 +27,18 @@ class Graph:
         n_atoms: Number of atoms n.
         tensors: Field name → values on the CPU; ``edge_index``, int64 of shape (2, D), is always
             there and holds both directions of each bond.
+        data: PyG's ``Data`` for a model that takes PyG's own batch, else ``None``.
+        problem: Why there is no molecule to draw; empty where there is one, or none was given.
+        node: The atom whose output is explained, where the model returns one row an atom.
     """
 
     mol: Chem.Mol | None
     name: str
     n_atoms: int
     tensors: Mapping[str, Tensor]
+    data: Any = None
+    problem: str = ""
+    node: int = 0
 
     @property
     def n_bonds(self) -> int:

@@ -1,10 +1,11 @@
-"""PyTorch Geometric (PyG): converts its ``Data`` to samples, and arguments to its ``Batch``.
+"""PyTorch Geometric (PyG): reads and checks its graphs.
 
-``torch_geometric`` is imported only where a PyG batch is made.
+``torch_geometric`` is imported only where a graph is made.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -14,12 +15,20 @@ from rdkit import Chem
 from torch import Tensor
 
 from salience import InputError
+from salience_molgraph.attributes import n_nodes
 from salience_molgraph.fields import FIELDS
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
+from salience_molgraph.identity import molecule_of
 
 #: Field → the attribute of ``Data`` that holds it, where the names differ.
 _ATTRIBUTES = {"bond_type": "edge_type"}
 _FROM_GRAPH = {"owner", "batch", "n_molecules", "mask", "adjacency", "edge_index"}
+_NAME_FIELDS = (
+    "name in fields=(...) what the graphs hold and the model takes, "
+    "e.g. fields=('x', 'edge_index', 'batch')"
+)
+#: Attributes that a model computes with, and that therefore must be finite.
+_FINITE = ("x", "pos", "edge_attr", "edge_weight")
 
 
 def check_installed() -> None:
@@ -35,6 +44,99 @@ def check_installed() -> None:
         )
 
 
+def is_pyg(value: Any) -> bool:
+    """Whether a value is one of PyG's graphs or batches, checked without an import of PyG."""
+    return any(base.__name__ == "BaseData" for base in type(value).__mro__)
+
+
+def graphs_of(value: Any) -> list[Any]:
+    """The graphs of a PyG batch; any other value, or a batch that PyG cannot split, alone."""
+    if not _is_batch(value):
+        return [value]
+    try:
+        return list(value.to_data_list())
+    except (RuntimeError, KeyError, AttributeError):
+        return [value]  # refused by check_graph, which names the item
+
+
+def _is_batch(value: Any) -> bool:
+    return is_pyg(value) and hasattr(value, "to_data_list")
+
+
+def check_graph(data: Any) -> None:
+    """Check that a PyG object is one graph with one kind of node.
+
+    Raises:
+        InputError: The graph is heterogeneous or temporal, or several graphs in one object.
+    """
+    if _is_batch(data):
+        raise InputError(
+            "is a Batch that PyG cannot split into its graphs; make it by Batch.from_data_list, "
+            "or pass the list of its graphs"
+        )
+    if not any(base.__name__ == "Data" for base in type(data).__mro__):
+        raise InputError(
+            f"is a {type(data).__name__}, whose nodes and edges are of several types or times; "
+            f"pass graphs of the class Data, as HeteroData.to_homogeneous() makes them"
+        )
+    owner = data.get("batch")
+    if isinstance(owner, Tensor) and owner.numel() and bool((owner != owner[0]).any()):
+        number = len(set(owner.tolist()))
+        raise InputError(
+            f"has a batch vector of {number} graphs; pass its graphs one by one, as a list of Data "
+            f"or as a Batch made by Batch.from_data_list"
+        )
+
+
+def read_graph(data: Any, fields: Collection[str], atom_features: str | AtomFeatures) -> Graph:
+    """Read a PyG graph for a model that takes PyG's own batch, with all its attributes.
+
+    Args:
+        data: The graph, which is not changed.
+        fields: Attributes that must be there.
+        atom_features: See :class:`salience_molgraph.MolGraph`.
+
+    Raises:
+        InputError: The graph has no atoms, lacks an attribute, or an attribute has a wrong index or
+            holds NaN or infinity.
+    """
+    check_graph(data)
+    for name in fields:
+        attribute = _ATTRIBUTES.get(name, name)
+        if name not in _FROM_GRAPH and attribute not in data:
+            raise InputError(f"has no {attribute!r}; {_NAME_FIELDS}")
+    own = _prepared(data)
+    number = n_nodes(own)
+    if number == 0:
+        raise InputError("is a molecule without atoms; leave it out")
+    labels = own.get("z")
+    if number is not None and isinstance(labels, Tensor) and labels.shape[:1] != (number,):
+        raise InputError(
+            f"has z of shape {tuple(labels.shape)}, but PyG counts {number} nodes; "
+            f"set num_nodes in its Data"
+        )
+    for name in {*_FINITE, *fields}:
+        value = own.get(name)
+        if isinstance(value, Tensor):
+            _check_finite(name, value)
+    if "edge_index" not in own or number is None:
+        return Graph(None, _name(data), number or 1, {}, data=own)
+    edges = own["edge_index"]
+    if torch.as_tensor(own.__inc__("edge_index", edges)).eq(number).all():
+        edges = _checked_edges(edges, number)
+    mol, problem = molecule_of(own, number, edges, atom_features)
+    return Graph(mol, _name(data), number, {}, data=own, problem=problem)
+
+
+def made_graph(tensors: Mapping[str, Tensor], fields: Collection[str], n_atoms: int) -> Any:
+    """A PyG ``Data`` of the requested fields of a molecule."""
+    from torch_geometric.data import Data
+
+    held = {n: tensors[n] for n in fields if n in tensors and n not in _FROM_GRAPH}
+    held |= {"edge_type": held.pop("bond_type")} if "bond_type" in held else {}
+    return Data(edge_index=tensors["edge_index"], num_nodes=n_atoms, **held)
+
+
 def from_data(
     data: Any,
     fields: Collection[str],
@@ -44,7 +146,7 @@ def from_data(
     """Convert a PyG ``Data`` to a graph with the requested fields.
 
     The atoms keep their order. The molecule to draw is ``data.mol`` or is parsed from
-    ``data.smiles``; it is ``None`` unless its atoms and bonds match those of the graph by index.
+    ``data.smiles``; it is ``None`` unless it is proven to be the graph's.
 
     Args:
         data: The PyG graph.
@@ -56,19 +158,14 @@ def from_data(
         InputError: The graph has no atoms, or a field is missing, has a wrong shape, type or index,
             or holds NaN or infinity.
     """
-    edges = getattr(data, "edge_index", None)
+    check_graph(data)
     n_atoms = _n_atoms(data)
     if n_atoms == 0:
         raise InputError("is a molecule without atoms; leave it out")
-    if not isinstance(edges, Tensor) or edges.ndim != 2 or len(edges) != 2:
-        raise InputError("has no edge_index of shape (2, bonds); pass Data with one")
-    edges = edges.detach().cpu().long()
-    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < n_atoms:
-        raise InputError(
-            f"has an edge_index that names atom {int(edges.max())} of {n_atoms}; "
-            f"number the atoms from 0 to {n_atoms - 1}"
-        )
-    mol = _molecule(data, n_atoms, edges)
+    edges = torch.zeros(2, 0, dtype=torch.int64)
+    if "edge_index" in data or not {"edge_index", "adjacency", "bond_adjacency"}.isdisjoint(fields):
+        edges = _checked_edges(data.edge_index, n_atoms)
+    mol, problem = molecule_of(data, n_atoms, edges, atom_features)
     tensors = {"edge_index": edges}
     for name in fields:
         if name == "atoms":
@@ -83,25 +180,50 @@ def from_data(
             tensors["bond_type"] = kinds
         elif name not in _FROM_GRAPH:
             tensors[name] = _attribute(data, name, n_atoms, edges.shape[1])
-    return Graph(mol, str(getattr(data, "smiles", None) or ""), n_atoms, tensors)
+    return Graph(mol, _name(data), n_atoms, tensors, problem=problem)
 
 
-def to_data(values: Mapping[str, Any], names: Collection[str]) -> Any:
-    """Make a PyG batch of the named values, through which gradients flow.
+def _prepared(data: Any) -> Any:
+    """Shallow copy of a graph with plain tensors on the CPU, without ``batch`` and ``ptr``."""
+    own = copy.copy(data)
+    number = n_nodes(data)
+    for name in list(own.keys()):
+        value = own[name]
+        if name in ("batch", "ptr"):
+            del own[name]
+        elif isinstance(value, Tensor):
+            own[name] = _plain(value)
+    if number is not None and not {"x", "pos", "num_nodes"} & set(own.keys()):
+        own.num_nodes = number  # so that PyG does not guess it anew for each batch, and warn
+    return own
 
-    Args:
-        values: Field name → value, including ``batch`` and ``n_molecules``.
-        names: The fields that the model takes.
-    """
-    from torch_geometric.data import Batch
 
-    n_molecules = int(values["n_molecules"])
-    owner = values["batch"]
-    batch = Batch(**{name: values[name] for name in names})
-    batch.batch = owner
-    batch.ptr = torch.cat([owner.new_zeros(1), owner.bincount(minlength=n_molecules).cumsum(0)])
-    batch._num_graphs = n_molecules  # Batch.from_data_list sets it, num_graphs reads it
-    return batch
+def _plain(value: Tensor) -> Tensor:
+    """A plain tensor on the CPU; PyG's EdgeIndex and Index keep facts that rows of them lack."""
+    plain: Tensor = value.as_tensor() if hasattr(value, "as_tensor") else value
+    return plain.detach().cpu()
+
+
+def _name(data: Any) -> str:
+    return str(getattr(data, "smiles", None) or "")
+
+
+def _checked_edges(given: Any, n_atoms: int) -> Tensor:
+    if not isinstance(given, Tensor) or given.ndim != 2 or len(given) != 2:
+        raise InputError("has no edge_index of shape (2, bonds); pass Data with one")
+    edges = _plain(given).long()
+    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < n_atoms:
+        worst = int(edges.min()) if int(edges.min()) < 0 else int(edges.max())
+        raise InputError(
+            f"has an edge_index that names atom {worst} of {n_atoms}; "
+            f"number the atoms from 0 to {n_atoms - 1}"
+        )
+    return edges
+
+
+def _check_finite(name: str, value: Tensor) -> None:
+    if value.is_floating_point() and not value.isfinite().all():
+        raise InputError(f"has {name!r} that is NaN or infinite; mend it")
 
 
 def _n_atoms(data: Any) -> int:
@@ -112,7 +234,7 @@ def _n_atoms(data: Any) -> int:
     for name in ("x", "z", "pos"):
         if isinstance(getattr(data, name, None), Tensor):
             return len(getattr(data, name))
-    return int(data.num_nodes or 0)
+    return n_nodes(data) or 0
 
 
 def _atoms(data: Any, mol: Chem.Mol | None, atom_features: str | AtomFeatures) -> Tensor:
@@ -145,10 +267,7 @@ def _attribute(data: Any, name: str, n_atoms: int, n_bonds: int) -> Tensor:
     axes = FIELDS[name].axes
     value = getattr(data, attribute, None)
     if not isinstance(value, Tensor):
-        raise InputError(
-            f"has no {attribute!r}; name in fields=(...) what the graphs hold and the model takes, "
-            f"e.g. fields=('x', 'edge_index', 'batch')"
-        )
+        raise InputError(f"has no {attribute!r}; {_NAME_FIELDS}")
     length = n_atoms if axes[0] == "atom" else n_bonds
     if value.ndim != len(axes) or len(value) != length:
         raise InputError(
@@ -156,28 +275,5 @@ def _attribute(data: Any, name: str, n_atoms: int, n_bonds: int) -> Tensor:
             f"with {length} along {axes[0]!r}; reshape it"
         )
     value = value.detach().cpu()
-    if value.is_floating_point() and not value.isfinite().all():
-        raise InputError(f"has {attribute!r} that is NaN or infinite; mend it")
+    _check_finite(attribute, value)
     return value
-
-
-def _molecule(data: Any, n_atoms: int, edges: Tensor) -> Chem.Mol | None:
-    """The molecule of ``data`` if its atoms and bonds match the graph's by index, else None."""
-    mol, smiles = getattr(data, "mol", None), getattr(data, "smiles", None)
-    if not isinstance(mol, Chem.Mol):
-        mol = Chem.MolFromSmiles(smiles) if isinstance(smiles, str) else None
-    if mol is None:
-        return None
-    mol = Chem.Mol(mol)
-    if mol.GetNumAtoms() < n_atoms:
-        mol = Chem.AddHs(mol)
-    if mol.GetNumAtoms() != n_atoms:
-        return None
-    pairs = {(min(a, b), max(a, b)) for a, b in edges.T.tolist() if a != b}
-    bonds = ((b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds())
-    if pairs != {(min(a, b), max(a, b)) for a, b in bonds}:
-        return None
-    labels = getattr(data, "z", None)
-    if isinstance(labels, Tensor) and labels.tolist() != [a.GetAtomicNum() for a in mol.GetAtoms()]:
-        return None
-    return mol
