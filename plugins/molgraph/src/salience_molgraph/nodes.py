@@ -26,8 +26,8 @@ def checked(node: Any) -> int | tuple[int, ...] | None:
     if hasattr(node, "tolist"):
         node = node.tolist()
     if isinstance(node, list | tuple):
-        return tuple(_whole(number) for number in node)
-    return _whole(node)
+        return tuple(_checked_number(number) for number in node)
+    return _checked_number(node)
 
 
 def given_to(graphs: Sequence[Graph], node: Any) -> list[Graph]:
@@ -91,7 +91,7 @@ def rows(output: Any, values: Mapping[str, Any]) -> Any:
     return output[node]
 
 
-def _whole(number: Any) -> int:
+def _checked_number(number: Any) -> int:
     try:
         if isinstance(number, bool):
             raise TypeError
