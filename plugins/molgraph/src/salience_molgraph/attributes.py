@@ -19,7 +19,7 @@ from salience import Field, InputError, Layout
 from salience_molgraph.fields import node_fields
 
 #: Names of the further arguments that a batch carries beside the attributes.
-TEMPLATE, ROW, N_GRAPHS, BATCH = "PyG batch", "row of batch", "number of graphs", "batch"
+TEMPLATE, GRAPH, N_GRAPHS, BATCH = "PyG batch", "identity of graph", "number of graphs", "batch"
 #: Attributes that are made anew for each pass.
 _MADE = ("num_nodes", "batch", "ptr")
 #: Attributes of the whole graph, by PyG's convention.
@@ -80,7 +80,7 @@ class Attributes:
         fields = {name: attribute.field for name, attribute in self.tensors.items()}
         if self.has_atoms:
             fields[BATCH] = Field(("atom",), refers_to="item")
-        fields |= {N_GRAPHS: Field(counts="item"), TEMPLATE: Field(), ROW: Field(("item",))}
+        fields |= {N_GRAPHS: Field(counts="item"), TEMPLATE: Field(), GRAPH: Field(("item",))}
         fields |= {number_of(axis): Field(("item",)) for axis in self.elements}
         for name, attribute in self.tensors.items():
             if attribute.has_own_shift:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,14 +13,27 @@ from torch.nn.functional import pad
 
 from salience_molgraph.attributes import (
     BATCH,
+    GRAPH,
     N_GRAPHS,
-    ROW,
     TEMPLATE,
     Attribute,
     Attributes,
     number_of,
     shift_of,
 )
+
+
+@dataclass(frozen=True)
+class Template:
+    """What the passes of a batch make their own batches of.
+
+    Args:
+        batch: What ``Batch.from_data_list`` made of the graphs.
+        graphs: Identity of each graph → the graph, for attributes that are no tensors.
+    """
+
+    batch: Any
+    graphs: Mapping[int, Any]
 
 
 def collated(graphs: Sequence[Any], attributes: Attributes) -> tuple[dict[str, Any], Any]:
@@ -37,7 +51,9 @@ def collated(graphs: Sequence[Any], attributes: Attributes) -> tuple[dict[str, A
     if attributes.has_atoms:
         values[BATCH] = batch[BATCH]
     values |= {f"{name}_batch": batch[f"{name}_batch"] for name in followed}
-    values |= {N_GRAPHS: len(graphs), TEMPLATE: batch, ROW: torch.arange(len(graphs))}
+    template = Template(batch, {id(data): data for data in graphs})
+    identities = torch.tensor([id(data) for data in graphs], dtype=torch.int64)
+    values |= {N_GRAPHS: len(graphs), TEMPLATE: template, GRAPH: identities}
     values |= {number_of(axis): counts[axis] for axis in attributes.elements}
     values |= {name: count for name, count in counts.items() if name not in attributes.elements}
     return values, counts
@@ -50,10 +66,11 @@ def to_batch(values: Mapping[str, Any], attributes: Attributes) -> Any:
         values: Argument name → value, as :func:`collated` makes them.
         attributes: How each attribute is collated.
     """
-    batch = copy.copy(values[TEMPLATE])
+    template: Template = values[TEMPLATE]
+    batch = copy.copy(template.batch)
     n_graphs = values[N_GRAPHS]
     ends = {a: pad(values[number_of(a)].cumsum(0), (1, 0)) for a in attributes.elements}
-    ends["item"] = torch.arange(n_graphs + 1, device=values[ROW].device)
+    ends["item"] = torch.arange(n_graphs + 1, device=values[GRAPH].device)
     slices: dict[str, Tensor] = {}
     shifts: dict[str, Tensor | None] = {}
     for name, attribute in attributes.tensors.items():
@@ -61,9 +78,9 @@ def to_batch(values: Mapping[str, Any], attributes: Attributes) -> Any:
         slices[name] = ends[attribute.axis]
         shifts[name] = _shifts(name, attribute, values, ends)
     if attributes.others:
-        rows = values[ROW].tolist()
+        rows = [template.graphs[identity] for identity in values[GRAPH].tolist()]
         for name in attributes.others:
-            batch[name] = [values[TEMPLATE][name][row] for row in rows]
+            batch[name] = [row[name] for row in rows]
             slices[name], shifts[name] = ends["item"], None
     if attributes.has_atoms:
         batch.batch, batch.ptr = values[BATCH], ends["atom"]
