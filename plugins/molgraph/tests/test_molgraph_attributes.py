@@ -309,6 +309,34 @@ def test_draws_do_not_depend_on_packing_or_neighbours():
             torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize("kind", ["usual", "triplets", "bipartite"])
+def test_masks_of_dropout_follow_the_graphs_in_any_packing(kind):
+    """Masks on atoms, on bonds and on graphs, beside attributes of a length of their own."""
+
+    class Dropped(Everything):
+        def forward(self, data):
+            data.x = nn.functional.dropout(data.x, 0.5, self.training)
+            messages = nn.functional.dropout(data.x[data.edge_index[0]], 0.2, self.training)
+            data.x = data.x + torch.zeros_like(data.x).index_add(0, data.edge_index[1], messages)
+            return super().forward(data)
+
+    data, options = KINDS[kind](), {"samplers": ["mc_dropout"], "n_samples": 5, "ids": list("abcd")}
+    truth = salience.explain(Dropped(), data, "molgraph:form=pyg", max_rows=6, **options)
+    found = salience.explain(Dropped(), data, "molgraph:form=pyg", max_rows=90, **options)
+    assert float(truth.std_error[0].max()) > 0
+    for one, other in zip(found.values, truth.values, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_draws_of_weights_share_a_pass():
+    data, net = _graphs(_usual), Everything()
+    options = {"samplers": ["weight_noise:scale=0.1"], "n_samples": 6}
+    truth = salience.explain(net, data, "molgraph:form=pyg", max_rows=6, **options)
+    found = salience.explain(net, data, "molgraph:form=pyg", max_rows=300, **options)
+    for one, other in zip(found.values, truth.values, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def _forms_of(data, tmp_path):
     loader = geometric.loader.DataLoader
     yield data

@@ -65,7 +65,7 @@ class MCDropout(ParameterSampler):
                 f"mc_dropout needs a model with dropout of a rate above 0, but this forward pass "
                 f"calls none{where}; add dropout to the model or use another sampler"
             )
-        counts = {axis: int(count[0]) for axis, count in draw.rows.counts.items()}
+        counts = {axis: int(draw.rows.counts[axis][0]) for axis in draw.rows.source.layout.elements}
         return _Prepared(self.rate, paths, DropoutShapes(tuple(dropping.shapes), counts))
 
     def _layers(self) -> tuple[Any, ...]:

@@ -51,6 +51,13 @@ def read_cell(
         )
     chosen = explanation.only if variable is None else explanation[variable]
     values = chosen.values[item].detach().cpu().double().numpy()
+    name = variable or next(iter(explanation.saliency))
+    axes = explanation.dataset_info.get("axes", {}).get(name, ["atom"])
+    if "atom" not in axes:
+        raise InputError(
+            f"the variable {name!r} has the axes {tuple(axes)}, and a picture of a molecule shows "
+            f"one value an atom; pass variable=... with a variable of atoms"
+        )
     if values.shape != (mol.GetNumAtoms(),):
         raise InputError(
             f"the saliency of item {item} has shape {values.shape}, expected one value for "

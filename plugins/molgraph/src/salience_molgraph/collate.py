@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from salience import Layout
+from salience_molgraph.fields import N_ATOMS, NODE
 from salience_molgraph.graph import Graph
 
 
@@ -23,7 +24,7 @@ def ragged(graphs: Sequence[Graph], layout: Layout) -> tuple[dict[str, Any], dic
     n_bonds = torch.tensor([graph.n_bonds for graph in graphs], dtype=torch.int64)
     first_atom = n_atoms.cumsum(0) - n_atoms
     arguments: dict[str, Any] = {}
-    for name in layout.fields:
+    for name in _own(layout):
         if name in ("owner", "batch"):
             arguments[name] = torch.arange(len(graphs)).repeat_interleave(n_atoms)
         elif name == "n_molecules":
@@ -45,7 +46,7 @@ def dense(graphs: Sequence[Graph], layout: Layout, n_bond_types: int) -> dict[st
     longest = int(n_atoms.max())
     mask = torch.arange(longest) < n_atoms[:, None]
     arguments: dict[str, Tensor] = {}
-    for name in layout.fields:
+    for name in _own(layout):
         if name == "mask":
             arguments[name] = mask
         elif name in ("adjacency", "bond_adjacency"):
@@ -56,6 +57,11 @@ def dense(graphs: Sequence[Graph], layout: Layout, n_bond_types: int) -> dict[st
             padded[mask] = values
             arguments[name] = padded
     return arguments
+
+
+def _own(layout: Layout) -> list[str]:
+    """Names of the fields of the molecules, without those of the atoms that are explained."""
+    return [name for name in layout.fields if name not in (NODE, N_ATOMS)]
 
 
 def _adjacency(graphs: Sequence[Graph], longest: int, name: str, n_bond_types: int) -> Tensor:

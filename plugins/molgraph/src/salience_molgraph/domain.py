@@ -203,6 +203,12 @@ class MolGraph(Domain):
         """The rows of the atoms that ``node`` names, where the model returns one row an atom."""
         return output if self.node is None else nodes.rows(output, values)
 
+    def dataset_info(self, samples: Sequence[Graph]) -> dict[str, Any]:
+        """The axes of each argument (``"axes"``), of which a picture shows those by atom."""
+        layout = self.fitted(samples).layout
+        axes = {name: list(spec.axes) for name, spec in layout.fields.items()}
+        return {"axes": axes | {"input": axes[layout.main]}}
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates."""
         mol = annotation["mol"]
