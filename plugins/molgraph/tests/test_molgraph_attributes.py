@@ -348,6 +348,7 @@ def _forms_of(data, tmp_path):
     yield loader(data, batch_size=3)
     yield [data[0], Batch.from_data_list(data[1:])]
     yield _InMemory(data, tmp_path)
+    yield torch.utils.data.Subset(data, [0, 1, 2, 3])
 
 
 class _InMemory(geometric.data.InMemoryDataset):
@@ -416,6 +417,92 @@ def test_means_saved_files_and_processes_know_the_attributes(tmp_path):
     truth = explainer.explain(data, samplers=["gaussian"], n_samples=3).values
     for one, other in zip(mine, truth, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_an_edge_index_of_pygs_own_class_is_served():
+    data, net = _graphs(_usual), Everything()
+    truth = salience.explain(net, data, "molgraph:form=pyg")
+    for graph in data:
+        size = (graph.num_nodes, graph.num_nodes)
+        graph.edge_index = geometric.EdgeIndex(graph.edge_index, sparse_size=size)
+    found = salience.explain(net, data, "molgraph:form=pyg", max_rows=6)
+    for one, other in zip(found.values, truth.values, strict=True):
+        torch.testing.assert_close(one, other)
+    assert all(isinstance(graph.edge_index, geometric.EdgeIndex) for graph in data)
+
+
+def test_a_model_may_write_to_its_batch():
+    class Writing(Everything):
+        def forward(self, data):
+            data.x.mul_(2)
+            data.edge_attr.add_(1)
+            data.u = data.u * 3
+            data.edge_index = data.edge_index.flip(0)
+            return super().forward(data)
+
+    data = _graphs(_usual)
+    clones = [graph.clone() for graph in data]
+    found = salience.explain(Writing(), data, "molgraph:form=pyg", "integrated_gradients:steps=5")
+    for item, graph in enumerate(clones):
+        one = salience.explain(
+            Writing(), graph, "molgraph:form=pyg", "integrated_gradients:steps=5"
+        )
+        torch.testing.assert_close(found.values[item], one.values[0])
+        torch.testing.assert_close(
+            found.score[item], Writing()(Batch.from_data_list([graph.clone()]))[0].detach()
+        )
+    for graph, clone in zip(data, clones, strict=True):
+        _same(graph, clone)
+
+
+def test_graphs_without_bonds_and_features_of_one_axis():
+    """Clouds of points have no edge_index; x may be one number an atom."""
+    generator = torch.Generator().manual_seed(0)
+    data = [Data(pos=torch.randn(n, 3, generator=generator), z=torch.arange(n)) for n in (3, 2)]
+
+    def net(batch):
+        values = (batch.pos**2).sum(1) * (batch.z + 1)
+        return geometric.nn.global_add_pool(values, batch.batch, batch.num_graphs)
+
+    found = salience.explain(net, data, "molgraph:form=pyg", target="input")
+    ragged = MolGraph("ragged", fields=("pos", "z", "batch"), target="input")
+    same = salience.explain(
+        lambda pos, z, batch: geometric.nn.global_add_pool((pos**2).sum(1) * (z + 1), batch),
+        data,
+        ragged,
+    )
+    for graph, one, other in zip(data, found.values, same.values, strict=True):
+        truth = (2 * graph.pos * (graph.z + 1)[:, None]).sum(1)
+        torch.testing.assert_close(one, truth)
+        torch.testing.assert_close(other, truth)
+    flat = [Data(x=torch.randn(n, generator=generator)) for n in (3, 1)]
+    found = salience.explain(
+        lambda batch: geometric.nn.global_add_pool(batch.x**2, batch.batch, batch.num_graphs),
+        flat,
+        "molgraph:form=pyg",
+        target="input",
+    )
+    for graph, values in zip(flat, found.values, strict=True):
+        torch.testing.assert_close(values, 2 * graph.x)
+
+
+def test_molecules_and_graphs_together_in_pygs_form():
+    def net(batch):
+        assert batch.x.dtype == torch.float64
+        return geometric.nn.global_add_pool((batch.x**2).sum(1), batch.batch, batch.num_graphs)
+
+    def features(mol):
+        return np.array([[float(a.GetAtomicNum()), a.GetDegree()] for a in mol.GetAtoms()])
+
+    graph = Data(x=torch.ones(2, 2, dtype=torch.float64), edge_index=torch.tensor([[0], [1]]))
+    domain = MolGraph("pyg", features, ("x", "edge_index"), target="input")
+    for given in (["CCO", graph], [graph, "CCO"]):
+        found = salience.explain(net, given, domain)
+        assert sorted(len(values) for values in found.values) == [2, 3]
+    with pytest.raises(InputError, match="item 1 is a molecule, of which 'u' cannot be made"):
+        MolGraph("pyg", fields=("x", "u")).read([_with(u=torch.ones(1, 2))[0], "CC"])
+    with pytest.raises(InputError, match="of which 'edge_weight' cannot be made"):
+        MolGraph("ragged", fields=("atoms", "edge_index", "edge_weight", "owner")).read("CC")
 
 
 # --- Refused --------------------------------------------------------------------------------------
@@ -495,6 +582,16 @@ REFUSED = {
         "z of shape .3,., but PyG counts 2 nodes",
     ),
     "no atoms": (lambda: Data(name="a"), "no attribute that tells"),
+    "a number of nodes in one": (
+        lambda: _only_one(num_nodes=2),
+        "of the items 0 and 1 only one has num_nodes",
+    ),
+    "integers": (lambda: [Data(x=torch.ones(2, 1).long())], "'x' holds integers"),
+    "no x": (lambda: [Data(pos=torch.ones(2, 3))], "no module 'x'.*pos"),
+    "a feature that is NaN": (
+        lambda: _only_one(x=torch.full((2, 3), torch.nan, dtype=torch.float64)),
+        "item 1 has 'x' that is NaN",
+    ),
     "an unknown target": (lambda: _graphs(_usual), "no module 'edge_wieght'"),
 }
 
@@ -513,7 +610,7 @@ def test_what_cannot_be_told_is_refused_in_a_sentence(name):
     with pytest.raises(InputError, match=message) as caught:
         salience.explain(Net(), make(), "molgraph:form=pyg", target=target)
     assert "\n" not in str(caught.value)
-    assert not called
+    assert not called or "holds integers" in message
 
 
 def test_follow_batch_names_attributes_that_are_there():

@@ -47,7 +47,8 @@ class Layout:
     """How the arguments of a model are indexed, and which axes a domain reduces.
 
     Args:
-        fields: Argument name → :class:`Field`, in the order of the model's arguments.
+        fields: Argument name → :class:`Field`, in the order of the model's arguments. Arguments of
+            the domain's own, which no user names, have names that are no identifiers.
         elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the elements along
             the first.
         reduce: The axes that aggregators sum over, e.g. ``("channel",)``.
@@ -73,6 +74,11 @@ class Layout:
         # The mapping proxy, which makes ``fields`` read-only, cannot be pickled.
         others = [getattr(self, f.name) for f in fields(self)[1:]]
         return Layout, (dict(self.fields), *others)
+
+    @property
+    def shown(self) -> list[str]:
+        """Names of the arguments that messages to the user name."""
+        return [name for name in self.fields if name.isidentifier()]
 
     def has_rows(self, axes: tuple[str, ...]) -> bool:
         """Whether a tensor with these axes has an item axis or an element axis."""

@@ -129,8 +129,8 @@ def _cannot_run(batch: Batch) -> str:
     """Start of the message for a model that cannot be run on a batch, with the tensors' shapes."""
     shapes = ", ".join(
         f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-        for name, value in batch.arguments.items()
-        if isinstance(value, Tensor)
+        for name in batch.layout.shown
+        if isinstance(value := batch.arguments[name], Tensor)
     )
     return (
         f"the model cannot be run on this data ({shapes}); "

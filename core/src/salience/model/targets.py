@@ -130,7 +130,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         raise InputError(
             f"target is a {type(target).__name__}; pass 'input', a module path or a Target"
         )
-    check_module(model, target.module, layout.fields)
+    check_module(model, target.module, layout.shown)
     axes = target.axes if target.axes is not None else layout.inner
     if not layout.has_rows(axes):
         raise InputError(

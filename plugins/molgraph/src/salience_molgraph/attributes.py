@@ -8,7 +8,7 @@ asked of the user's own graphs, so that subclasses of ``Data`` are served as wel
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,14 @@ class Attributes:
         others: Names of the attributes that become a list with one entry a graph, as strings do.
         elements: Names of the axes along which graphs have different lengths.
         followed: Attributes whose batch vectors PyG makes too (``follow_batch``).
+        main: The attribute that ``target="input"`` means: ``x``, or the first with real numbers.
     """
 
     tensors: Mapping[str, Attribute]
     others: tuple[str, ...]
     elements: tuple[str, ...]
     followed: tuple[str, ...] = ()
+    main: str = ""
 
     @property
     def has_atoms(self) -> bool:
@@ -90,12 +92,11 @@ class Attributes:
             fields[f"{name}_batch"] = Field((self.tensors[name].axis,), refers_to="item")
         if node:
             fields |= node_fields(dense=False)
-        main = "x" if "x" in self.tensors else ""
         return Layout(
             fields=fields,
             elements=self.elements,
             reduce=("channel",),
-            main=main,
+            main=self.main,
             inner=("atom", "channel") if self.has_atoms else (self.elements[0], "channel"),
         )
 
@@ -164,6 +165,11 @@ def survey(
     expected = set(names) if known is None else {*known.tensors, *known.others}
     for number, data in enumerate(graphs):
         _check_names(number, set(data.keys()) - set(_MADE), expected)
+        if ("num_nodes" in data) != ("num_nodes" in graphs[0]):
+            raise InputError(
+                f"of the items 0 and {number} only one has num_nodes; set it in all the graphs "
+                f"or in none"
+            )
     nodes = [n_nodes(data) for data in graphs]
     lengths = {"atom": [n for n in nodes if n is not None]} if None not in nodes else {}
     if all("edge_index" in data for data in graphs):
@@ -189,13 +195,20 @@ def survey(
             "item 0 holds no attribute that tells its number of atoms; "
             "give each Data x, pos or num_nodes"
         )
-    found = Attributes(tensors, tuple(others), tuple(lengths), tuple(followed))
+    found = Attributes(
+        tensors, tuple(others), tuple(lengths), tuple(followed), main=_main(tensors, graphs[0])
+    )
     if known is not None and found != known:
         raise InputError(
             "the attributes of these graphs have other axes than those of the graphs before; "
             "explain graphs of one kind together"
         )
     return found
+
+
+def _main(names: Collection[str], data: Any) -> str:
+    real = [n for n in names if isinstance(data[n], Tensor) and data[n].is_floating_point()]
+    return "x" if "x" in names else next(iter(real), "")
 
 
 def _check_names(number: int, names: set[str], expected: set[str]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from salience import Batch, Domain, InputError, Layout
 from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes, survey
-from salience_molgraph.fields import DEFAULTS, make_layout
+from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.reading import Source, own_mol, sources
 
@@ -230,6 +230,12 @@ class MolGraph(Domain):
         mol, name = own_mol(value, name, add_hs=self.add_hs)
         fields = self.fields or DEFAULTS[self.form]
         made = from_mol(mol, name, fields, self.atom_features, tuple(self.bond_types))
+        lacking = [name for name in fields if name not in MADE and name not in made.tensors]
+        if lacking:
+            raise InputError(
+                f"is a molecule, of which {lacking[0]!r} cannot be made; pass PyG Data that holds "
+                f"it, or leave it out of fields"
+            )
         if self.form != "pyg":
             return made
         return replace(made, data=pyg.made_graph(made.tensors, fields, made.n_atoms))
@@ -237,6 +243,8 @@ class MolGraph(Domain):
     def _sources(self, data: Any) -> Iterator[Source]:
         """Yield the items of the data, and each graph of a PyG batch as an item."""
         given = [data] if pyg.is_pyg(data) else data
+        if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
+            given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
         for source in sources(given, remove_hs=not self.add_hs):
             for value in pyg.graphs_of(source.value):
                 yield replace(source, value=value)
@@ -261,6 +269,10 @@ class MolGraph(Domain):
                         f"{name!r}, but item 0 has {first[name].shape[1:].numel()}; "
                         f"make them the same"
                     )
+
+
+def _iterates(data: Any) -> bool:
+    return hasattr(type(data), "__iter__")
 
 
 def _from_json(text: str) -> Chem.Mol:

@@ -48,7 +48,10 @@ DEFAULTS = MappingProxyType(
     }
 )
 
-#: Form → fields that salience or :func:`to_data` needs even where the model does not take them.
+#: Fields that are made when molecules or graphs are collated.
+MADE = frozenset(("owner", "batch", "n_molecules", "mask", "adjacency", "bond_adjacency"))
+
+#: Form → fields that salience needs even where the model does not take them.
 _ALWAYS = {"ragged": (), "dense": ("mask",), "pyg": ("batch", "n_molecules")}
 
 
@@ -79,12 +82,14 @@ def make_layout(form: str, names: Sequence[str], *, labels: bool, node: bool) ->
         raise InputError(f"unknown form {form!r}; {nearest(form, DEFAULTS)}")
     known = PADDED if form == "dense" else FIELDS
     for name in names:
-        if name not in known:
+        # PyG's graphs may hold attributes of any name.
+        if name not in known and form != "pyg":
             raise InputError(f"form {form!r} has no field {name!r}; {nearest(name, known, 10)}")
     names = names or DEFAULTS[form]
     if len(set(names)) != len(names):
         raise InputError(f"fields={tuple(names)} must name each field once")
-    fields = {name: known[name] for name in dict.fromkeys((*names, *_ALWAYS[form]))}
+    held = dict.fromkeys((*names, *_ALWAYS[form]))
+    fields = {name: known[name] for name in held if name in known}
     if "atoms" in fields and not labels:
         spec = fields["atoms"]
         fields["atoms"] = Field((*spec.axes, "channel"), mask=spec.mask)

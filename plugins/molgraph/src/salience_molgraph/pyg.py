@@ -16,13 +16,13 @@ from torch import Tensor
 
 from salience import InputError
 from salience_molgraph.attributes import n_nodes
-from salience_molgraph.fields import FIELDS
+from salience_molgraph.fields import FIELDS, MADE
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.identity import molecule_of
 
 #: Field → the attribute of ``Data`` that holds it, where the names differ.
 _ATTRIBUTES = {"bond_type": "edge_type"}
-_FROM_GRAPH = {"owner", "batch", "n_molecules", "mask", "adjacency", "edge_index"}
+_FROM_GRAPH = {*MADE, "edge_index"} - {"bond_adjacency"}
 _NAME_FIELDS = (
     "name in fields=(...) what the graphs hold and the model takes, "
     "e.g. fields=('x', 'edge_index', 'batch')"
@@ -132,9 +132,11 @@ def made_graph(tensors: Mapping[str, Tensor], fields: Collection[str], n_atoms: 
     """A PyG ``Data`` of the requested fields of a molecule."""
     from torch_geometric.data import Data
 
-    held = {n: tensors[n] for n in fields if n in tensors and n not in _FROM_GRAPH}
+    held: dict[str, Any] = {n: tensors[n] for n in fields if n in tensors and n not in _FROM_GRAPH}
     held |= {"edge_type": held.pop("bond_type")} if "bond_type" in held else {}
-    return Data(edge_index=tensors["edge_index"], num_nodes=n_atoms, **held)
+    if not {"x", "pos"} & set(held):
+        held["num_nodes"] = n_atoms
+    return Data(edge_index=tensors["edge_index"], **held)
 
 
 def from_data(
