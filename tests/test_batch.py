@@ -309,3 +309,36 @@ def test_a_layout_can_be_pickled_and_copied():
         assert again == layout
         with pytest.raises(TypeError):
             again.fields["labels"] = Field()
+
+
+@pytest.mark.parametrize("row_axis_first", [True, False])
+def test_integers_are_shifted_by_what_each_item_says(row_axis_first: bool) -> None:
+    """Each item shifts the integers behind it by a number of its own, or one for each position."""
+    axes = ("pair", "end") if row_axis_first else ("end", "pair")
+    layout = Layout(
+        fields={"pairs": Field(axes, refers_to="sizes"), "root": Field(("item",), "roots")},
+        elements=("pair",),
+    )
+    own = [torch.tensor([[0, 1], [1, 4]]), torch.zeros(2, 0), torch.tensor([[2], [3]])]
+    sizes, roots = torch.tensor([[2, 5], [0, 7], [3, 4]]), torch.tensor([10, 20, 30])
+
+    def collated(rows: list[int]) -> dict[str, Tensor]:
+        ahead, parts, root = torch.zeros(2).long(), [], []
+        for i, row in enumerate(rows):
+            parts.append(own[row].long() + ahead[:, None])
+            ahead = ahead + sizes[row]
+            root.append(1 + int(roots[rows[:i]].sum()))
+        pairs = torch.cat(parts, 1)
+        return {"pairs": pairs.T if row_axis_first else pairs, "root": torch.tensor(root)}
+
+    def batch(rows: list[int]) -> Batch:
+        counts = {"pair": torch.tensor([own[r].shape[1] for r in rows])}
+        return Batch(
+            collated(rows), layout, len(rows), counts | {"sizes": sizes[rows], "roots": roots[rows]}
+        )
+
+    for rows in ([0], [2, 2, 0], [1, 2, 0, 1], [2, 1, 0]):
+        selection = batch([0, 1, 2]).select(torch.tensor(rows)).batch()
+        assert same(selection.arguments, collated(rows))
+        again = selection.select(torch.arange(len(rows)).flip(0)).batch()
+        assert same(again.arguments, collated(rows[::-1]))

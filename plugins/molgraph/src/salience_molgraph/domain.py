@@ -13,10 +13,11 @@ from torch import Tensor
 
 from salience import Batch, Domain, InputError, Layout
 from salience_molgraph import collate, nodes, pyg, pyg_batch
-from salience_molgraph.attributes import Attributes, survey
+from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.reading import Source, own_mol, sources
+from salience_molgraph.survey import survey
 
 
 @dataclass(frozen=True)
