@@ -613,6 +613,13 @@ def test_what_cannot_be_told_is_refused_in_a_sentence(name):
     assert not called or "holds integers" in message
 
 
+def test_batches_with_followed_attributes_ask_for_the_setting():
+    loaders = geometric.loader.DataLoader(_pairs(), batch_size=2, follow_batch=["x_s"])
+    with pytest.raises(InputError, match=r"follow_batch=\('x_s',\)"):
+        MolGraph("pyg").read(loaders)
+    assert len(MolGraph("pyg", follow_batch=["x_s"]).read(loaders)) == 3
+
+
 def test_follow_batch_names_attributes_that_are_there():
     with pytest.raises(InputError, match="follow_batch names 'x_s'"):
         MolGraph("pyg", follow_batch="x_s").read(_graphs())

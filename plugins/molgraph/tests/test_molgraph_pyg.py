@@ -141,3 +141,44 @@ def test_graphs_and_smiles_may_be_mixed():
     domain = MolGraph()
     for data in (["CO", graph], [graph, "CO"]):
         assert domain.collate(domain.read(data)).arguments["atoms"].tolist() == [6, 8, 6, 8]
+
+
+def test_weights_of_bonds_reach_a_model_of_arrays_or_it_is_told():
+    generator = torch.Generator().manual_seed(0)
+    data = [_data("CCO"), _data("c1ccccc1")]
+    for graph in data:
+        graph.edge_weight = torch.rand(graph.num_edges, generator=generator)
+    net = geometric.nn.GCNConv(2, 1)
+
+    def weighted(x, edge_index, edge_weight, batch):
+        return geometric.nn.global_add_pool(net(x, edge_index, edge_weight).tanh(), batch)
+
+    def plain(x, edge_index, batch):
+        return geometric.nn.global_add_pool(net(x, edge_index).tanh(), batch)
+
+    domain = MolGraph(fields=("x", "edge_index", "edge_weight", "batch"))
+    found = salience.explain(weighted, data, domain, target="edge_weight")
+    for graph, values in zip(data, found.values, strict=True):
+        weight = graph.edge_weight.clone().requires_grad_()
+        weighted(graph.x, graph.edge_index, weight, torch.zeros(len(graph.x)).long()).backward()
+        torch.testing.assert_close(values, weight.grad)
+    with pytest.warns(salience.Notice, match="hold edge_weight"):
+        salience.explain(plain, data, MolGraph(fields=FIELDS), target="input")
+
+
+def test_the_number_of_nodes_is_pygs_and_no_warning_is_shown(recwarn):
+    edges = torch.tensor([[0, 3], [3, 0]])
+    for graph, number in (
+        (Data(edge_index=edges, edge_attr=torch.ones(2, 1)), 4),
+        (Data(edge_index=edges, num_nodes=6), 6),
+        (Data(edge_index=edges, node_weight=torch.ones(5)), 5),
+        (Data(face=torch.tensor([[0], [1], [2]])), 3),
+        (Data(edge_index=geometric.EdgeIndex(edges, sparse_size=(7, 7))), 7),
+        (Data(edge_index=edges, node_weight=torch.ones(5), x=torch.ones(4, 1)), 4),
+    ):
+        domain = MolGraph("pyg")
+        samples = domain.read([graph, graph])
+        assert [sample.n_atoms for sample in samples] == [number] * 2
+        batch = domain.fitted(samples).collate(samples)
+        assert batch.arguments["batch"].tolist() == [0] * number + [1] * number
+    assert not recwarn.list

@@ -7,7 +7,6 @@ asked of the user's own graphs, so that subclasses of ``Data`` are served as wel
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,9 @@ from salience_molgraph.fields import node_fields
 
 #: Names of the further arguments that a batch carries beside the attributes.
 TEMPLATE, GRAPH, N_GRAPHS, BATCH = "PyG batch", "identity of graph", "number of graphs", "batch"
+
+#: Attributes by whose length PyG tells the number of nodes.
+_TELLING = {"x", "feat", "pos", "batch", "node_type", "n_id", "tf", "adj", "adj_t"}
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,20 @@ def shift_of(name: str) -> str:
 
 
 def n_nodes(data: Any) -> int | None:
-    """PyG's number of nodes; ``None`` where no attribute tells it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyG warns where it goes by the largest index of an edge
+    """PyG's number of nodes; ``None`` where no attribute tells it.
+
+    PyG warns where it goes by the largest index of an edge, and warnings can be silenced only for
+    all threads at once, so that this case is worked out here.
+    """
+    if not data.stores[0].can_infer_num_nodes:
+        return None
+    names = set(data.keys())
+    edges = data.get("edge_index")
+    if names & _TELLING or any("node" in name for name in names) or hasattr(edges, "sparse_size"):
         number: int | None = data.num_nodes
-    return number
+        return number
+    largest = edges if isinstance(edges, Tensor) else data.get("face")
+    return None if largest is None else int(largest.max()) + 1 if largest.numel() else 0
 
 
 def n_bonds(data: Any) -> int:

@@ -247,7 +247,7 @@ class MolGraph(Domain):
         if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
             given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
         for source in sources(given, remove_hs=not self.add_hs):
-            for value in pyg.graphs_of(source.value):
+            for value in pyg.graphs_of(source.value, self.follow_batch):
                 yield replace(source, value=value)
 
     def _survey(self, graphs: Sequence[Graph]) -> Attributes:

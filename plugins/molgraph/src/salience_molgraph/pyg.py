@@ -14,7 +14,7 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from salience import InputError
+from salience import InputError, tell
 from salience_molgraph.attributes import n_nodes
 from salience_molgraph.fields import FIELDS, MADE
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
@@ -49,10 +49,25 @@ def is_pyg(value: Any) -> bool:
     return any(base.__name__ == "BaseData" for base in type(value).__mro__)
 
 
-def graphs_of(value: Any) -> list[Any]:
-    """The graphs of a PyG batch; any other value, or a batch that PyG cannot split, alone."""
+def graphs_of(value: Any, followed: Collection[str]) -> list[Any]:
+    """The graphs of a PyG batch; any other value, or a batch that PyG cannot split, alone.
+
+    Args:
+        value: Any value.
+        followed: Attributes whose batch vectors the model gets.
+
+    Raises:
+        InputError: The batch holds batch vectors of further attributes.
+    """
     if not _is_batch(value):
         return [value]
+    names = set(value.keys())
+    lost = {name for name in names if f"{name}_batch" in names} - set(followed)
+    if lost:
+        raise InputError(
+            f"a Batch holds batch vectors of {sorted(lost)}, which its graphs do not; pass "
+            f"domain=MolGraph('pyg', follow_batch={tuple(sorted(lost))}) to have them made"
+        )
     try:
         return list(value.to_data_list())
     except (RuntimeError, KeyError, AttributeError):
@@ -182,6 +197,11 @@ def from_data(
             tensors["bond_type"] = kinds
         elif name not in _FROM_GRAPH:
             tensors[name] = _attribute(data, name, n_atoms, edges.shape[1])
+    if "edge_weight" in data and "edge_weight" not in fields and edges.numel():
+        tell(
+            "The graphs hold edge_weight, which fields does not name, so that the model is run "
+            "without it; name it in fields, or pass form='pyg' for a model of PyG batches."
+        )
     return Graph(mol, _name(data), n_atoms, tensors, problem=problem)
 
 
