@@ -385,6 +385,21 @@ def test_a_stream_of_graphs_one_by_one():
         list(explainer.stream([data, other]))
 
 
+def test_the_order_in_which_attributes_were_set_is_of_no_effect():
+    data, net = _graphs(_usual), Everything()
+    truth = salience.explain(net, data, "molgraph:form=pyg", target="pos")
+    turned = []
+    for number, graph in enumerate(data):
+        names = list(graph.keys())
+        names = names[::-1] if number % 2 else names
+        turned.append(Data(**{name: graph[name] for name in names}))
+    explainer = salience.Explainer(net, "molgraph:form=pyg", target="pos")
+    streamed = [one.values[0] for one in explainer.stream([turned[:1], turned[1:2], turned[2:]])]
+    for values in (explainer.explain(turned).values, streamed):
+        for one, other in zip(values, truth.values, strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_nothing_of_the_graphs_is_changed():
     data = _graphs(_odd)
     data[0].x.requires_grad_()

@@ -57,7 +57,8 @@ class Attributes:
         others: Names of the attributes that become a list with one entry a graph, as strings do.
         elements: Names of the axes along which graphs have different lengths.
         followed: Attributes whose batch vectors PyG makes too (``follow_batch``).
-        main: The attribute that ``target="input"`` means: ``x``, or the first with real numbers.
+        main: The attribute that ``target="input"`` means: ``x``, ``pos``, or the first with real
+            numbers.
     """
 
     tensors: Mapping[str, Attribute]

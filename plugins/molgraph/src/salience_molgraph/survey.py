@@ -31,7 +31,9 @@ def survey(
         InputError: The graphs differ in their attributes, or how an attribute is collated cannot
             be told. The message names the item.
     """
-    names = [name for name in graphs[0].keys() if name not in _MADE]  # noqa: SIM118 - no mapping
+    # Sorted, so that the order in which a user set the attributes makes no other layout. The first
+    # axis is what the budget counts where there are no atoms: not bonds, of which there may be none.
+    names = sorted(set(graphs[0].keys()) - set(_MADE), key=lambda n: (not _real(graphs[0][n]), n))
     expected = set(names) if known is None else {*known.tensors, *known.others}
     for number, data in enumerate(graphs):
         _check_names(number, set(data.keys()) - set(_MADE), expected)
@@ -76,9 +78,13 @@ def survey(
     return found
 
 
+def _real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
 def _main(names: Collection[str], data: Any) -> str:
-    real = [n for n in names if isinstance(data[n], Tensor) and data[n].is_floating_point()]
-    return "x" if "x" in names else next(iter(real), "")
+    real = [name for name in names if _real(data[name])]
+    return next((name for name in ("x", "pos") if name in names), next(iter(real), ""))
 
 
 def _check_names(number: int, names: set[str], expected: set[str]) -> None:
