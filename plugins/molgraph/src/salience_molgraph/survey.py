@@ -31,8 +31,8 @@ def survey(
         InputError: The graphs differ in their attributes, or how an attribute is collated cannot
             be told. The message names the item.
     """
-    # Sorted, so that the order in which a user set the attributes makes no other layout. The first
-    # axis is what the budget counts where there are no atoms: not bonds, of which there may be none.
+    # Sorted, so that the order in which a user set the attributes makes no other layout. Without
+    # atoms, the budget counts the first axis: not that of bonds, of which there may be none.
     names = sorted(set(graphs[0].keys()) - set(_MADE), key=lambda n: (not _real(graphs[0][n]), n))
     expected = set(names) if known is None else {*known.tensors, *known.others}
     for number, data in enumerate(graphs):
