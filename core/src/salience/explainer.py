@@ -14,7 +14,7 @@ from salience.data.domain import Domain
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
 from salience.engine.executors import Executor, Serial, Threads
 from salience.engine.means import with_means
-from salience.engine.preflight import preflight
+from salience.engine.preflight.samplers import preflight
 from salience.engine.progress import progress_bar
 from salience.engine.request import Request, make_aggregator, make_request
 from salience.engine.settings import Settings, devices_of

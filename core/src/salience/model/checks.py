@@ -107,6 +107,18 @@ def missed(what: str, call: int, met: int) -> InputError:
     )
 
 
+def dependent(name: str) -> InputError:
+    """The error for a target variable that is computed from another one.
+
+    Args:
+        name: Name of the target variable.
+    """
+    return InputError(
+        f"target variable {name!r} is computed from another of the target variables, so that it "
+        f"would hide the effect of that one; explain them one by one, in a call each"
+    )
+
+
 @contextmanager
 def refusing(batch: Batch) -> Iterator[None]:
     """Make errors of a forward pass inside the context say that the model does not fit the data.

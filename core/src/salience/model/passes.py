@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from salience.data.batch import Batch
-from salience.model.checks import check_value, missed
+from salience.model.checks import check_value, dependent, missed
 from salience.model.module_io import copied, get, put
 from salience.model.outputs import Output, Tap
 from salience.model.targets import Target, Variable
@@ -19,7 +19,7 @@ from salience.model.targets import Target, Variable
 Values = dict[str, Tensor]
 
 # The entry of ``Pass.calls`` that counts the calls of a tap's module.
-_TAP = "<tap>"
+TAP = "<tap>"
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Pass:
         leaves: Target variable → its leaf of the graph.
         seen: Target variable inside the model → its value in this pass.
         calls: Target variable, or ``"<tap>"`` → number of calls of its module so far.
+        on_reach: Called whenever the pass reaches a target variable inside the model.
         output: The model's output or, where the output variable is a :class:`Tap`, the output of
             its module at the call that the tap names.
     """
@@ -42,6 +43,7 @@ class Pass:
     leaves: Values = field(default_factory=dict)
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    on_reach: Callable[[], object] | None = None
     output: Any = None
 
     def arguments(self, variables: tuple[Variable, ...], batch: Batch) -> dict[str, Any]:
@@ -97,7 +99,7 @@ class Pass:
         if not isinstance(output, Tap):
             self.output = result
         elif self.output is None:
-            raise missed(f"Tap({output.module!r})", output.call, self.calls.get(_TAP, 0))
+            raise missed(f"Tap({output.module!r})", output.call, self.calls.get(TAP, 0))
 
     def count(self, name: str) -> int:
         """Count a call of a module; return the number of its calls before."""
@@ -125,6 +127,7 @@ class Hooks:
     ) -> None:
         self._pass = Pass()
         self._reached = reached
+        self._several = len(variables) > 1
         for variable in variables:
             if variable.target is not None:
                 module = replica.get_submodule(variable.target.module)
@@ -173,8 +176,13 @@ class Hooks:
         if state.count(name) != target.call:
             return None
         self._reached()
+        if state.on_reach is not None:
+            state.on_reach()
+        own = get(holder, target)
+        if self._several and isinstance(own, Tensor) and own.requires_grad:
+            raise dependent(name)
         if state.values is None:
-            state.seen[name] = copied(get(holder, target))
+            state.seen[name] = copied(own)
             if not state.graph or not _is_differentiable(state.seen[name]):
                 return None
             state.leaves[name] = leaf = _leaf(state.seen[name])
@@ -183,7 +191,7 @@ class Hooks:
 
     def _tap(self, output: Tap, tapped: nn.Module) -> Any:
         def keep(caller: Any, args: Any, result: Any) -> None:
-            if caller is tapped and self._pass.count(_TAP) == output.call:
+            if caller is tapped and self._pass.count(TAP) == output.call:
                 self._pass.output = copied(result)
 
         return keep

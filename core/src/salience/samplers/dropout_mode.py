@@ -34,10 +34,12 @@ class DropoutShapes:
 
     Args:
         shapes: Shape of the mask of each dropout call, in the order of the calls.
+        rates: The model's own rate of each call.
         counts: Element axis → number of elements of that row.
     """
 
     shapes: tuple[tuple[int, ...], ...]
+    rates: tuple[float, ...]
     counts: Mapping[str, int]
 
 
@@ -62,6 +64,8 @@ class DropoutMode(TorchFunctionMode):
         super().__init__()
         #: Shape of the mask of each dropout call so far.
         self.shapes: list[tuple[int, ...]] = []
+        #: The model's own rate of each dropout call so far.
+        self.rates: list[float] = []
         self._draw = draw
         self._rate = rate
         self._paths = paths
@@ -124,14 +128,16 @@ class DropoutMode(TorchFunctionMode):
         train: bool = True,
     ) -> Tensor:
         """Compute the dropout function ``func`` as in training mode, with a keyed mask."""
-        p = self._rate_of(p)
+        own, p = p, self._rate_of(p)
         if p <= 0:
             return input
-        whole_channels, alpha = _DROPOUTS[func]
+        self.rates.append(own)
+        alone, alpha = _DROPOUTS[func]
         shape = tuple(input.shape)
-        if whole_channels:
-            # torch also accepts (C, …), without an item axis; here axis 0 is always the item axis.
-            shape = shape[:2] + (1,) * (input.ndim - 2)
+        if alone is not None:
+            # Of shape (C, …), without an item axis, whole positions of the first axis are dropped.
+            kept = 1 if input.ndim == alone else 2
+            shape = shape[:kept] + (1,) * (input.ndim - kept)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
             dropped = torch.zeros_like(input)
@@ -274,13 +280,41 @@ _attention = FunctionType(
 
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
-# Dropout function → (whether it drops whole channels, whether it is alpha dropout).
-_DROPOUTS: dict[Any, tuple[bool, bool]] = {
-    F.dropout: (False, False),
-    F.dropout1d: (True, False),
-    F.dropout2d: (True, False),
-    F.dropout3d: (True, False),
-    F.alpha_dropout: (False, True),
-    F.feature_alpha_dropout: (True, True),
-    torch.dropout: (False, False),
+# Dropout function → (number of axes with which torch takes a tensor to have no item axis, 0 for
+# none and ``None`` where no whole channels are dropped; whether it is alpha dropout).
+_DROPOUTS: dict[Any, tuple[int | None, bool]] = {
+    F.dropout: (None, False),
+    F.dropout1d: (2, False),
+    F.dropout2d: (0, False),
+    F.dropout3d: (4, False),
+    F.alpha_dropout: (None, True),
+    F.feature_alpha_dropout: (0, True),
+    torch.dropout: (None, False),
 }
+
+
+def is_dropout(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call of a torch function is one of dropout, of a rate above 0."""
+    if function in _DROPOUTS:
+        return float(args[1] if len(args) > 1 else kwargs.get("p", 0.5)) > 0
+    if function is F.multi_head_attention_forward:
+        return float(args[10] if len(args) > 10 else kwargs.get("dropout_p", 0.0)) > 0
+    return function is F.scaled_dot_product_attention and _rate(args, dict(kwargs)) > 0
+
+
+class NoDropout(TorchFunctionMode):
+    """Makes the dropout calls of a forward pass return what they are given."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _DROPOUTS:
+            return args[0] if args else kwargs["input"]
+        if func is F.multi_head_attention_forward:
+            with self:
+                return _attention(*args, **(kwargs | {"training": False}))
+        if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
+            args, kwargs = args[:4] + (0.0,) * (len(args) > 4) + args[5:], dict(kwargs)
+            kwargs |= {} if len(args) > 4 else {"dropout_p": 0.0}
+        return func(*args, **kwargs)

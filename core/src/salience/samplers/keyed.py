@@ -136,7 +136,8 @@ class Numbers:
             # Neighbours may belong to different rows here, so each position computes its own hash.
             return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
         halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
-        return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
+        # A tensor without any element may have strides that do not allow another view.
+        return self._mixed(halved).contiguous().view(torch.int32)[..., : self.shape[last]]
 
     def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:
         """64 random bits, as an int64, for each position of a tensor of the given shape.

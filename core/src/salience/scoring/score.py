@@ -21,6 +21,7 @@ from salience.model.backward import gradients
 from salience.model.probe import Values
 from salience.model.targets import view_of
 from salience.scoring.cuts import cuts
+from salience.scoring.observer import FinishedPass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.stack import Stack
@@ -167,6 +168,8 @@ class Score:
             budget.halve()
             return None
         budget.record("gradient", batch.size(), reusable.seconds + elapsed(began, batch.device))
+        done = FinishedPass("gradient", self.rows, reusable.start, reusable.scalars, found)
+        self.runner.show(done)
         return reusable.scalars, found
 
 

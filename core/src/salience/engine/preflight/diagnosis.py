@@ -1,0 +1,284 @@
+"""Diagnosis: why rows differ from reference rows, and which slower way serves; it takes a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from salience.engine.preflight.proof import ROWS, DisprovedError, Proof
+from salience.engine.preflight.reference import Reference, RowResult, probe_of, row_of
+from salience.engine.request import Verdicts
+from salience.errors import InputError, brief
+from salience.model.checks import NotFiniteError
+from salience.model.folding import NotExactError
+from salience.model.outputs import Custom, Tap
+from salience.results.preflight import FALLBACK, Verdict
+from salience.scoring.observer import FinishedPass
+from salience.scoring.runner import Runner
+from salience.support.notices import tell
+
+
+def diagnosed(found: DisprovedError, proof: Proof) -> Verdicts:
+    """The verdicts by which the computation goes on after a pass was not believed.
+
+    Args:
+        found: The pass.
+        proof: Holds the request, and gets the verdict.
+
+    Raises:
+        InputError: No slower way serves.
+        Exception: What the pass raised, where it would raise it in any way.
+    """
+    if isinstance(found.error, NotExactError):
+        return _without(proof, ("folding",), "more than a normalisation reads a convolution")
+    if found.draws:
+        return replace(proof.request.verdicts, calm=True)
+    if found.done is None:
+        return _Prediction(found, proof).settle()
+    return _Pass(found, found.done, proof).settle()
+
+
+class _Pass:
+    """The diagnosis of a pass with values or gradients."""
+
+    def __init__(self, found: DisprovedError, done: FinishedPass, proof: Proof) -> None:
+        assert proof.unit is not None
+        self._found, self._done, self._proof, self._unit = found, done, proof, proof.unit
+        self._runner, self._weights = found.runner, found.runner.weights
+        self._reference = Reference(proof.request, found.runner)
+        self._judge = proof.judge(found.runner.probe, done)
+
+    def settle(self) -> Verdicts:
+        """Tell the causes apart, the cheapest way out first."""
+        try:
+            alone = self._alone(self._reference)
+            again = self._alone(self._reference)
+        except NotFiniteError:
+            raise
+        except Exception as error:  # the user's forward may raise anything for a single row
+            raise self._not_alone(error) from error
+        if not self._same(alone, again):
+            raise _keeps_state()
+        in_use = self._runner.probe.speedups_in_use
+        if self._packed(self._reference, alone):
+            if not in_use and self._found.error is not None:
+                raise self._found.error
+            return self._without_speedups(in_use, alone)
+        if self._weights is not None and self._done.rows.n_draws > 1 and self._by_draw(alone):
+            verdict = Verdict("draws of weights share a pass", FALLBACK, "one draw a pass")
+            self._proof.verdicts.append(verdict)
+            return replace(self._proof.request.verdicts, weight_draws_per_pass=1)
+        if self._runner.samplers and self._clean():
+            return self._rows_alone()
+        self._check_output()
+        return one_by_one(self._proof, self._reads_padding(alone))
+
+    def _alone(self, reference: Reference) -> list[RowResult]:
+        return [
+            reference.row(self._done, row, self._unit, self._weights) for row in self._found.rows
+        ]
+
+    def _same(self, some: Sequence[RowResult], others: Sequence[RowResult]) -> bool:
+        return all(self._judge(one, other) for one, other in zip(some, others, strict=True))
+
+    def _packed(self, reference: Reference, alone: Sequence[RowResult]) -> bool:
+        """Whether all rows in one pass of a replica give what each gives alone."""
+        try:
+            done = reference.all_rows(self._done, self._weights)
+        except Exception:  # the user's forward may raise anything for several rows
+            return False
+        return self._same(self._of(done), alone)
+
+    def _of(self, done: FinishedPass) -> list[RowResult]:
+        variables = self._reference.probe.variables
+        return [row_of(done, row, variables) for row in self._found.rows]
+
+    def _without_speedups(self, in_use: tuple[str, ...], alone: Sequence[RowResult]) -> Verdicts:
+        for name in in_use:
+            left = tuple(other for other in in_use if other != name)
+            if not left:
+                break
+            reference = Reference(self._proof.request, self._runner)
+            probe = probe_of(self._proof.request, self._runner.probe.device, left)
+            position = int(self._done.rows.positions[0]) - self._unit.offset
+            domain = self._proof.request.settings.domain
+            batch = domain.collate(self._unit.samples[position : position + 1])
+            probe.use_speedups(left, batch.to(probe.device, probe.dtype))
+            reference.probe, reference.runner = probe, replace(reference.runner, probe=probe)
+            if self._packed(reference, alone):
+                return _without(self._proof, (name,), "a row comes out otherwise with it")
+        return _without(self._proof, in_use, "a row comes out otherwise with it")
+
+    def _by_draw(self, alone: Sequence[RowResult]) -> bool:
+        """Whether each draw of weights in a pass of its own gives what each row gives alone."""
+        draws = self._done.rows.draws
+        assert draws is not None and self._weights is not None
+        parts = []
+        try:
+            for draw in draws.unique().tolist():
+                index = (draws == draw).nonzero()[:, 0]
+                selection = self._done.rows.batch.select(index)
+                axes = self._runner.axes
+                x = {n: selection.take(v, axes[n]) for n, v in self._done.x.items()}
+                rows = replace(self._done.rows.take(selection), draws=torch.zeros_like(index))
+                stacked = {n: v[draw : draw + 1] for n, v in self._weights.stacked.items()}
+                weights = replace(self._weights, stacked=stacked)
+                part = self._reference.all_rows(replace(self._done, rows=rows, x=x), weights)
+                parts.append((index.tolist(), part))
+        except Exception:  # the user's forward may raise anything
+            return False
+        variables = self._reference.probe.variables
+        found = [
+            row_of(part, index.index(row), variables)
+            for row in self._found.rows
+            for index, part in parts
+            if row in index
+        ]
+        return self._same(found, alone)
+
+    def _clean(self) -> bool:
+        """Whether rows may share a pass where no parameter sampler draws."""
+        reference = Reference(self._proof.request, replace(self._runner, samplers=()))
+        if self._runner.calm:
+            return False
+        try:
+            return self._packed(reference, self._alone(reference))
+        except Exception:  # the user's forward may raise anything for a single row
+            return False
+
+    def _rows_alone(self) -> Verdicts:
+        self._proof.verdicts.append(
+            Verdict(
+                "masks of dropout fall on their rows", FALLBACK, "each row runs in its own pass"
+            )
+        )
+        tell(
+            "The rows of this model cannot be told apart in its dropout, so that each draw of each "
+            "item runs in a pass of its own, which takes longer."
+        )
+        return replace(self._proof.request.verdicts, one_row_per_pass=True)
+
+    def _reads_padding(self, alone: Sequence[RowResult]) -> bool:
+        try:
+            padded = [
+                self._reference.padded_row(self._done, row, self._weights)
+                for row in self._found.rows
+            ]
+        except Exception:  # the user's forward may raise anything
+            return False
+        return not self._same(padded, alone)
+
+    def _check_output(self) -> None:
+        """Raise InputError where the model keeps rows apart, but not the user's output function."""
+        output, probe = self._proof.request.settings.output, self._reference.probe
+        own = isinstance(output, Custom) or (isinstance(output, Tap) and output.reduce is not None)
+        if not own or self._weights is not None or self._runner.samplers:
+            return
+        rows = self._done.rows
+        try:
+            packed = probe.output(rows.batch, self._done.x)
+            for row in self._found.rows:
+                selection = rows.batch.select(torch.tensor([row], device=rows.keys.device))
+                axes = self._runner.axes
+                x = {n: selection.take(v, axes[n]) for n, v in self._done.x.items()}
+                single = probe.output(selection.batch(), x)
+                for one, other in zip(packed, single, strict=True):
+                    whole = len(one) == len(rows) and len(other) == 1
+                    if not whole or not torch.allclose(one[row : row + 1], other, 1e-3, 1e-4):
+                        return
+        except Exception:  # the user's forward may raise anything
+            return
+        raise InputError(
+            "the output function gives a row another value beside other rows, as one over labels "
+            "of fixed length does; let it read each row of the model's output by itself, or pass "
+            "output=salience.CrossEntropy(labels)"
+        )
+
+    def _not_alone(self, error: Exception) -> Exception:
+        """The error where a single row cannot be run: what the pass itself raised, if it did."""
+        self._check_output()
+        if self._found.error is not None and not self._done.scalars.numel():
+            return self._found.error
+        return InputError(
+            f"rows that share a pass influence each other in this model, and it cannot run a "
+            f"single row ({brief(error)}); let each row of its output depend on that row alone, "
+            f"such as by running statistics in batch normalisations"
+        )
+
+
+class _Prediction:
+    """The diagnosis of a prediction that failed."""
+
+    def __init__(self, found: DisprovedError, proof: Proof) -> None:
+        assert found.batch is not None and found.error is not None and proof.unit is not None
+        self._batch, self._error, self._runner = found.batch, found.error, found.runner
+        self._proof, self._unit = proof, proof.unit
+
+    def settle(self) -> Verdicts:
+        """Find the way in which the prediction does not fail."""
+        reference = Reference(self._proof.request, self._runner)
+        in_use = self._runner.probe.speedups_in_use
+        if in_use and self._runs(reference.runner, [self._batch]):
+            for name in in_use:
+                left = tuple(other for other in in_use if other != name)
+                probe = probe_of(self._proof.request, self._runner.probe.device, left)
+                row = self._batch.select(torch.zeros(1, dtype=torch.int64)).batch()
+                probe.use_speedups(left, row.to(probe.device, probe.dtype))
+                if self._runs(replace(reference.runner, probe=probe), [self._batch]):
+                    return _without(self._proof, (name,), "the model fails with it")
+            return _without(self._proof, in_use, "the model fails with it")
+        domain = self._proof.request.settings.domain
+        singles = (self._unit.samples[:1], self._unit.samples[len(self._unit) - 1 :])
+        alone = self._batch.n_items > 1 and self._runs(
+            reference.runner, [domain.collate(one) for one in singles]
+        )
+        if not alone:
+            raise self._error
+        return one_by_one(self._proof, padding=False)
+
+    def _runs(self, runner: Runner, batches: Sequence[object]) -> bool:
+        try:
+            for batch in batches:
+                runner.predict(batch.to(runner.probe.device, runner.probe.dtype), graph=False)  # type: ignore[attr-defined]
+        except Exception:  # the user's forward may raise anything
+            return False
+        return True
+
+
+def one_by_one(proof: Proof, padding: bool) -> Verdicts:
+    """Go on with one row a pass, and tell it.
+
+    Args:
+        proof: Gets the verdict.
+        padding: Whether the cause is the padding.
+
+    Raises:
+        InputError: Rows run alone already.
+    """
+    verdicts = proof.request.verdicts
+    if verdicts.one_row_per_pass and verdicts.one_item_per_batch:
+        raise _keeps_state()
+    cause = "reads the padding of items" if padding else "lets rows that share a pass meet"
+    proof.verdicts.append(Verdict(ROWS, FALLBACK, f"the model {cause}; each row runs alone"))
+    tell(
+        f"The model {cause}, so that each row runs in a pass of its own, which takes longer; with "
+        f"max_rows=1 it does so from the start."
+    )
+    return replace(verdicts, one_row_per_pass=True, one_item_per_batch=True)
+
+
+def _without(proof: Proof, names: tuple[str, ...], why: str) -> Verdicts:
+    verdicts = proof.request.verdicts
+    for name in names:
+        proof.verdicts.append(Verdict(f"speed-up {name}", FALLBACK, f"switched off: {why}"))
+    return replace(verdicts, without=(*verdicts.without, *names))
+
+
+def _keeps_state() -> InputError:
+    return InputError(
+        "the model gives another output for the same input in a second pass, since it draws or "
+        "keeps a state from pass to pass; draw nothing in eval mode and reset what it keeps at the "
+        "start of forward"
+    )

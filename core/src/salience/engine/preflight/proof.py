@@ -1,0 +1,297 @@
+"""The proof: rows of the first passes equal reference rows, or the pass is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from salience.data.batch import Batch
+from salience.engine.preflight.reference import Reference, RowResult, row_of
+from salience.engine.request import Request
+from salience.engine.units import Unit
+from salience.errors import InputError
+from salience.model.folding import NotExactError
+from salience.model.probe import Probe
+from salience.results.preflight import HOLDS, Preflight, Verdict
+from salience.scoring.observer import FinishedPass
+from salience.scoring.rows import Rows
+from salience.scoring.runner import Runner
+from salience.support.isolation import generator_states
+from salience.support.numerics import close
+
+DRAWS = "the model draws no random numbers of its own"
+ROWS = "rows that share a pass do not influence each other"
+_SHOWN = "rows of the first pass equal rows run alone by a pristine replica"
+
+
+class DisprovedError(Exception):
+    """Raised where rows of a pass differ from reference rows, or a pass fails that may not have to.
+
+    Args:
+        runner: Ran the pass.
+        done: The pass; ``None`` where a prediction failed.
+        rows: Indexes of the rows to compare; empty where any row serves.
+        error: What the pass raised, or ``None``.
+        batch: The batch whose prediction failed, or ``None``.
+        draws: Whether the prediction draws what a parameter sampler may switch off.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        done: FinishedPass | None,
+        rows: Sequence[int] = (),
+        *,
+        error: Exception | None = None,
+        batch: Batch | None = None,
+        draws: bool = False,
+    ) -> None:
+        super().__init__("a pass of several rows is not to be believed")
+        self.runner, self.done, self.rows = runner, done, tuple(rows)
+        self.error, self.batch, self.draws = error, batch, draws
+
+
+@dataclass
+class Proof:
+    """What a worker has shown about its model; the observer of its runner.
+
+    Args:
+        request: What is computed.
+        verdicts: What was found out so far.
+        unit: The items that are being explained.
+        items: Ids of the items that were tried.
+    """
+
+    request: Request
+    verdicts: list[Verdict] = field(default_factory=list)
+    unit: Unit | None = None
+    items: list[int | str] = field(default_factory=list)
+    _proven: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    _mixed: bool = False
+    _watched: bool = False
+    _batch: tuple[Rows, Any] | None = None
+
+    def report(self) -> Preflight:
+        """The verdicts so far."""
+        return Preflight(tuple(self.verdicts), tuple(self.items))
+
+    def predicted(self, rows: Rows, prediction: Any) -> None:
+        """Take note of the batch that was predicted last."""
+        self._batch = rows, prediction
+
+    @contextmanager
+    def watching_draws(
+        self, runner: Runner, again: Callable[[], Any]
+    ) -> Iterator[Callable[[Any], None]]:
+        """See by the random generators whether the first pass inside the context draws.
+
+        Args:
+            runner: Runs the pass.
+            again: Runs the pass again and returns the model's output.
+
+        Yields:
+            Takes the model's output.
+
+        Raises:
+            InputError: The model draws.
+        """
+        outputs: list[Any] = []
+        if self._watched:
+            yield outputs.append
+            return
+        before = generator_states()
+        yield outputs.append
+        self._watched = True
+        if before == generator_states() or _equal(outputs[0], again()):
+            self.verdicts.append(
+                Verdict(
+                    DRAWS, HOLDS, "the prediction is the same in a second pass, or draws nothing"
+                )
+            )
+            return
+        if self.request.parameters and not self.request.verdicts.calm:
+            self._watched = False
+            raise DisprovedError(runner, None, draws=True)
+        raise drawing(bool(self.request.parameters))
+
+    def passed(self, runner: Runner, done: FinishedPass) -> None:
+        """Compare rows of a pass with reference rows, where that shows something new.
+
+        Raises:
+            DisprovedError: They differ.
+        """
+        number = self._wanted(runner, done)
+        if not number:
+            return
+        chosen = chosen_rows(done.rows, number)
+        assert self.unit is not None
+        try:
+            reference = Reference(self.request, runner)
+            alone = [reference.row(done, row, self.unit, runner.weights) for row in chosen]
+        except Exception as error:  # the user's forward may raise anything for a single row
+            raise DisprovedError(runner, done, chosen, error=error) from error
+        judge = self.judge(runner.probe, done)
+        for row, expected in zip(chosen, alone, strict=True):
+            if not judge(row_of(done, row, runner.probe.variables), expected):
+                raise DisprovedError(runner, done, chosen)
+        self._note(done, chosen, runner.probe.speedups_in_use)
+
+    def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
+        """See whether a pass that failed relied on something.
+
+        Raises:
+            DisprovedError: It did.
+        """
+        if isinstance(error, KeyboardInterrupt | DisprovedError):
+            return
+        if len(begun.rows) > 1 or runner.probe.speedups_in_use:
+            raise DisprovedError(runner, begun, (0,), error=error) from error
+
+    def failed_prediction(self, runner: Runner, batch: Batch, error: Exception) -> None:
+        """See whether a prediction that failed relied on something; as :meth:`failed`."""
+        relied = batch.n_items > 1 or runner.probe.speedups_in_use
+        if isinstance(error, NotExactError) or relied:
+            raise DisprovedError(runner, None, error=error, batch=batch) from error
+
+    def judge(self, probe: Probe, done: FinishedPass) -> Callable[[RowResult, RowResult], bool]:
+        """A function that tells whether a row equals its reference row, but for rounding.
+
+        Args:
+            probe: Ran the pass.
+            done: The pass, whose results give the scale of the rounding.
+        """
+        scale = float(done.scalars.abs().max()) if done.scalars.numel() else 0.0
+        prediction = None if self._batch is None else self._batch[1]
+        if isinstance(prediction, Tensor) and prediction.is_floating_point():
+            scale = max(scale, float(prediction.abs().max()))
+        tolerance, slope, rounding = _tolerances(probe, done.scalars)
+
+        def same(one: RowResult, other: RowResult) -> bool:
+            if one.scalar.shape != other.scalar.shape:
+                return False
+            if not close(one.scalar, other.scalar, tolerance, scale):
+                return False
+            return all(
+                _same_slope(gradient, other.gradients[name], slope, rounding * scale)
+                for name, gradient in one.gradients.items()
+            )
+
+        return same
+
+    def _wanted(self, runner: Runner, done: FinishedPass) -> int:
+        """Number of rows of a pass to compare."""
+        in_use = runner.probe.speedups_in_use
+        packed = len(done.rows) > 1
+        if not packed and not in_use:
+            return 0
+        kinds = ("gradient",) if done.kind == "gradient" else ("value", "gradient")
+        known = any((kind, in_use) in self._proven for kind in kinds)
+        if known and (self._mixed or not packed or not _differ(done.rows)):
+            return 0
+        return 1 if self._proven else 2
+
+    def _note(self, done: FinishedPass, rows: Sequence[int], in_use: tuple[str, ...]) -> None:
+        self._proven.add((done.kind, in_use))
+        self._mixed = self._mixed or (len(done.rows) > 1 and _differ(done.rows))
+        self.verdicts.append(Verdict(ROWS, HOLDS, _SHOWN))
+        self.verdicts += [Verdict(f"speed-up {name}", HOLDS, _SHOWN) for name in in_use]
+        for row in rows:
+            assert self.unit is not None
+            tried = self.unit.ids[int(done.rows.positions[row]) - self.unit.offset]
+            if tried not in self.items:
+                self.items.append(tried)
+
+
+def chosen_rows(rows: Rows, number: int) -> list[int]:
+    """The largest row, and the last of another item, draw and size where there are any.
+
+    Args:
+        rows: The rows of a pass.
+        number: 2; or 1 for the second of the two alone.
+    """
+    sizes = _sizes(rows)
+    largest = int(sizes.argmax())
+    others = torch.ones_like(rows.items, dtype=torch.bool)
+    others[largest] = False
+    draws = rows.keys if rows.draws is None else rows.draws
+    for column in (rows.items, draws, sizes):
+        differing = others & (column != column[largest])
+        others = differing if bool(differing.any()) else others
+    if not bool(others.any()):
+        return [largest]
+    last = int(others.nonzero()[-1, 0])
+    return [largest, last] if number == 2 else [last]
+
+
+def drawing(served: bool) -> InputError:
+    """The error for a model that draws random numbers of its own.
+
+    Args:
+        served: Whether a parameter sampler was asked to draw.
+    """
+    dropout = "" if served else ", or let samplers=['mc_dropout'] draw its dropout"
+    return InputError(
+        f"the model draws random numbers in eval mode, so that its output differs from pass to "
+        f"pass; switch them off in eval mode (dropout by training=self.training){dropout}"
+    )
+
+
+def _sizes(rows: Rows) -> Tensor:
+    """Size of each row: its elements, its real positions, or 1."""
+    batch = rows.batch
+    if batch.layout.elements:
+        return batch.sizes()
+    names = {spec.mask for spec in batch.layout.fields.values()} | {batch.layout.inner_mask}
+    masks = [batch.arguments.get(name) for name in names if name is not None]
+    real = [mask for mask in masks if isinstance(mask, Tensor) and len(mask) == len(rows)]
+    if not real:
+        return torch.ones_like(rows.items)
+    return torch.stack([mask.flatten(1).sum(1) for mask in real]).sum(0)
+
+
+def _differ(rows: Rows) -> bool:
+    """Whether the rows have several sizes."""
+    sizes = _sizes(rows)
+    return bool((sizes != sizes[0]).any())
+
+
+def _tolerances(probe: Probe, scalars: Tensor) -> tuple[float, float, float]:
+    """Largest relative difference of f, and of the norm of its gradient; and the rounding unit.
+
+    f is continuous, so that it differs by rounding only. Its gradient has jumps, such as those of
+    ReLU, that rounding may cross.
+    """
+    if probe.is_half:
+        return 5e-2, 0.3, 2.0**-8
+    dtypes = [d for d in (probe.dtype, scalars.dtype) if d is not None and d.is_floating_point]
+    eps = max(torch.finfo(dtype).eps for dtype in dtypes)
+    if scalars.device.type == "cuda" and (
+        torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    ):
+        eps = max(eps, 2.0**-16)  # sums of products rounded to 10 bits
+    return max(1000 * eps, 1e-9), (2e-2 if eps > 1e-10 else 1e-6), eps
+
+
+def _same_slope(one: Tensor, other: Tensor, tolerance: float, nothing: float) -> bool:
+    if one.shape != other.shape:
+        return False
+    if not one.numel():
+        return True
+    difference, norm = (one - other).double().norm(), other.double().norm()
+    return bool(difference <= tolerance * norm + nothing)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two outputs of the model differ by no more than rounding."""
+    pairs = zip(tree_leaves(one), tree_leaves(other), strict=False)
+    return all(
+        a.shape == b.shape and (close(a, b) if a.is_floating_point() else torch.equal(a, b))
+        for a, b in pairs
+        if isinstance(a, Tensor) and isinstance(b, Tensor)
+    )
