@@ -70,7 +70,8 @@ def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor
         raise _no_way(leaves)
     for name in unused:
         tell(
-            f"The output does not depend on target variable {name!r} by autograd: its gradient is 0."
+            f"The output does not depend on target variable {name!r} by autograd, so that its "
+            f"gradient is 0."
         )
     return {
         name: torch.zeros_like(leaf) if gradient is None else gradient

@@ -29,50 +29,11 @@ class NotExactError(Exception):
 
 
 # Functions that ask for what a tensor is and not for its values.
-_METADATA = frozenset(
-    [
-        "size",
-        "dim",
-        "ndimension",
-        "numel",
-        "nelement",
-        "stride",
-        "is_contiguous",
-        "element_size",
-        "storage_offset",
-        "is_floating_point",
-        "is_complex",
-        "get_device",
-        "is_conj",
-        "is_neg",
-        "__len__",
-        "__hash__",
-    ]
-)
-_PROPERTIES = frozenset(
-    [
-        "shape",
-        "ndim",
-        "dtype",
-        "device",
-        "layout",
-        "requires_grad",
-        "is_cuda",
-        "is_leaf",
-        "grad_fn",
-        "itemsize",
-        "nbytes",
-        "is_meta",
-        "is_sparse",
-        "is_quantized",
-        "is_mkldnn",
-        "is_mps",
-        "is_cpu",
-        "names",
-        "output_nr",
-        "_version",
-    ]
-)
+_METADATA = {"size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous"}
+_METADATA |= {"__len__", "__hash__", "element_size", "storage_offset", "get_device"}
+_METADATA |= {"is_floating_point", "is_complex"}
+_PROPERTIES = {"shape", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "grad_fn"}
+_PROPERTIES |= {"is_cuda", "is_cpu", "is_meta", "is_sparse", "is_quantized", "itemsize", "nbytes"}
 
 
 class _Readers(TorchFunctionMode):

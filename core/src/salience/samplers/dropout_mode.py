@@ -136,13 +136,13 @@ class DropoutMode(TorchFunctionMode):
         shape = tuple(input.shape)
         if alone is not None:
             # Of shape (C, …), without an item axis, whole positions of the first axis are dropped.
-            kept = 1 if input.ndim == alone else 2
-            shape = shape[:kept] + (1,) * (input.ndim - kept)
+            own_axes = 1 if input.ndim == alone else 2
+            shape = shape[:own_axes] + (1,) * (input.ndim - own_axes)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
             dropped = torch.zeros_like(input)
         elif alpha:
-            kept = torch.where(numbers.keep(1 - p).reshape(shape), input, _SATURATION)
+            kept: Tensor = torch.where(numbers.keep(1 - p).reshape(shape), input, _SATURATION)
             a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
             dropped = (kept - p * _SATURATION) * a
         else:

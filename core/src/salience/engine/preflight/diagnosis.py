@@ -19,6 +19,8 @@ from salience.scoring.observer import FinishedPass
 from salience.scoring.runner import Runner
 from salience.support.notices import tell
 
+MASKS = "masks of dropout fall on their rows"
+
 
 def diagnosed(found: DisprovedError, proof: Proof) -> Verdicts:
     """The verdicts by which the computation goes on after a pass was not believed.
@@ -117,7 +119,7 @@ class _Pass:
         assert draws is not None and self._weights is not None
         parts = []
         try:
-            for draw in draws.unique().tolist():
+            for draw in sorted(set(draws.tolist())):
                 index = (draws == draw).nonzero()[:, 0]
                 selection = self._done.rows.batch.select(index)
                 axes = self._runner.axes
@@ -149,11 +151,7 @@ class _Pass:
             return False
 
     def _rows_alone(self) -> Verdicts:
-        self._proof.verdicts.append(
-            Verdict(
-                "masks of dropout fall on their rows", FALLBACK, "each row runs in its own pass"
-            )
-        )
+        self._proof.verdicts.append(Verdict(MASKS, FALLBACK, "each row runs in a pass of its own"))
         tell(
             "The rows of this model cannot be told apart in its dropout, so that each draw of each "
             "item runs in a pass of its own, which takes longer."

@@ -109,11 +109,7 @@ class Proof:
         yield outputs.append
         self._watched = True
         if before == generator_states() or _equal(outputs[0], again()):
-            self.verdicts.append(
-                Verdict(
-                    DRAWS, HOLDS, "the prediction is the same in a second pass, or draws nothing"
-                )
-            )
+            self.verdicts.append(Verdict(DRAWS, HOLDS, "shown by the state of the generators"))
             return
         if self.request.parameters and not self.request.verdicts.calm:
             self._watched = False

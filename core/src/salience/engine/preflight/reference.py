@@ -119,7 +119,8 @@ class Reference:
         """Run all the rows of a pass in one pass."""
         runner = replace(self.runner, weights=weights)
         if done.kind == "gradient":
-            return replace(done, **_named(*runner.gradient(done.rows, done.x)))
+            scalars, gradients = runner.gradient(done.rows, done.x)
+            return replace(done, scalars=scalars, gradients=gradients)
         return replace(done, scalars=runner.value(done.rows, done.x))
 
     def _run(self, kind: str, rows: Rows, x: Values, weights: Weights | None) -> RowResult:
@@ -133,13 +134,8 @@ class Reference:
         if kind == "value":
             return RowResult(runner.value(rows, x), {})
         scalar, gradients = runner.gradient(rows, x)
-        return RowResult(
-            scalar,
-            {
-                v.name: _view(v, rows.batch).flat(gradients[v.name], 1)[0]
-                for v in self.probe.variables
-            },
-        )
+        views = {v.name: _view(v, rows.batch) for v in self.probe.variables}
+        return RowResult(scalar, {n: view.flat(gradients[n], 1)[0] for n, view in views.items()})
 
     def _batch(self, unit: Unit, position: int) -> Batch:
         batch = self._request.settings.domain.collate(unit.samples[position : position + 1])
@@ -187,7 +183,3 @@ def row_of(done: FinishedPass, row: int, variables: tuple[Variable, ...]) -> Row
 
 def _view(variable: Variable, batch: Batch) -> RowView:
     return RowView.of(batch, variable.axes, variable.mask)
-
-
-def _named(scalars: Tensor, gradients: Values) -> dict[str, Tensor | Values]:
-    return {"scalars": scalars, "gradients": gradients}

@@ -51,7 +51,7 @@ class Training:
         if not met or not isinstance(self._request.settings.model, nn.Module):
             return ()
         model = self._replica()
-        model.train()
+        _train(model)
         try:
             there = self._calls(sampler, model)
         except Exception:  # the user's forward may raise anything, as where it asks for labels
@@ -70,10 +70,6 @@ class Training:
 
     def _replica(self) -> Any:
         model = replicate(self._request.settings.model, self._row.device)
-        for module in model.modules():
-            if isinstance(module, _NormBase):
-                # A single row has no statistics of its own.
-                module.train = lambda mode=True, module=module: module
         return model
 
     def _forward(self, model: Any) -> Any:
@@ -91,7 +87,7 @@ class Training:
     def _missing(self, sampler: ParameterSampler, met: Counter[Any]) -> tuple[str, ...]:
         """Paths of the modules whose own forward makes the calls that eval mode misses."""
         model = self._replica()
-        model.train()
+        _train(model)
         stack: list[str] = []
         with _stacking(model, stack):
             where = _Where(sampler, stack)
@@ -131,6 +127,12 @@ class Training:
         pairs = [(a, b) for a, b in zip(before, after, strict=False) if isinstance(a, Tensor)]
         same = len(before) == len(after) and all(_close(a, b) for a, b in pairs)
         return same and not missing
+
+
+def _train(model: nn.Module) -> None:
+    """Set training mode, but for normalisations: a single row has no statistics of its own."""
+    for module in model.modules():
+        module.training = not isinstance(module, _NormBase)
 
 
 def _close(one: Tensor, other: Any) -> bool:
