@@ -114,8 +114,10 @@ class DropoutMode(TorchFunctionMode):
                 "mc_dropout cannot draw the dropout inside nn.LSTM, nn.GRU or nn.RNN, which runs "
                 "unseen; build them with dropout=0 and put nn.Dropout between single layers"
             )
-        if func is F.scaled_dot_product_attention and self._rate_of(_rate(args, kwargs)) > 0:
-            return self._attend(*args, **kwargs)
+        if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
+            if self._rate_of(_rate(args, kwargs)) > 0:
+                return self._attend(*args, **kwargs)
+            return _undropped(*args, **kwargs)
         return func(*args, **kwargs)
 
     def _dropout(
@@ -302,6 +304,19 @@ def is_dropout(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     return function is F.scaled_dot_product_attention and _rate(args, dict(kwargs)) > 0
 
 
+def _undropped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **others: Any,
+) -> Tensor:
+    """Attention without dropout, whatever its rate."""
+    return F.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, **others)
+
+
 class NoDropout(TorchFunctionMode):
     """Makes the dropout calls of a forward pass return what they are given."""
 
@@ -315,6 +330,5 @@ class NoDropout(TorchFunctionMode):
             with self:
                 return _attention(*args, **(kwargs | {"training": False}))
         if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
-            args, kwargs = args[:4] + (0.0,) * (len(args) > 4) + args[5:], dict(kwargs)
-            kwargs |= {} if len(args) > 4 else {"dropout_p": 0.0}
+            return _undropped(*args, **kwargs)
         return func(*args, **kwargs)

@@ -218,7 +218,9 @@ class _Prediction:
         """Find the way in which the prediction does not fail."""
         reference = Reference(self._proof.request, self._runner)
         in_use = self._runner.probe.speedups_in_use
-        if in_use and self._runs(reference.runner, [self._batch]):
+        if self._runs(reference.runner, [self._batch]):
+            if not in_use:
+                raise self._error  # a second pass does not fail, so that packing is not the cause
             for name in in_use:
                 left = tuple(other for other in in_use if other != name)
                 probe = probe_of(self._proof.request, self._runner.probe.device, left)

@@ -18,7 +18,7 @@ from salience.engine.units import Unit
 from salience.errors import InputError
 from salience.model.folding import NotExactError
 from salience.model.probe import Probe
-from salience.results.preflight import HOLDS, Preflight, Verdict
+from salience.results.preflight import HOLDS, Preflight, Verdict, worst
 from salience.scoring.observer import FinishedPass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
@@ -79,7 +79,7 @@ class Proof:
 
     def report(self) -> Preflight:
         """The verdicts so far."""
-        return Preflight(tuple(self.verdicts), tuple(self.items))
+        return Preflight(worst(self.verdicts), tuple(self.items))
 
     def predicted(self, rows: Rows, prediction: Any) -> None:
         """Take note of the batch that was predicted last."""
@@ -151,8 +151,10 @@ class Proof:
 
     def failed_prediction(self, runner: Runner, batch: Batch, error: Exception) -> None:
         """See whether a prediction that failed relied on something; as :meth:`failed`."""
-        relied = batch.n_items > 1 or runner.probe.speedups_in_use
-        if isinstance(error, NotExactError) or relied:
+        relied = batch.n_items > 1 or bool(runner.probe.speedups_in_use)
+        # An InputError without a cause tells of a target variable or a setting.
+        ours = isinstance(error, InputError) and error.__cause__ is None
+        if isinstance(error, NotExactError) or (relied and not ours):
             raise DisprovedError(runner, None, error=error, batch=batch) from error
 
     def judge(self, probe: Probe, done: FinishedPass) -> Callable[[RowResult, RowResult], bool]:

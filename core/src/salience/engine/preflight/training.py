@@ -52,6 +52,9 @@ class Training:
             return ()
         model = self._replica()
         _train(model)
+        for module in model.modules():  # hooks of the user's see no training mode
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
         try:
             there = self._calls(sampler, model)
         except Exception:  # the user's forward may raise anything, as where it asks for labels
