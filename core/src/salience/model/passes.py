@@ -14,12 +14,13 @@ from salience.model.checks import check_value, dependent, missed
 from salience.model.module_io import copied, get, put
 from salience.model.outputs import Output, Tap
 from salience.model.targets import Target, Variable
+from salience.support.notices import tell
 
 #: Target variable → its values.
 Values = dict[str, Tensor]
 
 # The entry of ``Pass.calls`` that counts the calls of a tap's module.
-TAP = "<tap>"
+_TAP = "<tap>"
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Pass:
         if not isinstance(output, Tap):
             self.output = result
         elif self.output is None:
-            raise missed(f"Tap({output.module!r})", output.call, self.calls.get(TAP, 0))
+            raise missed(f"Tap({output.module!r})", output.call, self.calls.get(_TAP, 0))
 
     def count(self, name: str) -> int:
         """Count a call of a module; return the number of its calls before."""
@@ -191,7 +192,7 @@ class Hooks:
 
     def _tap(self, output: Tap, tapped: nn.Module) -> Any:
         def keep(caller: Any, args: Any, result: Any) -> None:
-            if caller is tapped and self._pass.count(TAP) == output.call:
+            if caller is tapped and self._pass.count(_TAP) == output.call:
                 self._pass.output = copied(result)
 
         return keep
@@ -204,3 +205,26 @@ def _is_differentiable(value: Any) -> bool:
 def _leaf(value: Tensor) -> Tensor:
     """A leaf of a new graph with the same values."""
     return value.detach().requires_grad_()
+
+
+def tell_calls(state: Pass, variables: tuple[Variable, ...], output: Output) -> None:
+    """Tell where the module of a target variable or a tap runs several times in a pass.
+
+    Args:
+        state: The finished pass.
+        variables: The target variables.
+        output: The output variable.
+    """
+    for variable in variables:
+        if variable.target is not None and variable.target.call == 0:
+            _tell_call(variable.target.module, "Target", state.calls.get(variable.name, 0))
+    if isinstance(output, Tap) and output.call == 0:
+        _tell_call(output.module, "Tap", state.calls.get(_TAP, 0))
+
+
+def _tell_call(module: str, kind: str, calls: int) -> None:
+    if calls > 1:
+        tell(
+            f"Module {module!r} runs {calls} times in a forward pass, of which the first is "
+            f"explained; name another by {kind}({module!r}, call=1)."
+        )

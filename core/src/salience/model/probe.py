@@ -16,12 +16,11 @@ from salience.data.domain import Domain
 from salience.model.backward import kept_whole
 from salience.model.checks import check_scalars, check_value, refusing
 from salience.model.outputs import Output, Tap
-from salience.model.passes import TAP, Hooks, Pass, Values
+from salience.model.passes import Hooks, Pass, Values, tell_calls
 from salience.model.replica import home, replicate
-from salience.model.speedups import SPEEDUPS, Speedups
+from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable, check_module
 from salience.model.weighted import row_axes, scalars_of_draws, values_of_draws
-from salience.support.notices import tell
 
 __all__ = ["Probe", "Values"]
 
@@ -68,6 +67,7 @@ class Probe:
         self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
+        forget_graphs(self._replica)
         for path in training:
             self._replica.get_submodule(path).training = True
         self._speedups = Speedups(
@@ -124,7 +124,7 @@ class Probe:
         with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph:
             state = self._run(batch, state=Pass(graph=graph, on_reach=on_reach), guard=True)
         values = {v.name: state.value(v, batch) for v in self.variables}
-        self._tell_calls(state)
+        tell_calls(state, self.variables, self._output)
         return values, state.output, state.leaves
 
     def __call__(
@@ -250,14 +250,6 @@ class Probe:
         check_scalars(scalars, n_rows)
         return scalars
 
-    def _tell_calls(self, state: Pass) -> None:
-        """Tell where the module of a target variable or a tap runs several times in a pass."""
-        for variable in self.variables:
-            if variable.target is not None and variable.target.call == 0:
-                _tell_call(variable.target.module, "Target", state.calls.get(variable.name, 0))
-        if isinstance(self._output, Tap) and self._output.call == 0:
-            _tell_call(self._output.module, "Tap", state.calls.get(TAP, 0))
-
     def _run(
         self,
         batch: Batch,
@@ -292,14 +284,6 @@ class Probe:
                     result = functional_call(self._replica, dict(weights), args, kwargs)
         state.finish(result, self._output)
         return state
-
-
-def _tell_call(module: str, kind: str, calls: int) -> None:
-    if calls > 1:
-        tell(
-            f"Module {module!r} runs {calls} times in a forward pass, of which the first is "
-            f"explained; name another by {kind}({module!r}, call=1)."
-        )
 
 
 def _widened(value: Any) -> Any:

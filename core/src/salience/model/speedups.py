@@ -169,3 +169,23 @@ def check_speedups(names: Collection[str]) -> None:
     for name in names:
         if name not in SPEEDUPS:
             raise InputError(f"unknown speed-up {name!r}; {nearest(name, SPEEDUPS)}")
+
+
+def forget_graphs(replica: Any) -> None:
+    """Switch off, in a replica, what modules keep of the graph that they saw first.
+
+    The convolutions of PyTorch Geometric that take ``cached=True`` keep a normalised graph, or
+    features, in attributes whose names begin with ``_cached``; these fit no other batch.
+
+    Args:
+        replica: The replica of the model.
+    """
+    if not isinstance(replica, nn.Module):
+        return
+    for module in replica.modules():
+        own = vars(module)
+        kept = [name for name in own if name.startswith("_cached")]
+        if own.get("cached") is True and kept:
+            for name in kept:
+                setattr(module, name, None)
+            own["cached"] = False

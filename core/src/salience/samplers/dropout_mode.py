@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -21,6 +20,14 @@ from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
 from salience.samplers.base import CannotPackError, ModelDraw
+from salience.samplers.dropout_calls import (
+    DROPOUTS,
+    RECURRENT,
+    attention,
+    dropout_rate,
+    recurrent_rate,
+    undropped,
+)
 from salience.samplers.keyed import Numbers
 from salience.support.hooks import removing
 
@@ -103,21 +110,21 @@ class DropoutMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _DROPOUTS:
+        if func in DROPOUTS:
             return self._dropout(func, *args, **kwargs)
         if func is F.multi_head_attention_forward:
             with self:
-                return _attention(*args, **(kwargs | {"training": True}))
-        recurrent = getattr(func, "__name__", "") in _RECURRENT
-        if recurrent and self._rate_of(_recurrent_rate(args)) > 0:
+                return attention(*args, **(kwargs | {"training": True}))
+        recurrent = getattr(func, "__name__", "") in RECURRENT
+        if recurrent and self._rate_of(recurrent_rate(args)) > 0:
             raise InputError(
                 "mc_dropout cannot draw the dropout inside nn.LSTM, nn.GRU or nn.RNN, which runs "
                 "unseen; build them with dropout=0 and put nn.Dropout between single layers"
             )
-        if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
-            if self._rate_of(_rate(args, kwargs)) > 0:
+        if func is F.scaled_dot_product_attention and dropout_rate(args, kwargs) > 0:
+            if self._rate_of(dropout_rate(args, kwargs)) > 0:
                 return self._attend(*args, **kwargs)
-            return _undropped(*args, **kwargs)
+            return undropped(*args, **kwargs)
         return func(*args, **kwargs)
 
     def _dropout(
@@ -134,11 +141,11 @@ class DropoutMode(TorchFunctionMode):
         if p <= 0:
             return input
         self.rates.append(own)
-        alone, alpha = _DROPOUTS[func]
+        itemless, alpha = DROPOUTS[func]
         shape = tuple(input.shape)
-        if alone is not None:
+        if itemless is not None:
             # Of shape (C, …), without an item axis, whole positions of the first axis are dropped.
-            own_axes = 1 if input.ndim == alone else 2
+            own_axes = 1 if input.ndim == itemless else 2
             shape = shape[:own_axes] + (1,) * (input.ndim - own_axes)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
@@ -254,81 +261,3 @@ class _Blocks(Numbers):
         block = max(1, self.shape[axis] // len(self.keys))
         number = torch.arange(self.shape[axis], device=self.keys.device)
         return axis, number // block, number % block
-
-
-def _recurrent_rate(args: tuple[Any, ...]) -> float:
-    """Dropout rate among the arguments of ``torch.lstm``, ``torch.gru`` and the like.
-
-    The rate follows ``num_layers``, the first integer of the arguments. Dropout acts between layers
-    only, so the rate returned is 0 for a single layer.
-    """
-    layers = [i for i, a in enumerate(args) if isinstance(a, int) and not isinstance(a, bool)]
-    return float(args[layers[0] + 1]) if layers and args[layers[0]] > 1 else 0.0
-
-
-def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
-
-
-# torch switches a function mode off while the mode handles a call. To see the dropout calls inside
-# multi-head attention, the mode runs a copy of that function with the mode switched on again. In
-# the copy, has_torch_function returns False; otherwise the copy would pass its call to the mode.
-_attention = FunctionType(
-    F.multi_head_attention_forward.__code__,
-    {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda _: False},
-    argdefs=F.multi_head_attention_forward.__defaults__,
-)
-
-
-_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-
-# Dropout function → (number of axes with which torch takes a tensor to have no item axis, 0 for
-# none and ``None`` where no whole channels are dropped; whether it is alpha dropout).
-_DROPOUTS: dict[Any, tuple[int | None, bool]] = {
-    F.dropout: (None, False),
-    F.dropout1d: (2, False),
-    F.dropout2d: (0, False),
-    F.dropout3d: (4, False),
-    F.alpha_dropout: (None, True),
-    F.feature_alpha_dropout: (0, True),
-    torch.dropout: (None, False),
-}
-
-
-def is_dropout(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call of a torch function is one of dropout, of a rate above 0."""
-    if function in _DROPOUTS:
-        return float(args[1] if len(args) > 1 else kwargs.get("p", 0.5)) > 0
-    if function is F.multi_head_attention_forward:
-        return float(args[10] if len(args) > 10 else kwargs.get("dropout_p", 0.0)) > 0
-    return function is F.scaled_dot_product_attention and _rate(args, dict(kwargs)) > 0
-
-
-def _undropped(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    **others: Any,
-) -> Tensor:
-    """Attention without dropout, whatever its rate."""
-    return F.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, **others)
-
-
-class NoDropout(TorchFunctionMode):
-    """Makes the dropout calls of a forward pass return what they are given."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _DROPOUTS:
-            return args[0] if args else kwargs["input"]
-        if func is F.multi_head_attention_forward:
-            with self:
-                return _attention(*args, **(kwargs | {"training": False}))
-        if func is F.scaled_dot_product_attention and _rate(args, kwargs) > 0:
-            return _undropped(*args, **kwargs)
-        return func(*args, **kwargs)

@@ -11,12 +11,8 @@ from torch import nn
 
 from salience.errors import InputError, brief, nearest
 from salience.samplers.base import ModelDraw, ParameterSampler
-from salience.samplers.dropout_mode import (
-    DropoutMode,
-    DropoutShapes,
-    NoDropout,
-    is_dropout,
-)
+from salience.samplers.dropout_calls import NoDropout, is_dropout
+from salience.samplers.dropout_mode import DropoutMode, DropoutShapes
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,9 +19,59 @@ from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 from salience.samplers.weight_source import Weights, WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.cuts import cuts
-from salience.scoring.observer import FinishedPass, Observer
 from salience.scoring.rows import Rows
 from salience.support.memory import elapsed, out_of_memory, too_large
+
+
+@dataclass(frozen=True)
+class FinishedPass:
+    """A forward pass of some rows, and what came out of it.
+
+    Args:
+        kind: ``"gradient"`` or ``"value"``.
+        rows: The rows.
+        x: Target variable → its values in the rows.
+        scalars: f(x) of each row, shape (R,).
+        gradients: Target variable → gradient; empty for ``"value"``.
+    """
+
+    kind: str
+    rows: Rows
+    x: Values
+    scalars: Tensor
+    gradients: Values
+
+
+class Observer(Protocol):
+    """Is shown the passes of a runner, and raises where one is not to be believed."""
+
+    def passed(self, runner: Runner, done: FinishedPass) -> None:
+        """A pass has ended."""
+
+    def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
+        """A pass has raised an error; ``begun`` holds no results. The error is raised afterwards.
+
+        Args:
+            runner: Ran the pass.
+            begun: The pass, with f(x) and gradients of nothing.
+            error: What was raised.
+        """
+
+    def failed_prediction(self, runner: Runner, batch: Batch, error: Exception) -> None:
+        """The prediction of a batch has raised an error, which is raised afterwards."""
+
+    def predicted(self, rows: Rows, prediction: Any) -> None:
+        """A batch was predicted: its items, and the model's output."""
+
+    def watching_draws(
+        self, runner: Runner, again: Callable[[], Any]
+    ) -> AbstractContextManager[Callable[[Any], None]]:
+        """Around the prediction of a batch; gives a function that takes the model's output.
+
+        Args:
+            runner: Predicts the batch.
+            again: Predicts the batch again, and returns the model's output.
+        """
 
 
 @dataclass(frozen=True)
@@ -173,7 +223,7 @@ class Runner:
             else:
                 if self.budget.searching:
                     self.budget.record(kind, size, elapsed(began, rows.batch.device))
-                self.show(FinishedPass(kind, rows, x, *result))
+                self.show(FinishedPass(kind, rows, x, scalars=result[0], gradients=result[1]))
                 return result
         scalars: list[Tensor] = []
         values: dict[str, list[Tensor]] = {}

@@ -15,8 +15,7 @@ from salience.model.checks import NotFiniteError
 from salience.model.folding import NotExactError
 from salience.model.outputs import Custom, Tap
 from salience.results.preflight import FALLBACK, Verdict
-from salience.scoring.observer import FinishedPass
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 from salience.support.notices import tell
 
 MASKS = "masks of dropout fall on their rows"
@@ -55,29 +54,30 @@ class _Pass:
     def settle(self) -> Verdicts:
         """Tell the causes apart, the cheapest way out first."""
         try:
-            alone = self._alone(self._reference)
-            again = self._alone(self._reference)
+            singles = self._singles(self._reference)
+            again = self._singles(self._reference)
         except NotFiniteError:
             raise
         except Exception as error:  # the user's forward may raise anything for a single row
             raise self._not_alone(error) from error
-        if not self._same(alone, again):
+        self._proof.tried(self._done, self._found.rows)
+        if not self._same(singles, again):
             raise _keeps_state()
         in_use = self._runner.probe.speedups_in_use
-        if self._packed(self._reference, alone):
+        if self._packed(self._reference, singles):
             if not in_use and self._found.error is not None:
                 raise self._found.error
-            return self._without_speedups(in_use, alone)
-        if self._weights is not None and self._done.rows.n_draws > 1 and self._by_draw(alone):
+            return self._without_speedups(in_use, singles)
+        if self._weights is not None and self._done.rows.n_draws > 1 and self._by_draw(singles):
             verdict = Verdict("draws of weights share a pass", FALLBACK, "one draw a pass")
             self._proof.verdicts.append(verdict)
             return replace(self._proof.request.verdicts, weight_draws_per_pass=1)
         if self._runner.samplers and self._clean():
             return self._rows_alone()
         self._check_output()
-        return one_by_one(self._proof, self._reads_padding(alone))
+        return one_by_one(self._proof, self._reads_padding(singles))
 
-    def _alone(self, reference: Reference) -> list[RowResult]:
+    def _singles(self, reference: Reference) -> list[RowResult]:
         return [
             reference.row(self._done, row, self._unit, self._weights) for row in self._found.rows
         ]
@@ -85,19 +85,19 @@ class _Pass:
     def _same(self, some: Sequence[RowResult], others: Sequence[RowResult]) -> bool:
         return all(self._judge(one, other) for one, other in zip(some, others, strict=True))
 
-    def _packed(self, reference: Reference, alone: Sequence[RowResult]) -> bool:
+    def _packed(self, reference: Reference, singles: Sequence[RowResult]) -> bool:
         """Whether all rows in one pass of a replica give what each gives alone."""
         try:
             done = reference.all_rows(self._done, self._weights)
         except Exception:  # the user's forward may raise anything for several rows
             return False
-        return self._same(self._of(done), alone)
+        return self._same(self._of(done), singles)
 
     def _of(self, done: FinishedPass) -> list[RowResult]:
         variables = self._reference.probe.variables
         return [row_of(done, row, variables) for row in self._found.rows]
 
-    def _without_speedups(self, in_use: tuple[str, ...], alone: Sequence[RowResult]) -> Verdicts:
+    def _without_speedups(self, in_use: tuple[str, ...], singles: Sequence[RowResult]) -> Verdicts:
         for name in in_use:
             left = tuple(other for other in in_use if other != name)
             if not left:
@@ -109,11 +109,11 @@ class _Pass:
             batch = domain.collate(self._unit.samples[position : position + 1])
             probe.use_speedups(left, batch.to(probe.device, probe.dtype))
             reference.probe, reference.runner = probe, replace(reference.runner, probe=probe)
-            if self._packed(reference, alone):
+            if self._packed(reference, singles):
                 return _without(self._proof, (name,), "a row comes out otherwise with it")
         return _without(self._proof, in_use, "a row comes out otherwise with it")
 
-    def _by_draw(self, alone: Sequence[RowResult]) -> bool:
+    def _by_draw(self, singles: Sequence[RowResult]) -> bool:
         """Whether each draw of weights in a pass of its own gives what each row gives alone."""
         draws = self._done.rows.draws
         assert draws is not None and self._weights is not None
@@ -138,7 +138,7 @@ class _Pass:
             for index, part in parts
             if row in index
         ]
-        return self._same(found, alone)
+        return self._same(found, singles)
 
     def _clean(self) -> bool:
         """Whether rows may share a pass where no parameter sampler draws."""
@@ -146,7 +146,7 @@ class _Pass:
         if self._runner.calm:
             return False
         try:
-            return self._packed(reference, self._alone(reference))
+            return self._packed(reference, self._singles(reference))
         except Exception:  # the user's forward may raise anything for a single row
             return False
 
@@ -158,7 +158,7 @@ class _Pass:
         )
         return replace(self._proof.request.verdicts, one_row_per_pass=True)
 
-    def _reads_padding(self, alone: Sequence[RowResult]) -> bool:
+    def _reads_padding(self, singles: Sequence[RowResult]) -> bool:
         try:
             padded = [
                 self._reference.padded_row(self._done, row, self._weights)
@@ -166,7 +166,7 @@ class _Pass:
             ]
         except Exception:  # the user's forward may raise anything
             return False
-        return not self._same(padded, alone)
+        return not self._same(padded, singles)
 
     def _check_output(self) -> None:
         """Raise InputError where the model keeps rows apart, but not the user's output function."""
@@ -183,8 +183,8 @@ class _Pass:
                 x = {n: selection.take(v, axes[n]) for n, v in self._done.x.items()}
                 single = probe.output(selection.batch(), x)
                 for one, other in zip(packed, single, strict=True):
-                    whole = len(one) == len(rows) and len(other) == 1
-                    if not whole or not torch.allclose(one[row : row + 1], other, 1e-3, 1e-4):
+                    fits = len(one) == len(rows) and len(other) == 1
+                    if not fits or not torch.allclose(one[row : row + 1], other, 1e-3, 1e-4):
                         return
         except Exception:  # the user's forward may raise anything
             return
@@ -230,11 +230,11 @@ class _Prediction:
                     return _without(self._proof, (name,), "the model fails with it")
             return _without(self._proof, in_use, "the model fails with it")
         domain = self._proof.request.settings.domain
-        singles = (self._unit.samples[:1], self._unit.samples[len(self._unit) - 1 :])
-        alone = self._batch.n_items > 1 and self._runs(
-            reference.runner, [domain.collate(one) for one in singles]
+        ends = (self._unit.samples[:1], self._unit.samples[len(self._unit) - 1 :])
+        separable = self._batch.n_items > 1 and self._runs(
+            reference.runner, [domain.collate(one) for one in ends]
         )
-        if not alone:
+        if not separable:
             raise self._error
         return one_by_one(self._proof, padding=False)
 

@@ -12,16 +12,17 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
+from salience.engine.preflight.choice import chosen_rows, same_slope, sizes_differ, tolerances
 from salience.engine.preflight.reference import Reference, RowResult, row_of
 from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.errors import InputError
+from salience.model.checks import NotFiniteError
 from salience.model.folding import NotExactError
 from salience.model.probe import Probe
 from salience.results.preflight import HOLDS, Preflight, Verdict, worst
-from salience.scoring.observer import FinishedPass
 from salience.scoring.rows import Rows
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 from salience.support.isolation import generator_states
 from salience.support.numerics import close
 
@@ -127,16 +128,22 @@ class Proof:
             return
         chosen = chosen_rows(done.rows, number)
         assert self.unit is not None
+        reference = Reference(self.request, runner)
         try:
-            reference = Reference(self.request, runner)
-            alone = [reference.row(done, row, self.unit, runner.weights) for row in chosen]
+            singles = [reference.row(done, row, self.unit, runner.weights) for row in chosen]
+        except NotFiniteError:
+            raise
         except Exception as error:  # the user's forward may raise anything for a single row
-            raise DisprovedError(runner, done, chosen, error=error) from error
+            try:
+                singles = reference.in_company(done, chosen, runner.weights)
+            except Exception:
+                raise DisprovedError(runner, done, chosen, error=error) from error
         judge = self.judge(runner.probe, done)
-        for row, expected in zip(chosen, alone, strict=True):
+        for row, expected in zip(chosen, singles, strict=True):
             if not judge(row_of(done, row, runner.probe.variables), expected):
                 raise DisprovedError(runner, done, chosen)
-        self._note(done, chosen, runner.probe.speedups_in_use)
+        self.tried(done, chosen)
+        self._note(done, runner.probe.speedups_in_use)
 
     def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
         """See whether a pass that failed relied on something.
@@ -168,7 +175,7 @@ class Proof:
         prediction = None if self._batch is None else self._batch[1]
         if isinstance(prediction, Tensor) and prediction.is_floating_point():
             scale = max(scale, float(prediction.abs().max()))
-        tolerance, slope, rounding = _tolerances(probe, done.scalars)
+        tolerance, slope, rounding = tolerances(probe, done.scalars)
 
         def same(one: RowResult, other: RowResult) -> bool:
             if one.scalar.shape != other.scalar.shape:
@@ -176,7 +183,7 @@ class Proof:
             if not close(one.scalar, other.scalar, tolerance, scale):
                 return False
             return all(
-                _same_slope(gradient, other.gradients[name], slope, rounding * scale)
+                same_slope(gradient, other.gradients[name], slope, rounding * scale)
                 for name, gradient in one.gradients.items()
             )
 
@@ -190,41 +197,23 @@ class Proof:
             return 0
         kinds = ("gradient",) if done.kind == "gradient" else ("value", "gradient")
         known = any((kind, in_use) in self._proven for kind in kinds)
-        if known and (self._mixed or not packed or not _differ(done.rows)):
+        if known and (self._mixed or not packed or not sizes_differ(done.rows)):
             return 0
         return 1 if self._proven else 2
 
-    def _note(self, done: FinishedPass, rows: Sequence[int], in_use: tuple[str, ...]) -> None:
-        self._proven.add((done.kind, in_use))
-        self._mixed = self._mixed or (len(done.rows) > 1 and _differ(done.rows))
-        self.verdicts.append(Verdict(ROWS, HOLDS, _SHOWN))
-        self.verdicts += [Verdict(f"speed-up {name}", HOLDS, _SHOWN) for name in in_use]
+    def tried(self, done: FinishedPass, rows: Sequence[int]) -> None:
+        """Take note of the items whose rows of a pass were compared."""
         for row in rows:
             assert self.unit is not None
             tried = self.unit.ids[int(done.rows.positions[row]) - self.unit.offset]
             if tried not in self.items:
                 self.items.append(tried)
 
-
-def chosen_rows(rows: Rows, number: int) -> list[int]:
-    """The largest row, and the last of another item, draw and size where there are any.
-
-    Args:
-        rows: The rows of a pass.
-        number: 2; or 1 for the second of the two alone.
-    """
-    sizes = _sizes(rows)
-    largest = int(sizes.argmax())
-    others = torch.ones_like(rows.items, dtype=torch.bool)
-    others[largest] = False
-    draws = rows.keys if rows.draws is None else rows.draws
-    for column in (rows.items, draws, sizes):
-        differing = others & (column != column[largest])
-        others = differing if bool(differing.any()) else others
-    if not bool(others.any()):
-        return [largest]
-    last = int(others.nonzero()[-1, 0])
-    return [largest, last] if number == 2 else [last]
+    def _note(self, done: FinishedPass, in_use: tuple[str, ...]) -> None:
+        self._proven.add((done.kind, in_use))
+        self._mixed = self._mixed or (len(done.rows) > 1 and sizes_differ(done.rows))
+        self.verdicts.append(Verdict(ROWS, HOLDS, _SHOWN))
+        self.verdicts += [Verdict(f"speed-up {name}", HOLDS, _SHOWN) for name in in_use]
 
 
 def drawing(served: bool) -> InputError:
@@ -238,51 +227,6 @@ def drawing(served: bool) -> InputError:
         f"the model draws random numbers in eval mode, so that its output differs from pass to "
         f"pass; switch them off in eval mode (dropout by training=self.training){dropout}"
     )
-
-
-def _sizes(rows: Rows) -> Tensor:
-    """Size of each row: its elements, its real positions, or 1."""
-    batch = rows.batch
-    if batch.layout.elements:
-        return batch.sizes()
-    names = {spec.mask for spec in batch.layout.fields.values()} | {batch.layout.inner_mask}
-    masks = [batch.arguments.get(name) for name in names if name is not None]
-    real = [mask for mask in masks if isinstance(mask, Tensor) and len(mask) == len(rows)]
-    if not real:
-        return torch.ones_like(rows.items)
-    return torch.stack([mask.flatten(1).sum(1) for mask in real]).sum(0)
-
-
-def _differ(rows: Rows) -> bool:
-    """Whether the rows have several sizes."""
-    sizes = _sizes(rows)
-    return bool((sizes != sizes[0]).any())
-
-
-def _tolerances(probe: Probe, scalars: Tensor) -> tuple[float, float, float]:
-    """Largest relative difference of f, and of the norm of its gradient; and the rounding unit.
-
-    f is continuous, so that it differs by rounding only. Its gradient has jumps, such as those of
-    ReLU, that rounding may cross.
-    """
-    if probe.is_half:
-        return 5e-2, 0.3, 2.0**-8
-    dtypes = [d for d in (probe.dtype, scalars.dtype) if d is not None and d.is_floating_point]
-    eps = max(torch.finfo(dtype).eps for dtype in dtypes)
-    if scalars.device.type == "cuda" and (
-        torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    ):
-        eps = max(eps, 2.0**-16)  # sums of products rounded to 10 bits
-    return max(1000 * eps, 1e-9), (2e-2 if eps > 1e-10 else 1e-6), eps
-
-
-def _same_slope(one: Tensor, other: Tensor, tolerance: float, nothing: float) -> bool:
-    if one.shape != other.shape:
-        return False
-    if not one.numel():
-        return True
-    difference, norm = (one - other).double().norm(), other.double().norm()
-    return bool(difference <= tolerance * norm + nothing)
 
 
 def _equal(one: Any, other: Any) -> bool:

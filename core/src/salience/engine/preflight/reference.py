@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,9 +16,8 @@ from salience.model.probe import Probe, Values
 from salience.model.targets import Variable, resolve
 from salience.samplers.weight_source import Weights
 from salience.scoring.budget import Budget
-from salience.scoring.observer import FinishedPass
 from salience.scoring.rows import Rows
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 
 # No budget of a computation is larger.
 _UNLIMITED = 2**62
@@ -115,6 +115,28 @@ class Reference:
         x = {v.name: selection.take(done.x[v.name], v.axes) for v in self.probe.variables}
         return self._run(done.kind, done.rows.take(selection), x, weights)
 
+    def in_company(
+        self, done: FinishedPass, chosen: Sequence[int], weights: Weights | None = None
+    ) -> list[RowResult]:
+        """Run rows of a pass with others than in that pass, where none can run alone.
+
+        Args:
+            done: The pass.
+            chosen: Indexes of the rows.
+            weights: The draws of weights of the pass, or ``None``.
+        """
+        if weights is not None and len(chosen) > 1:
+            return [self.in_company(done, [row], weights)[0] for row in chosen]
+        # Other rows, in another order and number: statistics of a batch are others, too.
+        order = [*reversed(chosen), *[chosen[0]] * 2]
+        selection = done.rows.batch.select(torch.tensor(order, device=done.rows.keys.device))
+        x = {v.name: selection.take(done.x[v.name], v.axes) for v in self.probe.variables}
+        rows = done.rows.take(selection)
+        if weights is not None:
+            weights, rows = _draw_of(weights, rows)
+        found = self.all_rows(replace(done, rows=rows, x=x), weights)
+        return [row_of(found, order.index(row), self.probe.variables) for row in chosen]
+
     def all_rows(self, done: FinishedPass, weights: Weights | None = None) -> FinishedPass:
         """Run all the rows of a pass in one pass."""
         runner = replace(self.runner, weights=weights)
@@ -125,11 +147,7 @@ class Reference:
 
     def _run(self, kind: str, rows: Rows, x: Values, weights: Weights | None) -> RowResult:
         if weights is not None:
-            assert rows.draws is not None
-            draw = int(rows.draws[0])
-            stacked = {name: v[draw : draw + 1] for name, v in weights.stacked.items()}
-            weights = replace(weights, stacked=stacked)
-            rows = replace(rows, draws=torch.zeros_like(rows.draws))
+            weights, rows = _draw_of(weights, rows)
         runner = replace(self.runner, weights=weights)
         if kind == "value":
             return RowResult(runner.value(rows, x), {})
@@ -158,14 +176,22 @@ class Reference:
         for axis in there.dims(there.padded):
             shape[axis] = here.mask.shape[axis]
         clean = None if variable.argument is None else own.arguments[variable.argument]
-        alone = packed.new_zeros(shape) if clean is None else clean.to(packed)
-        if list(alone.shape) != shape:
+        made = packed.new_zeros(shape) if clean is None else clean.to(packed)
+        if list(made.shape) != shape:
             return None
-        places = torch.arange(alone.numel(), device=alone.device).reshape(shape)
+        places = torch.arange(made.numel(), device=made.device).reshape(shape)
         real, taken = here.flat(places, 1)[0].flatten(), there.flat(packed, 1)[0].flatten()
         if real.shape != taken.shape:
             return None
-        return alone.flatten().index_copy(0, real, taken).reshape(shape)
+        return made.flatten().index_copy(0, real, taken).reshape(shape)
+
+
+def _draw_of(weights: Weights, rows: Rows) -> tuple[Weights, Rows]:
+    """The weights of the draw that the rows have, and the rows with that draw as their only one."""
+    assert rows.draws is not None
+    draw = int(rows.draws[0])
+    stacked = {name: v[draw : draw + 1] for name, v in weights.stacked.items()}
+    return replace(weights, stacked=stacked), replace(rows, draws=torch.zeros_like(rows.draws))
 
 
 def row_of(done: FinishedPass, row: int, variables: tuple[Variable, ...]) -> RowResult:
