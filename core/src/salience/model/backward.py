@@ -12,6 +12,11 @@ from torch.autograd.graph import disable_saved_tensors_hooks
 from salience.errors import InputError
 from salience.support.notices import tell
 
+
+class NoPathError(InputError):
+    """Raised where autograd finds no way from the output to any target variable."""
+
+
 _AGAIN = (
     "the model runs parts of its forward again in the backward pass (torch.utils.checkpoint), "
     "where drawn parameters and variables inside the model would be missed; turn checkpointing off "
@@ -81,7 +86,7 @@ def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor
 
 def _no_way(leaves: Mapping[str, Tensor]) -> InputError:
     names = ", ".join(repr(name) for name in leaves)
-    return InputError(
+    return NoPathError(
         f"the output variable does not depend on the target variable {names} by autograd; look "
         f"for detach, rounding, numpy or reentrant checkpointing on the way, or use occlusion"
     )

@@ -17,6 +17,7 @@ from salience.engine.preflight.reference import Reference, RowResult, row_of
 from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.errors import InputError
+from salience.model.backward import NoPathError
 from salience.model.checks import NotFiniteError
 from salience.model.folding import NotExactError
 from salience.model.probe import Probe
@@ -131,13 +132,10 @@ class Proof:
         reference = Reference(self.request, runner)
         try:
             singles = [reference.row(done, row, self.unit, runner.weights) for row in chosen]
-        except NotFiniteError:
+        except (NotFiniteError, NoPathError):
             raise
         except Exception as error:  # the user's forward may raise anything for a single row
-            try:
-                singles = reference.in_company(done, chosen, runner.weights)
-            except Exception:
-                raise DisprovedError(runner, done, chosen, error=error) from error
+            singles = self._in_company(reference, runner, done, chosen, error)
         judge = self.judge(runner.probe, done)
         for row, expected in zip(chosen, singles, strict=True):
             if not judge(row_of(done, row, runner.probe.variables), expected):
@@ -145,13 +143,32 @@ class Proof:
         self.tried(done, chosen)
         self._note(done, runner.probe.speedups_in_use)
 
+    def _in_company(
+        self,
+        reference: Reference,
+        runner: Runner,
+        done: FinishedPass,
+        chosen: Sequence[int],
+        error: Exception,
+    ) -> list[RowResult]:
+        """Reference rows of a model that cannot run a single row, beside other rows."""
+        assert self.unit is not None
+        try:
+            reference.row(done, chosen[0], self.unit, runner.weights)
+        except Exception:
+            try:
+                return reference.in_company(done, chosen, runner.weights)
+            except Exception:
+                raise DisprovedError(runner, done, chosen, error=error) from error
+        raise error  # a second pass does not fail, so that the row is not the cause
+
     def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
         """See whether a pass that failed relied on something.
 
         Raises:
             DisprovedError: It did.
         """
-        if isinstance(error, KeyboardInterrupt | DisprovedError):
+        if isinstance(error, DisprovedError | NoPathError | NotFiniteError):
             return
         if len(begun.rows) > 1 or runner.probe.speedups_in_use:
             raise DisprovedError(runner, begun, (0,), error=error) from error
