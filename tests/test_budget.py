@@ -113,11 +113,11 @@ def test_passes_over_graphs_are_counted_in_elements(
 @pytest.mark.parametrize(
     ("calculator", "samplers", "passes"),
     [
-        # Two rows alone are what each first pass is compared with.
-        ("gradient", [], [11, 1, 1]),  # the pass that predicts
-        ("gradient", ["gaussian"], [11, 11, 1, 1]),
-        (IntegratedGradients(7), [], [11, 77, 1, 1, 11]),  # the prediction, the path, f(baseline)
-        (Occlusion(2, 1), [], [11, 33, 1, 1]),  # f(x) is known
+        # A row alone and two in another order are what each first pass is compared with.
+        ("gradient", [], [11, 1, 2]),  # the pass that predicts
+        ("gradient", ["gaussian"], [11, 11, 1, 2]),
+        (IntegratedGradients(7), [], [11, 77, 1, 2, 11]),  # the prediction, the path, f(baseline)
+        (Occlusion(2, 1), [], [11, 33, 1, 2]),  # f(x) is known
     ],
     ids=["gradient", "smoothgrad", "integrated gradients", "occlusion"],
 )
@@ -138,7 +138,7 @@ def test_the_number_of_passes_does_not_grow_when_draws_and_path_points_fill_them
     model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
     explainer = salience.Explainer(model, Tensors(), max_rows=66)
     explainer.explain(DATA, IntegratedGradients(7), samplers=["gaussian"], n_samples=6)
-    assert sizes == [11, 66, 1, 1, *[66] * 6, 66, 11]
+    assert sizes == [11, 66, 1, 2, *[66] * 6, 66, 11]
 
 
 def test_an_item_that_no_pass_can_hold_is_refused_before_computing(
@@ -335,10 +335,10 @@ def test_auto_packs_several_graphs_into_the_first_passes(graphs: Any, watched: A
         watched(graphs.models()[0], sizes), graphs.ragged(target="model.embed")
     )
     explainer.explain([chain] * 40)
-    # The pass that predicts gives the gradient as well; two rows alone are compared with the first.
-    assert sizes.count(23) == 2
-    assert sum(sizes) == (40 + 2) * 23
-    assert min(size for size in sizes if size != 23) >= 4 * 23
+    # The pass that predicts gives the gradient as well; the first is compared with three rows.
+    assert sizes[1:3] == [23, 46]
+    assert sum(sizes) == (40 + 3) * 23
+    assert min(sizes[:1] + sizes[3:]) >= 4 * 23
 
 
 def test_auto_fills_larger_passes_as_it_goes() -> None:

@@ -101,8 +101,8 @@ def test_batch_normalisation_is_folded_without_a_trace(bias: bool, normalised: l
     found = salience.explain(
         model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=2
     )
-    # A row that shows what to fold, where a function mode makes the call twice, and two reference
-    # rows; the other passes would be 18.
+    # A row that shows what to fold, where a function mode makes the call twice, and two passes of
+    # reference rows; the others would be 18.
     assert len(normalised) == 4
     torch.testing.assert_close(found.values, expected, rtol=1e-12, atol=1e-14)
     assert isinstance(model.norm, nn.BatchNorm2d)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,20 @@ def chosen_rows(rows: Rows, number: int) -> list[int]:
         return [largest]
     last = int(others.nonzero()[-1, 0])
     return [largest, last] if number == 2 else [last]
+
+
+def turned_round(rows: Rows, chosen: Sequence[int]) -> list[int]:
+    """The chosen rows, the last first; of one draw where weights are drawn.
+
+    Args:
+        rows: The rows of a pass.
+        chosen: What :func:`chosen_rows` returned.
+    """
+    last = chosen[-1]
+    if rows.draws is None:
+        return list(reversed(chosen))
+    same = (rows.draws == rows.draws[last]).nonzero()[:, 0].tolist()
+    return [last] if same == [last] else [last, same[0] if same[0] != last else same[-1]]
 
 
 def _sizes(rows: Rows) -> Tensor:

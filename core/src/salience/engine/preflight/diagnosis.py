@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from salience.engine.preflight.proof import ROWS, DisprovedError, Proof
+from salience.engine.preflight.choice import turned_round
+from salience.engine.preflight.fallbacks import keeps_state, one_by_one, without
+from salience.engine.preflight.proof import DisprovedError, Proof
 from salience.engine.preflight.reference import Reference, RowResult, probe_of, row_of
 from salience.engine.request import Verdicts
 from salience.errors import InputError, brief
@@ -33,7 +35,7 @@ def diagnosed(found: DisprovedError, proof: Proof) -> Verdicts:
         Exception: What the pass raised, where it would raise it in any way.
     """
     if isinstance(found.error, NotExactError):
-        return _without(proof, ("folding",), "more than a normalisation reads a convolution")
+        return without(proof, ("folding",), "more than a normalisation reads a convolution")
     if found.draws:
         return replace(proof.request.verdicts, calm=True)
     if found.done is None:
@@ -62,11 +64,12 @@ class _Pass:
             raise self._not_alone(error) from error
         self._proof.tried(self._done, self._found.rows)
         if not self._same(singles, again):
-            raise _keeps_state()
+            raise keeps_state()
         in_use = self._runner.probe.speedups_in_use
-        if self._packed(self._reference, singles):
-            if not in_use and self._found.error is not None:
-                raise self._found.error
+        apart = self._turned(self._reference, singles)
+        if apart and self._packed(self._reference, singles):
+            if not in_use:
+                raise self._found.error or keeps_state()
             return self._without_speedups(in_use, singles)
         if self._weights is not None and self._done.rows.n_draws > 1 and self._by_draw(singles):
             verdict = Verdict("draws of weights share a pass", FALLBACK, "one draw a pass")
@@ -93,6 +96,21 @@ class _Pass:
             return False
         return self._same(self._of(done), singles)
 
+    def _turned(self, reference: Reference, singles: Sequence[RowResult]) -> bool:
+        """Whether rows in another order in one pass give what each gives alone."""
+        order = turned_round(self._done.rows, self._found.rows)
+        values = replace(self._done, kind="value", gradients={})
+        try:
+            found = reference.together(values, order, self._weights)
+        except Exception:  # the user's forward may raise anything for several rows
+            return False
+        known = dict(zip(self._found.rows, singles, strict=True))
+        return all(
+            self._judge(one, replace(known[row], gradients={}))
+            for row, one in zip(order, found, strict=True)
+            if row in known
+        )
+
     def _of(self, done: FinishedPass) -> list[RowResult]:
         variables = self._reference.probe.variables
         return [row_of(done, row, variables) for row in self._found.rows]
@@ -110,8 +128,8 @@ class _Pass:
             probe.use_speedups(left, batch.to(probe.device, probe.dtype))
             reference.probe, reference.runner = probe, replace(reference.runner, probe=probe)
             if self._packed(reference, singles):
-                return _without(self._proof, (name,), "a row comes out otherwise with it")
-        return _without(self._proof, in_use, "a row comes out otherwise with it")
+                return without(self._proof, (name,), "a row comes out otherwise with it")
+        return without(self._proof, in_use, "a row comes out otherwise with it")
 
     def _by_draw(self, singles: Sequence[RowResult]) -> bool:
         """Whether each draw of weights in a pass of its own gives what each row gives alone."""
@@ -146,7 +164,8 @@ class _Pass:
         if self._runner.calm:
             return False
         try:
-            return self._packed(reference, self._singles(reference))
+            singles = self._singles(reference)
+            return self._turned(reference, singles) and self._packed(reference, singles)
         except Exception:  # the user's forward may raise anything for a single row
             return False
 
@@ -227,8 +246,8 @@ class _Prediction:
                 row = self._batch.select(torch.zeros(1, dtype=torch.int64)).batch()
                 probe.use_speedups(left, row.to(probe.device, probe.dtype))
                 if self._runs(replace(reference.runner, probe=probe), [self._batch]):
-                    return _without(self._proof, (name,), "the model fails with it")
-            return _without(self._proof, in_use, "the model fails with it")
+                    return without(self._proof, (name,), "the model fails with it")
+            return without(self._proof, in_use, "the model fails with it")
         domain = self._proof.request.settings.domain
         ends = (self._unit.samples[:1], self._unit.samples[len(self._unit) - 1 :])
         separable = self._batch.n_items > 1 and self._runs(
@@ -245,40 +264,3 @@ class _Prediction:
         except Exception:  # the user's forward may raise anything
             return False
         return True
-
-
-def one_by_one(proof: Proof, padding: bool) -> Verdicts:
-    """Go on with one row a pass, and tell it.
-
-    Args:
-        proof: Gets the verdict.
-        padding: Whether the cause is the padding.
-
-    Raises:
-        InputError: Rows run alone already.
-    """
-    verdicts = proof.request.verdicts
-    if verdicts.one_row_per_pass and verdicts.one_item_per_batch:
-        raise _keeps_state()
-    cause = "reads the padding of items" if padding else "lets rows that share a pass meet"
-    proof.verdicts.append(Verdict(ROWS, FALLBACK, f"the model {cause}; each row runs alone"))
-    tell(
-        f"The model {cause}, so that each row runs in a pass of its own, which takes longer; with "
-        f"max_rows=1 it does so from the start."
-    )
-    return replace(verdicts, one_row_per_pass=True, one_item_per_batch=True)
-
-
-def _without(proof: Proof, names: tuple[str, ...], why: str) -> Verdicts:
-    verdicts = proof.request.verdicts
-    for name in names:
-        proof.verdicts.append(Verdict(f"speed-up {name}", FALLBACK, f"switched off: {why}"))
-    return replace(verdicts, without=(*verdicts.without, *names))
-
-
-def _keeps_state() -> InputError:
-    return InputError(
-        "the model gives another output for the same input in a second pass, since it draws or "
-        "keeps a state from pass to pass; draw nothing in eval mode and reset what it keeps at the "
-        "start of forward"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
-from salience.engine.preflight.choice import chosen_rows, same_slope, sizes_differ, tolerances
+from salience.engine.preflight.choice import (
+    chosen_rows,
+    same_slope,
+    sizes_differ,
+    tolerances,
+    turned_round,
+)
 from salience.engine.preflight.reference import Reference, RowResult, row_of
 from salience.engine.request import Request
 from salience.engine.units import Unit
@@ -129,38 +135,11 @@ class Proof:
             return
         chosen = chosen_rows(done.rows, number)
         assert self.unit is not None
-        reference = Reference(self.request, runner)
-        try:
-            singles = [reference.row(done, row, self.unit, runner.weights) for row in chosen]
-        except (NotFiniteError, NoPathError):
-            raise
-        except Exception as error:  # the user's forward may raise anything for a single row
-            singles = self._in_company(reference, runner, done, chosen, error)
-        judge = self.judge(runner.probe, done)
-        for row, expected in zip(chosen, singles, strict=True):
-            if not judge(row_of(done, row, runner.probe.variables), expected):
-                raise DisprovedError(runner, done, chosen)
+        compared = _Comparison(self, runner, done, chosen)
+        if not compared.holds(number):
+            raise DisprovedError(runner, done, chosen)
         self.tried(done, chosen)
         self._note(done, runner.probe.speedups_in_use)
-
-    def _in_company(
-        self,
-        reference: Reference,
-        runner: Runner,
-        done: FinishedPass,
-        chosen: Sequence[int],
-        error: Exception,
-    ) -> list[RowResult]:
-        """Reference rows of a model that cannot run a single row, beside other rows."""
-        assert self.unit is not None
-        try:
-            reference.row(done, chosen[0], self.unit, runner.weights)
-        except Exception:
-            try:
-                return reference.in_company(done, chosen, runner.weights)
-            except Exception:
-                raise DisprovedError(runner, done, chosen, error=error) from error
-        raise error  # a second pass does not fail, so that the row is not the cause
 
     def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
         """See whether a pass that failed relied on something.
@@ -231,6 +210,65 @@ class Proof:
         self._mixed = self._mixed or (len(done.rows) > 1 and sizes_differ(done.rows))
         self.verdicts.append(Verdict(ROWS, HOLDS, _SHOWN))
         self.verdicts += [Verdict(f"speed-up {name}", HOLDS, _SHOWN) for name in in_use]
+
+
+class _Comparison:
+    """Rows of a pass and the reference rows with which they are compared."""
+
+    def __init__(
+        self, proof: Proof, runner: Runner, done: FinishedPass, chosen: Sequence[int]
+    ) -> None:
+        assert proof.unit is not None
+        self._runner, self._done, self._chosen = runner, done, chosen
+        self._unit, self._weights = proof.unit, runner.weights
+        self._judge = proof.judge(runner.probe, done)
+        self._reference = Reference(proof.request, runner)
+
+    def holds(self, number: int) -> bool:
+        """Whether the last row equals itself alone and, of two, both equal themselves turned round.
+
+        Args:
+            number: 1 or 2.
+
+        Raises:
+            DisprovedError: A single row cannot be run, nor rows beside others than in the pass.
+        """
+        last = self._chosen[-1]
+        try:
+            single = self._reference.row(self._done, last, self._unit, self._weights)
+        except (NotFiniteError, NoPathError):
+            raise
+        except Exception as error:  # the user's forward may raise anything for a single row
+            return self._holds_in_company(error)
+        if not self._judge(self._packed(self._done, last), single):
+            return False
+        order = turned_round(self._done.rows, self._chosen)
+        if number == 1 or len(order) == 1:
+            return True
+        values = replace(self._done, kind="value", gradients={})
+        found = self._reference.together(values, order, self._weights)
+        pairs = zip(order, found, strict=True)
+        return all(self._judge(self._packed(values, row), other) for row, other in pairs)
+
+    def _packed(self, done: FinishedPass, row: int) -> RowResult:
+        return row_of(done, row, self._runner.probe.variables)
+
+    def _holds_in_company(self, error: Exception) -> bool:
+        """Whether rows of a model that cannot run a single row are the same beside others."""
+        last = self._chosen[-1]
+        try:
+            self._reference.row(self._done, last, self._unit, self._weights)
+        except Exception:
+            order = turned_round(self._done.rows, self._chosen)
+            # Other rows in another number, so that statistics of the batch are others, too.
+            order = [*order, order[-1], order[-1]]
+            try:
+                found = self._reference.together(self._done, order, self._weights)
+            except Exception:
+                raise DisprovedError(self._runner, self._done, self._chosen, error=error) from error
+            pairs = zip(order, found, strict=True)
+            return all(self._judge(self._packed(self._done, row), other) for row, other in pairs)
+        raise error  # a second pass does not fail, so that the row is not the cause
 
 
 def drawing(served: bool) -> InputError:

@@ -115,27 +115,26 @@ class Reference:
         x = {v.name: selection.take(done.x[v.name], v.axes) for v in self.probe.variables}
         return self._run(done.kind, done.rows.take(selection), x, weights)
 
-    def in_company(
-        self, done: FinishedPass, chosen: Sequence[int], weights: Weights | None = None
+    def together(
+        self, done: FinishedPass, order: Sequence[int], weights: Weights | None = None
     ) -> list[RowResult]:
-        """Run rows of a pass with others than in that pass, where none can run alone.
+        """Run rows of a pass in one pass, beside fewer others and in another order than there.
 
         Args:
             done: The pass.
-            chosen: Indexes of the rows.
+            order: Indexes of the rows; where weights are drawn, of one draw.
             weights: The draws of weights of the pass, or ``None``.
+
+        Returns:
+            A result for each entry of ``order``.
         """
-        if weights is not None and len(chosen) > 1:
-            return [self.in_company(done, [row], weights)[0] for row in chosen]
-        # Other rows, in another order and number: statistics of a batch are others, too.
-        order = [*reversed(chosen), *[chosen[0]] * 2]
         selection = done.rows.batch.select(torch.tensor(order, device=done.rows.keys.device))
         x = {v.name: selection.take(done.x[v.name], v.axes) for v in self.probe.variables}
         rows = done.rows.take(selection)
         if weights is not None:
             weights, rows = _draw_of(weights, rows)
         found = self.all_rows(replace(done, rows=rows, x=x), weights)
-        return [row_of(found, order.index(row), self.probe.variables) for row in chosen]
+        return [row_of(found, place, self.probe.variables) for place in range(len(order))]
 
     def all_rows(self, done: FinishedPass, weights: Weights | None = None) -> FinishedPass:
         """Run all the rows of a pass in one pass."""
@@ -199,7 +198,7 @@ def row_of(done: FinishedPass, row: int, variables: tuple[Variable, ...]) -> Row
     index = torch.tensor([row], device=done.rows.keys.device)
     selection = done.rows.batch.select(index)
     found: Values = {}
-    if done.gradients:
+    if done.kind == "gradient":
         batch = selection.batch()
         for v in variables:
             gradient = selection.take(done.gradients[v.name], v.axes)
