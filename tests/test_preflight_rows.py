@@ -1,4 +1,4 @@
-"""Rows that share a pass are proven to keep apart; where they do not, they run alone or not at all."""
+"""Rows that share a pass are proven to keep apart; else they run alone, or are refused."""
 
 from __future__ import annotations
 

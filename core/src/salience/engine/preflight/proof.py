@@ -246,7 +246,7 @@ class _Comparison:
         if number == 1 or len(order) == 1:
             return True
         values = replace(self._done, kind="value", gradients={})
-        found = self._reference.together(values, order, self._weights)
+        found = self._reference.in_one_pass(values, order, self._weights)
         pairs = zip(order, found, strict=True)
         return all(self._judge(self._packed(values, row), other) for row, other in pairs)
 
@@ -263,7 +263,7 @@ class _Comparison:
             # Other rows in another number, so that statistics of the batch are others, too.
             order = [*order, order[-1], order[-1]]
             try:
-                found = self._reference.together(self._done, order, self._weights)
+                found = self._reference.in_one_pass(self._done, order, self._weights)
             except Exception:
                 raise DisprovedError(self._runner, self._done, self._chosen, error=error) from error
             pairs = zip(order, found, strict=True)

@@ -115,7 +115,7 @@ class Reference:
         x = {v.name: selection.take(done.x[v.name], v.axes) for v in self.probe.variables}
         return self._run(done.kind, done.rows.take(selection), x, weights)
 
-    def together(
+    def in_one_pass(
         self, done: FinishedPass, order: Sequence[int], weights: Weights | None = None
     ) -> list[RowResult]:
         """Run rows of a pass in one pass, beside fewer others and in another order than there.
