@@ -35,6 +35,7 @@ class Pass:
         seen: Target variable inside the model → its value in this pass.
         calls: Target variable, or ``"<tap>"`` → number of calls of its module so far.
         on_reach: Called whenever the pass reaches a target variable inside the model.
+        needs_gradient: Whether target variables must have a gradient.
         output: The model's output or, where the output variable is a :class:`Tap`, the output of
             its module at the call that the tap names.
     """
@@ -45,6 +46,7 @@ class Pass:
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     on_reach: Callable[[], object] | None = None
+    needs_gradient: bool = True
     output: Any = None
 
     def arguments(self, variables: tuple[Variable, ...], batch: Batch) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Pass:
             call, met = variable.target.call, self.calls.get(variable.name, 0)
             raise missed(f"target {variable.name!r}", call, met)
         value = self.seen[variable.name]
-        check_value(variable, value, batch)
+        check_value(variable, value, batch, needs_gradient=self.needs_gradient)
         own: Tensor = value.detach()
         return own
 

@@ -41,6 +41,8 @@ class Probe:
             does not rearrange the weights, nor keep module outputs from one pass to the next.
         speedups: Names of the speed-ups that may be tried and used, among :data:`SPEEDUPS`.
         training: Paths of modules that run in training mode; the modules inside them do not.
+        needs_gradient: Whether target variables must have a gradient; if not, they may hold
+            integers.
 
     Raises:
         InputError: The model cannot be copied, lacks a tapped module, or a speed-up is unknown.
@@ -57,6 +59,7 @@ class Probe:
         weights_vary: bool = False,
         speedups: Collection[str] = SPEEDUPS,
         training: Collection[str] = (),
+        needs_gradient: bool = True,
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -64,6 +67,7 @@ class Probe:
         self.device = device if device is not None else own_device
         self.variables = variables
         self._domain = domain
+        self._needs_gradient = needs_gradient
         self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
@@ -117,12 +121,14 @@ class Probe:
         """
         for variable in self.variables:
             if variable.argument is not None:
-                check_value(variable, batch.arguments[variable.argument], batch)
+                value = batch.arguments[variable.argument]
+                check_value(variable, value, batch, needs_gradient=self._needs_gradient)
+        state = Pass(graph=graph, on_reach=on_reach, needs_gradient=self._needs_gradient)
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
         keeping = self._speedups.keeping(batch.n_items, not graph)
         with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph:
-            state = self._run(batch, state=Pass(graph=graph, on_reach=on_reach), guard=True)
+            state = self._run(batch, state=state, guard=True)
         values = {v.name: state.value(v, batch) for v in self.variables}
         tell_calls(state, self.variables, self._output)
         return values, state.output, state.leaves

@@ -243,7 +243,8 @@ class _Comparison:
         if not self._judge(self._packed(self._done, last), single):
             return False
         order = turned_round(self._done.rows, self._chosen)
-        if number == 1 or len(order) == 1:
+        one_item = bool((self._done.rows.items == self._done.rows.items[0]).all())
+        if number == 1 or len(order) == 1 or one_item:
             return True
         values = replace(self._done, kind="value", gradients={})
         found = self._reference.in_one_pass(values, order, self._weights)

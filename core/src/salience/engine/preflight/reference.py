@@ -60,6 +60,7 @@ def probe_of(
         weights_vary=bool(request.weights),
         speedups=speedups,
         training=request.verdicts.training,
+        needs_gradient=request.calculator.needs_gradient or bool(request.noise),
     )
 
 
