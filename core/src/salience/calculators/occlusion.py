@@ -95,8 +95,7 @@ class Occlusion(Calculator):
     def __call__(self, score: Score, x: Values) -> Attribution:
         """Replace each window of all rows in turn, in passes within the budget."""
         every = {name: self._windows(score, name, x[name]) for name in x}
-        replacement = baseline_of(self.value, score, x)
-        full_score = score.value(x)
+        replacement, full_score = baseline_of(self.value, score, x), score.value(x)
         saliency = {}
         for name, windows in every.items():
             total = torch.zeros_like(windows.cover)
@@ -237,8 +236,8 @@ class _Grid:
         self._row_axis = row_axis
         self._shape = x.shape
         self.count = torch.ones(x.shape[row_axis], dtype=torch.int64, device=x.device)
-        shape = [n if i == row_axis else 1 for i, n in enumerate(x.shape)]
-        cover = x.new_ones(shape, dtype=real_dtype(x))
+        lengths = [n if i == row_axis else 1 for i, n in enumerate(x.shape)]
+        cover = x.new_ones(lengths, dtype=real_dtype(x))
         for slide in slides:
             self.count = self.count * slide.count()
             hits = slide.cover(x.shape[slide.axis])

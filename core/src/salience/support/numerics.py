@@ -27,7 +27,7 @@ def all_finite(values: Tensor) -> bool:
 
 
 def real_dtype(values: Tensor) -> torch.dtype:
-    """The dtype of real numbers about values that may be integers: their own, or torch's default."""
+    """The dtype of these values or, where they are integers, torch's default for real numbers."""
     return values.dtype if values.is_floating_point() else torch.get_default_dtype()
 
 
