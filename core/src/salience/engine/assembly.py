@@ -71,7 +71,7 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
 
 def _provenance(result: UnitResult, request: Request, unit: Unit) -> dict[str, Any]:
     found = {"preflight": result.preflight.record()}
-    return record.record(request) | found | recorded_ids(unit.ids)
+    return found | record.record(request) | recorded_ids(unit.ids)
 
 
 def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:

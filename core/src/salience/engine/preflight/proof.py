@@ -243,8 +243,7 @@ class _Comparison:
         if not self._judge(self._packed(self._done, last), single):
             return False
         order = turned_round(self._done.rows, self._chosen)
-        one_item = bool((self._done.rows.items == self._done.rows.items[0]).all())
-        if number == 1 or len(order) == 1 or one_item:
+        if number == 1 or len(order) == 1 or len(self._unit) == 1:
             return True
         values = replace(self._done, kind="value", gradients={})
         found = self._reference.in_one_pass(values, order, self._weights)
