@@ -39,7 +39,7 @@ def test_draws_of_a_pair_mirror_each_other(kind: Any) -> None:
         return cubic(x)
 
     explained(noise, watching, max_rows=2, n_samples=4)
-    first, second = seen[-2:]
+    first, second = [rows for rows in seen if len(rows) == 2][-2:]
     for pair in (first, second):
         torch.testing.assert_close(pair.mean(0, keepdim=True), X)
         assert (pair[0] != pair[1]).all()

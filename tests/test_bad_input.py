@@ -137,7 +137,7 @@ BAD_DATA: dict[str, tuple[Any, tuple[str, ...]]] = {
 def test_bad_data_is_refused(name: str, model: Net, work: Work) -> None:
     data, parts = BAD_DATA[name]
     refused(lambda: salience.explain(model, data, Tensors()), *parts)
-    assert work.forwards <= 1
+    assert work.forwards <= 3  # the batch, again in a pristine replica, and an item alone
 
 
 def test_arguments_of_different_lengths_are_refused(work: Work) -> None:

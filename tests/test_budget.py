@@ -113,10 +113,11 @@ def test_passes_over_graphs_are_counted_in_elements(
 @pytest.mark.parametrize(
     ("calculator", "samplers", "passes"),
     [
-        ("gradient", [], [11]),  # the pass that predicts
-        ("gradient", ["gaussian"], [11, 11]),
-        (IntegratedGradients(7), [], [11, 77, 11]),  # the prediction, the path, f(baseline)
-        (Occlusion(2, 1), [], [11, 33]),  # f(x) is known
+        # A row alone and two in another order are what each first pass is compared with.
+        ("gradient", [], [11, 1, 2]),  # the pass that predicts
+        ("gradient", ["gaussian"], [11, 11, 1, 2]),
+        (IntegratedGradients(7), [], [11, 77, 1, 2, 11]),  # the prediction, the path, f(baseline)
+        (Occlusion(2, 1), [], [11, 33, 1, 2]),  # f(x) is known
     ],
     ids=["gradient", "smoothgrad", "integrated gradients", "occlusion"],
 )
@@ -137,7 +138,7 @@ def test_the_number_of_passes_does_not_grow_when_draws_and_path_points_fill_them
     model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
     explainer = salience.Explainer(model, Tensors(), max_rows=66)
     explainer.explain(DATA, IntegratedGradients(7), samplers=["gaussian"], n_samples=6)
-    assert sizes == [11, *[66] * 7, 66, 11]
+    assert sizes == [11, 66, 1, 2, *[66] * 6, 66, 11]
 
 
 def test_an_item_that_no_pass_can_hold_is_refused_before_computing(
@@ -251,9 +252,10 @@ def test_a_single_item_that_does_not_fit_is_named_as_such(watched: Any, calculat
 def test_other_errors_of_the_model_are_not_taken_for_want_of_memory(watched: Any) -> None:
     sizes: list[int] = []
     model = watched(mlp(), sizes, most=5, error=RuntimeError)
-    with pytest.raises(InputError, match="the model cannot be run on this data"):
+    with pytest.warns(salience.Notice, match="each row runs in a pass of its own"):
         salience.explain(model, DATA, Tensors(), max_rows=16)
-    assert sizes == [11]
+    assert sizes[0] == 11
+    assert sizes[-11:] == [1] * 11
 
 
 # --- "auto" ---------------------------------------------------------------------------------------
@@ -333,9 +335,10 @@ def test_auto_packs_several_graphs_into_the_first_passes(graphs: Any, watched: A
         watched(graphs.models()[0], sizes), graphs.ragged(target="model.embed")
     )
     explainer.explain([chain] * 40)
-    assert min(sizes) >= 4 * 23
-    # The pass that predicts gives the gradient as well.
-    assert sum(sizes) == 40 * 23
+    # The pass that predicts gives the gradient as well; the first is compared with three rows.
+    assert sizes[1:3] == [23, 46]
+    assert sum(sizes) == (40 + 3) * 23
+    assert min(sizes[:1] + sizes[3:]) >= 4 * 23
 
 
 def test_auto_fills_larger_passes_as_it_goes() -> None:

@@ -70,6 +70,20 @@ MODELS = """
     def needing(size):
         return nn.Linear(size, 2)
 
+    class Norm(nn.Module):
+        def forward(self, x):
+            return x - x.mean(0) / 2
+
+    def meeting():
+        return nn.Sequential(Norm(), rows())
+
+    class Noise(nn.Module):
+        def forward(self, x):
+            return x + torch.randn_like(x)
+
+    def drawing():
+        return nn.Sequential(Noise(), rows())
+
     number = 3
 """
 
@@ -177,6 +191,21 @@ def test_rows_of_a_table_are_explained_saved_and_drawn(
     for told in ("3 items", "integrated_gradients", "gaussian, mc_dropout", "4 draws", "square"):
         assert told in result.output
     assert "completeness gap: median" in result.output and "run.salience" in result.output
+
+
+@tabular
+@pytest.mark.parametrize(
+    ("model", "status", "said"),
+    [("rows", 0, "holds"), ("meeting", 0, "fallback"), ("drawing", 1, "refused")],
+)
+def test_check_prints_the_verdicts_and_exits_by_them(
+    model: str, status: int, said: str, folder: Path
+) -> None:
+    chosen = ("--domain", "tabular", "--model", f"tiny:{model}", "rows.csv")
+    result = run("check", *chosen, "--output", "class:1")
+    assert result.exit_code == status, result.output
+    assert said in result.output and "items that were tried" in result.output
+    assert not (folder / "out").exists()
 
 
 @tabular

@@ -44,8 +44,8 @@ def test_images_lie_with_channels_last_while_the_users_model_stays() -> None:
     model = Seeing(nn.Flatten())
     x = torch.randn(2, 3, 8, 8)
     salience.explain(model, x, IMAGES, samplers=["gaussian"])
-    # Passes before find out whether the model can be run so.
-    assert Seeing.layouts[-1]
+    # Single rows are compared with those of a replica without it.
+    assert True in Seeing.layouts
     assert model.convolution.weight.is_contiguous()
     assert x.is_contiguous()
 
@@ -59,8 +59,8 @@ def test_a_forward_that_views_memory_is_run_as_it_came() -> None:
     torch.testing.assert_close(viewing.values, flattening.values, rtol=1e-5, atol=1e-7)
 
 
-#: Eight draws a row, each in a pass of its own, that move nothing.
-STILL: dict[str, Any] = {"samplers": ["gaussian:scale=0"], "n_samples": 8, "max_rows": 1}
+#: Eight draws a row that move nothing.
+STILL: dict[str, Any] = {"samplers": ["gaussian:scale=0"], "n_samples": 8, "max_rows": 2}
 
 
 class Normalised(nn.Module):
@@ -99,10 +99,11 @@ def test_batch_normalisation_is_folded_without_a_trace(bias: bool, normalised: l
     expected = gradients(model, x)
     normalised.clear()
     found = salience.explain(
-        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=1
+        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=2
     )
-    # One row tried before everything, twice; 3 items x 9 passes would be 27.
-    assert len(normalised) == 2
+    # A row that shows what to fold, where a function mode makes the call twice, and two passes of
+    # reference rows; the others would be 18.
+    assert len(normalised) == 4
     torch.testing.assert_close(found.values, expected, rtol=1e-12, atol=1e-14)
     assert isinstance(model.norm, nn.BatchNorm2d)
     assert model.convolution.bias is None or bias
@@ -113,7 +114,7 @@ def test_batch_normalisation_is_folded_without_a_trace(bias: bool, normalised: l
 def test_a_convolution_that_is_read_elsewhere_is_not_folded(elsewhere: float) -> None:
     model, x = Normalised(True, elsewhere).double(), torch.randn(3, 3, 8, 8).double()
     found = salience.explain(
-        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=1
+        model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=2
     )
     torch.testing.assert_close(found.values, gradients(model, x), rtol=1e-12, atol=1e-14)
 
@@ -121,7 +122,7 @@ def test_a_convolution_that_is_read_elsewhere_is_not_folded(elsewhere: float) ->
 def test_a_normalisation_that_a_hook_looks_at_is_not_folded() -> None:
     model, seen = Normalised(True), []
     model.norm.register_forward_hook(lambda module, args, output: seen.append(output.shape))
-    salience.explain(model, torch.randn(3, 3, 8, 8), IMAGES, samplers=["gaussian"], max_rows=1)
+    salience.explain(model, torch.randn(3, 3, 8, 8), IMAGES, samplers=["gaussian"], max_rows=2)
     assert len(seen) >= 6
 
 

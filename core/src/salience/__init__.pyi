@@ -47,6 +47,8 @@ from .plugins.parts import is_placeholder as is_placeholder
 from .results.design import Design as Design
 from .results.explanation import Explanation as Explanation
 from .results.items import ItemTable as ItemTable
+from .results.preflight import Preflight as Preflight
+from .results.preflight import Verdict as Verdict
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
 from .samplers.base import ModelDraw as ModelDraw

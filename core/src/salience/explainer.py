@@ -14,7 +14,8 @@ from salience.data.domain import Domain
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
 from salience.engine.executors import Executor, Serial, Threads
 from salience.engine.means import with_means
-from salience.engine.preflight import preflight
+from salience.engine.preflight.check import checked
+from salience.engine.preflight.samplers import preflight
 from salience.engine.progress import progress_bar
 from salience.engine.request import Request, make_aggregator, make_request
 from salience.engine.settings import Settings, devices_of
@@ -27,6 +28,7 @@ from salience.model.speedups import SPEEDUPS, check_speedups
 from salience.model.targets import resolve
 from salience.plugins.parts import make
 from salience.results.explanation import Explanation
+from salience.results.preflight import Preflight
 from salience.results.samples import Samples
 from salience.samplers.design import Until
 from salience.scoring.budget import Budget
@@ -204,6 +206,33 @@ class Explainer:
                 worker, results = self._start(request, unit, report)
                 result = gathered(results, partial)
             return explanation(result, worker.request, unit)
+
+    @isolated()
+    def check(
+        self,
+        data: Any,
+        calculator: str | Mapping[str, Any] | Calculator = "gradient",
+        samplers: Sequence[Any] = (),
+        n_samples: int | tuple[int, int] | Until = 1,
+        aggregator: str | Mapping[str, Any] | Aggregator = "raw",
+        seed: int = 0,
+        ids: Sequence[int | str] | None = None,
+    ) -> Preflight:
+        """Find out what :meth:`explain` would assume of the model, and print it as a table.
+
+        The first draws of the first batch are computed. For each assumption the table says whether
+        it holds, which slower way is taken where it does not, or why the request is refused and how
+        to mend that. The arguments are those of :meth:`explain`.
+
+        Raises:
+            InputError: A part is unknown, or the data cannot be read.
+        """
+        request = self._request(calculator, samplers, n_samples, seed=seed, aggregator=aggregator)
+        with Hearing():
+            unit = read(self.domain, data, ids)
+            found = checked(request.fitted(unit.samples), unit)
+        print(found)
+        return found
 
     def stream(
         self,

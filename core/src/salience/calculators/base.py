@@ -39,6 +39,9 @@ class Calculator(ABC):
     #: takes that gradient by the graph of the forward pass that predicts.
     gradient_at_x: ClassVar[bool] = False
 
+    #: Whether the calculator asks for gradients; if not, target variables may hold integers.
+    needs_gradient: ClassVar[bool] = True
+
     def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
         """Raise InputError where the parameters do not fit the number of items.
 

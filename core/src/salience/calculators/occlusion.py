@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from salience.data.views import RowView
 from salience.errors import InputError
 from salience.model.probe import Values
 from salience.scoring.score import Part, Score
+from salience.support.numerics import real_dtype
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Occlusion(Calculator):
         InputError: A window or stride is below 1, a stride is longer than its window, the target
             variable lacks an axis, or a window is longer than an axis of the target variable.
     """
+
+    needs_gradient: ClassVar[bool] = False
 
     window: int | Mapping[str, int] = 1
     stride: int | Mapping[str, int] | None = None
@@ -92,15 +95,14 @@ class Occlusion(Calculator):
     def __call__(self, score: Score, x: Values) -> Attribution:
         """Replace each window of all rows in turn, in passes within the budget."""
         every = {name: self._windows(score, name, x[name]) for name in x}
-        replacement = baseline_of(self.value, score, x)
-        full_score = score.value(x)
+        replacement, full_score = baseline_of(self.value, score, x), score.value(x)
         saliency = {}
         for name, windows in every.items():
             total = torch.zeros_like(windows.cover)
             for part in score.split(windows.count):
                 at = part.take(x)
                 inside = windows.inside(part)
-                new = part.take({name: replacement[name]})[name]
+                new = part.take({name: replacement[name]})[name].to(at[name].dtype)
                 at[name] = torch.where(inside, new, at[name])
                 drop = full_score[part.selection.rows] - part.score.value(at)
                 drop = drop.to(total.dtype)
@@ -234,12 +236,13 @@ class _Grid:
         self._row_axis = row_axis
         self._shape = x.shape
         self.count = torch.ones(x.shape[row_axis], dtype=torch.int64, device=x.device)
-        cover = x.new_ones([n if i == row_axis else 1 for i, n in enumerate(x.shape)])
+        lengths = [n if i == row_axis else 1 for i, n in enumerate(x.shape)]
+        cover = x.new_ones(lengths, dtype=real_dtype(x))
         for slide in slides:
             self.count = self.count * slide.count()
             hits = slide.cover(x.shape[slide.axis])
             # Padded positions may be in no window; 1 in the place of 0 avoids a division by 0.
-            cover = cover * self._shaped(hits.clamp_(min=1).to(x.dtype), slide.axis)
+            cover = cover * self._shaped(hits.clamp_(min=1).to(cover.dtype), slide.axis)
         #: Number of windows that cover each position, broadcastable against ``x``.
         self.cover = cover
 
@@ -279,7 +282,7 @@ class _Groups:
         self._shape = [-1 if i == view.row_axis else 1 for i in range(x.ndim)]
         self.count = count
         #: Number of groups that each element is in: 1, broadcastable against ``x``.
-        self.cover = x.new_ones(len(group)).reshape(self._shape)
+        self.cover = x.new_ones(len(group), dtype=real_dtype(x)).reshape(self._shape)
 
     def inside(self, part: Part) -> Tensor:
         """Mask that is true for the elements in each pair's group, broadcastable like ``cover``."""

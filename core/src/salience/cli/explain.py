@@ -1,4 +1,4 @@
-"""The work of the command ``salience explain``: load the model, explain, save and draw."""
+"""The work of ``salience explain`` and ``salience check``: load the model, explain, save, draw."""
 
 from __future__ import annotations
 
@@ -52,23 +52,20 @@ def run(
     tune_allocator()
     folder = Path(out)
     _check_folder(folder)
-    if max_rows != "auto" and not max_rows.isdigit():
-        raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
     draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})
     if name:
         make("visualizers", name, options)  # raises on a wrong visualizer before the long work
+    rows = _max_rows(max_rows)
     explainer = Explainer(
         load_model(model, weights),
         domain,
         target=list(target) or None,
         output=output,
-        max_rows="auto" if max_rows == "auto" else int(max_rows),
+        max_rows=rows,
         device=device,
     )
-    explanation = explainer.explain(
-        data[0] if len(data) == 1 else list(data), n_samples=draws, **settings
-    )
+    explanation = explainer.explain(_data(data), n_samples=draws, **settings)
     explanation.save(folder / "run.salience")
     drawn = min(items, len(explanation))
     for item in range(drawn):
@@ -77,6 +74,44 @@ def run(
     with suppress(NoMeanError):
         explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
     _report(explanation, folder, drawn)
+
+
+def run_check(
+    model: str,
+    weights: str | None,
+    *,
+    domain: str,
+    data: Sequence[str],
+    target: Sequence[str],
+    max_rows: str,
+    device: str | None,
+    output: str | None,
+    n_samples: str,
+    **settings: Any,
+) -> bool:
+    """Print what :func:`run` would assume of the model; the arguments are those of the command.
+
+    Returns:
+        Whether nothing is refused.
+
+    Raises:
+        InputError: As for :meth:`salience.Explainer.check`, or an option cannot be read.
+    """
+    draws, rows = _draws(n_samples), _max_rows(max_rows)
+    made = load_model(model, weights)
+    chosen = list(target) or None
+    explainer = Explainer(made, domain, chosen, output, max_rows=rows, device=device)
+    return explainer.check(_data(data), n_samples=draws, **settings).holds
+
+
+def _max_rows(text: str) -> int | str:
+    if text != "auto" and not text.isdigit():
+        raise InputError(f"max_rows={text!r}; pass 'auto' or a whole number from 1")
+    return text if text == "auto" else int(text)
+
+
+def _data(given: Sequence[str]) -> Any:
+    return given[0] if len(given) == 1 else list(given)
 
 
 def _draws(text: str) -> Any:

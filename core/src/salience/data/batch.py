@@ -70,6 +70,8 @@ class Batch:
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
+            if value.is_inference():  # a tensor made in inference mode has no gradient
+                value = value.clone()
             value = value.detach().to(device, dtype if value.is_floating_point() else None)
             # Rows are selected from it many times, which is slow where it is not contiguous.
             return value.contiguous()

@@ -192,7 +192,8 @@ class RowView:
             the place of the row axis and the padded axes.
         """
         values = values.movedim(self.row_axis, 0)
-        values = values.reshape(n_draws, -1, *values.shape[1:])
+        # Not −1, which a tensor without any element leaves open.
+        values = values.reshape(n_draws, len(values) // n_draws, *values.shape[1:])
         if self.mask is None:
             return values
         padded = self.dims(self.padded)

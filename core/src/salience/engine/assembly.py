@@ -63,10 +63,15 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
         **result.items.columns(),
         saliency=_saliencies(result.saliency, result.counts, domain, dataset_info),
         dataset_info=dataset_info,
-        provenance=record.record(request) | recorded_ids(unit.ids),
+        provenance=_provenance(result, request, unit),
         domain=domain,
         design=request.design,
     )
+
+
+def _provenance(result: UnitResult, request: Request, unit: Unit) -> dict[str, Any]:
+    found = {"preflight": result.preflight.record()}
+    return found | record.record(request) | recorded_ids(unit.ids)
 
 
 def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
@@ -78,7 +83,7 @@ def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
         counts=result.counts,
         items=result.items,
         dataset_info=domain.dataset_info(unit.samples),
-        provenance=record.record(request) | recorded_ids(unit.ids),
+        provenance=_provenance(result, request, unit),
         domain=domain,
         design=request.design,
     )

@@ -96,16 +96,26 @@ def unexplained(runner: Runner, unit: Unit, request: Request) -> Iterator[Predic
     return _predicted(runner, unit, request, graph=False, explained=False)
 
 
-def first_row(runner: Runner, unit: Unit, request: Request) -> Batch:
-    """The first item as it lies in the first batch, padding included, on the runner's device."""
-    _, _, batch = next(_collated(runner, unit, request))
-    row = batch.select(torch.zeros(1, dtype=torch.int64)).batch()
-    return row.to(runner.probe.device, runner.probe.dtype)
+def sample_row(runner: Runner, unit: Unit, request: Request) -> tuple[Batch, Unit]:
+    """A single item on the runner's device, and its unit.
+
+    It is the largest item where items are ragged, since a large item shows best what counts its
+    elements; otherwise the first, as it lies in the first batch, padding included.
+    """
+    domain, probe = request.settings.domain, runner.probe
+    if domain.layout.elements:
+        sizes = [domain.size(sample) for sample in unit.samples]
+        at = sizes.index(max(sizes))
+        batch = domain.collate(unit.samples[at : at + 1])
+    else:
+        at, (_, _, full) = 0, next(_collated(runner, unit, request))
+        batch = full.select(torch.zeros(1, dtype=torch.int64)).batch()
+    return batch.to(probe.device, probe.dtype), unit.part(at, at + 1)
 
 
 def predict_row(runner: Runner, row: Batch, unit: Unit) -> PredictedBatch:
-    """Predict what :func:`first_row` returned for the unit."""
-    return _predict(runner, row, unit.part(0, 1), graph=False, explained=True)
+    """Predict what :func:`sample_row` returned."""
+    return _predict(runner, row, unit, graph=False, explained=True)
 
 
 def _predicted(
@@ -142,8 +152,11 @@ def _collated(runner: Runner, unit: Unit, request: Request) -> Iterator[tuple[in
     start = 0
     while start < len(unit):
         stop = fitting(start, len(unit), sizes, budget.current)
+        if request.verdicts.one_item_per_batch:
+            stop = start + 1
         batch = domain.collate(unit.samples[start:stop])
-        if sizes is None and budget.widen(batch.numbers() // batch.n_items):
+        widened = sizes is None and budget.widen(batch.numbers() // batch.n_items)
+        if widened and not request.verdicts.one_item_per_batch:
             continue
         yield start, stop, batch
         start = stop
@@ -164,7 +177,7 @@ def _predict(
     positions = torch.arange(unit.offset, unit.offset + len(unit), device=probe.device)
     began = time.perf_counter()
     try:
-        x, output, leaves = probe.predict(batch, graph)
+        x, output, leaves = _run(runner, batch, graph)
         fixed, score = None, torch.zeros(batch.n_items)
         if explained:
             fixed = probe.fix(_detached(output), positions)
@@ -184,6 +197,8 @@ def _predict(
         keys=unit.keys().to(batch.device),
         fixed=fixed,
     )
+    if runner.observer is not None:
+        runner.observer.predicted(rows, output)
     return PredictedBatch(
         rows,
         variables=probe.variables,
@@ -192,6 +207,21 @@ def _predict(
         score=score.detach(),
         reusable=ReusablePass(score, leaves=leaves, seconds=seconds, start=x),
     )
+
+
+def _run(runner: Runner, batch: Batch, graph: bool) -> tuple[Values, Any, Values]:
+    observer = runner.observer
+    if observer is None:
+        return runner.predict(batch, graph)
+    with observer.watching_draws(runner, lambda: runner.predict(batch, False)[1]) as take:
+        try:
+            found = runner.predict(batch, graph)
+        except Exception as error:  # the user's forward may raise anything
+            if not isinstance(error, NotFiniteError) and not out_of_memory(error):
+                observer.failed_prediction(runner, batch, error)
+            raise
+        take(_detached(found[1]))
+    return found
 
 
 def _has_items(output: Any, score: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from salience.calculators.base import Attribution
-from salience.data.batch import RowSelection
+from salience.data.batch import Batch, RowSelection
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
 from salience.engine.request import Request
@@ -187,6 +187,8 @@ def score_of(
     rows = predicted.rows.take(selection)
     if keys is not None:
         rows = replace(rows, keys=keys)
+    if request.verdicts.moves_targets and keys is not None:
+        x = _under_parameters(runner, predicted, selection, rows)
     if runner.source is None or draws is None:
         return Score(rows, runner, reusable), x
     weights = runner.source.draw(range(int(draws[0]), int(draws[-1]) + 1))
@@ -195,6 +197,29 @@ def score_of(
     if runner.probe.has_inner_targets:
         x = _moved(runner, predicted, rows)
     return Score(rows, runner), x
+
+
+def _under_parameters(
+    runner: Runner, predicted: PredictedBatch, selection: RowSelection, rows: Rows
+) -> Values:
+    """The values that target variables take in each row under the parameter samplers.
+
+    Args:
+        runner: Runs the model.
+        predicted: The batch of items.
+        selection: The rows of the batch.
+        rows: These rows, with the keys of their draws.
+    """
+    full = _with_arguments(predicted)
+    every = full.repeat(1) if selection.is_identity else full.select(selection.rows)
+    return runner.target_values(replace(rows, batch=every.batch()))
+
+
+def _with_arguments(predicted: PredictedBatch) -> Batch:
+    """The batch with all arguments, those that are target variables among them."""
+    batch, variables = predicted.rows.batch, predicted.variables
+    own = {v.argument: predicted.x[v.name] for v in variables if v.argument is not None}
+    return replace(batch, arguments={**batch.arguments, **own})
 
 
 def _moved(runner: Runner, predicted: PredictedBatch, rows: Rows) -> Values:
@@ -207,8 +232,7 @@ def _moved(runner: Runner, predicted: PredictedBatch, rows: Rows) -> Values:
     """
     assert runner.weights is not None and rows.draws is not None
     batch, variables = predicted.rows.batch, predicted.variables
-    own = {v.argument: predicted.x[v.name] for v in variables if v.argument is not None}
-    full = replace(batch, arguments={**batch.arguments, **own})
+    full = _with_arguments(predicted)
     moved = runner.probe.values_with_weights(full, runner.weights[:])
     n_draws = int(rows.draws[-1]) + 1
     repeated = batch.repeat(n_draws).batch()

@@ -51,7 +51,8 @@ def _mean(worker: Worker, data: Any) -> Values:
         raise InputError("Mean(...) got empty data; pass at least one item")
     unit = Unit(samples, range(len(samples)))
     sums: dict[str, tuple[Tensor, int]] = {}
-    for predicted in unexplained(worker.runner, unit, worker.request):
+    runner = replace(worker.runner, observer=None)
+    for predicted in unexplained(runner, unit, worker.request):
         for name, value in predicted.x.items():
             values = predicted.view(name).flat(value, 1)[0]
             total, count = values.sum(0), len(values)

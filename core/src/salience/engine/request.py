@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from typing import Any
@@ -27,14 +27,28 @@ class Verdicts:
         samplers: The samplers, prepared for the model, in the user's order; ``None`` before
             preflight.
         one_row_per_pass: Whether each row needs a forward pass of its own.
+        one_item_per_batch: Whether each item needs a batch of its own.
         weight_draws_per_pass: Largest number of draws of weights in one forward pass.
-        speedups: Names of the speed-ups that leave the model's output unchanged.
+        speedups: Names of the speed-ups that are worth their preparation.
+        without: Names of the speed-ups that change the model.
+        moves_targets: Whether parameter samplers move target variables inside the model.
+        calm: Whether parameter samplers switch off in predictions what the model would draw.
+        training: Paths of modules that run in training mode, for the dropout that only that shows.
     """
 
     samplers: Sequence[Any] | None = None
     one_row_per_pass: bool = False
+    one_item_per_batch: bool = False
     weight_draws_per_pass: int = 1
     speedups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    moves_targets: bool = False
+    calm: bool = False
+    training: tuple[str, ...] = ()
+
+    def usable(self, names: Collection[str]) -> tuple[str, ...]:
+        """The names of speed-ups without those that change the model."""
+        return tuple(name for name in names if name not in self.without)
 
 
 @dataclass(frozen=True, kw_only=True)

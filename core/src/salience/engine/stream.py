@@ -10,7 +10,7 @@ from typing import Any
 from salience.engine.assembly import explanation, gathered
 from salience.engine.executors import Executor
 from salience.engine.means import with_means
-from salience.engine.preflight import preflight
+from salience.engine.preflight.samplers import preflight
 from salience.engine.request import Request
 from salience.engine.units import Unit, read
 from salience.engine.worker import Worker

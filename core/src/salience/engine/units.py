@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from salience.data.domain import Domain
 from salience.errors import InputError
 from salience.results.items import ItemTable
+from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
 
@@ -79,6 +80,7 @@ class UnitResult:
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
         notices: What the user is to be told, in the words of :func:`salience.tell`.
+        preflight: What was found out about the model.
     """
 
     saliency: Mapping[str, Mapping[str, Tensor]]
@@ -87,6 +89,7 @@ class UnitResult:
     items: ItemTable
     complete: bool = True
     notices: tuple[str, ...] = ()
+    preflight: Preflight = field(default_factory=Preflight)
 
 
 def join(
@@ -117,6 +120,7 @@ def join(
         items=ItemTable.join([result.items for result in results]),
         complete=complete,
         notices=notices,
+        preflight=joined([result.preflight for result in results]),
     )
 
 

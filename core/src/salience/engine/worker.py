@@ -5,22 +5,27 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from salience.engine.batching import batches
 from salience.engine.collect import collected
+from salience.engine.preflight.diagnosis import diagnosed
+from salience.engine.preflight.proof import DisprovedError, Proof
+from salience.engine.preflight.reference import probe_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, join
-from salience.model.probe import Probe
-from salience.model.targets import resolve
+from salience.results.preflight import Preflight
 from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.runner import Runner
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
+
+#: What some work returns.
+Result = TypeVar("Result")
 
 
 def _silent(draws: int) -> None:
@@ -61,21 +66,19 @@ class Worker:
             InputError: The target variables do not fit the model.
         """
         settings = request.settings
-        probe = Probe(
-            settings.model,
-            domain=settings.domain,
-            variables=resolve(settings.target, settings.domain.layout, settings.model),
-            output=settings.output,
-            device=device or settings.devices[0],
-            precision=settings.precision,
-            weights_vary=bool(request.weights),
-            speedups=settings.speedups,
-        )
+        probe = probe_of(request, device or settings.devices[0])
         model = probe.model
         known = isinstance(model, nn.Module)
         n_weights = sum(p.numel() for p in model.parameters()) if known else 0
         budget = Budget(settings.max_rows, n_weights)
-        return Worker(request, Runner(probe, budget), report).having(request)
+        runner = Runner(probe, budget, observer=Proof(request))
+        return Worker(request, runner, report).having(request)
+
+    @property
+    def proof(self) -> Proof:
+        """What was shown about the model."""
+        assert isinstance(self.runner.observer, Proof)
+        return self.runner.observer
 
     def having(self, request: Request) -> Worker:
         """This worker for the same model, with another calculator or other verdicts."""
@@ -85,8 +88,10 @@ class Worker:
             self.runner,
             samplers=request.parameters,
             one_row_per_pass=request.verdicts.one_row_per_pass,
+            calm=request.verdicts.calm,
             source=WeightSource(weights, model, request.seed) if weights else None,
         )
+        self.proof.request = request
         return replace(self, request=request, runner=runner)
 
     def on(self, device: torch.device | None) -> Worker:
@@ -102,18 +107,57 @@ class Worker:
             KeyboardInterrupt: The computation was interrupted; where the request is partial, only
                 if no batch was finished.
         """
+        with isolated(), Hearing() as hearing:
+            done, preflight = self.proven(unit, lambda worker: worker._collected(unit))
+        n_items = sum(len(part.items.ids) for part in done)
+        notices = tuple(hearing.sentences)
+        found = join(done, complete=n_items == len(unit), notices=notices)
+        return replace(found, preflight=preflight)
+
+    def proven(self, unit: Unit, work: Callable[[Worker], Result]) -> tuple[Result, Preflight]:
+        """Do some work with this worker; where its passes are not believed, in a slower way.
+
+        Args:
+            unit: The items that the work is about.
+            work: Called with this worker, and again with one that goes by other verdicts.
+
+        Raises:
+            InputError: No way serves.
+        """
+        worker = self
+        if self.proof.request.verdicts != self.request.verdicts:
+            worker = self.rebuilt(self.proof.request)
+        while True:
+            self.proof.unit = unit
+            try:
+                return work(worker), self.proof.report()
+            except DisprovedError as found:
+                verdicts = diagnosed(found, self.proof)
+            worker = worker.rebuilt(replace(worker.request, verdicts=verdicts))
+
+    def _collected(self, unit: Unit) -> list[UnitResult]:
         done: list[UnitResult] = []
         n_items = 0
-        with isolated(), Hearing() as hearing:
-            try:
-                for predicted in batches(self.runner, unit, self.request):
-                    part = unit.part(n_items, n_items + len(predicted))
-                    done.append(collected(self.request, self.runner, predicted, part, self.report))
-                    n_items += len(predicted)
-            except KeyboardInterrupt:
-                if not self.request.partial or not done:
-                    raise
-        return join(done, complete=n_items == len(unit), notices=tuple(hearing.sentences))
+        try:
+            for predicted in batches(self.runner, unit, self.request):
+                part = unit.part(n_items, n_items + len(predicted))
+                done.append(collected(self.request, self.runner, predicted, part, self.report))
+                n_items += len(predicted)
+        except KeyboardInterrupt:
+            if not self.request.partial or not done:
+                raise
+        return done
+
+    def rebuilt(self, request: Request) -> Worker:
+        """A worker for another request of the same model, with a new replica.
+
+        Args:
+            request: What is to be computed.
+        """
+        made, proof = Worker.of(request, self.runner.probe.device, self.report), self.proof
+        proof.request = request
+        runner = replace(made.runner, stop=self.runner.stop, observer=proof)
+        return replace(made, runner=runner)
 
     def __reduce__(self) -> Any:
         return _unpickled, (self.request.pickled(),)

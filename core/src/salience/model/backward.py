@@ -10,6 +10,12 @@ from torch import Tensor
 from torch.autograd.graph import disable_saved_tensors_hooks
 
 from salience.errors import InputError
+from salience.support.notices import tell
+
+
+class NoPathError(InputError):
+    """Raised where autograd finds no way from the output to any target variable."""
+
 
 _AGAIN = (
     "the model runs parts of its forward again in the backward pass (torch.utils.checkpoint), "
@@ -50,24 +56,37 @@ def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor
         leaves: Target variable → its values, as leaves of the graph.
 
     Returns:
-        Target variable → gradient of the leaf's shape; 0 where the scalars do not depend on it.
+        Target variable → gradient of the leaf's shape; 0, which is told, where the scalars depend
+        on other leaves only.
 
     Raises:
-        InputError: The scalars have no graph, or the model uses reentrant checkpointing.
+        InputError: The scalars depend on no leaf, or the model uses reentrant checkpointing.
     """
     if not scalars.requires_grad:
-        names = ", ".join(repr(name) for name in leaves)
-        raise InputError(
-            f"the output variable does not depend on the target variable {names} by autograd; look "
-            f"for detach, rounding, numpy or reentrant checkpointing on the way, or use occlusion"
-        )
+        raise _no_way(leaves)
     try:
         found = torch.autograd.grad(scalars.sum(), list(leaves.values()), allow_unused=True)
     except RuntimeError as error:
         if "use_reentrant=True" in str(error):
             raise InputError(_REENTRANT) from error
         raise
+    unused = [name for name, gradient in zip(leaves, found, strict=True) if gradient is None]
+    if len(unused) == len(leaves):
+        raise _no_way(leaves)
+    for name in unused:
+        tell(
+            f"The output does not depend on target variable {name!r} by autograd, so that its "
+            f"gradient is 0."
+        )
     return {
         name: torch.zeros_like(leaf) if gradient is None else gradient
         for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
     }
+
+
+def _no_way(leaves: Mapping[str, Tensor]) -> InputError:
+    names = ", ".join(repr(name) for name in leaves)
+    return NoPathError(
+        f"the output variable does not depend on the target variable {names} by autograd; look "
+        f"for detach, rounding, numpy or reentrant checkpointing on the way, or use occlusion"
+    )

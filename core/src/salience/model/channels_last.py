@@ -28,20 +28,13 @@ class ChannelsLast:
 
     def apply(self) -> None:
         """Lay out the weights, and from now on the arguments, with channels last."""
-        self._lay_out(torch.channels_last)
-
-    def undo(self) -> None:
-        """Lay out the weights, and from now on the arguments, contiguously."""
-        self._lay_out(torch.contiguous_format)
+        self._applied = True
+        for module in self._convolutions:
+            weight = module.weight.detach().contiguous(memory_format=torch.channels_last)
+            module.weight = nn.Parameter(weight, requires_grad=False)
 
     def copy(self, tensor: Tensor) -> Tensor:
         """Copy an argument of the model, with channels last where these are applied."""
         if self._applied and tensor.ndim == 4:
             return tensor.clone(memory_format=torch.channels_last)
         return tensor.clone()
-
-    def _lay_out(self, memory_format: torch.memory_format) -> None:
-        self._applied = memory_format == torch.channels_last
-        for module in self._convolutions:
-            weight = module.weight.detach().contiguous(memory_format=memory_format)
-            module.weight = nn.Parameter(weight, requires_grad=False)

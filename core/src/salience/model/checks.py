@@ -15,7 +15,9 @@ from salience.support.memory import out_of_memory
 from salience.support.numerics import all_finite
 
 
-def check_value(variable: Variable, value: Any, batch: Batch) -> None:
+def check_value(
+    variable: Variable, value: Any, batch: Batch, *, needs_gradient: bool = True
+) -> None:
     """Raise InputError where the value of a target variable cannot receive saliency.
 
     The value must be a floating-point tensor of finite numbers with the axes of the variable and
@@ -25,13 +27,14 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
         variable: The target variable.
         value: Its value in a pass of the batch.
         batch: The items.
+        needs_gradient: Whether it must have a gradient; if not, it may hold integers.
     """
     if not isinstance(value, Tensor):
         raise InputError(
             f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
             f"pass Target(..., index=...) to pick one"
         )
-    if not value.is_floating_point():
+    if needs_gradient and not value.is_floating_point():
         raise InputError(
             f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
             f"gradient; pass floats, or explain the output of the embedding that reads them, "
@@ -104,6 +107,18 @@ def missed(what: str, call: int, met: int) -> InputError:
     return InputError(
         f"{what} was not met: call {call} was asked for, but its module is called {met} "
         f"time{'s' if met > 1 else ''} in a forward pass; pass a call from 0 to {met - 1}"
+    )
+
+
+def dependent(name: str) -> InputError:
+    """The error for a target variable that is computed from another one.
+
+    Args:
+        name: Name of the target variable.
+    """
+    return InputError(
+        f"target variable {name!r} is computed from another of the target variables, so that it "
+        f"would hide the effect of that one; explain them one by one, in a call each"
     )
 
 

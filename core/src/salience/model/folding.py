@@ -10,15 +10,74 @@ folding, 3.7 s without.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from salience.support.hooks import removing
+
+
+class NotExactError(Exception):
+    """Raised where a pass shows that a speed-up changes the model; holds the speed-up's name."""
+
+
+# Functions that ask for what a tensor is and not for its values.
+_METADATA = {"size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous"}
+_METADATA |= {"__len__", "__hash__", "element_size", "storage_offset", "get_device"}
+_METADATA |= {"is_floating_point", "is_complex"}
+_PROPERTIES = {"shape", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "grad_fn"}
+_PROPERTIES |= {"is_cuda", "is_cpu", "is_meta", "is_sparse", "is_quantized", "itemsize", "nbytes"}
+
+
+class _Readers(TorchFunctionMode):
+    """Notes the convolutions whose output is read by more than their normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[int, tuple[weakref.ref[Tensor], nn.Conv2d]] = {}
+        #: The convolutions whose output something else has read.
+        self.read: set[nn.Conv2d] = set()
+        #: The convolution whose normalisation runs.
+        self.inside: nn.Conv2d | None = None
+
+    def add(self, output: Tensor, convolution: nn.Conv2d) -> None:
+        """Follow what a convolution returned, until it is freed and its id may be used again."""
+        number, made = id(output), self._made
+        made[number] = weakref.ref(output, lambda _: made.pop(number, None)), convolution
+
+    def source(self, value: Any) -> nn.Conv2d | None:
+        """The convolution that returned this very tensor; ``None`` for any other value."""
+        held = self._made.get(id(value))
+        return None if held is None else held[1]
+
+    def meet(self, values: Iterable[Any]) -> None:
+        """Note that values are read."""
+        for value in values:
+            if isinstance(value, list | tuple):
+                self.meet(value)
+            elif (source := self.source(value)) is not None and source is not self.inside:
+                self.read.add(source)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if self._made and not _asks_for_metadata(func):
+            self.meet((*args, *kwargs.values()) if kwargs else args)
+        return func(*args, **(kwargs or {}))
+
+
+def _asks_for_metadata(func: Any) -> bool:
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        return getattr(getattr(func, "__self__", None), "__name__", "") in _PROPERTIES
+    return name in _METADATA
 
 
 class Folding:
@@ -32,29 +91,32 @@ class Folding:
     def __init__(self, root: nn.Module) -> None:
         self._root = root
         self._pairs: dict[nn.BatchNorm2d, nn.Conv2d] = {}
-        self._undo: list[tuple[nn.Conv2d, Any, Any]] = []
-        self._replaced: list[tuple[nn.Module, str, nn.Module | None]] = []
+        #: Identity in the place of a normalisation → its convolution.
+        self._folded: dict[nn.Identity, nn.Conv2d] = {}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Find pairs of convolution and normalisation in the forward pass run inside the context.
+        """Find the pairs that :meth:`fold` may take, in the forward pass inside the context.
 
-        In a pair, the normalisation takes exactly the tensor that the convolution returned, and
-        each of the two is called once. :meth:`hiding` and :meth:`fold` then act on the pairs.
+        In a pair, each of the two is called once, the normalisation takes exactly the tensor that
+        the convolution returned, and nothing else reads that tensor.
         """
         calls: Counter[nn.Module] = Counter()
-        # Outputs are kept alive, so that no later output gets the id of an earlier one.
-        made: dict[int, tuple[Tensor, nn.Conv2d]] = {}
         found: dict[nn.BatchNorm2d, nn.Conv2d] = {}
+        readers = _Readers()
 
         def after(module: nn.Conv2d, args: Any, output: Tensor) -> None:
             calls[module] += 1
-            made[id(output)] = output, module
+            readers.add(output, module)
 
         def before(module: nn.BatchNorm2d, args: Any) -> None:
             calls[module] += 1
-            if args and id(args[0]) in made:
-                found[module] = made[id(args[0])][1]
+            source = readers.source(args[0]) if args else None
+            if source is not None:
+                found[module] = readers.inside = source
+
+        def behind(module: nn.BatchNorm2d, args: Any, output: Tensor) -> None:
+            readers.inside = None
 
         with removing() as add:
             for module in self._root.modules():
@@ -62,30 +124,48 @@ class Folding:
                     add(module.register_forward_hook(after))
                 elif _keeps_statistics(module) and _is_free(module):
                     add(module.register_forward_pre_hook(before))
-            yield
-        self._pairs = {n: c for n, c in found.items() if calls[n] == calls[c] == 1}
+                    add(module.register_forward_hook(behind))
+            with readers:
+                yield
+        taken = Counter(found.values())
+        self._pairs = {
+            n: c
+            for n, c in found.items()
+            if calls[n] == calls[c] == taken[c] == 1 and c not in readers.read
+        }
 
     @contextmanager
-    def hiding(self) -> Iterator[None]:
-        """Replace the convolutions' outputs by NaN for every reader except the normalisations.
+    def guarding(self, returned: Callable[[], Any]) -> Iterator[None]:
+        """Check that nothing but its normalisation reads what a folded convolution returns.
 
-        Where a model reads such an output elsewhere, the NaN reaches the model's output in a pass
-        inside the context. This shows that folding would change the model.
+        Args:
+            returned: The model's output, asked for after the forward pass inside the context.
+
+        Raises:
+            NotExactError: Something else has read it.
         """
-        outputs: dict[nn.Module, Tensor] = {}
+        readers = _Readers()
 
-        def after(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-            outputs[module] = output
-            return torch.full_like(output, torch.nan)
+        def after(module: nn.Conv2d, args: Any, output: Tensor) -> None:
+            readers.add(output, module)
 
-        def before(module: nn.BatchNorm2d, args: Any) -> Any:
-            return (outputs[self._pairs[module]],)
+        def behind(module: nn.Identity, args: Any, output: Tensor) -> Tensor:
+            # Another tensor object, so that reading it is told apart from reading the output of
+            # the convolution.
+            readers.inside = self._folded[module]
+            other = output.view_as(output)
+            readers.inside = None
+            return other
 
         with removing() as add:
-            for norm, convolution in self._pairs.items():
+            for identity, convolution in self._folded.items():
                 add(convolution.register_forward_hook(after))
-                add(norm.register_forward_pre_hook(before))
-            yield
+                add(identity.register_forward_hook(behind))
+            with readers:
+                yield
+        readers.meet(tree_leaves(returned()))
+        if readers.read:
+            raise NotExactError("folding")
 
     def fold(self) -> bool:
         """Include each normalisation in its convolution's weight and bias, and take it out.
@@ -99,24 +179,15 @@ class Folding:
             scale = scale if norm.weight is None else scale * norm.weight
             shift = -norm.running_mean * scale
             shift = shift if norm.bias is None else shift + norm.bias
-            self._undo.append((convolution, convolution.weight, convolution.bias))
             if convolution.bias is not None:
                 shift = shift + convolution.bias * scale
             _set(convolution, (convolution.weight * scale[:, None, None, None]).detach(), shift)
         for parent in list(self._root.modules()):
             for name, child in parent._modules.items():
-                if child in self._pairs:
-                    self._replaced.append((parent, name, child))
-                    parent._modules[name] = nn.Identity()
+                if isinstance(child, nn.BatchNorm2d) and child in self._pairs:
+                    parent._modules[name] = identity = nn.Identity()
+                    self._folded[identity] = self._pairs[child]
         return bool(self._pairs)
-
-    def undo(self) -> None:
-        """Restore the convolutions' weights and the normalisations that :meth:`fold` replaced."""
-        for convolution, weight, bias in self._undo:
-            convolution.weight, convolution.bias = weight, bias
-        for parent, name, child in self._replaced:
-            parent._modules[name] = child
-        self._undo, self._replaced = [], []
 
 
 def _set(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:

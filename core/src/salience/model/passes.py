@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from salience.data.batch import Batch
-from salience.model.checks import check_value, missed
+from salience.model.checks import check_value, dependent, missed
 from salience.model.module_io import copied, get, put
 from salience.model.outputs import Output, Tap
 from salience.model.targets import Target, Variable
+from salience.support.notices import tell
 
 #: Target variable → its values.
 Values = dict[str, Tensor]
@@ -33,6 +34,8 @@ class Pass:
         leaves: Target variable → its leaf of the graph.
         seen: Target variable inside the model → its value in this pass.
         calls: Target variable, or ``"<tap>"`` → number of calls of its module so far.
+        on_reach: Called whenever the pass reaches a target variable inside the model.
+        needs_gradient: Whether target variables must have a gradient.
         output: The model's output or, where the output variable is a :class:`Tap`, the output of
             its module at the call that the tap names.
     """
@@ -42,6 +45,8 @@ class Pass:
     leaves: Values = field(default_factory=dict)
     seen: Values = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    on_reach: Callable[[], object] | None = None
+    needs_gradient: bool = True
     output: Any = None
 
     def arguments(self, variables: tuple[Variable, ...], batch: Batch) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class Pass:
             call, met = variable.target.call, self.calls.get(variable.name, 0)
             raise missed(f"target {variable.name!r}", call, met)
         value = self.seen[variable.name]
-        check_value(variable, value, batch)
+        check_value(variable, value, batch, needs_gradient=self.needs_gradient)
         own: Tensor = value.detach()
         return own
 
@@ -125,6 +130,7 @@ class Hooks:
     ) -> None:
         self._pass = Pass()
         self._reached = reached
+        self._several = len(variables) > 1
         for variable in variables:
             if variable.target is not None:
                 module = replica.get_submodule(variable.target.module)
@@ -173,8 +179,13 @@ class Hooks:
         if state.count(name) != target.call:
             return None
         self._reached()
+        if state.on_reach is not None:
+            state.on_reach()
+        own = get(holder, target)
+        if self._several and isinstance(own, Tensor) and own.requires_grad:
+            raise dependent(name)
         if state.values is None:
-            state.seen[name] = copied(get(holder, target))
+            state.seen[name] = copied(own)
             if not state.graph or not _is_differentiable(state.seen[name]):
                 return None
             state.leaves[name] = leaf = _leaf(state.seen[name])
@@ -196,3 +207,26 @@ def _is_differentiable(value: Any) -> bool:
 def _leaf(value: Tensor) -> Tensor:
     """A leaf of a new graph with the same values."""
     return value.detach().requires_grad_()
+
+
+def tell_calls(state: Pass, variables: tuple[Variable, ...], output: Output) -> None:
+    """Tell where the module of a target variable or a tap runs several times in a pass.
+
+    Args:
+        state: The finished pass.
+        variables: The target variables.
+        output: The output variable.
+    """
+    for variable in variables:
+        if variable.target is not None and variable.target.call == 0:
+            _tell_call(variable.target.module, "Target", state.calls.get(variable.name, 0))
+    if isinstance(output, Tap) and output.call == 0:
+        _tell_call(output.module, "Tap", state.calls.get(_TAP, 0))
+
+
+def _tell_call(module: str, kind: str, calls: int) -> None:
+    if calls > 1:
+        tell(
+            f"Module {module!r} runs {calls} times in a forward pass, of which the first is "
+            f"explained; name another by {kind}({module!r}, call=1)."
+        )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.model.backward import kept_whole
 from salience.model.checks import check_scalars, check_value, refusing
 from salience.model.outputs import Output, Tap
-from salience.model.passes import Hooks, Pass, Values
+from salience.model.passes import Hooks, Pass, Values, tell_calls
 from salience.model.replica import home, replicate
-from salience.model.speedups import SPEEDUPS, Speedups
+from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable, check_module
 from salience.model.weighted import row_axes, scalars_of_draws, values_of_draws
 
@@ -40,6 +40,9 @@ class Probe:
         weights_vary: Whether passes run with other weights than the model's own. The probe then
             does not rearrange the weights, nor keep module outputs from one pass to the next.
         speedups: Names of the speed-ups that may be tried and used, among :data:`SPEEDUPS`.
+        training: Paths of modules that run in training mode; the modules inside them do not.
+        needs_gradient: Whether target variables must have a gradient; if not, they may hold
+            integers.
 
     Raises:
         InputError: The model cannot be copied, lacks a tapped module, or a speed-up is unknown.
@@ -55,6 +58,8 @@ class Probe:
         precision: str = "full",
         weights_vary: bool = False,
         speedups: Collection[str] = SPEEDUPS,
+        training: Collection[str] = (),
+        needs_gradient: bool = True,
     ) -> None:
         if isinstance(output, Tap):
             check_module(model, output.module)
@@ -62,9 +67,13 @@ class Probe:
         self.device = device if device is not None else own_device
         self.variables = variables
         self._domain = domain
+        self._needs_gradient = needs_gradient
         self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
+        forget_graphs(self._replica)
+        for path in training:
+            self._replica.get_submodule(path).training = True
         self._speedups = Speedups(
             self._replica,
             variables,
@@ -74,7 +83,6 @@ class Probe:
             names=speedups,
         )
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
-        self._last: tuple[Batch, Values] | None = None
 
     @property
     def model(self) -> Any:
@@ -91,12 +99,15 @@ class Probe:
         """Whether passes run in 16-bit precision, by the model's own dtype or under autocast."""
         return self._half or self.dtype in (torch.bfloat16, torch.float16)
 
-    def predict(self, batch: Batch, graph: bool = False) -> tuple[Values, Any, Values]:
+    def predict(
+        self, batch: Batch, graph: bool = False, on_reach: Callable[[], object] | None = None
+    ) -> tuple[Values, Any, Values]:
         """Run the model on the batch, without replacing its target variables.
 
         Args:
             batch: The items.
             graph: Whether to keep the graph from the target variables to the output.
+            on_reach: Called whenever the pass reaches a target variable inside the model.
 
         Returns:
             Three results: target variable → its value; the model's output, or the output of a
@@ -108,18 +119,18 @@ class Probe:
                 target variable, or such a variable holds integers or values that are not finite, or
                 lacks a declared axis.
         """
-        self.arrange()
-        self._last = None
         for variable in self.variables:
             if variable.argument is not None:
-                check_value(variable, batch.arguments[variable.argument], batch)
+                value = batch.arguments[variable.argument]
+                check_value(variable, value, batch, needs_gradient=self._needs_gradient)
+        state = Pass(graph=graph, on_reach=on_reach, needs_gradient=self._needs_gradient)
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
-        keeping = self._speedups.keeping(not graph)
+        keeping = self._speedups.keeping(batch.n_items, not graph)
         with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph:
-            state = self._run(batch, graph=graph)
+            state = self._run(batch, state=state, guard=True)
         values = {v.name: state.value(v, batch) for v in self.variables}
-        self._last = batch, values
+        tell_calls(state, self.variables, self._output)
         return values, state.output, state.leaves
 
     def __call__(
@@ -142,6 +153,12 @@ class Probe:
         with self._speedups.giving(items):
             state = self._run(batch, values)
         return self.read(state.output, fixed, batch.n_items)
+
+    def output(self, batch: Batch, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """The tensors in the model's output for rows, with ``values`` as target variables."""
+        with torch.no_grad():
+            found = tree_leaves(self._run(batch, values).output)
+        return [leaf for leaf in found if isinstance(leaf, Tensor)]
 
     def with_weights(
         self,
@@ -184,41 +201,24 @@ class Probe:
 
         return values_of_draws(one, weights, row_axes(self.variables, batch.layout))
 
-    def arrange(self) -> None:
-        """Try the reuse of module outputs that the last :meth:`predict` kept, where it is new."""
-        if self._last is not None:
-            self._speedups.try_upstream(*self._last, self._run)
-
     @property
     def speedups_settled(self) -> bool:
-        """Whether folding and channels-last were tried or set, or are not possible."""
+        """Whether it is settled if folding and channels-last are in use, or neither is possible."""
         return self._speedups.settled
 
-    def try_speedups(self, row: Batch) -> tuple[str, ...]:
-        """Try folding and channels-last, and keep those that leave the model's output unchanged.
-
-        Where they were tried before, or set by :meth:`use_speedups`, nothing is run.
-
-        Args:
-            row: A batch of a single item, with all arguments, on the device of the probe.
-
-        Returns:
-            Names of the speed-ups that hold, for :meth:`use_speedups` of other probes of the same
-            model. ``"upstream"`` is not among them: it is tried for each module call anew.
-
-        Raises:
-            InputError: The model cannot be run on the row.
-        """
-        return self._speedups.try_on(row, self._run)
+    @property
+    def speedups_in_use(self) -> tuple[str, ...]:
+        """Names of the speed-ups that the next pass uses."""
+        return self._speedups.in_use
 
     def use_speedups(self, names: Collection[str], row: Batch) -> None:
-        """Use folding and channels-last where they are named, without trying them.
+        """Use folding and channels-last where they are named, from now on.
 
-        Afterwards neither of the two is tried. A name has no effect where its speed-up is not
-        possible, or was not named when the probe was made.
+        A name has no effect where its speed-up is not possible, or was not named when the probe
+        was made.
 
         Args:
-            names: What :meth:`try_speedups` of another probe of the same model returned.
+            names: Names of speed-ups.
             row: A batch of a single item, with all arguments, on the device of the probe. One pass
                 of it finds the pairs of convolution and normalisation to fold.
 
@@ -261,8 +261,8 @@ class Probe:
         batch: Batch,
         values: Mapping[str, Tensor] | None = None,
         *,
-        graph: bool = False,
-        exact: bool = False,
+        state: Pass | None = None,
+        guard: bool = False,
         weights: Mapping[str, Tensor] | None = None,
     ) -> Pass:
         """Run the replica on a batch; all passes of a probe are run here.
@@ -271,18 +271,19 @@ class Probe:
             batch: The rows.
             values: Target variable → the values that replace its own; where ``None``, the target
                 variables are read.
-            graph: Whether the target variables that are read become leaves of a graph.
-            exact: Whether to run in full precision, also where other passes use autocast.
+            state: The pass, before it runs; a plain one with ``values`` where ``None``.
+            guard: Whether to check that the pass reads what folding leaves as it was.
             weights: Name of a parameter or buffer → the values that replace the model's own.
 
         Returns:
             The finished pass, with the output, the values read and the leaves.
         """
-        state = Pass(values, graph)
+        state, result = state or Pass(values), None
+        guarding = self._speedups.guarding(lambda: result) if guard else nullcontext()
         with self._hooks.serving(state):
             named = state.arguments(self.variables, batch)
             args, kwargs = self._domain.arguments(self._speedups.copied(named))
-            with torch.autocast(self.device.type, torch.bfloat16, self._half and not exact):
+            with torch.autocast(self.device.type, torch.bfloat16, self._half), guarding:
                 if weights is None:
                     result = self._replica(*args, **kwargs)
                 else:

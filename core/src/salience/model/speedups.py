@@ -1,19 +1,18 @@
-"""Speed-ups of the passes of one replica: which are possible, which hold, which are in use.
+"""Speed-ups of the passes of one replica: which are possible and which are in use.
 
 A forward may rely on the memory format of its tensors or read a module's state in other ways, and
-then fail or return something else. So each speed-up is tested on rows, and undone where the model's
-output changes by more than rounding.
+then fail or return something else. So rows of the first pass with speed-ups are compared with those
+of a replica without any, by :mod:`salience.engine.preflight`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
 from salience.errors import InputError, nearest
@@ -24,7 +23,6 @@ from salience.model.outputs import Output, Tap
 from salience.model.passes import Pass
 from salience.model.targets import Variable
 from salience.model.upstream import Upstream
-from salience.support.numerics import close
 
 #: Names of all the speed-ups.
 SPEEDUPS = ("upstream", "folding", "channels_last")
@@ -33,10 +31,8 @@ SPEEDUPS = ("upstream", "folding", "channels_last")
 class Run(Protocol):
     """Runs the replica."""
 
-    def __call__(
-        self, batch: Batch, values: Mapping[str, Tensor] | None = None, *, exact: bool = False
-    ) -> Pass:
-        """Run the replica on rows, in full precision where ``exact``; return the finished pass."""
+    def __call__(self, batch: Batch) -> Pass:
+        """Run the replica on rows; return the finished pass."""
 
 
 class Speedups:
@@ -72,7 +68,6 @@ class Speedups:
         names: Collection[str] = SPEEDUPS,
     ) -> None:
         check_speedups(names)
-        self._axes = {v.name: v.axes for v in variables}
         self._upstream: Upstream | None = None
         self._folding: Folding | None = None
         self._channels_last: ChannelsLast | None = None
@@ -96,31 +91,17 @@ class Speedups:
         """Whether it is settled if folding and channels-last are in use."""
         return self._settled
 
-    def try_on(self, row: Batch, run: Run) -> tuple[str, ...]:
-        """Try folding and channels-last, unless that is settled, and undo what does not hold.
-
-        Args:
-            row: A batch of a single item, with all arguments.
-            run: Runs the replica.
-
-        Returns:
-            Names of the speed-ups that are in use afterwards, without ``"upstream"``.
-
-        Raises:
-            InputError: The model cannot be run on the row.
-        """
-        if not self._settled:
-            self._settled = True
-            before = self._watched(row, run)
-            self._try_folding(before, row, run)
-            self._try_channels_last(before, row, run)
-        return tuple(self._in_use)
+    @property
+    def in_use(self) -> tuple[str, ...]:
+        """Names of the speed-ups that the next pass uses."""
+        kept = self._upstream is not None and self._upstream.holds_outputs
+        return (*(("upstream",) if kept else ()), *self._in_use)
 
     def use(self, names: Collection[str], row: Batch, run: Run) -> None:
-        """Use folding and channels-last without trying them; names of others have no effect.
+        """Use folding and channels-last where they are named and possible.
 
         Args:
-            names: Names of speed-ups that are known to hold for this model.
+            names: Names of speed-ups; that of another has no effect.
             row: A batch of a single item, with all arguments, which shows what can be folded.
             run: Runs the replica.
 
@@ -131,42 +112,35 @@ class Speedups:
         self._settled = True
         new = set(names) - set(self._in_use)
         if "folding" in new and self._folding is not None:
-            self._watched(row, run)
+            with refusing(row), torch.no_grad(), self._folding.watching():
+                run(row)
             if self._folding.fold():
                 self._in_use.append("folding")
         if "channels_last" in new and self._channels_last is not None:
             self._channels_last.apply()
             self._in_use.append("channels_last")
 
-    def try_upstream(self, batch: Batch, values: Mapping[str, Tensor], run: Run) -> None:
-        """Test module outputs that were kept and are not yet tested; reuse none if one is wrong.
+    def guarding(self, returned: Callable[[], Any]) -> AbstractContextManager[None]:
+        """Check that the pass inside the context reads what folding leaves as it was.
 
         Args:
-            batch: The batch whose clean pass kept the outputs.
-            values: Target variable → its values in that pass.
-            run: Runs the replica.
-        """
-        if self._upstream is None or not self._upstream.is_to_be_tried:
-            return
-        first = torch.zeros(3, dtype=torch.int64, device=batch.device)
-        two, three = batch.select(first[:2]), batch.select(first)
-        at = {name: three.take(value, self._axes[name]) for name, value in values.items()}
-        with torch.no_grad():
-            with self._upstream.trying():
-                before = run(two.batch()).output
-            try:
-                # Three rows, so that outputs left over from the pass of two rows do not fit.
-                with self._upstream.giving(first):
-                    after = run(three.batch(), at).output
-                same = _close(tree_map(_first_two, after), before)
-            except Exception:  # the user's forward may raise anything where modules are skipped
-                same = False
-        if not same:
-            self._upstream = None
+            returned: The model's output, asked for after the pass.
 
-    def keeping(self, wanted: bool) -> AbstractContextManager[None]:
-        """Discard kept module outputs, and keep those of the pass inside the context if wanted."""
-        return nullcontext() if self._upstream is None else self._upstream.keeping(wanted)
+        Raises:
+            NotExactError: The pass reads what a folded convolution returns.
+        """
+        if self._folding is None or "folding" not in self._in_use:
+            return nullcontext()
+        return self._folding.guarding(returned)
+
+    def keeping(self, n_items: int, wanted: bool) -> AbstractContextManager[None]:
+        """Discard kept module outputs, and keep those of the pass inside the context if wanted.
+
+        Args:
+            n_items: Number of items of the pass.
+            wanted: Whether to keep outputs.
+        """
+        return nullcontext() if self._upstream is None else self._upstream.keeping(n_items, wanted)
 
     def giving(self, items: Tensor | None) -> AbstractContextManager[None]:
         """Reuse kept module outputs in the pass inside the context.
@@ -189,34 +163,6 @@ class Speedups:
         copy = Tensor.clone if self._channels_last is None else self._channels_last.copy
         return {k: copy(v) if isinstance(v, Tensor) else v for k, v in arguments.items()}
 
-    def _watched(self, row: Batch, run: Run) -> Any:
-        """Run the model on the row and find what can be folded; return the output."""
-        watching = nullcontext() if self._folding is None else self._folding.watching()
-        with refusing(row), torch.no_grad(), watching:
-            return run(row, exact=True).output
-
-    def _try_folding(self, before: Any, row: Batch, run: Run) -> None:
-        folding = self._folding
-        if folding is None:
-            return
-        with folding.hiding():
-            hidden_unread = _comes_out_as(before, row, run)
-        if not hidden_unread or not folding.fold():
-            return
-        if _comes_out_as(before, row, run):
-            self._in_use.append("folding")
-        else:
-            folding.undo()
-
-    def _try_channels_last(self, before: Any, row: Batch, run: Run) -> None:
-        if self._channels_last is None:
-            return
-        self._channels_last.apply()
-        if _comes_out_as(before, row, run):
-            self._in_use.append("channels_last")
-        else:
-            self._channels_last.undo()
-
 
 def check_speedups(names: Collection[str]) -> None:
     """Raise InputError where a name is not among :data:`SPEEDUPS`."""
@@ -225,28 +171,21 @@ def check_speedups(names: Collection[str]) -> None:
             raise InputError(f"unknown speed-up {name!r}; {nearest(name, SPEEDUPS)}")
 
 
-def _comes_out_as(before: Any, row: Batch, run: Run) -> bool:
-    """Whether the model's output for the row equals ``before``, except for rounding."""
-    try:
-        with torch.no_grad():
-            return _close(run(row, exact=True).output, before)
-    except Exception:  # the user's forward may raise anything on the changed replica
-        return False
+def forget_graphs(replica: Any) -> None:
+    """Switch off, in a replica, what modules keep of the graph that they saw first.
 
+    The convolutions of PyTorch Geometric that take ``cached=True`` keep a normalised graph, or
+    features, in attributes whose names begin with ``_cached``; these fit no other batch.
 
-def _close(one: Any, other: Any) -> bool:
-    """Whether two outputs of the model differ by no more than rounding.
-
-    Only floating-point and complex tensors are compared; False where the outputs hold none.
+    Args:
+        replica: The replica of the model.
     """
-    pairs = list(zip(tree_leaves(one), tree_leaves(other), strict=True))
-    numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and _is_continuous(a)]
-    return bool(numbers) and all(close(a, b) for a, b in numbers)
-
-
-def _is_continuous(value: Tensor) -> bool:
-    return value.is_floating_point() or value.is_complex()
-
-
-def _first_two(value: Any) -> Any:
-    return value[:2] if isinstance(value, Tensor) and value.ndim else value
+    if not isinstance(replica, nn.Module):
+        return
+    for module in replica.modules():
+        own = vars(module)
+        kept = [name for name in own if name.startswith("_cached")]
+        if own.get("cached") is True and kept:
+            for name in kept:
+                setattr(module, name, None)
+            own["cached"] = False

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-
-from salience.support.numerics import close
 
 #: Path of a module, and the index of its call in one forward pass.
 _Call = tuple[str, int]
@@ -22,7 +19,8 @@ class Upstream:
     These outputs do not depend on the values that replace the target variables. So in later passes,
     over rows selected from a batch, the forwards of these modules do not run: the modules return
     the rows of the outputs kept from the batch's clean pass. This is correct for outputs whose
-    first axis counts items, which a pass of two equal rows tests once for each module call.
+    first axis counts items: those are kept whose first axis has the length of the batch, in every
+    batch so far.
 
     Args:
         root: The replica; the forwards of its modules are wrapped.
@@ -33,6 +31,7 @@ class Upstream:
     def __init__(self, root: nn.Module, watched: set[str]) -> None:
         self._kept: dict[_Call, Tensor] = {}
         self._counts_items: dict[_Call, bool] = {}
+        self._n_items = 0
         self._calls: Counter[str] = Counter()
         self._rows: Tensor | None = None
         self._mode = ""
@@ -45,26 +44,16 @@ class Upstream:
                     module.forward = self._wrapped(path, module.forward)
 
     @contextmanager
-    def keeping(self, wanted: bool = True) -> Iterator[None]:
+    def keeping(self, n_items: int, wanted: bool = True) -> Iterator[None]:
         """Keep module outputs in the forward pass inside the context; discard earlier ones.
 
         Args:
+            n_items: Number of items of the batch.
             wanted: Whether to keep outputs of this batch; if not, earlier ones are only discarded.
         """
-        self._kept = {}
+        self._kept, self._n_items = {}, n_items
         with self._as("keep" if wanted else ""):
             yield
-
-    @contextmanager
-    def trying(self) -> Iterator[None]:
-        """Find which kept outputs have items along their first axis; discard the others.
-
-        The pass inside the context must run the batch's first item twice.
-        """
-        with self._as("try"):
-            yield
-        self._counts_items |= {call: self._counts_items.get(call, False) for call in self._kept}
-        self._kept = {call: v for call, v in self._kept.items() if self._counts_items[call]}
 
     @contextmanager
     def giving(self, rows: Tensor) -> Iterator[None]:
@@ -81,9 +70,9 @@ class Upstream:
         self._mode = ""
 
     @property
-    def is_to_be_tried(self) -> bool:
-        """Whether a kept output has not yet been tested for items along its first axis."""
-        return any(call not in self._counts_items for call in self._kept)
+    def holds_outputs(self) -> bool:
+        """Whether outputs of the last batch are kept."""
+        return bool(self._kept)
 
     @contextmanager
     def _as(self, mode: str, rows: Tensor | None = None) -> Iterator[None]:
@@ -108,32 +97,14 @@ class Upstream:
                 output = forward(*args, **kwargs)
             finally:
                 self._depth = max(0, self._depth - 1)
-            if self._mode == "try" and call in self._kept:
-                self._counts_items[call] = _is_twice(output, self._kept[call])
-            hopeful = (
-                isinstance(output, Tensor) and output.ndim and self._counts_items.get(call, True)
-            )
-            if self._mode == "keep" and hopeful:
+            if self._mode == "keep" and self._may_count_items(call, output):
                 # A copy, since the next module may modify the output in place.
                 self._kept[call] = output.detach().clone()
             return output
 
         return run
 
-
-def _is_twice(output: Any, kept: Tensor) -> bool:
-    """Whether a module's output counts items along its first axis, as a pass of two rows shows.
-
-    The output of two rows of the first item must then be the first entry of ``kept``, twice, but
-    for rounding.
-
-    Args:
-        output: What the module returned for two rows of the first item.
-        kept: What the module returned for the batch.
-    """
-    if not isinstance(output, Tensor) or output.shape != (2, *kept.shape[1:]):
-        return False
-    first = kept[:1].expand_as(output)
-    if not output.is_floating_point():
-        return torch.equal(output, first)
-    return close(output, first)
+    def _may_count_items(self, call: _Call, output: Any) -> bool:
+        fits = isinstance(output, Tensor) and output.shape[:1] == (self._n_items,)
+        self._counts_items[call] = fits and self._counts_items.get(call, True)
+        return self._counts_items[call]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
 from salience.errors import InputError
+from salience.results.preflight import Preflight
 from salience.results.provenance import recorded_ids
 from salience.results.uncertainty import UncertainSaliency
 
@@ -35,6 +36,11 @@ class Explanation(UncertainSaliency):
 
     dataset_info: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
+
+    @property
+    def preflight(self) -> Preflight:
+        """What was found out about the model; it holds for the items that were tried."""
+        return Preflight.of(self.provenance.get("preflight"))
 
     def item(self, position: int) -> Explanation:
         """The explanation of a single item, as an explanation with B = 1.

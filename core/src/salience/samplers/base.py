@@ -7,8 +7,8 @@ forward pass, and a weight sampler replaces the weights of the model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,32 @@ class ParameterSampler(ABC):
         Args:
             draw: Keys and rows of the forward passes.
         """
+
+    def inactive(self) -> AbstractContextManager[Any]:
+        """Context manager in which the model draws nothing of what this sampler draws."""
+        return nullcontext()
+
+    #: The calls of the forward pass that :meth:`prepare` ran, as :meth:`calls` gives them.
+    met: Sequence[Any] = ()
+
+    def changes(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the sampler may change what a call of a torch function returns."""
+        return True
+
+    def calls(self, draw: ModelDraw, forward: Callable[[], object]) -> Sequence[Any]:
+        """What the sampler changes in a forward pass of a single row, call by call.
+
+        The engine compares the calls of a pass in training mode with :attr:`met`, where there are
+        any, since the sampler would miss what only training mode shows.
+
+        Args:
+            draw: Key, row and model of the pass.
+            forward: Runs the pass.
+
+        Returns:
+            An entry for each call, in order; no entries where the sampler has nothing to compare.
+        """
+        return ()
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> ParameterSampler:
         """Check that the sampler can serve the model; the engine calls this once before all draws.

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -21,6 +20,14 @@ from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
 from salience.samplers.base import CannotPackError, ModelDraw
+from salience.samplers.dropout_calls import (
+    DROPOUTS,
+    RECURRENT,
+    attention,
+    dropout_rate,
+    recurrent_rate,
+    undropped,
+)
 from salience.samplers.keyed import Numbers
 from salience.support.hooks import removing
 
@@ -34,10 +41,12 @@ class DropoutShapes:
 
     Args:
         shapes: Shape of the mask of each dropout call, in the order of the calls.
+        rates: The model's own rate of each call.
         counts: Element axis → number of elements of that row.
     """
 
     shapes: tuple[tuple[int, ...], ...]
+    rates: tuple[float, ...]
     counts: Mapping[str, int]
 
 
@@ -62,6 +71,8 @@ class DropoutMode(TorchFunctionMode):
         super().__init__()
         #: Shape of the mask of each dropout call so far.
         self.shapes: list[tuple[int, ...]] = []
+        #: The model's own rate of each dropout call so far.
+        self.rates: list[float] = []
         self._draw = draw
         self._rate = rate
         self._paths = paths
@@ -99,19 +110,21 @@ class DropoutMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _DROPOUTS:
+        if func in DROPOUTS:
             return self._dropout(func, *args, **kwargs)
         if func is F.multi_head_attention_forward:
             with self:
-                return _attention(*args, **(kwargs | {"training": True}))
-        recurrent = getattr(func, "__name__", "") in _RECURRENT
-        if recurrent and self._rate_of(_recurrent_rate(args)) > 0:
+                return attention(*args, **(kwargs | {"training": True}))
+        recurrent = getattr(func, "__name__", "") in RECURRENT
+        if recurrent and self._rate_of(recurrent_rate(args)) > 0:
             raise InputError(
                 "mc_dropout cannot draw the dropout inside nn.LSTM, nn.GRU or nn.RNN, which runs "
                 "unseen; build them with dropout=0 and put nn.Dropout between single layers"
             )
-        if func is F.scaled_dot_product_attention and self._rate_of(_rate(args, kwargs)) > 0:
-            return self._attend(*args, **kwargs)
+        if func is F.scaled_dot_product_attention and dropout_rate(args, kwargs) > 0:
+            if self._rate_of(dropout_rate(args, kwargs)) > 0:
+                return self._attend(*args, **kwargs)
+            return undropped(*args, **kwargs)
         return func(*args, **kwargs)
 
     def _dropout(
@@ -124,19 +137,21 @@ class DropoutMode(TorchFunctionMode):
         train: bool = True,
     ) -> Tensor:
         """Compute the dropout function ``func`` as in training mode, with a keyed mask."""
-        p = self._rate_of(p)
+        own, p = p, self._rate_of(p)
         if p <= 0:
             return input
-        whole_channels, alpha = _DROPOUTS[func]
+        self.rates.append(own)
+        itemless, alpha = DROPOUTS[func]
         shape = tuple(input.shape)
-        if whole_channels:
-            # torch also accepts (C, …), without an item axis; here axis 0 is always the item axis.
-            shape = shape[:2] + (1,) * (input.ndim - 2)
+        if itemless is not None:
+            # Of shape (C, …), without an item axis, whole positions of the first axis are dropped.
+            own_axes = 1 if input.ndim == itemless else 2
+            shape = shape[:own_axes] + (1,) * (input.ndim - own_axes)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
             dropped = torch.zeros_like(input)
         elif alpha:
-            kept = torch.where(numbers.keep(1 - p).reshape(shape), input, _SATURATION)
+            kept: Tensor = torch.where(numbers.keep(1 - p).reshape(shape), input, _SATURATION)
             a = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
             dropped = (kept - p * _SATURATION) * a
         else:
@@ -246,41 +261,3 @@ class _Blocks(Numbers):
         block = max(1, self.shape[axis] // len(self.keys))
         number = torch.arange(self.shape[axis], device=self.keys.device)
         return axis, number // block, number % block
-
-
-def _recurrent_rate(args: tuple[Any, ...]) -> float:
-    """Dropout rate among the arguments of ``torch.lstm``, ``torch.gru`` and the like.
-
-    The rate follows ``num_layers``, the first integer of the arguments. Dropout acts between layers
-    only, so the rate returned is 0 for a single layer.
-    """
-    layers = [i for i, a in enumerate(args) if isinstance(a, int) and not isinstance(a, bool)]
-    return float(args[layers[0] + 1]) if layers and args[layers[0]] > 1 else 0.0
-
-
-def _rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
-
-
-# torch switches a function mode off while the mode handles a call. To see the dropout calls inside
-# multi-head attention, the mode runs a copy of that function with the mode switched on again. In
-# the copy, has_torch_function returns False; otherwise the copy would pass its call to the mode.
-_attention = FunctionType(
-    F.multi_head_attention_forward.__code__,
-    {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda _: False},
-    argdefs=F.multi_head_attention_forward.__defaults__,
-)
-
-
-_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-
-# Dropout function → (whether it drops whole channels, whether it is alpha dropout).
-_DROPOUTS: dict[Any, tuple[bool, bool]] = {
-    F.dropout: (False, False),
-    F.dropout1d: (True, False),
-    F.dropout2d: (True, False),
-    F.dropout3d: (True, False),
-    F.alpha_dropout: (False, True),
-    F.feature_alpha_dropout: (True, True),
-    torch.dropout: (False, False),
-}

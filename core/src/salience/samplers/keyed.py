@@ -136,6 +136,8 @@ class Numbers:
             # Neighbours may belong to different rows here, so each position computes its own hash.
             return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
         halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
+        if 0 in halved:  # its strides may not allow the view
+            return torch.empty(self.shape, dtype=torch.int32, device=self.keys.device)
         return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
 
     def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:

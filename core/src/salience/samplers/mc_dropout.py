@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from torch import nn
 
 from salience.errors import InputError, brief, nearest
 from salience.samplers.base import ModelDraw, ParameterSampler
+from salience.samplers.dropout_calls import NoDropout, is_dropout
 from salience.samplers.dropout_mode import DropoutMode, DropoutShapes
 
 
@@ -66,7 +67,16 @@ class MCDropout(ParameterSampler):
                 f"calls none{where}; add dropout to the model or use another sampler"
             )
         counts = {axis: int(draw.rows.counts[axis][0]) for axis in draw.rows.source.layout.elements}
-        return _Prepared(self.rate, paths, DropoutShapes(tuple(dropping.shapes), counts))
+        seen = DropoutShapes(tuple(dropping.shapes), tuple(dropping.rates), counts)
+        return _Prepared(self.rate, paths, seen)
+
+    def changes(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the sampler may change what a call of a torch function returns."""
+        return is_dropout(function, args, kwargs)
+
+    def inactive(self) -> AbstractContextManager[Any]:
+        """Context manager in which the model drops nothing."""
+        return NoDropout()
 
     def _layers(self) -> tuple[Any, ...]:
         if self.layers is None:
@@ -116,3 +126,22 @@ class _Prepared(ParameterSampler):
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
         """Context manager in which dropout is on, with the masks of the rows of ``draw``."""
         return DropoutMode(draw, self.rate, self.paths, self.seen).on()
+
+    def inactive(self) -> AbstractContextManager[Any]:
+        """Context manager in which the model drops nothing."""
+        return NoDropout()
+
+    @property
+    def met(self) -> Sequence[Any]:  # type: ignore[override]
+        """The calls of the forward pass of a single row."""
+        return list(zip(self.seen.shapes, self.seen.rates, strict=True))
+
+    def changes(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the sampler may change what a call of a torch function returns."""
+        return is_dropout(function, args, kwargs)
+
+    def calls(self, draw: ModelDraw, forward: Callable[[], object]) -> Sequence[Any]:
+        """Shape of the mask, and the model's own rate, of each dropout call of a pass."""
+        with DropoutMode(draw, self.rate, self.paths).on() as dropping:
+            forward()
+        return list(zip(dropping.shapes, dropping.rates, strict=True))

@@ -22,7 +22,7 @@ from salience.model.probe import Values
 from salience.model.targets import view_of
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 from salience.scoring.stack import Stack
 from salience.support.memory import elapsed, out_of_memory
 
@@ -167,6 +167,10 @@ class Score:
             budget.halve()
             return None
         budget.record("gradient", batch.size(), reusable.seconds + elapsed(began, batch.device))
+        done = FinishedPass(
+            "gradient", self.rows, reusable.start, scalars=reusable.scalars, gradients=found
+        )
+        self.runner.show(done)
         return reusable.scalars, found
 
 

@@ -41,6 +41,16 @@ def isolated() -> Iterator[None]:
                 _restore(_before)
 
 
+def generator_states() -> list[Any]:
+    """States of the global random generators of Python, NumPy and torch, to be compared by ``==``.
+
+    A pass that draws from one of them changes its state.
+    """
+    python, numpy, cpu, cuda = _states()
+    devices = [] if cuda is None else [state.numpy().tobytes() for state in cuda]
+    return [python, numpy[1].tobytes(), numpy[2:], cpu.numpy().tobytes(), devices]
+
+
 def _states() -> tuple[Any, Any, Any, Any]:
     # Reading the state of a GPU that is not in use would initialise CUDA.
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]

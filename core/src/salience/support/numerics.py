@@ -26,6 +26,11 @@ def all_finite(values: Tensor) -> bool:
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
+def real_dtype(values: Tensor) -> torch.dtype:
+    """The dtype of these values or, where they are integers, torch's default for real numbers."""
+    return values.dtype if values.is_floating_point() else torch.get_default_dtype()
+
+
 def close(
     one: Tensor, other: Tensor, tolerance: float | None = None, scale: float | None = None
 ) -> bool:
