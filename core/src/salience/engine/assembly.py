@@ -61,7 +61,7 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
     dataset_info = domain.dataset_info(unit.samples)
     return Explanation(
         **result.items.columns(),
-        saliency=_saliencies(result.saliency, result.counts, domain, dataset_info),
+        saliency=_saliencies(result.saliency, result, domain, dataset_info),
         dataset_info=dataset_info,
         provenance=record.record(request) | recorded_ids(unit.ids),
         domain=domain,
@@ -76,6 +76,7 @@ def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
         draws={name: tensors["draws"] for name, tensors in result.saliency.items()},
         axes=result.axes,
         counts=result.counts,
+        grids=result.grids,
         items=result.items,
         dataset_info=domain.dataset_info(unit.samples),
         provenance=record.record(request) | recorded_ids(unit.ids),
@@ -105,7 +106,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
         found[name] = estimate(aggregator, state, draws)
     return Explanation(
         **kept.items.columns(),
-        saliency=_saliencies(found, kept.counts, kept.domain, kept.dataset_info),
+        saliency=_saliencies(found, kept, kept.domain, kept.dataset_info),
         dataset_info=kept.dataset_info,
         provenance=dict(kept.provenance) | record.aggregated(aggregator),
         domain=kept.domain,
@@ -115,7 +116,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
 
 def _saliencies(
     found: Mapping[str, Mapping[str, Tensor]],
-    counts: Mapping[str, Tensor | None],
+    of: UnitResult | Samples,
     domain: Domain,
     dataset_info: Mapping[str, Any],
 ) -> dict[str, Saliency]:
@@ -130,7 +131,8 @@ def _saliencies(
         name: Saliency(
             flat=values,
             flat_error=joint["errors"][name],
-            counts=counts.get(name),
+            counts=of.counts.get(name),
+            grid=of.grids.get(name),
             flat_parts={what: joint[what][name] for what in parts},
         )
         for name, values in joint["values"].items()

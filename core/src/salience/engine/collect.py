@@ -115,6 +115,7 @@ def collected(
         saliency=saliency,
         axes={name: view.inner_axes for name, view in views.items()},
         counts={name: None if count is None else count.cpu() for name, count in counts.items()},
+        grids={name: view.grid() for name, view in views.items()},
         items=items,
     )
 
