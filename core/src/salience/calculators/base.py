@@ -39,6 +39,16 @@ class Calculator(ABC):
     #: takes that gradient by the graph of the forward pass that predicts.
     gradient_at_x: ClassVar[bool] = False
 
+    @property
+    def additive(self) -> bool:
+        """Whether the saliency of several positions adds up to that of all of them together.
+
+        The values of the axes that are one variable (:attr:`salience.Layout.components`) are then
+        summed before magnitudes are taken, so that a variable without effect has none, however
+        many units its embedding has. A plain gradient does not add up.
+        """
+        return False
+
     def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
         """Raise InputError where the parameters do not fit the number of items.
 

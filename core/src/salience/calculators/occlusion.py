@@ -71,6 +71,11 @@ class Occlusion(Calculator):
                     f"pass a stride from 1 to {length}"
                 )
 
+    @property
+    def additive(self) -> bool:
+        """True: the values are parts of a change of f."""
+        return True
+
     def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where ``value`` or ``groups`` does not hold one entry per item."""
         check_baseline(self.value, n_items, more)

@@ -50,7 +50,12 @@ class Layout:
         fields: Argument name → :class:`Field`, in the order of the model's arguments.
         elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the elements along
             the first.
-        reduce: The axes that aggregators sum over, e.g. ``("channel",)``.
+        reduce: The axes that aggregators sum over, e.g. ``("channel",)`` for the colours of a
+            pixel; magnitudes are taken before.
+        components: The axes that together are one variable, e.g. ``("channel",)`` for the units of
+            an embedding. They are summed before magnitudes are taken where the values of the
+            calculator add up (:attr:`salience.Calculator.additive`), and else as those of
+            ``reduce``.
         main: The argument that ``target="input"`` means; the first field where it is empty.
         inner: The axes of a target variable inside the model, unless its target names others.
         inner_mask: Name of the boolean argument that is true at the real positions of a target
@@ -67,6 +72,7 @@ class Layout:
     main: str = ""
     inner: tuple[str, ...] = ()
     inner_mask: str | None = None
+    components: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
@@ -102,14 +108,19 @@ class Layout:
         if self.inner_mask is not None:
             self._check_mask("inner_mask", self.inner_mask, self.inner or None)
         padded = {axis for mask in self.masks for axis in self.fields[mask].axes}
-        for axis in self.reduce:
+        for what, axis in self._summed():
             if axis not in axes and self.inner:  # else a target may bring further axes
-                raise InputError(f"reduce names the axis {axis!r}; {nearest(axis, axes)}")
+                raise InputError(f"{what} names the axis {axis!r}; {nearest(axis, axes)}")
             if axis == ITEM or axis in self.elements or axis in padded:
                 raise InputError(
-                    f"reduce names the axis {axis!r}, whose length differs from item to item; "
+                    f"{what} names the axis {axis!r}, whose length differs from item to item; "
                     f"name axes that all items share"
                 )
+        if both := set(self.reduce) & set(self.components):
+            raise InputError(
+                f"the axis {min(both)!r} is in reduce and in components; name it in components "
+                f"where it counts parts of one variable, else in reduce"
+            )
 
     def check_reduced(self, targets: Iterable[tuple[str, ...]]) -> None:
         """Raise InputError where no argument and no target variable has an axis that is summed.
@@ -119,9 +130,13 @@ class Layout:
         """
         axes = {axis for spec in self.fields.values() for axis in spec.axes}
         axes |= {axis for own in targets for axis in own} | set(self.inner)
-        for axis in self.reduce:
+        for what, axis in self._summed():
             if axis not in axes:
-                raise InputError(f"reduce names the axis {axis!r}; {nearest(axis, axes)}")
+                raise InputError(f"{what} names the axis {axis!r}; {nearest(axis, axes)}")
+
+    def _summed(self) -> list[tuple[str, str]]:
+        """The axes that are summed, each with the name of the setting that lists it."""
+        return [(w, axis) for w in ("reduce", "components") for axis in getattr(self, w)]
 
     def _check_mask(self, what: str, mask: str, axes: tuple[str, ...] | None) -> None:
         if mask not in self.fields:

@@ -81,7 +81,8 @@ class RowView:
     @property
     def reduced(self) -> tuple[str, ...]:
         """Names of the axes over which the domain's layout sums saliency."""
-        return tuple(axis for axis in self.axes if axis in self.rows.source.layout.reduce)
+        layout = self.rows.source.layout
+        return tuple(axis for axis in self.axes if axis in (*layout.reduce, *layout.components))
 
     def dims(self, names: Sequence[str]) -> tuple[int, ...]:
         """Positions of the named axes; those that the variable lacks are left out."""

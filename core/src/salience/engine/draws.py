@@ -20,7 +20,7 @@ from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
-from salience.support.numerics import all_finite
+from salience.support.numerics import all_finite, at_least_float32
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,31 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     views = {name: score.view(name) for name in x}
     saliency = {}
     for name, view in views.items():
-        value = result.saliency[name]
+        # Draws are added up, squared and compared, for which 16 bits are too few.
+        value = at_least_float32(result.saliency[name])
         saliency[name] = value if view.mask is None else value * view.mask
     delta, gap = _completeness(result, saliency, views)
     shape = (len(draws), len(predicted))
-    by_draw = {n: predicted.view(n).flat(v, len(draws)) for n, v in saliency.items()}
+    by_draw = {}
+    for name, value in saliency.items():
+        view = predicted.view(name)
+        inner = view.inner_axes
+        over = [2 + inner.index(axis) for axis in inner if axis not in axes_of(request, view)]
+        flat = view.flat(value, len(draws))
+        by_draw[name] = flat.sum(over) if over else flat
     for name, values in by_draw.items():
         if not all_finite(values):
             raise _not_finite(name, values, predicted)
     return Block(by_draw, delta.reshape(shape), gap.reshape(shape))
+
+
+def axes_of(request: Request, view: RowView) -> tuple[str, ...]:
+    """Names of the axes behind L in the draws of a block.
+
+    The axes that together are one variable are summed in each draw where values add up.
+    """
+    components = request.settings.domain.layout.components if request.calculator.additive else ()
+    return tuple(axis for axis in view.inner_axes if axis not in components)
 
 
 def _not_finite(name: str, values: Tensor, predicted: PredictedBatch) -> NotFiniteError:

@@ -26,6 +26,11 @@ def all_finite(values: Tensor) -> bool:
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Numbers of 16 bits as float32; others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def close(
     one: Tensor, other: Tensor, tolerance: float | None = None, scale: float | None = None
 ) -> bool:
