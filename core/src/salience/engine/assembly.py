@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
@@ -130,10 +131,18 @@ def _saliencies(
     return {
         name: Saliency(
             flat=values,
-            flat_error=joint["errors"][name],
+            flat_error=_known(joint["errors"][name], of.items.drawn, of.counts.get(name)),
             counts=of.counts.get(name),
             grid=of.grids.get(name),
             flat_parts={what: joint[what][name] for what in parts},
         )
         for name, values in joint["values"].items()
     }
+
+
+def _known(errors: Tensor, drawn: Tensor, counts: Tensor | None) -> Tensor:
+    """The standard errors, NaN for the items for which nothing was drawn."""
+    if bool(drawn.all()):
+        return errors
+    known = drawn if counts is None else torch.repeat_interleave(drawn, counts)
+    return torch.where(known.reshape(-1, *[1] * (errors.ndim - 1)), errors, torch.nan)

@@ -40,18 +40,20 @@ class CompletenessSums:
             shape (B,).
         gap: Sum of |Σ saliency − (f(x') − f(baseline))| over the draws, shape (B,).
         draws: Number of draws so far, int64 of shape (B,).
+        drawn: Whether anything was drawn for each item, bool of shape (B,).
     """
 
     delta: Tensor
     gap: Tensor
     draws: Tensor
+    drawn: Tensor
 
     @staticmethod
     def of(score: Tensor) -> CompletenessSums:
         """Sums without any draw yet, for as many items as there are scores."""
         # A sum over many draws needs more digits than the dtype of a single draw has.
         nothing = as_float64(torch.zeros_like(score))
-        return CompletenessSums(nothing, nothing.clone(), nothing.long())
+        return CompletenessSums(nothing, nothing.clone(), nothing.long(), nothing != 0)
 
     def add(self, block: Block, items: Tensor) -> None:
         """Add the draws of a block.
@@ -69,6 +71,7 @@ class CompletenessSums:
             self.delta[items] += delta
             self.gap[items] += gap
             self.draws[items] += len(block.delta)
+        self.drawn[items] |= block.drawn
 
 
 def collected(
@@ -112,6 +115,7 @@ def collected(
         delta=(sums.delta / sums.draws).to(dtype).cpu(),
         completeness_gap=(sums.gap / sums.draws).to(dtype).cpu(),
         n_independent=sums.draws.cpu() // request.draws.group,
+        drawn=sums.drawn.cpu(),
         annotations=predicted.rows.batch.annotations,
     )
     return UnitResult(

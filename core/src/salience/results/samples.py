@@ -91,6 +91,7 @@ class Samples:
             prediction=score,
             score=score,
             delta=self.items.delta - other.items.delta,
+            drawn=self.items.drawn | other.items.drawn,
             completeness_gap=self.items.completeness_gap + other.items.completeness_gap,
         )
         return replace(self, draws=draws, items=items)

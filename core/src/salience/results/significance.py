@@ -53,10 +53,9 @@ def p_values(saliency: Saliency, n_independent: Tensor, samples_parameters: bool
         errors = errors * (number + 1).sqrt()
     ratio = (saliency.flat.double().abs() / errors).numpy()
     p = 2 * stats.t.sf(ratio, number.numpy() - 1)
-    # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0. An
-    # item whose draws are all the same, as under noise relative to a range of 0, was not tested.
-    untested = np.isnan(ratio) | ~_varies(saliency).numpy()
-    return torch.from_numpy(np.where(untested, 1.0, p))
+    # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0. It
+    # is NaN, too, for items for which nothing was drawn; these were not tested.
+    return torch.from_numpy(np.where(np.isnan(ratio), 1.0, p))
 
 
 def significant(
@@ -91,27 +90,10 @@ def certainty_of_sign(
 
 
 def certainty_of_magnitude(saliency: Saliency) -> Tensor:
-    """1 − standard error / |saliency|, at least 0, for unsigned saliency; NaN for a single draw.
-
-    It is 0 for an item whose draws are all the same, of which they say nothing.
-    """
+    """1 − standard error / |saliency|, at least 0, for unsigned saliency; NaN for a single draw."""
     relative = saliency.flat_error / saliency.flat.abs()
-    certainty = (1 - relative.nan_to_num(0.0)).clamp(0, 1) * _varies(saliency)
+    certainty = (1 - relative.nan_to_num(0.0)).clamp(0, 1)
     return certainty.masked_fill(saliency.flat_error.isnan(), torch.nan)
-
-
-def _varies(saliency: Saliency) -> Tensor:
-    """Whether any value of an item differs between draws, broadcastable against the values."""
-    moved = (
-        saliency.flat_error.flatten(1).gt(0).any(1)
-        if saliency.flat_error.ndim > 1
-        else (saliency.flat_error.gt(0))
-    )
-    if saliency.counts is not None:
-        owner = torch.repeat_interleave(torch.arange(len(saliency.counts)), saliency.counts)
-        some = torch.zeros(len(saliency.counts), dtype=torch.bool)
-        moved = some.index_put((owner[moved],), torch.ones((), dtype=torch.bool))[owner]
-    return moved.reshape(-1, *[1] * (saliency.flat.ndim - 1))
 
 
 def _per_value(saliency: Saliency, n_independent: Tensor) -> Tensor:

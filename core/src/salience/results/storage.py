@@ -138,6 +138,7 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         head["design"] = {f.name: record.get(f.name, f.default) for f in fields(Design)}
     if head["format"] < 5:  # formats up to 4 gave the positions of an item along its first axis
         head["places"] = {}
+        tensors["drawn"] = torch.ones_like(tensors["n_independent"], dtype=torch.bool)
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

@@ -15,6 +15,9 @@ from salience.samplers.base import NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
 from salience.support.notices import tell
 
+# A column is judged by so many rows, and if so many of them differ from the one before.
+_LOOKED_AT, _FEWEST = 64, 8
+
 
 @dataclass(frozen=True)
 class AdditiveNoise(NoiseSampler):
@@ -92,8 +95,9 @@ def _tell_of_ranges(x: Tensor, scale: Tensor, extent: Tensor, draw: VariableDraw
         )
     if x.ndim != 2 or draw.view.mask is not None or draw.view.ragged is not None:
         return
-    columns = x.amax(0) - x.amin(0)
-    if bool(((scale * extent).mean(0) > columns)[columns > 0].any()):
+    columns = x[:_LOOKED_AT].sort(0).values
+    varied = (columns.diff(dim=0) != 0).sum(0) >= _FEWEST
+    if bool(((scale * extent).mean(0) > columns[-1] - columns[0])[varied].any()):
         tell(
             "noise relative to the range of an item is larger than the whole range of one of its "
             "columns, which it drowns; standardise the columns, or pass mode='absolute' and a "
