@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -159,7 +160,11 @@ def test_masks_are_those_of_benjamini_and_hochberg_item_by_item(graphs: Any) -> 
 
 def test_what_is_zero_in_every_draw_is_not_significant() -> None:
     found = salience.explain(
-        lambda x: 3 * x[:, 0], torch.ones(2, 2).double(), DOMAIN, samplers=["gaussian"], n_samples=3
+        lambda x: 3 * x[:, 0],
+        torch.tensor([[1.0, 2.0]]).double().repeat(2, 1),
+        DOMAIN,
+        samplers=["gaussian"],
+        n_samples=3,
     )
     assert found.p_values()[:, 1].tolist() == [1, 1]
     assert found.significant().tolist() == [[True, False]] * 2
@@ -167,7 +172,7 @@ def test_what_is_zero_in_every_draw_is_not_significant() -> None:
 
 def test_differences_are_tested_under_common_draws() -> None:
     # Two models that differ by little, under noise that moves both alike.
-    data = torch.tensor([[1.0, 1.0, 1.0]]).double()
+    data = torch.tensor([[1.0, 1.0, 1.1]]).double()
     other = data.new_tensor([0.0, 0.01, 0.0])
     samples = [
         salience.Explainer(model, DOMAIN).compute(data, samplers=[GaussianNoise(3.0)], n_samples=20)
@@ -175,6 +180,37 @@ def test_differences_are_tested_under_common_draws() -> None:
     ]
     difference = salience.Explainer(bowl, DOMAIN).aggregate(samples[1] - samples[0])
     assert difference.significant().tolist() == [[False, True, False]]
+
+
+def test_items_without_noise_are_never_certain() -> None:
+    data = torch.tensor([[1.0, 1.0], [0.0, 2.0], [3.0, 3.0]]).double()
+    explainer = salience.Explainer(lambda x: x.sin().sum(1), DOMAIN)
+    with pytest.warns(salience.Notice, match="say nothing of certainty"):
+        found = explainer.explain(data, samplers=["gaussian"], n_samples=30)
+    kept = explainer.aggregate(explainer.compute(data, samplers=["gaussian"], n_samples=30))
+    for one in (found, kept):
+        assert one.drawn.tolist() == [False, True, False]
+        assert one.std_error.isnan().all(1).tolist() == [True, False, True]
+        assert one.significant().any(1).tolist() == [False, True, False]
+        assert one.certainty()[0].tolist() == [0, 0]
+    magnitude = explainer.explain(data, samplers=["gaussian"], n_samples=30, aggregator="abs")
+    assert magnitude.certainty()[0].isnan().all()
+    dropped = explainer.explain(data, samplers=["gaussian:mode=absolute"], n_samples=3)
+    assert dropped.drawn.all()
+
+
+def test_noise_that_drowns_a_column_is_named_once() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(20, 2) * torch.tensor([1e3, 1e6])
+    explainer = salience.Explainer(lambda x: x.sin().sum(1), DOMAIN)
+    with pytest.warns(salience.Notice, match="one of its columns, which it drowns") as heard:
+        explainer.explain(rows, samplers=["gaussian"], n_samples=3)
+        explainer.explain(rows, samplers=["gaussian"], n_samples=3)
+    assert len(heard) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainer.explain(torch.randn(20, 4), samplers=["gaussian"], n_samples=3)
+        explainer.explain(torch.randn(2, 4), samplers=["gaussian"], n_samples=3)
 
 
 def test_certainty_is_what_pictures_draw() -> None:

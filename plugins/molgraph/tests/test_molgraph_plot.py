@@ -36,6 +36,7 @@ def _explanation(mols, values) -> Explanation:
         provenance={"n_samples": 1},
         domain=MolGraph(),
         ids=[f"id{i}" for i in range(len(mols))],
+        drawn=torch.ones(len(mols), dtype=torch.bool),
         n_independent=torch.ones(len(mols), dtype=torch.int64),
     )
 

@@ -39,6 +39,7 @@ def _explanation(smiles, values, errors, *, signed=True) -> Explanation:
         design=Design(signed=signed),
         domain=MolGraph(),
         ids=list(range(len(smiles))),
+        drawn=torch.ones(len(smiles), dtype=torch.bool),
         n_independent=torch.full((len(smiles),), 1 if errors is None else UNITS),
     )
 

@@ -37,6 +37,7 @@ def explanation_of(
         provenance={"n_samples": 1 if errors is None else 30},
         domain=Tabular(),
         ids=list(range(n)) if ids is None else list(ids),
+        drawn=torch.ones(n, dtype=torch.bool),
         n_independent=torch.full((n,), 1 if errors is None else 30),
     )
 

@@ -41,6 +41,7 @@ def explanation(
         design=Design(signed=signed),
         domain=Vision(),
         ids=list(range(count)),
+        drawn=torch.ones(count, dtype=torch.bool),
         n_independent=torch.full((count,), 1 if bool(error.isnan().all()) else UNITS),
     )
 

@@ -42,6 +42,16 @@ class Calculator(ABC):
     #: Whether the calculator asks for gradients; if not, target variables may hold integers.
     needs_gradient: ClassVar[bool] = True
 
+    @property
+    def additive(self) -> bool:
+        """Whether the saliency of several positions adds up to that of all of them together.
+
+        The values of the axes that are one variable (:attr:`salience.Layout.components`) are then
+        summed before magnitudes are taken, so that a variable without effect has none, however
+        many units its embedding has. A plain gradient does not add up.
+        """
+        return False
+
     def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
         """Raise InputError where the parameters do not fit the number of items.
 

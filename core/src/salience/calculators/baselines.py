@@ -43,7 +43,8 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
         x: Target variable → values of all R rows.
 
     Returns:
-        Target variable → its baseline, of the shape and dtype of its values in ``x``.
+        Target variable → its baseline, of the shape and dtype of its values in ``x``; at padding
+        the values in ``x`` themselves.
 
     Raises:
         InputError: The baseline does not fit the target variable.
@@ -53,9 +54,15 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
             f"the baseline names the target variables {sorted(baseline)}, but {sorted(x)} are "
             f"explained; name the same"
         )
-    return {
+    found = {
         name: _one(baseline[name] if isinstance(baseline, Mapping) else baseline, name, score, v)
         for name, v in x.items()
+    }
+    # Padding is not part of an item: it stays as it is.
+    masks = {name: score.view(name).mask for name in x}
+    return {
+        name: value if (mask := masks[name]) is None else torch.where(mask, value, x[name])
+        for name, value in found.items()
     }
 
 

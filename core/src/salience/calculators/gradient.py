@@ -22,6 +22,11 @@ class Gradient(Calculator):
 
     multiply_by_target: bool = False
 
+    @property
+    def additive(self) -> bool:
+        """Whether the gradient is multiplied by the target variable."""
+        return self.multiply_by_target
+
     def __call__(self, score: Score, x: Values) -> Attribution:
         """Compute the gradient of all rows, by one backward pass where they fit the budget."""
         value, gradient = score.gradient(x)

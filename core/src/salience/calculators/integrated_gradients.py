@@ -48,6 +48,11 @@ class IntegratedGradients(Calculator):
                 f"steps={self.steps!r}; {self.rule} needs a whole number from {fewest}"
             )
 
+    @property
+    def additive(self) -> bool:
+        """True: the values are parts of a change of f."""
+        return True
+
     def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where a :class:`PerItem` baseline does not hold one value per item."""
         check_baseline(self.baseline, n_items, more)

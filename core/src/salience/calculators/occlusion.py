@@ -70,12 +70,16 @@ class Occlusion(Calculator):
                 where = f" along {axis!r}" if axis else ""
                 raise InputError(
                     f"a stride of {step}{where} is longer than the window of {length}, so that "
-                    f"positions between windows would get no saliency; "
-                    f"pass a stride from 1 to {length}"
+                    f"positions between would get no saliency; pass a stride from 1 to {length}"
                 )
 
+    @property
+    def additive(self) -> bool:
+        """True: values are changes of f."""
+        return True
+
     def check(self, n_items: int, more: bool = False) -> None:
-        """Raise InputError where ``value`` or ``groups`` does not hold one entry per item."""
+        """Raise InputError where ``value`` or ``groups`` lacks items."""
         check_baseline(self.value, n_items, more)
         if self.groups is None:
             return
@@ -281,7 +285,7 @@ class _Groups:
         self._axis = view.ragged or ITEM
         self._shape = [-1 if i == view.row_axis else 1 for i in range(x.ndim)]
         self.count = count
-        #: Number of groups that each element is in: 1, broadcastable against ``x``.
+        #: Groups that each element is in: 1, broadcastable against ``x``.
         self.cover = x.new_ones(len(group), dtype=real_dtype(x)).reshape(self._shape)
 
     def inside(self, part: Part) -> Tensor:
@@ -295,6 +299,6 @@ def _check_known(stride: Mapping[str, int], slid: Collection[str]) -> None:
     for axis in stride:
         if axis not in slid:
             raise InputError(
-                f"stride names the axis {axis!r}, along which no window slides; "
-                f"windows slide along {', '.join(map(repr, slid)) or 'no axis'}"
+                f"stride names the axis {axis!r}, along which no window slides; windows slide "
+                f"along {', '.join(map(repr, slid)) or 'no axis'}"
             )

@@ -57,6 +57,13 @@ class Batch:
                 f"the batch has the arguments {sorted(self.arguments)}, "
                 f"but its layout declares {sorted(self.layout.fields)}; make them the same"
             )
+        for name in self.layout.masks:
+            mask = self.arguments[name]
+            if isinstance(mask, Tensor) and mask.dtype != torch.bool:
+                raise InputError(
+                    f"argument {name!r} is a mask of {str(mask.dtype).removeprefix('torch.')}; "
+                    f"collate it as a boolean tensor that is true at real positions"
+                )
         for name, spec in self.layout.fields.items():
             if spec.counts is None and isinstance(self.arguments[name], Tensor):
                 _check_axes(name, self.arguments[name], spec, lengths)

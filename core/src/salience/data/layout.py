@@ -8,12 +8,13 @@ length for all the items of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from salience.errors import InputError
+from salience.errors import InputError, nearest
 
 ITEM = "item"
 
@@ -51,11 +52,20 @@ class Layout:
             the domain's own, which no user names, have names that are no identifiers.
         elements: The ragged axes, e.g. ``("atom", "bond")``; the budget counts the elements along
             the first.
-        reduce: The axes that aggregators sum over, e.g. ``("channel",)``.
+        reduce: The axes that aggregators sum over, e.g. ``("channel",)`` for the colours of a
+            pixel; magnitudes are taken before.
+        components: The axes that together are one variable, e.g. ``("channel",)`` for the units of
+            an embedding. They are summed before magnitudes are taken where the values of the
+            calculator add up (:attr:`salience.Calculator.additive`), and else as those of
+            ``reduce``.
         main: The argument that ``target="input"`` means; the first field where it is empty.
         inner: The axes of a target variable inside the model, unless its target names others.
         inner_mask: Name of the boolean argument that is true at the real positions of a target
             variable inside the model, or ``None``.
+
+    Raises:
+        InputError: A name is not that of an axis or of an argument of this layout; a mask has axes
+            that what it masks lacks; or an axis that is summed differs in length from item to item.
     """
 
     fields: Mapping[str, Field]
@@ -64,11 +74,82 @@ class Layout:
     main: str = ""
     inner: tuple[str, ...] = ()
     inner_mask: str | None = None
+    components: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         if not self.main:
             object.__setattr__(self, "main", next(iter(self.fields), ""))
+
+        self._check()
+
+    @cached_property
+    def masks(self) -> frozenset[str]:
+        """Names of the arguments that mark real positions."""
+        named = {spec.mask for spec in self.fields.values()} | {self.inner_mask}
+        return frozenset(name for name in named if name is not None)
+
+    def _check(self) -> None:
+        """Raise InputError where a name is not that of an axis or of an argument of this layout."""
+        axes = {axis for spec in self.fields.values() for axis in spec.axes} | set(self.inner)
+        if self.fields and self.main not in self.fields:
+            raise InputError(
+                f"main={self.main!r} is no argument; {nearest(self.main, self.fields)}"
+            )
+        for name, spec in self.fields.items():
+            if spec.mask is not None:
+                self._check_mask(f"the mask of argument {name!r}", spec.mask, spec.axes)
+            for what in ("refers_to", "counts"):
+                axis = getattr(spec, what)
+                if axis is not None and axis != ITEM and axis not in self.elements:
+                    known = [ITEM, *self.elements]
+                    raise InputError(
+                        f"{what}={axis!r} of argument {name!r} is neither the item axis nor an "
+                        f"axis of elements; {nearest(axis, known)}"
+                    )
+        if self.inner_mask is not None:
+            self._check_mask("inner_mask", self.inner_mask, self.inner or None)
+        padded = {axis for mask in self.masks for axis in self.fields[mask].axes}
+        for what, axis in self._summed():
+            if axis not in axes and self.inner:  # else a target may bring further axes
+                raise InputError(f"{what} names the axis {axis!r}; {nearest(axis, axes)}")
+            if axis == ITEM or axis in self.elements or axis in padded:
+                raise InputError(
+                    f"{what} names the axis {axis!r}, whose length differs from item to item; "
+                    f"name axes that all items share"
+                )
+        if both := set(self.reduce) & set(self.components):
+            raise InputError(
+                f"the axis {min(both)!r} is in reduce and in components; name it in components "
+                f"where it counts parts of one variable, else in reduce"
+            )
+
+    def check_reduced(self, targets: Iterable[tuple[str, ...]]) -> None:
+        """Raise InputError where no argument and no target variable has an axis that is summed.
+
+        Args:
+            targets: Names of the axes of each target variable.
+        """
+        axes = {axis for spec in self.fields.values() for axis in spec.axes}
+        axes |= {axis for own in targets for axis in own} | set(self.inner)
+        for what, axis in self._summed():
+            if axis not in axes:
+                raise InputError(f"{what} names the axis {axis!r}; {nearest(axis, axes)}")
+
+    def _summed(self) -> list[tuple[str, str]]:
+        """The axes that are summed, each with the name of the setting that lists it."""
+        return [(w, axis) for w in ("reduce", "components") for axis in getattr(self, w)]
+
+    def _check_mask(self, what: str, mask: str, axes: tuple[str, ...] | None) -> None:
+        if mask not in self.fields:
+            known = nearest(mask, self.fields)
+            raise InputError(f"{what} is {mask!r}, which is no argument; {known}")
+        for axis in self.fields[mask].axes:
+            if axes is not None and axis not in axes:
+                raise InputError(
+                    f"{what} has the axis {axis!r}, which is none of {', '.join(axes)}; a mask has "
+                    f"axes of what it masks"
+                )
 
     def __reduce__(self) -> Any:
         # The mapping proxy, which makes ``fields`` read-only, cannot be pickled.

@@ -26,6 +26,7 @@ class Tensors(Domain):
         axes: Name of each axis of the only argument, which is called ``"x"``; or a mapping
             argument → axes, in the order of the model's arguments.
         reduce: The axes that aggregators sum over.
+        components: The axes that together are one variable, as in :class:`salience.Layout`.
         inner: Name of each axis of target variables inside the model.
         target: Target variable by default.
         output: Output variable by default.
@@ -36,6 +37,7 @@ class Tensors(Domain):
     inner: tuple[str, ...] = ()
     target: str = "input"
     output: str = "predicted"
+    components: tuple[str, ...] = ()
     _layout: Layout = field(init=False, repr=False, compare=False)
 
     visualizer: ClassVar[str] = ""
@@ -45,7 +47,8 @@ class Tensors(Domain):
         fields = {name: Field(tuple(names)) for name, names in axes.items()}
         if not any(ITEM in spec.axes for spec in fields.values()):
             raise InputError(f"axes={self.axes} name no {ITEM!r} axis; name one")
-        object.__setattr__(self, "_layout", Layout(fields, (), self.reduce, inner=self.inner))
+        made = Layout(fields, (), self.reduce, inner=self.inner, components=tuple(self.components))
+        object.__setattr__(self, "_layout", made)
 
     @property
     def layout(self) -> Layout:

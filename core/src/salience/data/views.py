@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from salience.data.batch import Batch, RowSelection
+from salience.data.grid import Grid
 from salience.data.layout import ITEM
 
 
@@ -21,8 +22,8 @@ class RowView:
     Args:
         rows: The rows.
         axes: Name of each axis of the variable.
-        mask: True at real positions, boolean with first axis R, as many axes as the variable, and
-            length 1 along axes that are not padded; ``None`` where every position is real.
+        mask: True at real positions, boolean with the axes of the variable, and length 1 along
+            those that are not padded; ``None`` where every position is real.
         padded: Names of the padded axes.
     """
 
@@ -56,8 +57,8 @@ class RowView:
         own = batch.layout.fields[mask].axes
         order = [own.index(axis) for axis in axes if axis in own]
         shape = [real.shape[own.index(axis)] if axis in own else 1 for axis in axes]
-        padded = tuple(axis for axis in axes[1:] if axis in own)
-        return RowView(rows, axes, real.permute(order).reshape(shape).bool(), padded)
+        padded = tuple(axis for axis in axes if axis in own and axis != ITEM)
+        return RowView(rows, axes, real.permute(order).reshape(shape), padded)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +81,8 @@ class RowView:
     @property
     def reduced(self) -> tuple[str, ...]:
         """Names of the axes over which the domain's layout sums saliency."""
-        return tuple(axis for axis in self.axes if axis in self.rows.source.layout.reduce)
+        layout = self.rows.source.layout
+        return tuple(axis for axis in self.axes if axis in (*layout.reduce, *layout.components))
 
     def dims(self, names: Sequence[str]) -> tuple[int, ...]:
         """Positions of the named axes; those that the variable lacks are left out."""
@@ -161,7 +163,7 @@ class RowView:
             return self.rows.counts[axis]
         if self.mask is None or axis not in self.padded:
             return None
-        real = self.mask.movedim(self.axes.index(axis), 1).flatten(2).any(2)
+        real = self._real_along(axis)
         return (real * torch.arange(1, real.shape[1] + 1, device=real.device)).amax(1)
 
     def counts(self) -> Tensor | None:
@@ -171,7 +173,7 @@ class RowView:
             ``None`` where each row is one position: neither ragged nor padded.
         """
         if self.mask is not None:
-            return self.mask.flatten(1).sum(1)
+            return self.mask.movedim(self.row_axis, 0).flatten(1).sum(1)
         return None if self.ragged is None else self.rows.counts[self.ragged]
 
     @property
@@ -179,6 +181,33 @@ class RowView:
         """Names of the axes behind L, in values as :meth:`flat` returns them."""
         front = {self.axes[self.row_axis], *self.padded}
         return tuple(axis for axis in self.axes if axis not in front)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Position of each padded axis among the axes of an item, in ascending order."""
+        others = [axis for i, axis in enumerate(self.axes) if i != self.row_axis]
+        return tuple(others.index(axis) for axis in self.padded)
+
+    def grid(self) -> Grid | None:
+        """How L, in values as :meth:`flat` returns them, runs over the positions of each row.
+
+        Axes over which the layout sums are left out, as in saliency.
+
+        Returns:
+            ``None`` where rows are one position each, where L takes the place of the first axis of
+            an item, and where the real positions of a row do not fill a box.
+        """
+        front = self.padded if self.ragged is None else (self.ragged,)
+        item = [axis for axis in self.axes if axis != ITEM and axis not in self.reduced]
+        places = tuple(item.index(axis) for axis in front)
+        if places in ((), (0,)):
+            return None
+        if self.mask is None:
+            return Grid(self.rows.counts[front[0]][:, None].cpu(), places)
+        lengths = torch.stack([self._real_along(axis).sum(1) for axis in front], 1)
+        if not torch.equal(lengths.prod(1), self.counts()):  # type: ignore[arg-type]
+            return None
+        return Grid(lengths.cpu(), places)
 
     def flat(self, values: Tensor, n_draws: int) -> Tensor:
         """The values of these rows in several draws at their real positions.
@@ -196,13 +225,21 @@ class RowView:
         values = values.reshape(n_draws, len(values) // n_draws, *values.shape[1:])
         if self.mask is None:
             return values
-        padded = self.dims(self.padded)
+        padded = [1 + place for place in self.places]
         front = list(range(1, 1 + len(padded)))
-        mask = self.mask.movedim(padded, front).flatten(1 + len(padded))[..., 0]
+        mask = self.mask.movedim(self.row_axis, 0).movedim(padded, front)
+        mask = mask.reshape(mask.shape[: 1 + len(padded)])
         values = values.movedim([axis + 1 for axis in padded], [axis + 1 for axis in front])
         # Saliency of a calculator that does not resolve a padded axis has length 1 there.
         values = values.expand(n_draws, *mask.shape, *values.shape[2 + len(padded) :])
         return values[:, mask]
+
+    def _real_along(self, axis: str) -> Tensor:
+        """Whether a row has a real position at each index along a padded axis, shape (R, n)."""
+        assert self.mask is not None
+        others = [name for i, name in enumerate(self.axes) if i != self.row_axis]
+        real = self.mask.movedim(self.row_axis, 0).movedim(1 + others.index(axis), 1)
+        return real.flatten(2).any(2) if real.ndim > 2 else real
 
     def _over(self, keep: Sequence[str]) -> list[int]:
         """Positions of the axes over which a reduction goes, beside the axis of the rows."""

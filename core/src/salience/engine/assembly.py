@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
@@ -61,7 +62,7 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
     dataset_info = domain.dataset_info(unit.samples)
     return Explanation(
         **result.items.columns(),
-        saliency=_saliencies(result.saliency, result.counts, domain, dataset_info),
+        saliency=_saliencies(result.saliency, result, domain, dataset_info),
         dataset_info=dataset_info,
         provenance=_provenance(result, request, unit),
         domain=domain,
@@ -81,6 +82,7 @@ def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
         draws={name: tensors["draws"] for name, tensors in result.saliency.items()},
         axes=result.axes,
         counts=result.counts,
+        grids=result.grids,
         items=result.items,
         dataset_info=domain.dataset_info(unit.samples),
         provenance=_provenance(result, request, unit),
@@ -110,7 +112,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
         found[name] = estimate(aggregator, state, draws)
     return Explanation(
         **kept.items.columns(),
-        saliency=_saliencies(found, kept.counts, kept.domain, kept.dataset_info),
+        saliency=_saliencies(found, kept, kept.domain, kept.dataset_info),
         dataset_info=kept.dataset_info,
         provenance=dict(kept.provenance) | record.aggregated(aggregator),
         domain=kept.domain,
@@ -120,7 +122,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
 
 def _saliencies(
     found: Mapping[str, Mapping[str, Tensor]],
-    counts: Mapping[str, Tensor | None],
+    of: UnitResult | Samples,
     domain: Domain,
     dataset_info: Mapping[str, Any],
 ) -> dict[str, Saliency]:
@@ -134,9 +136,18 @@ def _saliencies(
     return {
         name: Saliency(
             flat=values,
-            flat_error=joint["errors"][name],
-            counts=counts.get(name),
+            flat_error=_known(joint["errors"][name], of.items.drawn, of.counts.get(name)),
+            counts=of.counts.get(name),
+            grid=of.grids.get(name),
             flat_parts={what: joint[what][name] for what in parts},
         )
         for name, values in joint["values"].items()
     }
+
+
+def _known(errors: Tensor, drawn: Tensor, counts: Tensor | None) -> Tensor:
+    """The standard errors, NaN for the items for which nothing was drawn."""
+    if bool(drawn.all()):
+        return errors
+    known = drawn if counts is None else torch.repeat_interleave(drawn, counts)
+    return torch.where(known.reshape(-1, *[1] * (errors.ndim - 1)), errors, torch.nan)

@@ -16,12 +16,14 @@ from salience.aggregators.base import Aggregator
 from salience.aggregators.moments import as_float64
 from salience.data.layout import Layout
 from salience.engine.batching import PredictedBatch
-from salience.engine.draws import Block, blocks
+from salience.engine.draws import Block, axes_of, blocks
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
+from salience.errors import InputError
 from salience.results.items import ItemTable
 from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
+from salience.support.numerics import all_finite
 
 #: Target variable → name of a tensor → its values, as in :class:`UnitResult`.
 Saliencies = dict[str, dict[str, Tensor]]
@@ -38,18 +40,20 @@ class CompletenessSums:
             shape (B,).
         gap: Sum of |Σ saliency − (f(x') − f(baseline))| over the draws, shape (B,).
         draws: Number of draws so far, int64 of shape (B,).
+        drawn: Whether anything was drawn for each item, bool of shape (B,).
     """
 
     delta: Tensor
     gap: Tensor
     draws: Tensor
+    drawn: Tensor
 
     @staticmethod
     def of(score: Tensor) -> CompletenessSums:
         """Sums without any draw yet, for as many items as there are scores."""
         # A sum over many draws needs more digits than the dtype of a single draw has.
         nothing = as_float64(torch.zeros_like(score))
-        return CompletenessSums(nothing, nothing.clone(), nothing.long())
+        return CompletenessSums(nothing, nothing.clone(), nothing.long(), nothing != 0)
 
     def add(self, block: Block, items: Tensor) -> None:
         """Add the draws of a block.
@@ -67,6 +71,7 @@ class CompletenessSums:
             self.delta[items] += delta
             self.gap[items] += gap
             self.draws[items] += len(block.delta)
+        self.drawn[items] |= block.drawn
 
 
 def collected(
@@ -99,7 +104,8 @@ def collected(
         saliency = _kept(predicted, request.draws, draws_of)
     else:
         layout = request.settings.domain.layout
-        collector = _Aggregation(request.aggregator, request.draws, layout)
+        axes = {name: reduced(axes_of(request, view), layout) for name, view in views.items()}
+        collector = _Aggregation(request.aggregator, request.draws, axes)
         saliency = collector.collect(predicted, draws_of, report)
     dtype = predicted.score.dtype
     items = ItemTable(
@@ -109,12 +115,14 @@ def collected(
         delta=(sums.delta / sums.draws).to(dtype).cpu(),
         completeness_gap=(sums.gap / sums.draws).to(dtype).cpu(),
         n_independent=sums.draws.cpu() // request.draws.group,
+        drawn=sums.drawn.cpu(),
         annotations=predicted.rows.batch.annotations,
     )
     return UnitResult(
         saliency=saliency,
-        axes={name: view.inner_axes for name, view in views.items()},
+        axes={name: axes_of(request, view) for name, view in views.items()},
         counts={name: None if count is None else count.cpu() for name, count in counts.items()},
+        grids={name: view.grid() for name, view in views.items()},
         items=items,
     )
 
@@ -135,7 +143,8 @@ def reduced(axes: tuple[str, ...], layout: Layout) -> tuple[int, ...]:
         axes: Names of the axes behind L.
         layout: The layout of the domain.
     """
-    return tuple(i + 2 for i, axis in enumerate(axes) if axis in layout.reduce)
+    summed = (*layout.reduce, *layout.components)
+    return tuple(i + 2 for i, axis in enumerate(axes) if axis in summed)
 
 
 def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tensor]:
@@ -147,6 +156,12 @@ def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tens
         draws: Number and structure of the draws of an item.
     """
     values, errors = aggregator.finalize(state)
+    if not all_finite(values):
+        raise InputError(
+            f"the saliency is beyond the range of {str(values.dtype).removeprefix('torch.')} when "
+            f"it is aggregated by {type(aggregator).__name__}; pass the model and the data in "
+            f"double precision, or scale the output"
+        )
     parts = state.parts() if draws.nested else {}
     cast = {name: part.to(values.dtype).cpu() for name, part in parts.items()}
     return {"values": values.cpu(), "errors": errors.cpu(), **cast}
@@ -159,12 +174,12 @@ class _Aggregation:
     Args:
         aggregator: The aggregator of the draws.
         draws: Number and structure of the draws of an item.
-        layout: The layout of the domain.
+        axes: Target variable → positions, in a block's draws, of the axes that are summed.
     """
 
     aggregator: Aggregator
     draws: Draws
-    layout: Layout
+    axes: Mapping[str, tuple[int, ...]]
 
     def collect(
         self, predicted: PredictedBatch, draws_of: DrawsOf, report: Callable[[int], object]
@@ -173,7 +188,6 @@ class _Aggregation:
 
         After each round, items whose standard errors are small enough are left out of later rounds.
         """
-        axes = {n: reduced(predicted.view(n).inner_axes, self.layout) for n in predicted.x}
         states = {name: self.aggregator.init(self.draws.group) for name in predicted.x}
         going = predicted
         places = {name: torch.arange(len(_owners(predicted, name))) for name in predicted.x}
@@ -181,7 +195,7 @@ class _Aggregation:
         for start, stop in self.draws.rounds():
             for block in draws_of(going, start, stop):
                 for name, values in block.draws.items():
-                    states[name] = self.aggregator.update(states[name], values, axes[name])
+                    states[name] = self.aggregator.update(states[name], values, self.axes[name])
             found = {n: estimate(self.aggregator, s, self.draws) for n, s in states.items()}
             last = stop == self.draws.total
             if last and going is predicted:

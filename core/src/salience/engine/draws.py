@@ -15,12 +15,13 @@ from salience.engine.batching import PredictedBatch
 from salience.engine.request import Request
 from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
+from salience.model.targets import view_of
 from salience.samplers.base import VariableDraw
 from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
-from salience.support.numerics import all_finite
+from salience.support.numerics import all_finite, at_least_float32
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class Block:
         delta: f(x') − f(baseline), where x' is x after noise, shape (D, B); NaN where the
             calculator has no baseline.
         gap: |Σ saliency − delta|, shape (D, B); NaN where the calculator has no baseline.
+        drawn: Whether anything was drawn for each item, bool of shape (B,).
     """
 
     draws: Values
     delta: Tensor
     gap: Tensor
+    drawn: Tensor
 
 
 def blocks(
@@ -81,19 +84,58 @@ def _count(request: Request, start: int, room: int) -> int:
 
 def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: Tensor) -> Block:
     score, x = rows_of(request, runner, predicted, draws)
+    drawn = _drawn(request, predicted, x, len(draws))
     result = request.calculator(score, x)
     views = {name: score.view(name) for name in x}
     saliency = {}
     for name, view in views.items():
-        value = result.saliency[name]
+        # Draws are added up, squared and compared, for which 16 bits are too few.
+        value = at_least_float32(result.saliency[name])
         saliency[name] = value if view.mask is None else value * view.mask
     delta, gap = _completeness(result, saliency, views)
     shape = (len(draws), len(predicted))
-    by_draw = {n: predicted.view(n).flat(v, len(draws)) for n, v in saliency.items()}
+    by_draw = {}
+    for name, value in saliency.items():
+        view = predicted.view(name)
+        inner = view.inner_axes
+        over = [2 + inner.index(axis) for axis in inner if axis not in axes_of(request, view)]
+        flat = view.flat(value, len(draws))
+        by_draw[name] = flat.sum(over) if over else flat
     for name, values in by_draw.items():
         if not all_finite(values):
             raise _not_finite(name, values, predicted)
-    return Block(by_draw, delta.reshape(shape), gap.reshape(shape))
+    return Block(by_draw, delta.reshape(shape), gap.reshape(shape), drawn=drawn)
+
+
+def _drawn(request: Request, predicted: PredictedBatch, x: Values, n_draws: int) -> Tensor:
+    """Whether anything was drawn for each item, bool of shape (B,): noise may be none.
+
+    Args:
+        request: The samplers.
+        predicted: The batch of B items.
+        x: Target variable → its values in the rows, after noise.
+        n_draws: Number of draws.
+    """
+    found = torch.ones_like(predicted.score, dtype=torch.bool)
+    if not request.noise or len(request.noise) < len(request.samplers):
+        return found
+    copies, changes = predicted.rows.batch.repeat(n_draws), []
+    batch = copies.batch()
+    for variable in predicted.variables:
+        changed = x[variable.name] != copies.take(predicted.x[variable.name], variable.axes)
+        view = view_of(predicted.variables, variable.name, batch)
+        changes.append(view.max(changed.float()).flatten())
+    found = torch.stack(changes).reshape(len(changes), n_draws, -1).gt(0).any(0).any(0)
+    return found
+
+
+def axes_of(request: Request, view: RowView) -> tuple[str, ...]:
+    """Names of the axes behind L in the draws of a block.
+
+    The axes that together are one variable are summed in each draw where values add up.
+    """
+    components = request.settings.domain.layout.components if request.calculator.additive else ()
+    return tuple(axis for axis in view.inner_axes if axis not in components)
 
 
 def _not_finite(name: str, values: Tensor, predicted: PredictedBatch) -> NotFiniteError:

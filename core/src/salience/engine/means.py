@@ -54,8 +54,11 @@ def _mean(worker: Worker, data: Any) -> Values:
     runner = replace(worker.runner, observer=None)
     for predicted in unexplained(runner, unit, worker.request):
         for name, value in predicted.x.items():
-            values = predicted.view(name).flat(value, 1)[0]
+            view = predicted.view(name)
+            values = view.flat(value, 1)[0]
             total, count = values.sum(0), len(values)
+            for place in view.places:  # the mean is that of every position along a padded axis
+                total = total.unsqueeze(place)
             if name in sums:
                 total, count = total + sums[name][0], count + sums[name][1]
             sums[name] = total, count

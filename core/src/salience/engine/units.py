@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.data.domain import Domain
+from salience.data.grid import Grid
 from salience.errors import InputError
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
@@ -77,6 +78,7 @@ class UnitResult:
         axes: Target variable → names of the axes behind L.
         counts: Target variable → number of elements or real positions of each item, int64, or
             ``None`` where each item is one position.
+        grids: Target variable → how the positions of each item are arranged; see :class:`Grid`.
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
         notices: What the user is to be told, in the words of :func:`salience.tell`.
@@ -86,6 +88,7 @@ class UnitResult:
     saliency: Mapping[str, Mapping[str, Tensor]]
     axes: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, Tensor | None]
+    grids: Mapping[str, Grid | None]
     items: ItemTable
     complete: bool = True
     notices: tuple[str, ...] = ()
@@ -117,6 +120,7 @@ def join(
         saliency=saliency,
         axes=first.axes,
         counts=counts,
+        grids={name: Grid.join([r.grids[name] for r in results]) for name in first.grids},
         items=ItemTable.join([result.items for result in results]),
         complete=complete,
         notices=notices,

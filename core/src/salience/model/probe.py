@@ -21,6 +21,7 @@ from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable, check_module
 from salience.model.weighted import row_axes, scalars_of_draws, values_of_draws
+from salience.support.numerics import at_least_float32
 
 __all__ = ["Probe", "Values"]
 
@@ -254,7 +255,7 @@ class Probe:
         if isinstance(scalars, Tensor) and not scalars.is_floating_point():
             scalars = scalars.to(torch.get_default_dtype())
         check_scalars(scalars, n_rows)
-        return scalars
+        return at_least_float32(scalars)
 
     def _run(
         self,

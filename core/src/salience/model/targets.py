@@ -104,6 +104,7 @@ def resolve(targets: Any, layout: Layout, model: Any) -> tuple[Variable, ...]:
         raise InputError("target is empty; name at least one target variable")
     if len(set(names)) != len(names):
         raise InputError(f"target names a variable twice: {names}; name each once")
+    layout.check_reduced(variable.axes for variable in variables)
     return variables
 
 
@@ -141,11 +142,6 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
     mask = layout.inner_mask
     if mask is not None and not set(layout.fields[mask].axes) <= set(axes):
         mask = None
-    if mask is not None and axes[0] != ITEM:
-        raise InputError(
-            f"target {target.name!r} with axes {axes} is padded, so its first axis must be "
-            f"{ITEM!r}; pass Target({target.module!r}, axes=(...)) of a variable like that"
-        )
     return Variable(target.name, axes, mask, target=target)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
 from salience.errors import InputError
+from salience.results.design import Design
+from salience.results.items import ItemTable
 from salience.results.preflight import Preflight
 from salience.results.provenance import recorded_ids
+from salience.results.saliency import Saliency
 from salience.results.uncertainty import UncertainSaliency
 
 if TYPE_CHECKING:
@@ -20,20 +23,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation(UncertainSaliency):
+class Explanation(UncertainSaliency, ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
 
     An explanation is the table of its items (``ids``, ``prediction``, ``score``, ``delta``,
-    ``completeness_gap``, ``n_independent``, ``annotations``) with the saliency of each target
-    variable (``saliency``), the record of how it was computed (``provenance``) and how its draws
-    depend on each other (``design``).
+    ``completeness_gap``, ``n_independent``, ``drawn``, ``annotations``) with the saliency of each
+    target variable (``saliency``), the record of how it was computed (``provenance``) and how its
+    draws depend on each other (``design``).
 
     Args:
+        saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
+            :meth:`mean` work only where there is exactly one variable, the usual case.
+        provenance: Record of the parts, parameters, seed and versions with which the saliency was
+            computed.
+        design: How the draws depend on each other, and what was drawn.
         dataset_info: The data that the visualizer needs of the data set as a whole.
         domain: The domain that read the data; a mapping of the domain's settings where its plugin
             is not installed.
     """
 
+    saliency: Mapping[str, Saliency]
+    provenance: Mapping[str, Any]
+    design: Design = field(default_factory=Design)
     dataset_info: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
 

@@ -45,16 +45,27 @@ def to_dataframe(
                     "id": [ids[i] for i in item],
                     "variable": variable,
                     "position": position,
-                    "saliency": found.flat.flatten().numpy(),
-                    "std_error": found.flat_error.flatten().numpy(),
+                    "saliency": _column(found, found.flat),
+                    "std_error": _column(found, found.flat_error),
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)
 
 
+def _column(saliency: Saliency, flat: torch.Tensor) -> Any:
+    """The values of all items, in the order of their axes."""
+    if saliency.grid is not None:
+        flat = torch.cat([item.flatten() for item in saliency.split(flat)])
+    return flat.flatten().numpy()
+
+
 def _positions(saliency: Saliency, n_items: int) -> tuple[list[int], list[Any]]:
-    """Item index and position within the item of each value, in the order of the flat tensor."""
+    """Item index and position within the item of each value, in the order of :func:`_column`."""
+    if saliency.grid is not None:
+        shapes = [item.shape for item in saliency.values]
+        at = [p for shape in shapes for p in itertools.product(*(range(n) for n in shape))]
+        return [i for i, shape in enumerate(shapes) for _ in range(shape.numel())], _plain(at)
     inner = [range(length) for length in saliency.flat.shape[1:]]
     if saliency.counts is None:
         within = list(itertools.product(*inner)) * n_items
@@ -65,4 +76,9 @@ def _positions(saliency: Saliency, n_items: int) -> tuple[list[int], list[Any]]:
         each = torch.Size(saliency.flat.shape[1:]).numel()
         repeats = [size * each for size in sizes]
     items = [i for i, repeat in enumerate(repeats) for _ in range(repeat)]
-    return items, [p[0] if len(p) == 1 else p for p in within]
+    return items, _plain(within)
+
+
+def _plain(positions: list[tuple[int, ...]]) -> list[Any]:
+    """Positions along a single axis as numbers."""
+    return [p[0] if len(p) == 1 else p for p in positions]

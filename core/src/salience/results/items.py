@@ -31,6 +31,8 @@ class ItemTable:
         n_independent: Number of independent draws of each item, int64 of shape (B,). An
             antithetic pair counts as one; where noise is nested in draws of the parameters, the
             draws of the parameters are counted.
+        drawn: Whether anything was drawn for the item, bool of shape (B,): False where noise
+            relative to a range of 0 is none. Its draws are the same, and its standard errors NaN.
         annotations: For each item, the data that the visualizer needs; may be empty.
     """
 
@@ -40,6 +42,7 @@ class ItemTable:
     delta: Tensor
     completeness_gap: Tensor
     n_independent: Tensor
+    drawn: Tensor
     annotations: Sequence[Mapping[str, Any]]
 
     def __len__(self) -> int:

@@ -9,30 +9,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.data.grid import Grid
+
 
 @dataclass(frozen=True)
 class Saliency:
     """Saliency of one target variable for all the items.
 
     Args:
-        flat: Values; the first axis runs over items or, where items are ragged, over the elements
-            of all items together.
+        flat: Values; the first axis runs over items or, where items are ragged or padded, over the
+            elements or real positions of all items together.
         flat_error: Standard error of each value over the draws, same shape; NaN for a single
             draw.
-        counts: Number of elements of each item where items are ragged, int64 of shape (B,);
-            ``None`` where all items have one shape.
+        counts: Number of elements or real positions of each item where items are ragged or padded,
+            int64 of shape (B,); ``None`` where all items have one shape.
         flat_parts: Part of the variance over draws (``"parameters"``, ``"noise"``, ``"total"``) →
             its values, same shape as ``flat``; empty unless draws are nested.
+        grid: How the positions of each item lie along the axes of its domain; ``None`` where they
+            are the first axis of an item, and where all items have one shape.
     """
 
     flat: Tensor
     flat_error: Tensor
     counts: Tensor | None = None
     flat_parts: Mapping[str, Tensor] = field(default_factory=dict)
+    grid: Grid | None = None
 
     @property
     def values(self) -> Any:
-        """A tensor of shape (B, …), or a list with one tensor per item where items are ragged."""
+        """A tensor of shape (B, …), or a list with one tensor per item where sizes differ."""
         return self.split(self.flat)
 
     @property
@@ -48,8 +53,13 @@ class Saliency:
             start = int(self.counts[:position].sum())
             one = slice(start, start + int(counts))
         parts = {name: part[one].clone() for name, part in self.flat_parts.items()}
-        return Saliency(self.flat[one].clone(), self.flat_error[one].clone(), counts, parts)
+        grid = None if self.grid is None else self.grid.item(position)
+        return Saliency(
+            self.flat[one].clone(), self.flat_error[one].clone(), counts, parts, grid=grid
+        )
 
     def split(self, flat: Tensor) -> Any:
         """Bring a tensor laid out like :attr:`flat` into the form of :attr:`values`."""
+        if self.grid is not None:
+            return self.grid.arrange(flat)
         return flat if self.counts is None else list(torch.split(flat, self.counts.tolist()))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from salience.data.domain import Domain
+from salience.data.grid import Grid
 from salience.errors import InputError, brief
 from salience.results.design import Design
 from salience.results.items import ItemTable
@@ -26,6 +27,7 @@ class Samples:
         axes: Target variable → names of the axes that follow L.
         counts: Target variable → number of elements of each item, int64 of shape (B,), or
             ``None`` where all items have one shape.
+        grids: Target variable → how the positions of each item lie along its axes, or ``None``.
         items: Ids, predictions and the other columns of the items; its ``n_independent`` is the
             number of independent draws among the M.
         dataset_info: As in :class:`salience.Explanation`.
@@ -37,6 +39,7 @@ class Samples:
     draws: Mapping[str, Tensor]
     axes: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, Tensor | None]
+    grids: Mapping[str, Grid | None]
     items: ItemTable
     dataset_info: Mapping[str, Any]
     provenance: Mapping[str, Any]
@@ -54,7 +57,9 @@ class Samples:
         """
         name = next(iter(self.draws))
         counts = self.counts[name]
-        draws = self.draws[name]
+        draws, grid = self.draws[name], self.grids[name]
+        if grid is not None:
+            return grid.arrange(draws, 1)
         return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))
 
     def __sub__(self, other: Samples) -> Samples:
@@ -86,6 +91,7 @@ class Samples:
             prediction=score,
             score=score,
             delta=self.items.delta - other.items.delta,
+            drawn=self.items.drawn | other.items.drawn,
             completeness_gap=self.items.completeness_gap + other.items.completeness_gap,
         )
         return replace(self, draws=draws, items=items)

@@ -53,7 +53,8 @@ def p_values(saliency: Saliency, n_independent: Tensor, samples_parameters: bool
         errors = errors * (number + 1).sqrt()
     ratio = (saliency.flat.double().abs() / errors).numpy()
     p = 2 * stats.t.sf(ratio, number.numpy() - 1)
-    # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0.
+    # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0. It
+    # is NaN, too, for items for which nothing was drawn; these were not tested.
     return torch.from_numpy(np.where(np.isnan(ratio), 1.0, p))
 
 

@@ -20,6 +20,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from salience.data.domain import Domain
+from salience.data.grid import Grid
 from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
 from salience.plugins.parts import is_placeholder, make, placeholder, to_config
@@ -29,7 +30,7 @@ from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 4
+_FORMAT = 5
 _PARTS = ("parameters", "noise", "total")
 
 
@@ -38,11 +39,15 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
     domain = explanation["domain"]
     columns = {name: explanation[name] for name in COLUMNS}
     tensors = {name: column for name, column in columns.items() if isinstance(column, Tensor)}
+    places: dict[str, list[int]] = {}
     for name, saliency in explanation["saliency"].items():
         tensors[f"values/{name}"] = saliency.flat
         tensors[f"std_error/{name}"] = saliency.flat_error
         if saliency.counts is not None:
             tensors[f"counts/{name}"] = saliency.counts
+        if saliency.grid is not None:
+            tensors[f"lengths/{name}"] = saliency.grid.lengths
+            places[name] = list(saliency.grid.places)
         tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
     annotations = explanation["annotations"]
     if isinstance(domain, Domain):
@@ -51,6 +56,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
     head = {
         "format": _FORMAT,
         "variables": list(explanation["saliency"]),
+        "places": places,
         "domain": domain,
         "dataset_info": explanation["dataset_info"],
         "provenance": explanation["provenance"],
@@ -97,6 +103,9 @@ def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str,
             tensors[f"std_error/{name}"],
             tensors.get(f"counts/{name}"),
             {part: tensors[f"{part}/{name}"] for part in _PARTS if f"{part}/{name}" in tensors},
+            grid=Grid(tensors[f"lengths/{name}"], tuple(head["places"][name]))
+            if name in head["places"]
+            else None,
         )
         for name in head["variables"]
     }
@@ -127,6 +136,9 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     if head["format"] < 4:  # formats up to 3 held the design in the provenance
         record = head["provenance"]
         head["design"] = {f.name: record.get(f.name, f.default) for f in fields(Design)}
+    if head["format"] < 5:  # formats up to 4 gave the positions of an item along its first axis
+        head["places"] = {}
+        tensors["drawn"] = torch.ones_like(tensors["n_independent"], dtype=torch.bool)
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from salience.errors import InputError, nearest
 from salience.results.design import Design
-from salience.results.items import ItemTable
 from salience.results.saliency import Saliency
 
 
-@dataclass(frozen=True, kw_only=True)
-class UncertainSaliency(ItemTable):
-    """Saliency of B items and what can be asked of its errors; see :class:`Explanation`.
-
-    Args:
-        saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and
-            :meth:`mean` work only where there is exactly one variable, the usual case.
-        provenance: Record of the parts, parameters, seed and versions with which the saliency was
-            computed.
-        design: How the draws depend on each other, and what was drawn.
-    """
+class UncertainSaliency:
+    """What can be asked of saliency and its errors; :class:`Explanation` has the fields."""
 
     saliency: Mapping[str, Saliency]
     provenance: Mapping[str, Any]
-    design: Design = field(default_factory=Design)
+    design: Design
+    n_independent: Tensor
 
     def __getitem__(self, variable: str) -> Saliency:
         if variable not in self.saliency:

@@ -13,6 +13,10 @@ from torch import Tensor
 from salience.errors import InputError
 from salience.samplers.base import NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
+from salience.support.notices import tell
+
+# A column is judged by so many rows, and if so many of them differ from the one before.
+_LOOKED_AT, _FEWEST = 64, 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ class AdditiveNoise(NoiseSampler):
         scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
         noise = self.unit(draw.numbers).to(x.dtype) * scale
         if self.mode == "relative":
-            noise *= draw.view.spread(draw.view.range(x))
+            extent = draw.view.range(x)
+            noise *= draw.view.spread(extent)
+            _tell_of_ranges(x, scale, extent, draw)
         if self.only is not None:
             noise *= _spread(self.only, "only", x, draw)
         if draw.view.mask is not None:
@@ -70,6 +76,33 @@ class AdditiveNoise(NoiseSampler):
         if draw.sign is not None:
             noise *= draw.sign
         return x + noise
+
+
+def _tell_of_ranges(x: Tensor, scale: Tensor, extent: Tensor, draw: VariableDraw) -> None:
+    """Tell where noise relative to the range of an item is none, or drowns one of its columns.
+
+    Args:
+        x: The values before noise.
+        scale: The noise's scale, which broadcasts against ``x``.
+        extent: Range of each row.
+        draw: The rows.
+    """
+    if bool((extent == 0).any()):
+        tell(
+            "noise relative to the range of an item is none where all its values are equal: its "
+            "draws are the same and say nothing of certainty; pass mode='absolute' with a scale in "
+            "the units of the data"
+        )
+    if x.ndim != 2 or draw.view.mask is not None or draw.view.ragged is not None:
+        return
+    columns = x[:_LOOKED_AT].sort(0).values
+    varied = (columns.diff(dim=0) != 0).sum(0) >= _FEWEST
+    if bool(((scale * extent).mean(0) > columns[-1] - columns[0])[varied].any()):
+        tell(
+            "noise relative to the range of an item is larger than the whole range of one of its "
+            "columns, which it drowns; standardise the columns, or pass mode='absolute' and a "
+            "scale for each column"
+        )
 
 
 def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:

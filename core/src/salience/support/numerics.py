@@ -31,6 +31,11 @@ def real_dtype(values: Tensor) -> torch.dtype:
     return values.dtype if values.is_floating_point() else torch.get_default_dtype()
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Numbers of 16 bits as float32; others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def close(
     one: Tensor, other: Tensor, tolerance: float | None = None, scale: float | None = None
 ) -> bool:

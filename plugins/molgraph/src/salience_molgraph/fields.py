@@ -99,7 +99,7 @@ def make_layout(form: str, names: Sequence[str], *, labels: bool, node: bool) ->
     return Layout(
         fields=fields,
         elements=() if dense else ("atom", "bond"),
-        reduce=("channel",),
+        components=("channel",),
         inner=("item", "atom", "channel") if dense else ("atom", "channel"),
         inner_mask="mask" if dense else None,
     )

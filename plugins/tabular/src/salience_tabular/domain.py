@@ -71,7 +71,7 @@ class Tabular(Domain):
         fields = {"numeric": Field(("item", "feature"))}
         if self.categorical:
             fields["categorical"] = Field(("item", "feature"))
-        return Layout(fields, reduce=("channel",), inner=("item", "feature", "channel"))
+        return Layout(fields, components=("channel",), inner=("item", "feature", "channel"))
 
     def read(self, data: Any) -> Table:
         """Read an array or tensor of shape (B, F), a data frame, or the path of a CSV file.
