@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from salience.aggregators.moments import ClusteredMoments, Moments
+from salience.intake import check_settings
 
 
 class Aggregator:
@@ -26,6 +28,11 @@ class Aggregator:
     independent: ClassVar[bool] = False
     #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     def transform(self, draws: Tensor) -> Tensor:
         """Transform draws before axes are summed, keeping the shape; by default the identity."""

@@ -34,6 +34,7 @@ class Quantile(Aggregator):
     q: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.q, int | float) or not 0 <= self.q <= 1:
             raise InputError(f"q={self.q!r}; pass a share from 0 to 1, 0.5 for the median")
 

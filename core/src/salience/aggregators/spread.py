@@ -33,6 +33,7 @@ class MeanPlusStd(Aggregator):
     factor: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not abs(self.factor) < float("inf"):
             raise InputError(f"factor={self.factor!r}; pass a finite number")
 

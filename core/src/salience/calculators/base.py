@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
+from salience.intake import check_settings
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -41,6 +42,11 @@ class Calculator(ABC):
 
     #: Whether the calculator asks for gradients; if not, target variables may hold integers.
     needs_gradient: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     @property
     def additive(self) -> bool:

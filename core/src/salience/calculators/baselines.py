@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from salience.data.per_item import PerItem
 from salience.errors import InputError
+from salience.intake import array
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -81,8 +82,8 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
         return value.movedim(0, view.row_axis)
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
+    value = array(baseline, f"the baseline for target variable {name!r}").to(x)
     try:
-        value = torch.as_tensor(baseline).to(x)
         return value.expand(inner).unsqueeze(view.row_axis).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
@@ -105,7 +106,7 @@ def _row(
         padded: Whether to fill a shorter baseline up with zeros behind its last position.
         like: A tensor whose dtype and device the result takes.
     """
-    row = torch.as_tensor(baseline.values[item]).to(like)
+    row = baseline.values[item].to(like)
     if padded and row.ndim == len(shape):
         short = [want - own if own > 1 else 0 for own, want in zip(row.shape, shape, strict=True)]
         row = pad(row, [n for missing in reversed(short) for n in (0, max(missing, 0))])

@@ -40,6 +40,7 @@ class IntegratedGradients(Calculator):
     rule: str = "gauss_legendre"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rule not in _RULES:
             raise InputError(f"rule={self.rule!r} is none of {', '.join(_RULES)}")
         fewest = 2 if self.rule == "trapezoid" else 1

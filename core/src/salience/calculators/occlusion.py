@@ -14,6 +14,7 @@ from salience.calculators.baselines import baseline_of, check_baseline
 from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
+from salience.intake import whole, whole_array
 from salience.model.probe import Values
 from salience.scoring.score import Part, Score
 from salience.support.numerics import real_dtype
@@ -55,12 +56,13 @@ class Occlusion(Calculator):
     groups: Sequence[Sequence[int] | Tensor] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, setting in (("window", self.window), ("stride", self.stride)):
             if setting is None:
                 continue
             numbers = setting.values() if isinstance(setting, Mapping) else (setting,)
-            if not all(isinstance(n, int) and n >= 1 for n in numbers):
-                raise InputError(f"{name}={setting!r}; pass whole numbers from 1")
+            for number in numbers:
+                whole(number, name, 1)
         if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
             _check_known(self.stride, self.window)
         named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]
@@ -89,8 +91,7 @@ class Occlusion(Calculator):
                 f"{n_items}; pass one sequence an item"
             )
         for item, given in enumerate(self.groups):
-            numbers = torch.as_tensor(given)
-            if numbers.is_floating_point() or (numbers < 0).any():
+            if (whole_array(given, f"groups of item {item}") < 0).any():
                 raise InputError(
                     f"the groups of item {item} hold a number that is no whole number from 0; "
                     f"give each element the number of its group"
@@ -167,7 +168,7 @@ class Occlusion(Calculator):
     def _groups(self, score: Score, view: RowView, x: Tensor) -> _Groups:
         group = view.local
         if self.groups is not None:
-            chosen = [torch.as_tensor(self.groups[i]) for i in score.positions.tolist()]
+            chosen = [whole_array(self.groups[i], "groups") for i in score.positions.tolist()]
             counts = view.counts()
             sizes = [] if counts is None else counts.tolist()
             for position, groups, size in zip(score.positions.tolist(), chosen, sizes, strict=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from salience.data.batch import Batch
 from salience.data.layout import Layout
+from salience.intake import check_settings
 
 
 class Domain(ABC):
@@ -25,6 +27,11 @@ class Domain(ABC):
     target: str = "input"
     #: Output variable by default: ``"predicted"``, ``"value"``, …
     output: str = "predicted"
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     @property
     @abstractmethod

@@ -8,19 +8,27 @@ from typing import Any
 
 from torch import Tensor
 
+from salience.intake import has_names, per_item
+
 
 @dataclass(frozen=True)
 class PerItem:
     """A baseline of its own for each item.
 
     Args:
-        values: In the order of the data: a tensor of shape (B, …), or a sequence with one tensor
-            per item, whose first axis counts elements where items are ragged. Each value
-            broadcasts against the target variable of its item; where items are padded, a
-            shorter value is filled up with zeros behind its last position.
+        values: In the order of the data, by position: an array of shape (B, …), or a series or a
+            frame with a row for each item (its columns by name, where the data has names); or a
+            sequence with one array per item, whose first axis counts elements where items are
+            ragged. Each value broadcasts against the target variable of its item; where items are
+            padded, a shorter value is filled up with zeros behind its last position.
     """
 
     values: Tensor | Sequence[Tensor]
+
+    def __post_init__(self) -> None:
+        # A frame with named columns waits for the data, whose columns may have another order.
+        if not (hasattr(self.values, "columns") and has_names(self.values)):
+            object.__setattr__(self, "values", per_item(self.values, "PerItem(...)"))
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.data.layout import ITEM, Field, Layout
-from salience.errors import InputError, brief
+from salience.errors import InputError
+from salience.intake import array
 from salience.support.numerics import all_finite
 
 
@@ -43,6 +43,7 @@ class Tensors(Domain):
     visualizer: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         axes = self.axes if isinstance(self.axes, Mapping) else {"x": self.axes}
         fields = {name: Field(tuple(names)) for name, names in axes.items()}
         if not any(ITEM in spec.axes for spec in fields.values()):
@@ -67,7 +68,7 @@ class Tensors(Domain):
             raise InputError(
                 f"data has the arguments {sorted(given)}, expected {sorted(self.layout.fields)}"
             )
-        tensors = {name: _tensor(given[name], name) for name in self.layout.fields}
+        tensors = {name: array(given[name], f"argument {name!r}") for name in self.layout.fields}
         lengths = set()
         for name, spec in self.layout.fields.items():
             tensor = tensors[name]
@@ -99,16 +100,6 @@ class Tensors(Domain):
         """Collate a slice of the items into a batch, without copying."""
         assert isinstance(samples, _Rows)
         return Batch(samples.tensors(), self.layout, len(samples))
-
-
-def _tensor(value: Any, name: str) -> Tensor:
-    try:
-        return torch.as_tensor(value).detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"argument {name!r} is a {type(value).__name__} that cannot be read "
-            f"({brief(error)}); pass a tensor or array of numbers"
-        ) from error
 
 
 @dataclass(frozen=True)

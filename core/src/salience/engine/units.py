@@ -12,6 +12,7 @@ from torch import Tensor
 from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.errors import InputError
+from salience.intake import ids as plain_ids
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
@@ -157,13 +158,7 @@ def read(
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
     if ids is None:
         return range(offset, offset + n_items)
-    if not isinstance(ids, range):
-        # list() of an array would hold the array's number types in the place of Python's.
-        ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    ids = plain_ids(ids)
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
-    if isinstance(ids, range):
-        return ids
-    if len(set(ids)) != n_items:
-        raise InputError("two items share an id, so they would share their draws; make ids unique")
     return ids

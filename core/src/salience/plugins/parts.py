@@ -62,6 +62,10 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
         ) from error
 
 
+# Words for truth values and nothing, as they are written on command lines and in TOML.
+_WORDS = {"true": True, "false": False, "none": None}
+
+
 def parse(text: str) -> tuple[str, dict[str, Any]]:
     """Split ``"name:key=value,…"`` into name and parameters, Python literals or bare words.
 
@@ -87,7 +91,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         if keyword.arg is None:
             raise mistake
         if isinstance(value, ast.Name):
-            parameters[keyword.arg] = value.id
+            parameters[keyword.arg] = _WORDS.get(value.id.lower(), value.id)
             continue
         try:
             parameters[keyword.arg] = ast.literal_eval(value)

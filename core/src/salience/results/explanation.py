@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
+from salience.data.layout import ITEM
 from salience.errors import InputError
 from salience.results.design import Design
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight
-from salience.results.provenance import recorded_ids
+from salience.results.provenance import inner_axes, recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.uncertainty import UncertainSaliency
 
@@ -117,7 +118,28 @@ class Explanation(UncertainSaliency, ItemTable):
         """
         from salience.results.frame import to_dataframe
 
-        return to_dataframe(self.saliency, self.ids, self.dataset_info.get("columns"))
+        names = {variable: self.column_names(variable) for variable in self.saliency}
+        return to_dataframe(self.saliency, self.ids, names)
+
+    def column_names(self, variable: str) -> list[str] | None:
+        """Names of the data's columns, where they are the positions of a target variable.
+
+        Units inside the model have no such names, however many they are.
+
+        Args:
+            variable: Name of the target variable.
+
+        Returns:
+            The names of all columns, in order; ``None`` where the domain gives none, and for a
+            variable inside the model that lacks the axis of the columns.
+        """
+        names = self.dataset_info.get("columns")
+        if names is None or not isinstance(self.domain, Domain):
+            return None if names is None else list(names)
+        layout = self.domain.layout
+        axes = inner_axes(self.provenance, layout).get(variable)
+        of_columns = {axis for axis in layout.fields[layout.main].axes if axis != ITEM}
+        return list(names) if axes is None or of_columns <= set(axes) else None
 
     def save(self, path: str | Path) -> None:
         """Write the explanation to one safetensors file with a JSON header.

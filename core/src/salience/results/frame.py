@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 
 def to_dataframe(
-    saliency: Mapping[str, Saliency], ids: Sequence[int | str], columns: Sequence[str] | None
+    saliency: Mapping[str, Saliency],
+    ids: Sequence[int | str],
+    names: Mapping[str, Sequence[str] | None],
 ) -> pd.DataFrame:
     """Build the table of :meth:`salience.Explanation.to_dataframe`.
 
     Args:
         saliency: Target variable → its saliency.
         ids: Id of each item.
-        columns: Name of each position of an item; ``None`` where the domain gives no names.
+        names: Target variable → name of each position of an item, or ``None``.
 
     Raises:
         InputError: pandas is not installed.
@@ -37,6 +39,7 @@ def to_dataframe(
     ids, frames = list(ids), []
     for variable, found in saliency.items():
         item, position = _positions(found, len(ids))
+        columns = names[variable]
         if columns is not None and found.flat.shape[1:] == (len(columns),):
             position = [columns[p] for p in position]
         frames.append(

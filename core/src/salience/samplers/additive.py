@@ -6,11 +6,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from salience.errors import InputError
+from salience.intake import array
 from salience.samplers.base import NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
 from salience.support.notices import tell
@@ -47,12 +47,13 @@ class AdditiveNoise(NoiseSampler):
     antithetic: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.mode not in ("relative", "absolute"):
             raise InputError(f"mode={self.mode!r} is neither 'relative' nor 'absolute'")
-        values = _tensor(self.scale, "scale")
+        values = array(self.scale, "scale of the noise")
         if values.dtype == torch.bool or not ((values >= 0) & values.isfinite()).all():
             raise InputError(f"scale={self.scale!r}; pass a number from 0, or one for each feature")
-        if self.only is not None and _tensor(self.only, "only").dtype != torch.bool:
+        if self.only is not None and array(self.only, "only of the noise").dtype != torch.bool:
             raise InputError(
                 f"only={self.only!r}; pass True where noise is to be added and False elsewhere"
             )
@@ -111,7 +112,7 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
     Raises:
         InputError: The setting is no number and no array, or its shape does not fit ``x``.
     """
-    made = _tensor(value, name).to(x.device)
+    made = array(value, f"{name} of the noise").to(x.device)
     if made.ndim == 0:
         return made
     inner = draw.view.without_rows(x.shape)
@@ -123,11 +124,3 @@ def _spread(value: Any, name: str, x: Tensor, draw: VariableDraw) -> Tensor:
             f"{name} of the noise has shape {tuple(made.shape)}, expected a number or what "
             f"broadcasts against {inner}, the shape of a target variable without its {axis} axis"
         ) from error
-
-
-def _tensor(value: Any, name: str) -> Tensor:
-    try:
-        # numpy makes a plain number a float64; torch would round it to float32.
-        return value if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}={value!r} of the noise is no number and no array") from error

@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from torch import Tensor
 
 from salience.data.batch import RowSelection
 from salience.data.views import RowView
+from salience.intake import check_settings
 from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
 
@@ -90,6 +91,11 @@ class NoiseSampler(ABC):
     #: Whether draws 2k and 2k + 1 form a pair with the same numbers and ``draw.sign`` 1 and −1.
     antithetic: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
+
     @abstractmethod
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
         """Move the values of the target variable.
@@ -108,6 +114,11 @@ class ParameterSampler(ABC):
 
     A parameter sampler is a frozen dataclass; its fields are its parameters.
     """
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
@@ -178,6 +189,11 @@ class WeightSampler(ABC):
 
     #: Largest number of draws; ``None`` where there is no limit.
     max_draws: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     @abstractmethod
     def draw(self, state: State, draw: WeightDraw) -> State:

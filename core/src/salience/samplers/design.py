@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from salience.errors import InputError, brief
+from salience.intake import check_settings
 
 # The number of draws grows by this factor between two looks at the error. A smaller factor costs
 # more looks; a larger factor makes more draws than an item needs.
@@ -41,6 +42,7 @@ class Until:
     max: int = 512
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not isinstance(self.rel_error, Real) or not 0 < self.rel_error < float("inf"):
             raise InputError(f"rel_error={self.rel_error!r}; pass a number above 0, such as 0.05")
         whole_numbers = isinstance(self.min, Integral) and isinstance(self.max, Integral)

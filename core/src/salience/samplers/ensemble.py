@@ -29,6 +29,7 @@ class Ensemble(WeightSampler):
     members: Sequence[Any] = field(metadata={"weights": True})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.members, Sequence) or isinstance(self.members, str):
             raise InputError(f"members is {brief(self.members)}; pass a list of two or more models")
         if len(self.members) < 2:

@@ -38,6 +38,7 @@ class Posterior(WeightSampler):
     posterior: Any
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not callable(getattr(self.posterior, "sample", None)):
             raise InputError(
                 f"posterior is {brief(self.posterior)}; pass an object whose sample() returns a "

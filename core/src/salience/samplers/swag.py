@@ -58,6 +58,7 @@ class SWAG(WeightSampler):
     rank: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.checkpoints, Sequence) or isinstance(self.checkpoints, str):
             raise InputError(
                 f"checkpoints is {brief(self.checkpoints)}; pass a list of state dicts"

@@ -32,6 +32,7 @@ class WeightNoise(WeightSampler):
     mode: str = "multiplicative"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.mode not in ("multiplicative", "additive"):
             raise InputError(f"mode={self.mode!r} is neither 'multiplicative' nor 'additive'")
         if not 0 < self.scale < float("inf"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ from salience.support.files import write_whole
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
+from salience.intake import check_settings
 
 
 class Figure(Protocol):
@@ -31,6 +33,11 @@ class NoMeanError(InputError):
 
 class Visualizer(ABC):
     """Renders saliency as figures; a frozen dataclass whose fields set the appearance."""
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
 
     @abstractmethod
     def item(self, explanation: Explanation, item: int) -> Any:

@@ -91,6 +91,7 @@ class MolGraph(Domain):
     _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         labels = isinstance(self.atom_features, str)
         if labels and self.atom_features != "labels":
             raise InputError(

@@ -83,6 +83,7 @@ class MoleculePlot(Visualizer):
     level: float | None = 0.05
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         get_color_fn(self.color_fn)
         get_scaler(self.scaler)
         if not 0 <= self.ratio <= 1:

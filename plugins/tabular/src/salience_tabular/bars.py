@@ -58,6 +58,7 @@ class BarPlot(Visualizer):
     xlabel: str | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         get_scaler(self.scaler)
         if self.num_visualize is not None and self.num_visualize < 1:
             raise InputError(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout
+from salience import Batch, Domain, Field, InputError, Layout, tell
 from salience.errors import nearest
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.table import Row, Table
@@ -50,6 +50,7 @@ class Tabular(Domain):
     feature_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # A single string names one column; it is not a sequence of one-letter names.
         declared: Any = self.categorical
         declared = (declared,) if isinstance(declared, str | int) else declared
@@ -86,7 +87,7 @@ class Tabular(Domain):
         """
         table = load(data)
         names = self._names(table)
-        at = self._positions(names)
+        at = self._positions(names, getattr(table, "columns", None))
         array = to_array(table, names, at)
         rest = tuple(i for i in range(len(names)) if i not in set(at))
         return Table(
@@ -142,6 +143,14 @@ class Tabular(Domain):
         """
         if not dataset_info["categorical"]:
             return saliency
+        if set(saliency) <= {"numeric", "input"}:
+            missing = ", ".join(
+                repr(dataset_info["columns"][i]) for i in dataset_info["categorical"]
+            )
+            tell(
+                f"the categorical columns {missing} are not explained, since their codes have no "
+                f"gradient; pass target=['numeric', path of the module that embeds them]"
+            )
         rest = dict(saliency)
         numeric = [rest.pop(name) for name in ("numeric", "input") if name in rest]
         blocks = [t[:, None] if t.ndim == 1 else t for t in [*numeric, *rest.values()]]
@@ -169,7 +178,14 @@ class Tabular(Domain):
             )
         return tuple(self.feature_names)
 
-    def _positions(self, names: tuple[str, ...]) -> tuple[int, ...]:
+    def _positions(self, names: tuple[str, ...], labels: Any) -> tuple[int, ...]:
+        numbers = [] if labels is None else [n for n in labels if isinstance(n, int)]
+        wrong = [c for c in self.categorical if isinstance(c, int) and c in numbers]
+        if wrong and list(labels) != list(range(len(labels))):
+            raise InputError(
+                f"categorical={self.categorical} may mean the column at position {wrong[0]} or the "
+                f"one that is labelled {wrong[0]}; give the columns names, frame.columns = [...]"
+            )
         at = [_position(column, names) for column in self.categorical]
         if len(set(at)) != len(at):
             raise InputError(

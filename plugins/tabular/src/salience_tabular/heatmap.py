@@ -57,6 +57,7 @@ class HeatMap(Visualizer):
     colorbar: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         get_scaler(self.scaler)
         _check_cmap(self.cmap)
 

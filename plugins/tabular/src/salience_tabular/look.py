@@ -29,8 +29,9 @@ def names_of(explanation: Explanation) -> list[str]:
             f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"
             f"; explain the columns or their embeddings, and let the domain sum over channels"
         )
-    columns = [str(name) for name in explanation.dataset_info.get("columns", ())]
-    if len(columns) != shape[1]:  # saliency of the numeric columns only, or of a layer
+    variable = next(iter(explanation.saliency))
+    columns = [str(name) for name in explanation.column_names(variable) or ()]
+    if columns and len(columns) != shape[1]:  # saliency of the numeric columns only, or of a layer
         at = explanation.dataset_info.get("numeric", ())
         columns = [columns[i] for i in at] if len(at) == shape[1] else []
     return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]

@@ -38,6 +38,7 @@ class Spectra(Domain):
     unit: str = "nm"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # A user may pass an array; a tuple of floats, unlike an array, can be compared and hashed.
         if self.wavelengths is not None:
             object.__setattr__(self, "wavelengths", tuple(float(w) for w in self.wavelengths))

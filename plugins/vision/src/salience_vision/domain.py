@@ -75,6 +75,7 @@ class Vision(Domain):
     visualizer: ClassVar[str] = "overlay"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.transform, Mapping):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):

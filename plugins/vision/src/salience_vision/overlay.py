@@ -79,6 +79,7 @@ class Overlay(Visualizer):
     certainty: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         get_scaler(self.scaler)
         if self.cmap is not None and self.cmap not in matplotlib.colormaps:
             known = nearest(self.cmap, matplotlib.colormaps)

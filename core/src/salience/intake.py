@@ -1,0 +1,284 @@
+"""Intake: what users hand in beside the data becomes plain numbers and arrays, or is refused.
+
+Objects of pandas and polars stand for their entries in order, never for their labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salience.errors import InputError, brief, nearest
+
+_PLAIN = {"bool", "int", "float", "str", "None"}
+
+
+def boolean(value: Any, name: str) -> bool:
+    """A truth value; words and numbers are none.
+
+    Args:
+        value: What the user handed in.
+        name: Name of the setting, for the error.
+
+    Raises:
+        InputError: The value is neither True nor False.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InputError(f"{name}={brief(value)} is no truth value; pass True or False")
+
+
+def whole(value: Any, name: str, least: int | None = None) -> int:
+    """A whole number of Python; a truth value and a number with a point are none.
+
+    Args:
+        value: What the user handed in.
+        name: Name of the setting, for the error.
+        least: Smallest valid number.
+
+    Raises:
+        InputError: The value is no whole number, or too small.
+    """
+    value = _scalar(value)
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+    if is_whole and (least is None or int(value) >= least):
+        return int(value)
+    expected = "a whole number" if least is None else f"a whole number from {least}"
+    raise InputError(f"{name}={brief(value)}; pass {expected}")
+
+
+def real(value: Any, name: str) -> float:
+    """A finite real number of Python.
+
+    Args:
+        value: What the user handed in.
+        name: Name of the setting, for the error.
+
+    Raises:
+        InputError: The value is no real number, or not finite.
+    """
+    value = _scalar(value)
+    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+        if isinstance(value, Integral):
+            return int(value)
+        if math.isfinite(value):
+            return float(value)
+    raise InputError(f"{name}={brief(value)}; pass a finite number")
+
+
+def choice(value: Any, name: str, known: Collection[str]) -> str:
+    """One of some words.
+
+    Args:
+        value: What the user handed in.
+        name: Name of the setting, for the error.
+        known: The words.
+
+    Raises:
+        InputError: The value is none of them.
+    """
+    if isinstance(value, str) and value in known:
+        return value
+    raise InputError(f"{name}={brief(value)}; {nearest(value, known)}")
+
+
+def check_settings(part: Any) -> None:
+    """Check the fields of a part that are declared as bool, int, float or str, in place.
+
+    Numbers of other libraries become Python's. Fields of further types are left to the part.
+
+    Args:
+        part: A frozen dataclass.
+
+    Raises:
+        InputError: A field holds something else than declared.
+    """
+    for f in fields(part):
+        types = {name.strip() for name in str(f.type).split("|")}
+        if not f.init or not types <= _PLAIN:
+            continue
+        value = getattr(part, f.name)
+        if value is None and "None" in types:
+            continue
+        if isinstance(value, str) and "str" in types:
+            continue
+        if "bool" in types and (len(types - {"None"}) == 1 or isinstance(value, bool)):
+            found: Any = boolean(value, f.name)
+        elif "float" in types:
+            found = real(value, f.name)
+        elif "int" in types:
+            found = whole(value, f.name)
+        else:
+            raise InputError(f"{f.name}={brief(value)}; pass a string")
+        if found is not value:
+            object.__setattr__(part, f.name, found)
+
+
+def array(value: Any, name: str) -> Tensor:
+    """A tensor of real numbers or truth values, by position.
+
+    Args:
+        value: A tensor; an array of any byte order and stride, also one of objects that are
+            numbers; a series, frame or index of pandas (also with nullable or Arrow types, or
+            categories that are numbers) or polars; a number; or sequences of these.
+        name: What the value is, for the error.
+
+    Returns:
+        A tensor on the CPU, unless ``value`` is a tensor, which is returned detached.
+
+    Raises:
+        InputError: The value holds something else than numbers, or masked or missing entries.
+    """
+    if isinstance(value, Tensor):
+        if value.is_complex() or value.layout != torch.strided:
+            raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of real numbers")
+        return value.detach()
+    found = _plain_array(value, name)
+    if found.dtype.kind not in "fiub":
+        raise InputError(f"{name} is {_kind(found)}; pass real numbers")
+    if found.dtype.kind == "u" and found.dtype.itemsize > 1:
+        found = found.astype(np.int64)
+    if found.dtype.itemsize > 8:  # torch has no float128
+        found = found.astype(np.float64)
+    native = found.astype(found.dtype.newbyteorder("="), copy=False)
+    return torch.from_numpy(np.array(native, copy=True, order="C"))
+
+
+def whole_array(value: Any, name: str) -> Tensor:
+    """As :func:`array`, for whole numbers: int64; floating-point numbers are refused."""
+    found = array(value, name)
+    if found.is_floating_point() or found.dtype == torch.bool:
+        kind = str(found.dtype).removeprefix("torch.")
+        raise InputError(f"{name} is of {kind}, expected whole numbers; convert it to integers")
+    return found.long()
+
+
+def per_item(values: Any, name: str) -> Tensor | Sequence[Tensor]:
+    """One value for each item, by position: a tensor, or a list of what the items have.
+
+    Args:
+        values: An array, series or frame whose first axis counts items, or a sequence.
+        name: What the values are, for the error.
+    """
+    if isinstance(values, Tensor) or hasattr(values, "to_numpy") or isinstance(values, np.ndarray):
+        return array(values, name)
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return [array(value, f"{name} of item {i}") for i, value in enumerate(values)]
+    raise InputError(f"{name} is {brief(values)}; pass one value for each item")
+
+
+def ids(values: Any) -> Sequence[int | str]:
+    """Ids of items: whole numbers within 64 bits, or strings.
+
+    Raises:
+        InputError: An id is something else, or two items share one.
+    """
+    if isinstance(values, range):
+        return values
+    if isinstance(values, Tensor):
+        values = values.tolist()
+    elif hasattr(values, "to_numpy"):
+        values = list(values.to_numpy())
+    found = [_id(value) for value in values]
+    if len(set(found)) != len(found):
+        raise InputError("two items share an id, so they would share their draws; make ids unique")
+    return found
+
+
+def has_names(value: Any) -> bool:
+    """Whether a value is a frame, or a series, whose columns or entries have names."""
+    return _labels(value) is not None
+
+
+def by_column(value: Any, columns: Sequence[Sequence[str]]) -> Any:
+    """Order a frame, or a series of one value a column, by the names of the data's columns.
+
+    Args:
+        value: What the user handed in; what has no names is returned as it is.
+        columns: Names of all the data's columns in order, or of those of a kind; each is tried.
+
+    Raises:
+        InputError: The names are not those of the columns.
+    """
+    labels = _labels(value)
+    if labels is None or not columns:
+        return value
+    for names in columns:
+        if sorted(labels) == sorted(names):
+            return value[list(names)]
+    raise InputError(
+        f"the columns {brief(labels)} are not those of the data, {brief(list(columns[0]))}; pass "
+        f"the same columns, in any order"
+    )
+
+
+def _labels(value: Any) -> list[str] | None:
+    """Names of the columns of a frame or of the entries of a series; ``None`` without names."""
+    axis = getattr(value, "columns", None)
+    if axis is None and hasattr(value, "to_numpy"):
+        axis = getattr(value, "index", None)
+    if axis is None or callable(axis):
+        return None
+    names = list(axis)
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _id(value: Any) -> int | str:
+    if isinstance(value, str):
+        return str(value)
+    number = _scalar(value)
+    if isinstance(number, Integral) and not isinstance(number, bool | np.bool_):
+        if -(2**63) <= int(number) < 2**63:
+            return int(number)
+        raise InputError(f"the id {brief(value)} has more than 64 bits; pass it as a string")
+    raise InputError(f"the id {brief(value)} is neither a whole number nor a string; pass str(id)")
+
+
+def _scalar(value: Any) -> Any:
+    """A number that is wrapped in an array or tensor without axes."""
+    if isinstance(value, Tensor | np.ndarray) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise InputError(f"{name} is a masked array; fill its masked entries first")
+        value = value.data
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    try:
+        # A list of tensors or of series would be read by its labels, or not at all.
+        if isinstance(value, list | tuple):
+            value = [
+                np.asarray(_plain_array(v, name)) if hasattr(v, "__len__") else _scalar(v)
+                for v in value
+            ]
+        found = np.asarray(value)
+        if found.dtype.kind == "O":
+            found = _numbers(found)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is {brief(value)}, which holds no numbers alone") from error
+    return found
+
+
+def _numbers(objects: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array of objects as an array of numbers; TypeError where one is none."""
+    entries = objects.ravel().tolist()
+    if not all(isinstance(entry, Real | np.bool_) for entry in entries):
+        raise TypeError("an entry is no number")
+    return np.asarray(entries).reshape(objects.shape)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor) and value.layout != torch.strided:
+        return f"a tensor of layout {str(value.layout).removeprefix('torch.')}"
+    return f"an array of {str(value.dtype).removeprefix('torch.')}"
