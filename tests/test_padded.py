@@ -232,7 +232,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "the mask has another axis": {"mask": "wide"},
     "inner_mask is no argument": {"inner_mask": "reel"},
     "main is no argument": {"main": "y"},
-    "refers_to names no axis": {"refers_to": "atom"},
     "counts names no axis": {"counts": "atom"},
 }
 
@@ -244,7 +243,6 @@ def test_a_layout_that_contradicts_itself_is_refused_when_it_is_made(wrong: str)
         "x": Field(("item", "band", "frame"), mask=other.pop("mask", "real")),
         "real": Field(("item", "frame")),
         "wide": Field(("item", "bin")),
-        "index": Field(("item",), refers_to=other.pop("refers_to", None)),
         "n": Field(counts=other.pop("counts", None)),
     }
     with pytest.raises(InputError):

@@ -33,6 +33,7 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
         "domain": Vision(),
         "ids": list(range(count)),
         "n_independent": torch.ones(count, dtype=torch.int64),
+        "drawn": torch.ones(count, dtype=torch.bool),
     }
     return Explanation(**(made | changes))
 
