@@ -35,22 +35,22 @@ def boolean(value: Any, name: str) -> bool:
     raise InputError(f"{name}={brief(value)} is no truth value; pass True or False")
 
 
-def whole(value: Any, name: str, least: int | None = None) -> int:
+def integer(value: Any, name: str, minimum: int | None = None) -> int:
     """A whole number of Python; a truth value and a number with a point are none.
 
     Args:
         value: What the user handed in.
         name: Name of the setting, for the error.
-        least: Smallest valid number.
+        minimum: Smallest valid number.
 
     Raises:
         InputError: The value is no whole number, or too small.
     """
     value = _scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
-    if is_whole and (least is None or int(value) >= least):
+    if is_whole and (minimum is None or int(value) >= minimum):
         return int(value)
-    expected = "a whole number" if least is None else f"a whole number from {least}"
+    expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
     raise InputError(f"{name}={brief(value)}; pass {expected}")
 
 
@@ -114,14 +114,14 @@ def check_settings(part: Any) -> None:
         elif "float" in types:
             found = real(value, f.name)
         elif "int" in types:
-            found = whole(value, f.name)
+            found = integer(value, f.name)
         else:
             raise InputError(f"{f.name}={brief(value)}; pass a string")
         if found is not value:
             object.__setattr__(part, f.name, found)
 
 
-def array(value: Any, name: str) -> Tensor:
+def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
     """A tensor of real numbers or truth values, by position.
 
     Args:
@@ -129,6 +129,7 @@ def array(value: Any, name: str) -> Tensor:
             numbers; a series, frame or index of pandas (also with nullable or Arrow types, or
             categories that are numbers) or polars; a number; or sequences of these.
         name: What the value is, for the error.
+        expected: What is expected, for the error.
 
     Returns:
         A tensor on the CPU, unless ``value`` is a tensor, which is returned detached.
@@ -138,11 +139,16 @@ def array(value: Any, name: str) -> Tensor:
     """
     if isinstance(value, Tensor):
         if value.is_complex() or value.layout != torch.strided:
-            raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of real numbers")
+            raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
         return value.detach()
-    found = _plain_array(value, name)
+    try:
+        found = _plain_array(value, name)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _no_numbers(value, name, expected) from error
     if found.dtype.kind not in "fiub":
-        raise InputError(f"{name} is {_kind(found)}; pass real numbers")
+        raise _no_numbers(value, name, expected)
     if found.dtype.kind == "u" and found.dtype.itemsize > 1:
         found = found.astype(np.int64)
     if found.dtype.itemsize > 8:  # torch has no float128
@@ -151,9 +157,9 @@ def array(value: Any, name: str) -> Tensor:
     return torch.from_numpy(np.array(native, copy=True, order="C"))
 
 
-def whole_array(value: Any, name: str) -> Tensor:
+def integer_array(value: Any, name: str) -> Tensor:
     """As :func:`array`, for whole numbers: int64; floating-point numbers are refused."""
-    found = array(value, name)
+    found = array(value, name, "whole numbers")
     if found.is_floating_point() or found.dtype == torch.bool:
         kind = str(found.dtype).removeprefix("torch.")
         raise InputError(f"{name} is of {kind}, expected whole numbers; convert it to integers")
@@ -253,21 +259,25 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
         if np.ma.is_masked(value):
             raise InputError(f"{name} is a masked array; fill its masked entries first")
         value = value.data
+    if hasattr(value, "isna") and np.asarray(value.isna()).any():
+        raise InputError(f"{name} is {_type(value)} with missing entries; fill or drop them first")
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
-    try:
-        # A list of tensors or of series would be read by its labels, or not at all.
-        if isinstance(value, list | tuple):
-            value = [
-                np.asarray(_plain_array(v, name)) if hasattr(v, "__len__") else _scalar(v)
-                for v in value
-            ]
-        found = np.asarray(value)
-        if found.dtype.kind == "O":
-            found = _numbers(found)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is {brief(value)}, which holds no numbers alone") from error
-    return found
+    # A list of tensors or of series would be read by its labels, or not at all.
+    if isinstance(value, list | tuple):
+        value = [_plain_array(v, name) if hasattr(v, "__len__") else _scalar(v) for v in value]
+    found = np.asarray(value)
+    return _numbers(found) if found.dtype.kind == "O" else found
+
+
+def _no_numbers(value: Any, name: str, expected: str) -> InputError:
+    return InputError(
+        f"{name} is {brief(value)} ({_type(value)}), which holds no numbers; pass {expected}"
+    )
+
+
+def _type(value: Any) -> str:
+    return f"a {type(value).__name__}"
 
 
 def _numbers(objects: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -15,6 +15,8 @@ from salience.intake import array
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
+_EXPECTED = "a number or a tensor of real numbers"
+
 
 def check_baseline(baseline: Any, n_items: int, more: bool) -> None:
     """Raise InputError where a :class:`PerItem` baseline does not hold one value per item.
@@ -82,7 +84,7 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
         return value.movedim(0, view.row_axis)
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
-    value = array(baseline, f"the baseline for target variable {name!r}").to(x)
+    value = array(baseline, f"the baseline for target variable {name!r}", _EXPECTED).to(x)
     try:
         return value.expand(inner).unsqueeze(view.row_axis).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:

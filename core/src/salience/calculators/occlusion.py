@@ -15,7 +15,7 @@ from salience.calculators.windows import ElementGroups, Slide, WindowGrid
 from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
-from salience.intake import whole, whole_array
+from salience.intake import integer, integer_array
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -58,11 +58,11 @@ class Occlusion(Calculator):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, setting in (("window", self.window), ("stride", self.stride)):
-            if setting is None:
+            if setting is None and name == "stride":
                 continue
             numbers = setting.values() if isinstance(setting, Mapping) else (setting,)
             for number in numbers:
-                whole(number, name, 1)
+                integer(number, name, 1)
         if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
             _check_known(self.stride, self.window)
         named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]
@@ -91,7 +91,7 @@ class Occlusion(Calculator):
                 f"{n_items}; pass one sequence an item"
             )
         for item, given in enumerate(self.groups):
-            if (whole_array(given, f"groups of item {item}") < 0).any():
+            if (integer_array(given, f"groups of item {item}") < 0).any():
                 raise InputError(
                     f"the groups of item {item} hold a number that is no whole number from 0; "
                     f"give each element the number of its group"
@@ -168,7 +168,7 @@ class Occlusion(Calculator):
     def _groups(self, score: Score, view: RowView, x: Tensor) -> ElementGroups:
         group = view.local
         if self.groups is not None:
-            chosen = [whole_array(self.groups[i], "groups") for i in score.positions.tolist()]
+            chosen = [integer_array(self.groups[i], "groups") for i in score.positions.tolist()]
             counts = view.counts()
             sizes = [] if counts is None else counts.tolist()
             for position, groups, size in zip(score.positions.tolist(), chosen, sizes, strict=True):

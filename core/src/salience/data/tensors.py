@@ -68,7 +68,10 @@ class Tensors(Domain):
             raise InputError(
                 f"data has the arguments {sorted(given)}, expected {sorted(self.layout.fields)}"
             )
-        tensors = {name: array(given[name], f"argument {name!r}") for name in self.layout.fields}
+        tensors = {
+            name: array(given[name], f"argument {name!r}", "a tensor or array of real numbers")
+            for name in self.layout.fields
+        }
         lengths = set()
         for name, spec in self.layout.fields.items():
             tensor = tensors[name]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from typing import Any
 
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
-from salience.data.per_item import PerItem
+from salience.data.columns import by_position
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
-from salience.intake import array, by_column, has_names
 from salience.plugins.parts import make
 from salience.results.design import Design
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
@@ -119,10 +118,7 @@ class Request:
         if domain is not self.settings.domain:
             request = replace(self, settings=replace(self.settings, domain=domain))
         parts = (self.calculator, *self.samplers)
-        if not any(_names_columns(getattr(p, f.name)) for p in parts for f in _fields(p)):
-            return request
-        columns = _columns(domain.dataset_info(samples))
-        calculator, *samplers = (_by_column(part, columns) for part in parts)
+        calculator, *samplers = by_position(parts, lambda: domain.dataset_info(samples))
         return replace(request, calculator=calculator, samplers=tuple(samplers))
 
     def check(self, n_items: int, more: bool = False) -> None:
@@ -219,44 +215,6 @@ def make_aggregator(spec: Any) -> Aggregator:
     if not isinstance(made, Aggregator):
         raise InputError(f"aggregator is {brief(made)}; pass an aggregator's name or object")
     return made
-
-
-def _fields(part: Any) -> tuple[Field[Any], ...]:
-    return fields(part) if is_dataclass(part) else ()
-
-
-def _names_columns(value: Any) -> bool:
-    """Whether a parameter holds frames or series whose columns or entries have names."""
-    if isinstance(value, Mapping):
-        return any(_names_columns(entry) for entry in value.values())
-    return has_names(value.values if isinstance(value, PerItem) else value)
-
-
-def _by_column(part: Any, columns: Sequence[Sequence[str]]) -> Any:
-    """The part with its frames in the order of the data's columns, as plain arrays."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: plain(entry) for name, entry in value.items()}
-        if isinstance(value, PerItem):
-            return PerItem(array(by_column(value.values, columns), "PerItem(...)"))
-        return array(by_column(value, columns), "a parameter by column")
-
-    changed = {
-        f.name: plain(getattr(part, f.name))
-        for f in _fields(part)
-        if _names_columns(getattr(part, f.name))
-    }
-    return replace(part, **changed) if changed else part
-
-
-def _columns(dataset_info: Mapping[str, Any]) -> list[list[str]]:
-    """Names of all the columns of the data, and of those of each kind, where it has any."""
-    names = dataset_info.get("columns")
-    if names is None:
-        return []
-    kinds = [dataset_info[kind] for kind in ("numeric", "categorical") if kind in dataset_info]
-    return [list(names), *([names[i] for i in kind] for kind in kinds)]
 
 
 def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
-from salience.intake import array, whole_array
+from salience.intake import array, integer_array
 from salience.plugins.parts import parse, placeholder
 
 
@@ -107,7 +107,7 @@ class CrossEntropy(Output):
         """Raise InputError unless ``labels`` holds one whole number per item."""
         if self.labels is None:
             return
-        labels = array(self.labels, "CrossEntropy(labels=...)")
+        labels = array(self.labels, "CrossEntropy(labels=...)", "whole numbers")
         if more and labels.ndim == 1:
             n_items = max(n_items, len(labels))
         if labels.ndim == 1 and len(labels) != n_items:
@@ -119,14 +119,14 @@ class CrossEntropy(Output):
                 f"the labels of CrossEntropy have shape {tuple(labels.shape)}, expected one "
                 f"whole number an item, ({n_items},)"
             )
-        whole_array(labels, "CrossEntropy(labels=...)")
+        integer_array(labels, "CrossEntropy(labels=...)")
 
     def fix(self, output: Any, positions: Tensor) -> Tensor:
         """The label of each item, int64 of shape (B,)."""
         scores = _scores(output, "CrossEntropy")
         if self.labels is None:
             return scores.argmax(1)
-        labels = whole_array(self.labels, "CrossEntropy(labels=...)").to(scores.device)
+        labels = integer_array(self.labels, "CrossEntropy(labels=...)").to(scores.device)
         # All labels are checked here, so that a wrong one near the end is not found hours later.
         wrong = (labels < 0) | (labels >= scores.shape[1])
         if wrong.any():
