@@ -10,7 +10,8 @@ from typing import Any
 
 from rdkit import Chem
 
-from salience.errors import InputError, nearest
+from salience import tell
+from salience.errors import InputError, brief, nearest
 
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
 
@@ -33,20 +34,19 @@ class Source:
     problem: str = ""
 
 
-def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
+def sources(data: Any) -> Iterator[Source]:
     """Yield the items of the user's data, one by one.
 
     Args:
         data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
             .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
-        remove_hs: Whether explicit hydrogens of an SDF file are made implicit, as in SMILES.
 
     Raises:
         InputError: The file does not exist or is of another kind, the data is of another type, or a
             table has no ``smiles`` column.
     """
     if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
-        yield from _file(Path(data), remove_hs)
+        yield from _file(Path(data))
     elif isinstance(data, str | Chem.Mol):
         yield Source(data)
     elif hasattr(data, "to_data_list"):
@@ -70,14 +70,15 @@ def is_graph(value: Any) -> bool:
     return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
 
 
-def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
+def own_mol(value: Any, name: str, *, add_hs: bool, remove_hs: bool) -> tuple[Chem.Mol, str]:
     """Parse or copy a molecule, with its atoms in the given order, and find its name.
 
     Args:
         value: A SMILES string or an RDKit molecule, which is copied.
         name: Title given by the source. Where empty, the name is the given SMILES string, or the
             title or the SMILES of the RDKit molecule.
-        add_hs: Whether hydrogens are made explicit.
+        add_hs: Whether all hydrogens are made atoms.
+        remove_hs: Whether hydrogens that are atoms are taken out.
 
     Returns:
         The new molecule and its name.
@@ -99,27 +100,71 @@ def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
     title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
     # Writing SMILES changes properties of the molecule, so SMILES are written from another copy.
     name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
+    if remove_hs:
+        mol = _without_hs(mol)
     if add_hs:
         mol.UpdatePropertyCache(strict=False)
         mol = Chem.AddHs(mol, addCoords=mol.GetNumConformers() > 0)
     return mol, name
 
 
+class Hydrogens:
+    """Notes which molecules of files and of SMILES name hydrogens as atoms, to tell it once."""
+
+    def __init__(self) -> None:
+        self._items: list[int] = []
+
+    def see(self, number: int, source: Source, mol: Chem.Mol | None) -> None:
+        """Note an item; the user's own molecule objects are as the user made them."""
+        if (source.where or isinstance(source.value, str)) and mol is not None and _has_hs(mol):
+            self._items.append(number)
+
+    def report(self) -> None:
+        """Tell that hydrogens are atoms, where there are any."""
+        if self._items:
+            tell(
+                f"{len(self._items)} molecules (first: item {self._items[0]}) name hydrogens as "
+                f"atoms, which are kept in the order of the source; set "
+                f"MolGraph(remove_hs=True) for a model of the heavy atoms alone"
+            )
+
+
+def _has_hs(mol: Chem.Mol) -> bool:
+    return any(mol.GetAtomWithIdx(i).GetAtomicNum() == 1 for i in range(mol.GetNumAtoms()))
+
+
+def _without_hs(mol: Chem.Mol) -> Chem.Mol:
+    try:
+        return Chem.RemoveHs(mol)
+    except Chem.MolSanitizeException as error:
+        raise InputError(
+            f"cannot be read without its hydrogens ({brief(error)}); mend it or leave it out"
+        ) from error
+
+
 def _parse(text: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(text)
+    mol = Chem.MolFromSmiles(text, _as_written(sanitize=True))
     if mol is None:
-        reason = _chemistry_problem(Chem.MolFromSmiles(text, sanitize=False))
+        reason = _chemistry_problem(Chem.MolFromSmiles(text, _as_written(sanitize=False)))
         raise InputError(
             f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )
     return mol
 
 
+def _as_written(*, sanitize: bool) -> Any:
+    """Settings of RDKit's parser that keep the hydrogens which a SMILES string names as atoms."""
+    settings: Any = Chem.SmilesParserParams()
+    settings.removeHs = False
+    settings.sanitize = sanitize
+    return settings
+
+
 def _is_path(text: str) -> bool:
     return text.lower().endswith(_SUFFIXES)
 
 
-def _file(path: Path, remove_hs: bool) -> Iterator[Source]:
+def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
@@ -130,13 +175,13 @@ def _file(path: Path, remove_hs: bool) -> Iterator[Source]:
     elif suffix == ".csv":
         yield from _csv(path)
     else:
-        yield from _sdf(path, remove_hs)
+        yield from _sdf(path)
 
 
-def _sdf(path: Path, remove_hs: bool) -> Iterator[Source]:
+def _sdf(path: Path) -> Iterator[Source]:
     if path.stat().st_size == 0:
         return
-    records = Chem.SDMolSupplier(str(path), removeHs=remove_hs)
+    records = Chem.SDMolSupplier(str(path), removeHs=False)
     for number in range(len(records)):
         mol = records[number]
         where = f" (record {number + 1} of {path.name})"
