@@ -10,7 +10,7 @@ from salience.support.notices import tell
 _SETTINGS = ("raise", "skip")
 # Reasons in a message, and positions or ranges of positions in it.
 _REASONS = 5
-_RANGES = 100
+_LISTED = 100
 
 
 class BrokenItems:
@@ -64,7 +64,7 @@ class BrokenItems:
             raise InputError(f"no item is left by on_error='skip': {self._message(n_items)}")
         tell(
             f"{len(self.positions)} of {n_items} items cannot be read and are left out, items "
-            f"{ranges(self.positions)} by their positions in the data: {self._reasons()}"
+            f"{listed(self.positions)} by their positions in the data: {self._reasons()}"
         )
 
     def _message(self, n_items: int) -> str:
@@ -72,7 +72,7 @@ class BrokenItems:
             return self._sentences[0]
         return (
             f"{len(self.positions)} of {n_items} items cannot be read, items "
-            f"{ranges(self.positions)}: {self._reasons()}"
+            f"{listed(self.positions)}: {self._reasons()}"
         )
 
     def _reasons(self) -> str:
@@ -81,14 +81,16 @@ class BrokenItems:
         return " | ".join([*shown, f"and {left} more"] if left else shown)
 
 
-def ranges(positions: Sequence[int]) -> str:
-    """Ascending positions as text, neighbours as a range: ``"1, 4-6"``."""
+def listed(positions: Sequence[int]) -> str:
+    """Ascending positions as text; from 100 on, with neighbours as ranges: ``"1, 4-6"``."""
+    if len(positions) <= _LISTED:
+        return ", ".join(map(str, positions))
     spans: list[list[int]] = []
     for position in positions:
         if spans and position == spans[-1][1] + 1:
             spans[-1][1] = position
         else:
             spans.append([position, position])
-    shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:_RANGES]]
+    shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:_LISTED]]
     left = len(spans) - len(shown)
     return ", ".join(shown) + (f" and {left} more ranges" if left else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ def is_graph(value: Any) -> bool:
     """Whether a value is one PyG graph, checked without an import of PyG."""
     # Looked up in the class: on an instance, PyG would infer num_nodes and might warn.
     return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
+
+
+def as_written(*, sanitize: bool = True) -> Any:
+    """Settings of RDKit's parser that keep the hydrogens which a SMILES string names as atoms."""
+    settings: Any = Chem.SmilesParserParams()
+    settings.removeHs = False
+    settings.sanitize = sanitize
+    return settings
 
 
 def own_mol(value: Any, name: str, *, add_hs: bool, remove_hs: bool) -> tuple[Chem.Mol, str]:
@@ -143,21 +152,13 @@ def _without_hs(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _parse(text: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(text, _as_written(sanitize=True))
+    mol = Chem.MolFromSmiles(text, as_written())
     if mol is None:
-        reason = _chemistry_problem(Chem.MolFromSmiles(text, _as_written(sanitize=False)))
+        reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
         raise InputError(
             f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )
     return mol
-
-
-def _as_written(*, sanitize: bool) -> Any:
-    """Settings of RDKit's parser that keep the hydrogens which a SMILES string names as atoms."""
-    settings: Any = Chem.SmilesParserParams()
-    settings.removeHs = False
-    settings.sanitize = sanitize
-    return settings
 
 
 def _is_path(text: str) -> bool:
@@ -170,51 +171,84 @@ def _file(path: Path) -> Iterator[Source]:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
-    if suffix == ".smi":
-        yield from _smi(path)
-    elif suffix == ".csv":
-        yield from _csv(path)
-    else:
-        yield from _sdf(path)
+    text = _text(path, latin=suffix in (".sdf", ".sd"))
+    read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)
+    yield from read(text, path.name)
 
 
-def _sdf(path: Path) -> Iterator[Source]:
-    if path.stat().st_size == 0:
+def _text(path: Path, *, latin: bool) -> str:
+    """The text of a file in UTF-8 or, where allowed and it is no UTF-8, in Latin-1.
+
+    Raises:
+        InputError: The file cannot be read, or is no text.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r} ({error}); pass a readable file") from error
+    try:
+        if b"\0" in raw:
+            raise ValueError("it holds zero bytes")
+        return raw.decode("utf-8-sig")
+    except ValueError as error:
+        if latin and b"\0" not in raw:
+            return raw.decode("latin-1")
+        raise InputError(
+            f"{str(path)!r} is no text in UTF-8 ({error}); check that it is the file that its "
+            f"suffix names, or save it as UTF-8"
+        ) from error
+
+
+def _sdf(text: str, file: str) -> Iterator[Source]:
+    if not text.strip():
         return
-    records = Chem.SDMolSupplier(str(path), removeHs=False)
+    records = Chem.SDMolSupplier()
+    records.SetData(text, removeHs=False)
     for number in range(len(records)):
         mol = records[number]
-        where = f" (record {number + 1} of {path.name})"
-        if mol is not None:
-            yield Source(mol, where=where)
-            continue
-        # Only the mol block is read, never a SMILES string stored beside it.
+        where = f" (record {number + 1} of {file})"
         block = records.GetItemText(number)
-        reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
-        yield Source(None, where=where, problem=f"its mol block cannot be parsed{reason}")
+        n_blocks = sum(line.startswith("M  END") for line in block.splitlines())
+        if n_blocks > 1:
+            problem = f"it holds {n_blocks} mol blocks without a line $$$$ between them"
+            yield Source(None, where=where, problem=problem)
+        elif mol is not None:
+            yield Source(mol, where=where)
+        else:
+            # Only the mol block is read, never a SMILES string stored beside it.
+            reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
+            problem = f"its mol block cannot be parsed{reason}"
+            yield Source(None, where=where, problem=problem)
 
 
-def _smi(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            text, _, name = line.strip().replace("\t", " ").partition(" ")
-            if text and not (number == 1 and text.lower() == "smiles"):
-                yield Source(text, name.strip(), f" (line {number} of {path.name})")
+def _smi(text: str, file: str) -> Iterator[Source]:
+    for number, line in enumerate(text.splitlines(), 1):
+        smiles, _, name = line.strip().replace("\t", " ").partition(" ")
+        if smiles and not (number == 1 and smiles.lower() == "smiles"):
+            yield Source(smiles, name.strip(), f" (line {number} of {file})")
 
 
-def _csv(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        table = csv.DictReader(stream)
-        column = _smiles_column(list(table.fieldnames or ()))
-        for row in table:
-            where = f" (line {table.line_num} of {path.name})"
-            yield Source((row[column] or "").strip(), where=where)
+def _csv(text: str, file: str) -> Iterator[Source]:
+    rows = csv.reader(StringIO(text, newline=""))
+    names = next(rows, [])
+    column = names.index(_smiles_column(names))
+    for row in rows:
+        if not row:
+            continue
+        where = f" (line {rows.line_num} of {file})"
+        if len(row) == len(names):
+            yield Source(row[column].strip(), where=where)
+        else:
+            problem = f"it has {len(row)} cells where the header has {len(names)}"
+            yield Source(None, where=where, problem=problem)
 
 
 def _smiles_column(names: list[Any]) -> Any:
-    for name in names:
-        if isinstance(name, str) and name.strip().lower() == "smiles":
-            return name
+    found = [n for n in names if isinstance(n, str) and n.strip().lower() == "smiles"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"the table has {len(found)} columns 'smiles'; keep one of them")
     shown = [str(name) for name in names]
     raise InputError(f"the table has no column 'smiles'; {nearest('smiles', shown)}; rename one")
 
