@@ -225,14 +225,24 @@ class MolGraph(Domain):
         return {"axes": axes | {"input": axes[layout.main]}}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates."""
+        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates.
+
+        The numbers that map atoms, which that JSON omits, are kept beside it as ``"map"``.
+        """
         mol = annotation["mol"]
-        return {**annotation, "mol": None if mol is None else rdMolInterchange.MolToJSON(mol)}
+        if mol is None:
+            return dict(annotation)
+        made = {**annotation, "mol": rdMolInterchange.MolToJSON(mol)}
+        numbers = [atom.GetAtomMapNum() for atom in mol.GetAtoms()]
+        return made | {"map": numbers} if any(numbers) else made
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Restore an annotation from what :meth:`encode` returned."""
-        text = annotation["mol"]
-        return {**annotation, "mol": None if text is None else _from_json(text)}
+        made = dict(annotation)
+        numbers = made.pop("map", ())
+        if made["mol"] is not None:
+            made["mol"] = _from_json(made["mol"], numbers)
+        return made
 
     def _graph(self, source: Source) -> Graph:
         value, name = source.value, source.name
@@ -290,8 +300,10 @@ def _iterates(data: Any) -> bool:
     return hasattr(type(data), "__iter__")
 
 
-def _from_json(text: str) -> Chem.Mol:
+def _from_json(text: str, numbers: Sequence[int]) -> Chem.Mol:
     mol: Chem.Mol = rdMolInterchange.JSONToMols(text)[0]
+    for atom, number in enumerate(numbers):
+        mol.GetAtomWithIdx(atom).SetAtomMapNum(number)
     # RDKit's JSON omits conjugation and hybridization, which the 2-D layout of a drawing needs, as
     # for straight alkynes.
     Chem.SetConjugation(mol)

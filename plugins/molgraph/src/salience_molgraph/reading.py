@@ -132,8 +132,8 @@ class Hydrogens:
         """Tell that hydrogens are atoms, where there are any."""
         if self._items:
             tell(
-                f"{len(self._items)} molecules (first: item {self._items[0]}) name hydrogens as "
-                f"atoms, which are kept in the order of the source; set "
+                f"hydrogens that molecules name as atoms are kept as atoms, in the order of the "
+                f"source (items: {len(self._items)}, the first: item {self._items[0]}); set "
                 f"MolGraph(remove_hs=True) for a model of the heavy atoms alone"
             )
 
