@@ -62,8 +62,8 @@ class Vision(Domain):
     are turned upright by their EXIF tag and converted to RGB; opacity is dropped. Grey photos of
     more than 8 bits are not converted: the transform gets them with all their bits, as images of
     Pillow's modes ``"I;16"``, ``"I"`` (32 bits) or ``"F"`` (floats). Pillow has no colours of more
-    than 8 bits: such photos are rounded for an :class:`ImageTransform`, which is told, and refused
-    for any other transform.
+    than 8 bits: such photos are reduced to 8 for an :class:`ImageTransform`, which is told, and
+    refused for any other transform.
 
     All files are checked first, each decoded once (JPEG at an eighth of its size). They are then
     decoded slice by slice, so the photos of a long list are never in memory at the same time.
@@ -238,7 +238,7 @@ def _tell_losses(items: Sequence[Photo | Ready]) -> None:
     rounded = [photo for photo in photos if photo.loses_bits]
     if rounded:
         tell(
-            f"colours of more than 8 bits are rounded to 8 bits (photos: {len(rounded)}, the "
+            f"colours of more than 8 bits are reduced to 8 bits (photos: {len(rounded)}, the "
             f"first: {call(rounded[0])}); pass float tensors (channel, height, width) to keep them"
         )
     series = [photo for photo in photos if photo.n_pictures > 1]
