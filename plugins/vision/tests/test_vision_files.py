@@ -91,8 +91,7 @@ def pgm(folder: Path) -> Path:
 def test_grey_of_many_bits_reaches_the_transform(tmp_path: Path, make: Any, mode: str) -> None:
     seen = Seen()
     given = make(tmp_path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(Notice, match=r"more than 8 bits reach the transform.*must not convert"):
         image = Vision(seen).collate(Vision(seen).read([given])).arguments["image"]
     assert {one.mode for one in seen.images} == {mode}
     assert all(len(np.unique(np.array(one))) == 4096 for one in seen.images)
@@ -114,6 +113,18 @@ def test_the_transform_of_imagenet_keeps_the_levels_of_grey(tmp_path: Path) -> N
         Image.fromarray((sharp / 257).astype("uint8"))
     )
     assert torch.allclose(resized, eight, atol=2 / 255)
+
+
+def test_a_transform_that_fails_on_deep_grey_is_told_the_mode() -> None:
+    def broken(image: Image.Image) -> Tensor:
+        raise TypeError("three channels expected")
+
+    with pytest.warns(Notice), pytest.raises(TypeError) as caught:
+        Vision(broken).read(RAMP.astype("uint16"))
+    assert "mode 'I;16'" in caught.value.__notes__[0]
+    whole = Vision(lambda image: torch.from_numpy(np.array(image)).int())
+    with pytest.warns(Notice), pytest.raises(InputError, match=r"grey photo of more than 8 bits"):
+        whole.read(RAMP.astype("uint16"))
 
 
 def colours(channels: int) -> Array:

@@ -123,7 +123,7 @@ class Vision(Domain):
                 check.
         """
         items = self._readable(listed(data))
-        _tell_losses(items)
+        _tell_losses(items, deep=not isinstance(self.transform, ImageTransform))
         first = _Sample(items[0], call(items[0]), ())
         tensor = self._tensor(first)
         self._picture(items[0], tensor)
@@ -191,7 +191,14 @@ class Vision(Domain):
         item, name = sample.item, call(sample.item)
         if isinstance(item, Ready):
             return item.tensor()
-        tensor = _function("transform", self.transform)(item.image())
+        kind = " (a grey photo of more than 8 bits)" if item.deep else ""
+        image = item.image()
+        try:
+            tensor = _function("transform", self.transform)(image)
+        except Exception as error:
+            if kind and not isinstance(error, InputError):
+                error.add_note(f"The transform was given {name}{kind}, mode {image.mode!r}.")
+            raise
         if not isinstance(tensor, Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
             got = (
                 f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
@@ -199,7 +206,7 @@ class Vision(Domain):
                 else f"a {type(tensor).__name__}"
             )
             raise InputError(
-                f"transform made {got} of {name}; it must return a float tensor "
+                f"transform made {got} of {name}{kind}; it must return a float tensor "
                 f"(channel, height, width)"
             )
         if not bool(torch.isfinite(tensor).all()):
@@ -232,14 +239,26 @@ class Vision(Domain):
         return torch.from_numpy(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
 
 
-def _tell_losses(items: Sequence[Photo | Ready]) -> None:
-    """Tell what of the user's files does not reach the model."""
+def _tell_losses(items: Sequence[Photo | Ready], *, deep: bool) -> None:
+    """Tell what of the user's files does not reach the model, or may be lost on the way.
+
+    Args:
+        items: The items.
+        deep: Whether to tell which photos the transform gets with more than 8 bits.
+    """
     photos = [item for item in items if isinstance(item, Photo)]
     rounded = [photo for photo in photos if photo.loses_bits]
     if rounded:
         tell(
             f"colours of more than 8 bits are reduced to 8 bits (photos: {len(rounded)}, the "
             f"first: {call(rounded[0])}); pass float tensors (channel, height, width) to keep them"
+        )
+    many = [photo for photo in photos if photo.deep and deep]
+    if many:
+        tell(
+            f"grey photos of more than 8 bits reach the transform with all their bits, as images "
+            f"of the mode 'I;16', 'I' or 'F' (photos: {len(many)}, the first: {call(many[0])}); "
+            f"a transform must not convert them by Pillow's convert('RGB'), which clips them"
         )
     series = [photo for photo in photos if photo.n_pictures > 1]
     if series:
