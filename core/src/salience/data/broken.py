@@ -20,9 +20,6 @@ class BrokenItems:
         on_error: ``"raise"`` refuses the data; ``"skip"`` goes on without the broken items and
             tells which.
 
-    Attributes:
-        positions: Positions of the broken items in the user's data.
-
     Raises:
         InputError: ``on_error`` is unknown.
     """
@@ -33,19 +30,22 @@ class BrokenItems:
                 f"unknown on_error={on_error!r}; {nearest(on_error, _SETTINGS)} (refuse the data, "
                 f"or go on without the items that cannot be read)"
             )
-        self.positions: list[int] = []
         self._skip = on_error == "skip"
-        self._sentences: list[str] = []
+        self._sentences: dict[int, str] = {}
 
     def add(self, position: int, sentence: str) -> None:
-        """Note a broken item.
+        """Note a broken item; of several faults the first one noted counts.
 
         Args:
             position: Its position in the user's data.
             sentence: What is wrong with it and how to mend it; begins with its name.
         """
-        self.positions.append(position)
-        self._sentences.append(sentence)
+        self._sentences.setdefault(position, sentence)
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions of the broken items in the user's data, ascending."""
+        return sorted(self._sentences)
 
     def settle(self, n_items: int) -> None:
         """Refuse the data, or tell which items are left out; of no effect where none is broken.
@@ -69,14 +69,14 @@ class BrokenItems:
 
     def _message(self, n_items: int) -> str:
         if len(self.positions) == 1:
-            return self._sentences[0]
+            return self._reasons()
         return (
             f"{len(self.positions)} of {n_items} items cannot be read, items "
             f"{listed(self.positions)}: {self._reasons()}"
         )
 
     def _reasons(self) -> str:
-        shown = self._sentences[:_REASONS]
+        shown = [self._sentences[position] for position in self.positions[:_REASONS]]
         left = len(self._sentences) - len(shown)
         return " | ".join([*shown, f"and {left} more"] if left else shown)
 

@@ -229,18 +229,22 @@ def _smi(text: str, file: str) -> Iterator[Source]:
 
 
 def _csv(text: str, file: str) -> Iterator[Source]:
-    rows = csv.reader(StringIO(text, newline=""))
-    names = next(rows, [])
-    column = names.index(_smiles_column(names))
-    for row in rows:
-        if not row:
-            continue
-        where = f" (line {rows.line_num} of {file})"
-        if len(row) == len(names):
-            yield Source(row[column].strip(), where=where)
-        else:
-            problem = f"it has {len(row)} cells where the header has {len(names)}"
-            yield Source(None, where=where, problem=problem)
+    rows = csv.reader(StringIO(text, newline=""), strict=True)
+    try:
+        names = next(rows, [])
+        column = names.index(_smiles_column(names))
+        for row in filter(None, rows):
+            where = f" (line {rows.line_num} of {file})"
+            if len(row) == len(names):
+                yield Source(row[column].strip(), where=where)
+            else:
+                problem = f"it has {len(row)} cells where the header has {len(names)}"
+                yield Source(None, where=where, problem=problem)
+    except csv.Error as error:
+        raise InputError(
+            f"line {rows.line_num} of {file} cannot be read as CSV ({error}); look for a quotation "
+            f"mark that is open or stands inside a cell"
+        ) from error
 
 
 def _smiles_column(names: list[Any]) -> Any:
