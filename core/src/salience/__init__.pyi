@@ -19,6 +19,7 @@ from .calculators.integrated_gradients import IntegratedGradients as IntegratedG
 from .calculators.occlusion import Occlusion as Occlusion
 from .cli.explain import load_model as load_model
 from .data.batch import Batch as Batch
+from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain
 from .data.layout import Field as Field
 from .data.layout import Layout as Layout

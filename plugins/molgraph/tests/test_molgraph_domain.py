@@ -124,7 +124,7 @@ def test_hydrogens_of_an_sdf_keep_their_coordinates(tmp_path):
     [
         (["CCO", "C1CC"], ["item 1", "'C1CC'"]),
         (["CCO", "CC(C)(C)(C)C"], ["item 1", "valence", "'CC(C)(C)(C)C'"]),
-        (["CCO", "xx", "C", "yy", "zz"], ["item 1", "'xx'", "items 3, 4"]),
+        (["CCO", "xx", "C", "yy", "zz"], ["item 1", "'xx'", "items 1, 3, 4"]),
         (["CCO", ""], ["item 1", "without atoms"]),
         ([Chem.Mol()], ["item 0", "without atoms"]),
         ([Chem.MolFromSmiles("C"), None], ["item 1", "NoneType"]),

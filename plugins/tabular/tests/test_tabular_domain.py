@@ -148,7 +148,10 @@ def test_settings_survive_a_round_trip_through_lists():
         (torch.tensor(ROWS).to_sparse(), r"to_dense"),
         ("no/such.csv", r"no file 'no/such.csv'"),
         (np.array([[1.0, 2.0], [3.0, np.nan]]), r"row 1, column 'feature 1' holds nan"),
-        (np.array([[1.0, np.inf], [np.nan, 2]]), r"row 0, column 'feature 1' holds inf \(and 1"),
+        (
+            np.array([[1.0, np.inf], [np.nan, 2]]),
+            r"items 0, 1: row 0, column 'feature 1' holds inf",
+        ),
         (pd.DataFrame({"a": [1, None], "b": [1, 2]}), r"row 1, column 'a' holds nan"),
         (np.ma.masked_equal(ROWS, 5.0), r"row 1, column 'feature 1' holds nan"),
         (pd.DataFrame({"a": [1], "b": ["x"]}), r"column 'b' holds \w+ values, expected numbers"),

@@ -11,12 +11,12 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolInterchange
 from torch import Tensor
 
-from salience import Batch, Domain, InputError, Layout
+from salience import Batch, BrokenItems, Domain, InputError, Layout
 from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
-from salience_molgraph.reading import Source, own_mol, sources
+from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
 from salience_molgraph.survey import survey
 
 
@@ -64,7 +64,10 @@ class MolGraph(Domain):
             the form ``"pyg"``: what PyG graphs must hold, and what is made of other molecules;
             for these ``x, edge_index, edge_attr, batch`` where empty.
         bond_types: RDKit's names of the bond types; the number of a type is its position here.
-        add_hs: Whether hydrogens are made explicit when molecules are read.
+        add_hs: Whether all hydrogens become atoms when molecules are read, behind the others.
+        remove_hs: Whether hydrogens that a molecule holds as atoms are taken out when molecules are
+            read, where RDKit can. Otherwise those that a file or a SMILES string names stay, in
+            their order, and it is told.
         target: The default target variable. Where empty: ``x`` in the form ``"pyg"``, otherwise
             the module ``embed`` with labels and the input with float features.
         output: The default output variable.
@@ -72,6 +75,8 @@ class MolGraph(Domain):
             number for all graphs, or one for each.
         follow_batch: In the form ``"pyg"``: attributes whose batch vectors the model takes, as for
             PyG's ``DataLoader``.
+        on_error: ``"raise"`` refuses data with molecules that cannot be read, and names them all;
+            ``"skip"`` goes on without them and tells which.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
@@ -84,10 +89,12 @@ class MolGraph(Domain):
     fields: Sequence[str] = ()
     bond_types: Sequence[str] = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
     add_hs: bool = False
+    remove_hs: bool = False
     target: str = ""
     output: str = "value"
     node: int | Sequence[int] | None = None
     follow_batch: Sequence[str] = ()
+    on_error: str = "raise"
     _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +105,9 @@ class MolGraph(Domain):
                 f"unknown atom_features={self.atom_features!r}; pass 'labels' or a function of a "
                 f"molecule that returns float features of shape (atoms, C)"
             )
+        BrokenItems(self.on_error)  # raises InputError for an unknown setting
+        if self.add_hs and self.remove_hs:
+            raise InputError("add_hs and remove_hs contradict each other; set one of them")
         for name in ("fields", "follow_batch"):
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -154,23 +164,27 @@ class MolGraph(Domain):
                 about a molecule names the item.
         """
         graphs: list[Graph] = []
-        problems: list[tuple[int, str]] = []
+        kept: list[int] = []
+        broken, hydrogens = BrokenItems(self.on_error), Hydrogens()
+        number = -1
         with rdBase.BlockLogs():
             for number, source in enumerate(self._sources(data)):
                 try:
                     graphs.append(self._graph(source))
                 except InputError as error:
-                    problems.append((number, f"item {number}{source.where} {error}"))
-        if problems:
-            rest = ", ".join(str(number) for number, _ in problems[1:11])
-            more = f" ({len(problems) - 1} more cannot be served: items {rest})" if rest else ""
-            raise InputError(problems[0][1] + more)
+                    broken.add(number, f"item {number}{source.where} {error}")
+                else:
+                    kept.append(number)
+                    hydrogens.see(number, source, graphs[-1].mol)
+        broken.settle(number + 1)
         if not graphs:
             raise InputError("there are no molecules in this data; pass at least one")
         self._check_alike(graphs)
         if self.form == "pyg":
             self._survey(graphs)
-        return nodes.given_to(graphs, self.node)
+        if not self.add_hs:
+            hydrogens.report()
+        return nodes.given_to(graphs, self.node, kept, number + 1)
 
     def collate(self, samples: Sequence[Graph]) -> Batch:
         """Collate graphs into one batch on the CPU; annotations hold ``mol`` and ``name``."""
@@ -212,14 +226,24 @@ class MolGraph(Domain):
         return {"axes": axes | {"input": axes[layout.main]}}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates."""
+        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates.
+
+        The numbers that map atoms, which that JSON omits, are kept beside it as ``"map"``.
+        """
         mol = annotation["mol"]
-        return {**annotation, "mol": None if mol is None else rdMolInterchange.MolToJSON(mol)}
+        if mol is None:
+            return dict(annotation)
+        made = {**annotation, "mol": rdMolInterchange.MolToJSON(mol)}
+        numbers = [atom.GetAtomMapNum() for atom in mol.GetAtoms()]
+        return made | {"map": numbers} if any(numbers) else made
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Restore an annotation from what :meth:`encode` returned."""
-        text = annotation["mol"]
-        return {**annotation, "mol": None if text is None else _from_json(text)}
+        made = dict(annotation)
+        numbers = made.pop("map", ())
+        if made["mol"] is not None:
+            made["mol"] = _from_json(made["mol"], numbers)
+        return made
 
     def _graph(self, source: Source) -> Graph:
         value, name = source.value, source.name
@@ -229,7 +253,7 @@ class MolGraph(Domain):
             if self.form == "pyg":
                 return pyg.read_graph(value, self.fields, self.atom_features)
             return pyg.from_data(value, self.fields, self.atom_features, tuple(self.bond_types))
-        mol, name = own_mol(value, name, add_hs=self.add_hs)
+        mol, name = own_mol(value, name, add_hs=self.add_hs, remove_hs=self.remove_hs)
         fields = self.fields or DEFAULTS[self.form]
         made = from_mol(mol, name, fields, self.atom_features, tuple(self.bond_types))
         lacking = [name for name in fields if name not in MADE and name not in made.tensors]
@@ -247,7 +271,7 @@ class MolGraph(Domain):
         given = [data] if pyg.is_pyg(data) else data
         if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
             given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
-        for source in sources(given, remove_hs=not self.add_hs):
+        for source in sources(given):
             for value in pyg.graphs_of(source.value, self.follow_batch):
                 yield replace(source, value=value)
 
@@ -277,8 +301,10 @@ def _iterates(data: Any) -> bool:
     return hasattr(type(data), "__iter__")
 
 
-def _from_json(text: str) -> Chem.Mol:
+def _from_json(text: str, numbers: Sequence[int]) -> Chem.Mol:
     mol: Chem.Mol = rdMolInterchange.JSONToMols(text)[0]
+    for atom, number in enumerate(numbers):
+        mol.GetAtomWithIdx(atom).SetAtomMapNum(number)
     # RDKit's JSON omits conjugation and hybridization, which the 2-D layout of a drawing needs, as
     # for straight alkynes.
     Chem.SetConjugation(mol)

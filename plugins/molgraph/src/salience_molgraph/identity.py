@@ -16,6 +16,7 @@ from torch import Tensor
 
 from salience import InputError
 from salience_molgraph.graph import AtomFeatures, from_mol
+from salience_molgraph.reading import as_written
 
 #: Attributes that hold atomic numbers.
 _NUMBERS = ("z", "atomic_numbers", "atomic_number", "atomic_num")
@@ -45,6 +46,9 @@ def molecule_of(
         mol = Chem.MolFromSmiles(smiles)
         if mol is None:
             return None, f"its smiles {smiles!r} cannot be parsed"
+        written = Chem.MolFromSmiles(smiles, as_written())
+        if written is not None and written.GetNumAtoms() == n_atoms:
+            mol = written  # the hydrogens that the string names are atoms of the graph
     mol = Chem.Mol(mol)
     if mol.GetNumAtoms() < n_atoms:
         mol.UpdatePropertyCache(strict=False)

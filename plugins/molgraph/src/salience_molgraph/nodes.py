@@ -30,18 +30,25 @@ def checked(node: Any) -> int | tuple[int, ...] | None:
     return _checked_number(node)
 
 
-def given_to(graphs: Sequence[Graph], node: Any) -> list[Graph]:
+def given_to(graphs: Sequence[Graph], node: Any, kept: Sequence[int], n_items: int) -> list[Graph]:
     """The graphs with the atom that is explained of each.
+
+    Args:
+        graphs: The graphs that could be read.
+        node: One number for all items of the data, or a tuple of one for each.
+        kept: Position of each graph among the items of the data.
+        n_items: Number of items of the data.
 
     Raises:
         InputError: There is not one number for each graph, or a graph has no such atom.
     """
     if node is None:
         return list(graphs)
-    numbers = node if isinstance(node, tuple) else (node,) * len(graphs)
-    if len(numbers) != len(graphs):
-        raise InputError(f"node has {len(numbers)} numbers for {len(graphs)} graphs; pass one each")
-    for item, (graph, number) in enumerate(zip(graphs, numbers, strict=True)):
+    given = node if isinstance(node, tuple) else (node,) * n_items
+    if len(given) != n_items:
+        raise InputError(f"node has {len(given)} numbers for {n_items} graphs; pass one each")
+    numbers = [given[item] for item in kept]
+    for item, graph, number in zip(kept, graphs, numbers, strict=True):
         if number >= graph.n_atoms:
             raise InputError(
                 f"item {item} has no atom {number}, which node names: its {graph.n_atoms} atoms "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from rdkit import Chem
 
-from salience.errors import InputError, nearest
+from salience import tell
+from salience.errors import InputError, brief, nearest
 
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
 
@@ -33,20 +35,19 @@ class Source:
     problem: str = ""
 
 
-def sources(data: Any, *, remove_hs: bool = True) -> Iterator[Source]:
+def sources(data: Any) -> Iterator[Source]:
     """Yield the items of the user's data, one by one.
 
     Args:
         data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
             .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
-        remove_hs: Whether explicit hydrogens of an SDF file are made implicit, as in SMILES.
 
     Raises:
         InputError: The file does not exist or is of another kind, the data is of another type, or a
             table has no ``smiles`` column.
     """
     if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
-        yield from _file(Path(data), remove_hs)
+        yield from _file(Path(data))
     elif isinstance(data, str | Chem.Mol):
         yield Source(data)
     elif hasattr(data, "to_data_list"):
@@ -70,14 +71,23 @@ def is_graph(value: Any) -> bool:
     return hasattr(type(value), "num_nodes") and hasattr(value, "edge_index")
 
 
-def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
+def as_written(*, sanitize: bool = True) -> Any:
+    """Settings of RDKit's parser that keep the hydrogens which a SMILES string names as atoms."""
+    settings: Any = Chem.SmilesParserParams()
+    settings.removeHs = False
+    settings.sanitize = sanitize
+    return settings
+
+
+def own_mol(value: Any, name: str, *, add_hs: bool, remove_hs: bool) -> tuple[Chem.Mol, str]:
     """Parse or copy a molecule, with its atoms in the given order, and find its name.
 
     Args:
         value: A SMILES string or an RDKit molecule, which is copied.
         name: Title given by the source. Where empty, the name is the given SMILES string, or the
             title or the SMILES of the RDKit molecule.
-        add_hs: Whether hydrogens are made explicit.
+        add_hs: Whether all hydrogens are made atoms.
+        remove_hs: Whether hydrogens that are atoms are taken out.
 
     Returns:
         The new molecule and its name.
@@ -99,16 +109,52 @@ def own_mol(value: Any, name: str, *, add_hs: bool) -> tuple[Chem.Mol, str]:
     title = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
     # Writing SMILES changes properties of the molecule, so SMILES are written from another copy.
     name = name or title or Chem.MolToSmiles(Chem.Mol(mol))
+    if remove_hs:
+        mol = _without_hs(mol)
     if add_hs:
         mol.UpdatePropertyCache(strict=False)
         mol = Chem.AddHs(mol, addCoords=mol.GetNumConformers() > 0)
     return mol, name
 
 
+class Hydrogens:
+    """Notes which molecules of files and of SMILES name hydrogens as atoms, to tell it once."""
+
+    def __init__(self) -> None:
+        self._items: list[int] = []
+
+    def see(self, number: int, source: Source, mol: Chem.Mol | None) -> None:
+        """Note an item; the user's own molecule objects are as the user made them."""
+        if (source.where or isinstance(source.value, str)) and mol is not None and _has_hs(mol):
+            self._items.append(number)
+
+    def report(self) -> None:
+        """Tell that hydrogens are atoms, where there are any."""
+        if self._items:
+            tell(
+                f"hydrogens that molecules name as atoms are kept as atoms, in the order of the "
+                f"source (items: {len(self._items)}, the first: item {self._items[0]}); set "
+                f"MolGraph(remove_hs=True) for a model of the heavy atoms alone"
+            )
+
+
+def _has_hs(mol: Chem.Mol) -> bool:
+    return any(mol.GetAtomWithIdx(i).GetAtomicNum() == 1 for i in range(mol.GetNumAtoms()))
+
+
+def _without_hs(mol: Chem.Mol) -> Chem.Mol:
+    try:
+        return Chem.RemoveHs(mol)
+    except Chem.MolSanitizeException as error:
+        raise InputError(
+            f"cannot be read without its hydrogens ({brief(error)}); mend it or leave it out"
+        ) from error
+
+
 def _parse(text: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(text)
+    mol = Chem.MolFromSmiles(text, as_written())
     if mol is None:
-        reason = _chemistry_problem(Chem.MolFromSmiles(text, sanitize=False))
+        reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
         raise InputError(
             f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )
@@ -119,57 +165,94 @@ def _is_path(text: str) -> bool:
     return text.lower().endswith(_SUFFIXES)
 
 
-def _file(path: Path, remove_hs: bool) -> Iterator[Source]:
+def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
-    if suffix == ".smi":
-        yield from _smi(path)
-    elif suffix == ".csv":
-        yield from _csv(path)
-    else:
-        yield from _sdf(path, remove_hs)
+    text = _text(path, latin=suffix in (".sdf", ".sd"))
+    read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)
+    yield from read(text, path.name)
 
 
-def _sdf(path: Path, remove_hs: bool) -> Iterator[Source]:
-    if path.stat().st_size == 0:
+def _text(path: Path, *, latin: bool) -> str:
+    """The text of a file in UTF-8 or, where allowed and it is no UTF-8, in Latin-1.
+
+    Raises:
+        InputError: The file cannot be read, or is no text.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r} ({error}); pass a readable file") from error
+    try:
+        if b"\0" in raw:
+            raise ValueError("it holds zero bytes")
+        return raw.decode("utf-8-sig")
+    except ValueError as error:
+        if latin and b"\0" not in raw:
+            return raw.decode("latin-1")
+        raise InputError(
+            f"{str(path)!r} is no text in UTF-8 ({error}); check that it is the file that its "
+            f"suffix names, or save it as UTF-8"
+        ) from error
+
+
+def _sdf(text: str, file: str) -> Iterator[Source]:
+    if not text.strip():
         return
-    records = Chem.SDMolSupplier(str(path), removeHs=remove_hs)
+    records = Chem.SDMolSupplier()
+    records.SetData(text, removeHs=False)
     for number in range(len(records)):
         mol = records[number]
-        where = f" (record {number + 1} of {path.name})"
-        if mol is not None:
-            yield Source(mol, where=where)
-            continue
-        # Only the mol block is read, never a SMILES string stored beside it.
+        where = f" (record {number + 1} of {file})"
         block = records.GetItemText(number)
-        reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
-        yield Source(None, where=where, problem=f"its mol block cannot be parsed{reason}")
+        n_blocks = sum(line.startswith("M  END") for line in block.splitlines())
+        if n_blocks > 1:
+            problem = f"it holds {n_blocks} mol blocks without a line $$$$ between them"
+            yield Source(None, where=where, problem=problem)
+        elif mol is not None:
+            yield Source(mol, where=where)
+        else:
+            # Only the mol block is read, never a SMILES string stored beside it.
+            reason = _chemistry_problem(Chem.MolFromMolBlock(block, sanitize=False))
+            problem = f"its mol block cannot be parsed{reason}"
+            yield Source(None, where=where, problem=problem)
 
 
-def _smi(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            text, _, name = line.strip().replace("\t", " ").partition(" ")
-            if text and not (number == 1 and text.lower() == "smiles"):
-                yield Source(text, name.strip(), f" (line {number} of {path.name})")
+def _smi(text: str, file: str) -> Iterator[Source]:
+    for number, line in enumerate(text.splitlines(), 1):
+        smiles, _, name = line.strip().replace("\t", " ").partition(" ")
+        if smiles and not (number == 1 and smiles.lower() == "smiles"):
+            yield Source(smiles, name.strip(), f" (line {number} of {file})")
 
 
-def _csv(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        table = csv.DictReader(stream)
-        column = _smiles_column(list(table.fieldnames or ()))
-        for row in table:
-            where = f" (line {table.line_num} of {path.name})"
-            yield Source((row[column] or "").strip(), where=where)
+def _csv(text: str, file: str) -> Iterator[Source]:
+    rows = csv.reader(StringIO(text, newline=""), strict=True)
+    try:
+        names = next(rows, [])
+        column = names.index(_smiles_column(names))
+        for row in filter(None, rows):
+            where = f" (line {rows.line_num} of {file})"
+            if len(row) == len(names):
+                yield Source(row[column].strip(), where=where)
+            else:
+                problem = f"it has {len(row)} cells where the header has {len(names)}"
+                yield Source(None, where=where, problem=problem)
+    except csv.Error as error:
+        raise InputError(
+            f"line {rows.line_num} of {file} cannot be read as CSV ({error}); look for a quotation "
+            f"mark that is open or stands inside a cell"
+        ) from error
 
 
 def _smiles_column(names: list[Any]) -> Any:
-    for name in names:
-        if isinstance(name, str) and name.strip().lower() == "smiles":
-            return name
+    found = [n for n in names if isinstance(n, str) and n.strip().lower() == "smiles"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"the table has {len(found)} columns 'smiles'; keep one of them")
     shown = [str(name) for name in names]
     raise InputError(f"the table has no column 'smiles'; {nearest('smiles', shown)}; rename one")
 

@@ -12,7 +12,7 @@ from PIL import Image
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
-from rdkit.Geometry import Point2D
+from rdkit.Geometry import Point2D, Point3D
 
 from salience_molgraph.colors import Color
 from salience_molgraph.rings import LINE, discs, rings
@@ -22,6 +22,10 @@ from salience_molgraph.shapes import FONT, xml_text
 _BOND_SCALE = 28.0
 #: Radius of a highlight in ångström.
 _RADIUS = 0.4
+#: Length in ångström that RDKit gives to bonds when it computes 2-D coordinates.
+_BOND = 1.5
+#: Atoms that are nearer to each other than this share of a bond lie on each other.
+_APART = 0.1
 _WHITE = (1.0, 1.0, 1.0)
 
 
@@ -111,7 +115,7 @@ def flatten(mol: Chem.Mol) -> Chem.Mol:
     copy = Chem.Mol(mol)
     copy.UpdatePropertyCache(strict=False)
     Chem.FastFindRings(copy)
-    if not _is_flat(copy):
+    if not _is_flat(copy) or not _normalised(copy):
         copy.RemoveAllConformers()
         rdDepictor.Compute2DCoords(copy)
     try:
@@ -126,7 +130,32 @@ def _opened(pixels: bytes) -> Image.Image:
 
 
 def _is_flat(mol: Chem.Mol) -> bool:
+    """Whether a molecule has finite 2-D coordinates."""
     if mol.GetNumConformers() == 0 or mol.GetConformer().Is3D():
         return False
     places = mol.GetConformer().GetPositions()
-    return mol.GetNumAtoms() == 1 or bool(np.ptp(places, axis=0).max() > 0)
+    return bool(np.isfinite(places).all() and not places[:, 2].any())
+
+
+def _normalised(mol: Chem.Mol) -> bool:
+    """Scale 2-D coordinates to bonds of the usual length, whatever their unit is.
+
+    The median bond gets the length that RDKit gives to bonds; without bonds, the median distance to
+    the nearest atom.
+
+    Returns:
+        False where atoms lie on each other, so that they cannot be told apart in a picture.
+    """
+    conformer = mol.GetConformer()
+    places = conformer.GetPositions()
+    if len(places) == 1:
+        return True
+    nearest = np.array([np.sort(np.linalg.norm(places - p, axis=1))[1] for p in places])
+    ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()], dtype=int)
+    lengths = np.linalg.norm(np.diff(places[ends], axis=1), axis=-1) if len(ends) else nearest
+    unit = float(np.median(lengths))
+    if not unit > 0 or nearest.min() < _APART * unit:
+        return False
+    for atom, place in enumerate((places - places.mean(0)) * (_BOND / unit)):
+        conformer.SetAtomPosition(atom, Point3D(*place.tolist()))
+    return True

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout, tell
+from salience import Batch, BrokenItems, Domain, Field, InputError, Layout, tell
 from salience.errors import nearest
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.table import Row, Table
@@ -39,6 +39,8 @@ class Tabular(Domain):
             codes; any other must hold whole numbers from 0.
         feature_names: A name for each column; it names the columns of an array, and replaces the
             column names of a data frame.
+        on_error: ``"raise"`` refuses data with rows that cannot be read, and names them all;
+            ``"skip"`` goes on without them and tells which.
 
     Raises:
         InputError: A column is declared twice.
@@ -48,9 +50,11 @@ class Tabular(Domain):
 
     categorical: Sequence[str | int] = ()
     feature_names: Sequence[str] | None = None
+    on_error: str = "raise"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        BrokenItems(self.on_error)  # raises InputError for an unknown setting
         # A single string names one column; it is not a sequence of one-letter names.
         declared: Any = self.categorical
         declared = (declared,) if isinstance(declared, str | int) else declared
@@ -85,18 +89,19 @@ class Tabular(Domain):
                 or, in a categorical column, not a code. The message names the column, and the row
                 where the value is a number.
         """
-        table = load(data)
+        broken = BrokenItems(self.on_error)
+        table, rows = load(data, broken)
         names = self._names(table)
         at = self._positions(names, getattr(table, "columns", None))
         array = to_array(table, names, at)
         rest = tuple(i for i in range(len(names)) if i not in set(at))
-        return Table(
-            numeric=floats(array[:, rest], [names[i] for i in rest]),
-            categorical=codes(array[:, at], [names[i] for i in at]),
-            columns=names,
-            numeric_at=rest,
-            categorical_at=at,
-        )
+        numeric = floats(array[:, rest], [names[i] for i in rest], rows)
+        categorical = codes(array[:, at], [names[i] for i in at], rows)
+        rows.settle()
+        if not rows.good.all():
+            good = torch.from_numpy(rows.good)
+            numeric, categorical = numeric[good], categorical[good]
+        return Table(numeric, categorical, names, rest, at)
 
     def collate(self, samples: Sequence[Any]) -> Batch:
         """Collate a slice of a :class:`Table`, or a sequence of its rows, into one batch."""

@@ -13,23 +13,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import InputError
+from salience import BrokenItems, InputError
+from salience_tabular.rows import Rows, read_csv
 
 
-def load(data: Any) -> NDArray[Any] | pd.DataFrame:
+def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, Rows]:
     """Load the user's table as an array or data frame with two axes and at least one cell.
+
+    Rows of a CSV file that cannot be read are noted and left out.
 
     Args:
         data: An array or tensor of shape (B, F), a data frame, or the path of a CSV file; also a
             list that holds one such path, as the command line passes it.
+        broken: Where faults of rows are noted.
 
     Raises:
         InputError: The data is of another kind or shape, is empty, or cannot be read.
     """
     if isinstance(data, list | tuple) and len(data) == 1 and _is_path(data[0]):
         data = data[0]
+    rows = None
     if _is_path(data):
-        data = _csv(Path(data))
+        data, rows = read_csv(Path(data), broken)
     elif isinstance(data, Tensor):
         data = _from_tensor(data)
     if not isinstance(data, np.ndarray | pd.DataFrame):
@@ -47,7 +52,7 @@ def load(data: Any) -> NDArray[Any] | pd.DataFrame:
             f"the table has {data.shape[0]} rows and {data.shape[1]} columns; "
             f"pass at least one of each"
         )
-    return data
+    return data, Rows(len(data), broken) if rows is None else rows
 
 
 def to_array(
@@ -81,55 +86,39 @@ def to_array(
     return np.array(table)
 
 
-def floats(array: NDArray[Any], names: Sequence[str]) -> Tensor:
+def floats(array: NDArray[Any], names: Sequence[str], rows: Rows) -> Tensor:
     """Convert numeric columns to a floating-point tensor of shape (B, Fn).
 
-    float16 and float32 are kept; every other dtype becomes float64.
-
-    Raises:
-        InputError: A value is NaN or infinite.
+    float16 and float32 are kept; every other dtype becomes float64. Rows with a value that is NaN
+    or infinite are noted.
     """
     kept = array.dtype in (np.float16, np.float32)
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=") if kept else np.float64)
-    _refuse(
-        ~np.isfinite(array), array, names, "a finite number", "fill or drop missing values first"
-    )
+    wrong = ~np.isfinite(array)
+    _note(rows, wrong, array, names, "a finite number", "fill or drop missing values first")
     return torch.from_numpy(array)
 
 
-def codes(array: NDArray[Any], names: Sequence[str]) -> Tensor:
+def codes(array: NDArray[Any], names: Sequence[str], rows: Rows) -> Tensor:
     """Convert categorical columns to a tensor of codes, int64 of shape (B, Fc).
 
-    Raises:
-        InputError: A value is not a whole number from 0.
+    Rows with a value that is not a whole number from 0 are noted, and have the code 0 in its place.
     """
     with np.errstate(invalid="ignore"):
         wrong = ~np.isfinite(array) | (array < 0) | (array != np.floor(array))
-    _refuse(
+    _note(
+        rows,
         wrong,
         array,
         names,
         "the code of a category, a whole number from 0",
         "code the column as the model was trained, a missing value as a category of its own",
     )
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+    return torch.from_numpy(np.ascontiguousarray(np.where(wrong, 0, array), dtype=np.int64))
 
 
 def _is_path(data: Any) -> bool:
     return isinstance(data, str | os.PathLike)
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    # pandas would also download from a URL; only local files are read here.
-    if not path.is_file():
-        raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
-    try:
-        return pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read as CSV ({error}); "
-            f"expected a line of column names, then one line a row"
-        ) from error
 
 
 def _from_tensor(data: Tensor) -> NDArray[Any]:
@@ -173,15 +162,22 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
     return column.to_numpy()
 
 
-def _refuse(
-    wrong: NDArray[np.bool_], array: NDArray[Any], names: Sequence[str], expected: str, mend: str
+def _note(
+    rows: Rows,
+    wrong: NDArray[np.bool_],
+    array: NDArray[Any],
+    names: Sequence[str],
+    expected: str,
+    mend: str,
 ) -> None:
-    if not wrong.any():
-        return
-    row, column = np.argwhere(wrong)[0]
-    others = int(wrong.sum()) - 1
-    more = f" (and {others} more like it)" if others else ""
-    raise InputError(
-        f"row {row}, column {names[column]!r} holds {array[row, column]}{more}, "
-        f"expected {expected}; {mend}"
-    )
+    def sentence(row: int) -> str:
+        column = int(np.argmax(wrong[row]))
+        others = int(wrong[row].sum()) - 1
+        more = f" (and {others} more of its cells are alike)" if others else ""
+        return (
+            f", column {names[column]!r} holds {array[row, column]}{more}, expected {expected}; "
+            f"{mend}"
+        )
+
+    if wrong.any():
+        rows.note(np.asarray(wrong.any(1)), sentence)

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout, is_placeholder
+from salience import (
+    Batch,
+    BrokenItems,
+    Domain,
+    Field,
+    InputError,
+    Layout,
+    is_placeholder,
+    tell,
+)
 from salience.errors import nearest
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
@@ -42,27 +51,35 @@ class Vision(Domain):
     ==================================================  =======================================
     path, PIL image                                     photo
     uint8 array (height, width[, 1, 3 or 4])            photo
-    float array (height, width[, 1, 3 or 4]) in [0, 1]  photo, rounded to 8 bits
-    uint8 tensor (1, 3 or 4, height, width)             photo
+    uint16 array of the same shapes                     photo
+    float array of the same shapes, colours in [0, 1]   photo
+    uint8 or uint16 tensor (1, 3 or 4, height, width)   photo
     float tensor (channel, height, width)               ready
     float array (channel, height, width)                ready
     ==================================================  =======================================
 
     A list may mix these kinds, and one array or tensor with four axes holds several items. Photos
-    are turned upright by their EXIF tag and converted to RGB; opacity is dropped. The headers of
-    all files are checked first. The files are then decoded slice by slice, so the photos of a long
-    list are never in memory at the same time.
+    are turned upright by their EXIF tag and converted to RGB; opacity is dropped. Grey photos of
+    more than 8 bits are not converted: the transform gets them with all their bits, as images of
+    Pillow's modes ``"I;16"``, ``"I"`` (32 bits) or ``"F"`` (floats). Pillow has no colours of more
+    than 8 bits: such photos are reduced to 8 for an :class:`ImageTransform`, which is told, and
+    refused for any other transform.
+
+    All files are checked first, each decoded once (JPEG at an eighth of its size). They are then
+    decoded slice by slice, so the photos of a long list are never in memory at the same time.
 
     Args:
-        transform: Function from a PIL image in RGB to a float tensor (channel, height, width), or
-            the settings of an :class:`ImageTransform` as a mapping. The tensors of all photos must
-            have one shape.
+        transform: Function from a PIL image, in RGB or deep grey, to a float tensor (channel,
+            height, width), or the settings of an :class:`ImageTransform` as a mapping. The tensors
+            of all photos must have one shape.
         display: Function from the tensor that the model takes (channel, height, width) to a picture
             (height, width, 3) within [0, 1]. Where ``None``, photos are shown by inverting the
             :class:`ImageTransform`. Tensors, and photos of another transform, are shown as they
             are if within [0, 1], and otherwise rescaled from their minimum and maximum to 0 and 1.
         class_names: Name of each class, for titles.
         max_pixels: Photos with more pixels are refused before they are decoded.
+        on_error: ``"raise"`` refuses data with items that cannot be read, and names them all;
+            ``"skip"`` goes on without them and tells which.
     """
 
     transform: Callable[[Image.Image], Tensor] | Mapping[str, Any] | str = field(
@@ -71,11 +88,13 @@ class Vision(Domain):
     display: Callable[[Tensor], NDArray[Any]] | str | None = None
     class_names: Sequence[str] | None = None
     max_pixels: int = 64_000_000
+    on_error: str = "raise"
 
     visualizer: ClassVar[str] = "overlay"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        BrokenItems(self.on_error)  # raises InputError for an unknown setting
         if isinstance(self.transform, Mapping):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):
@@ -96,8 +115,6 @@ class Vision(Domain):
     def read(self, data: Any) -> Sequence[_Sample]:
         """Check every item and transform the first, so that faults are found before computation.
 
-        Files other than the first are not decoded here.
-
         Returns:
             One sample per item.
 
@@ -106,9 +123,8 @@ class Vision(Domain):
                 values are not finite, shapes differ, or ``transform`` or ``display`` fails its
                 check.
         """
-        items = [
-            sort_out(number, item, self.max_pixels) for number, item in enumerate(listed(data))
-        ]
+        items = self._readable(listed(data))
+        _tell_losses(items, deep=not isinstance(self.transform, ImageTransform))
         first = _Sample(items[0], call(items[0]), ())
         tensor = self._tensor(first)
         self._picture(items[0], tensor)
@@ -141,12 +157,49 @@ class Vision(Domain):
         """A mapping with the names of the classes as ``class_names``; empty without names."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}
 
+    def _readable(self, data: Sequence[Any]) -> list[Photo | Ready]:
+        """The items that can be read, the others being named or left out."""
+        broken, items = BrokenItems(self.on_error), []
+        for number, given in enumerate(data):
+            try:
+                item = sort_out(number, given, self.max_pixels)
+                self._check(item)
+            except InputError as error:
+                broken.add(number, str(error))
+            else:
+                items.append(item)
+        broken.settle(len(data))
+        return items
+
+    def _check(self, item: Photo | Ready) -> None:
+        """Check that the transform can be given a photo."""
+        if not isinstance(item, Photo):
+            return
+        if isinstance(self.transform, ImageTransform):
+            if item.deep:
+                self._tensor(_Sample(item, call(item), ()))
+            self.transform.check_size(*item.size)
+            return
+        if item.loses_bits:
+            raise InputError(
+                f"{call(item)} has colours of more than 8 bits, for which Pillow has no image, so "
+                f"that the transform would not get all its bits; pass it as the tensor (channel, "
+                f"height, width) that the model takes, or convert it to 8 bits"
+            )
+
     def _tensor(self, sample: _Sample) -> Tensor:
         """The checked tensor of an item, (channel, height, width), as the model takes it."""
         item, name = sample.item, call(sample.item)
         if isinstance(item, Ready):
             return item.tensor()
-        tensor = _function("transform", self.transform)(item.image())
+        kind = " (a grey photo of more than 8 bits)" if item.deep else ""
+        image = item.image()
+        try:
+            tensor = _function("transform", self.transform)(image)
+        except Exception as error:
+            if kind and not isinstance(error, InputError):
+                error.add_note(f"The transform was given {name}{kind}, mode {image.mode!r}.")
+            raise
         if not isinstance(tensor, Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
             got = (
                 f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
@@ -154,7 +207,7 @@ class Vision(Domain):
                 else f"a {type(tensor).__name__}"
             )
             raise InputError(
-                f"transform made {got} of {name}; it must return a float tensor "
+                f"transform made {got} of {name}{kind}; it must return a float tensor "
                 f"(channel, height, width)"
             )
         if not bool(torch.isfinite(tensor).all()):
@@ -185,6 +238,35 @@ class Vision(Domain):
             )
         pixels = np.broadcast_to(pixels, (*size, 3))
         return torch.from_numpy(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+
+
+def _tell_losses(items: Sequence[Photo | Ready], *, deep: bool) -> None:
+    """Tell what of the user's files does not reach the model, or may be lost on the way.
+
+    Args:
+        items: The items.
+        deep: Whether to tell which photos the transform gets with more than 8 bits.
+    """
+    photos = [item for item in items if isinstance(item, Photo)]
+    rounded = [photo for photo in photos if photo.loses_bits]
+    if rounded:
+        tell(
+            f"colours of more than 8 bits are reduced to 8 bits (photos: {len(rounded)}, the "
+            f"first: {call(rounded[0])}); pass float tensors (channel, height, width) to keep them"
+        )
+    many = [photo for photo in photos if photo.deep and deep]
+    if many:
+        tell(
+            f"grey photos of more than 8 bits reach the transform with all their bits, as images "
+            f"of the mode 'I;16', 'I' or 'F' (photos: {len(many)}, the first: {call(many[0])}); "
+            f"a transform must not convert them by Pillow's convert('RGB'), which clips them"
+        )
+    series = [photo for photo in photos if photo.n_pictures > 1]
+    if series:
+        tell(
+            f"only the first picture of a file is explained, of {series[0].n_pictures} in "
+            f"{call(series[0])} (such files: {len(series)}); pass the others as PIL images"
+        )
 
 
 def _image_transform(settings: Mapping[str, Any]) -> ImageTransform:

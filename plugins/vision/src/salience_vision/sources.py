@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from salience import InputError
-from salience_vision.decode import check_header, open_photo, to_rgb
+from salience_vision.decode import (
+    DEEP,
+    check_decodes,
+    check_header,
+    loses_bits,
+    n_pictures,
+    open_photo,
+    upright,
+)
 
 _KINDS = "paths, PIL images, arrays (height, width, channel) or tensors (channel, height, width)"
 
@@ -27,28 +35,32 @@ class Photo:
     Args:
         number: Index of the item.
         name: Name of the item in titles.
-        source: A file, an image, or pixels of shape (height, width) or (height, width, channel),
-            uint8 or within [0, 1].
+        source: A file, an image, or pixels: of shape (height, width, channel), uint8; or of shape
+            (height, width), uint8, uint16, int32 or float32.
+        size: Width and height, before the photo is turned upright.
+        deep: Whether it is a grey photo of more than 8 bits.
+        loses_bits: Whether the photo has more bits than the image that is made of it.
+        n_pictures: Number of pictures in the file, of which the first is the photo.
     """
 
     number: int
     name: str
     source: Path | Image.Image | NDArray[Any]
+    size: tuple[int, int] = (0, 0)
+    deep: bool = False
+    loses_bits: bool = False
+    n_pictures: int = 1
 
     def image(self) -> Image.Image:
-        """Decode the photo into a new, upright RGB image.
+        """Decode the photo into a new, upright image: RGB, or grey of more than 8 bits.
 
         Raises:
             InputError: The file no longer exists, or is truncated.
         """
         source = self.source
         if isinstance(source, np.ndarray):
-            if source.dtype != np.uint8:
-                source = np.rint(source * 255).astype(np.uint8)
-            if source.ndim == 3 and source.shape[2] == 1:
-                source = source[..., 0]
             source = Image.fromarray(np.ascontiguousarray(source))
-        return to_rgb(source, call(self))
+        return upright(source, call(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +114,28 @@ def sort_out(number: int, item: Any, max_pixels: int) -> Photo | Ready:
     name = f"item {number}"
     if isinstance(item, str | os.PathLike):
         path = Path(item)
-        photo = Photo(number, path.name, path)
-        with open_photo(path, call(photo)) as image:
-            check_header(image, call(photo), max_pixels)
-        return photo
+        with open_photo(path, call(Photo(number, path.name, path))) as image:
+            return _photo(Photo(number, path.name, path), image, max_pixels)
     if isinstance(item, Image.Image):
-        photo = Photo(number, Path(getattr(item, "filename", "") or name).name, item)
-        check_header(item, call(photo), max_pixels)
-        return photo
+        title = Path(getattr(item, "filename", "") or name).name
+        return _photo(Photo(number, title, item), item, max_pixels)
     if isinstance(item, Tensor):
         return _tensor(number, name, item)
     if isinstance(item, np.ndarray):
         return _array(number, name, item)
     raise InputError(f"{name} is a {type(item).__name__}; pass {_KINDS}")
+
+
+def _photo(photo: Photo, image: Image.Image, max_pixels: int) -> Photo:
+    """Check an image, and note of the photo what is known before it is decoded."""
+    name = call(photo)
+    check_header(image, name, max_pixels)
+    own, size, rounded = image is photo.source, image.size, loses_bits(image)
+    pictures = 1 if own else n_pictures(image)
+    check_decodes(image, name, draft=not own)
+    return replace(
+        photo, size=size, deep=image.mode in DEEP, loses_bits=rounded, n_pictures=pictures
+    )
 
 
 def _tensor(number: int, name: str, item: Tensor) -> Photo | Ready:
@@ -124,15 +145,16 @@ def _tensor(number: int, name: str, item: Tensor) -> Photo | Ready:
             f"{name} is a tensor of shape {shape}; a tensor has the axes (channel, height, width), "
             f"or (item, channel, height, width) for all the items in one"
         )
-    if item.dtype == torch.uint8:
+    if not item.is_floating_point():
+        if item.is_complex() or item.dtype == torch.bool:
+            raise _wrong_dtype(name, item.dtype)
         if shape[0] not in (1, 3, 4):
             raise InputError(
-                f"{name} is a uint8 tensor of shape {shape}; a photo as a tensor has 1, 3 or 4 "
-                f"channels along its first axis, so use .permute(2, 0, 1) if they come last"
+                f"{name} is a {str(item.dtype).removeprefix('torch.')} tensor of shape {shape}; a "
+                f"photo as a tensor has 1, 3 or 4 channels along its first axis, so use "
+                f".permute(2, 0, 1) if they come last"
             )
-        return Photo(number, name, item.detach().cpu().permute(1, 2, 0).numpy())
-    if not item.is_floating_point():
-        raise _wrong_dtype(name, item.dtype)
+        return _pixels(number, name, item.detach().cpu().permute(1, 2, 0).numpy())
     if not bool(torch.isfinite(item).all()):
         raise _not_finite(name)
     return Ready(number, name, item)
@@ -146,13 +168,13 @@ def _array(number: int, name: str, item: NDArray[Any]) -> Photo | Ready:
             f"or (channel, height, width) for numbers that the model takes as they are"
         )
     last = item.ndim == 2 or shape[2] in (1, 3, 4)
-    if item.dtype == np.uint8:
+    if item.dtype.kind in "iu":
         if not last:
             raise InputError(
-                f"{name} is a uint8 array of shape {shape}; a photo as an array has 1, 3 or 4 "
-                f"channels along its last axis, so use .transpose(1, 2, 0) if they come first"
+                f"{name} is a {item.dtype} array of shape {shape}; a photo as an array has 1, 3 or "
+                f"4 channels along its last axis, so use .transpose(1, 2, 0) if they come first"
             )
-        return Photo(number, name, item)
+        return _pixels(number, name, item)
     if not np.issubdtype(item.dtype, np.floating):
         raise _wrong_dtype(name, item.dtype)
     if not np.isfinite(item).all():
@@ -164,18 +186,49 @@ def _array(number: int, name: str, item: NDArray[Any]) -> Photo | Ready:
             f"{name} is a float array of shape {shape}, which has channels at either end; pass "
             f"uint8 for a photo, or torch.from_numpy(array) for (channel, height, width)"
         )
-    low, high = float(item.min()), float(item.max())
-    if low < 0 or high > 1:
-        raise InputError(
-            f"{name} is a float photo with values from {low:.4g} to {high:.4g}; expected 0 to 1, "
-            f"so divide by 255, or pass (channel, height, width) to feed the model directly"
-        )
-    return Photo(number, name, item)
+    return _pixels(number, name, item)
+
+
+def _pixels(number: int, name: str, pixels: NDArray[Any]) -> Photo:
+    """A photo of an array (height, width) or (height, width, channel), in a dtype of Pillow's.
+
+    One channel keeps all its bits (floats those of float32). Pillow has no colours of more than 8
+    bits, so that colours are rounded where they have more.
+
+    Raises:
+        InputError: The dtype or the range of the values has no image.
+    """
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    size, kind = (pixels.shape[1], pixels.shape[0]), pixels.dtype.kind
+    sixteen = (pixels.dtype.itemsize, kind) == (2, "u")
+    if pixels.dtype == np.uint8:
+        return Photo(number, name, pixels, size)
+    if pixels.ndim == 2:
+        if not sixteen and kind != "f" and np.abs(pixels.astype(float)).max() >= 2**31:
+            raise _wrong_dtype(name, pixels.dtype)
+        grey = pixels.astype(np.uint16 if sixteen else np.float32 if kind == "f" else np.int32)
+        return Photo(number, name, grey, size, deep=True)
+    if kind == "f":
+        low, high = float(pixels.min()), float(pixels.max())
+        if low < 0 or high > 1:
+            raise InputError(
+                f"{name} is a float photo with values from {low:.4g} to {high:.4g}; expected 0 to "
+                f"1, so divide by 255, or pass (channel, height, width) to feed the model directly"
+            )
+        levels, near = pixels.astype(np.float64) * 255, 255 * float(np.finfo(pixels.dtype).eps)
+    elif sixteen:
+        levels, near = pixels.astype(np.float64) / 257, 1e-9
+    else:
+        raise _wrong_dtype(name, pixels.dtype)
+    rounded = np.rint(levels)
+    loses = bool(np.abs(levels - rounded).max() > near)
+    return Photo(number, name, rounded.astype(np.uint8), size, loses_bits=loses)
 
 
 def _wrong_dtype(name: str, dtype: object) -> InputError:
     return InputError(
-        f"{name} has dtype {dtype}; pass uint8 (0 to 255) for a photo, or floats for numbers that "
+        f"{name} has dtype {dtype}; pass uint8 or uint16 for a photo, or floats for numbers that "
         f"the model takes as they are"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,13 +72,32 @@ class ImageTransform:
             )
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """Convert a photo to a float32 tensor of shape (channel, height, width)."""
-        image = image.convert("L" if len(self.mean) == 1 else "RGB")
+        """Convert a photo to a float32 tensor of shape (channel, height, width).
+
+        A grey image of 16 bits (mode ``"I;16"``) or of floats from 0 to 1 (mode ``"F"``) is resized
+        as floats, so that it keeps its grey levels.
+        """
+        if image.mode in ("I;16", "I", "F"):
+            image = _unit_floats(image)
+        else:
+            image = image.convert("L" if len(self.mean) == 1 else "RGB")
         image = self._cropped(self._resized(image))
-        pixels = np.asarray(image, dtype=np.float32).reshape(image.height, image.width, -1) / 255
+        pixels: NDArray[Any] = np.asarray(image, dtype=np.float32)
+        pixels = pixels.reshape(image.height, image.width, -1)
+        # The filters of resizing may overshoot; Pillow clips 8-bit pixels by itself.
+        pixels = pixels.clip(0, 1) if image.mode == "F" else pixels / 255
+        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], len(self.mean)))
         mean, std = np.array([self.mean, self.std], dtype=np.float32)
         normal = (pixels - mean) / std
         return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+
+    def check_size(self, width: int, height: int) -> None:
+        """Check that a photo of this size can be resized and cropped.
+
+        Raises:
+            InputError: It is too small or of too extreme a shape.
+        """
+        self._check_crop(self._new_size(width, height), (width, height))
 
     def display(self, tensor: Tensor) -> NDArray[np.float32]:
         """Undo the normalisation of :meth:`__call__`.
@@ -90,25 +110,60 @@ class ImageTransform:
         shown: NDArray[np.float32] = np.clip(normal * std + mean, 0, 1)
         return shown
 
+    def _new_size(self, width: int, height: int) -> tuple[int, int]:
+        if self.resize is None:
+            return width, height
+        shorter = min(width, height)
+        new = int(self.resize * width / shorter), int(self.resize * height / shorter)
+        if new[0] * new[1] > _MAX_RESIZED:
+            raise InputError(
+                f"a photo of {width} × {height} pixels would become one of {new[0]} × {new[1]}; "
+                f"cut it to a less extreme shape"
+            )
+        return new
+
+    def _check_crop(self, size: tuple[int, int], given: tuple[int, int]) -> None:
+        if self.crop is not None and min(size) < self.crop:
+            raise InputError(
+                f"a photo of {given[0]} × {given[1]} pixels is smaller than the crop of "
+                f"{self.crop}; set resize, or pass a larger photo"
+            )
+
     def _resized(self, image: Image.Image) -> Image.Image:
         if self.resize is None:
             return image
-        shorter = min(image.size)
-        width, height = (int(self.resize * side / shorter) for side in image.size)
-        if width * height > _MAX_RESIZED:
-            raise InputError(
-                f"a photo of {image.width} × {image.height} pixels would become one of "
-                f"{width} × {height}; cut it to a less extreme shape"
-            )
-        return image.resize((width, height), _FILTERS[self.interpolation])
+        return image.resize(self._new_size(*image.size), _FILTERS[self.interpolation])
 
     def _cropped(self, image: Image.Image) -> Image.Image:
         if self.crop is None:
             return image
-        if min(image.size) < self.crop:
-            raise InputError(
-                f"a photo of {image.width} × {image.height} pixels is smaller than the crop of "
-                f"{self.crop}; set resize, or pass a larger photo"
-            )
+        self._check_crop(image.size, image.size)
         left, top = round((image.width - self.crop) / 2), round((image.height - self.crop) / 2)
         return image.crop((left, top, left + self.crop, top + self.crop))
+
+
+def _unit_floats(image: Image.Image) -> Image.Image:
+    """Convert a grey image of more than 8 bits to floats within [0, 1].
+
+    Raises:
+        InputError: The range of the grey levels is not known, or is not that of the mode.
+    """
+    levels = np.asarray(image).astype(np.float32)
+    if image.mode == "I":
+        raise _unknown_range()
+    if image.mode == "I;16":
+        levels /= 65535
+    low, high = float(levels.min()), float(levels.max())
+    if not 0 <= low <= high <= 1:
+        raise InputError(
+            f"a float photo has values from {low:.4g} to {high:.4g}; expected 0 to 1, so scale "
+            f"it, or pass Vision(transform=...) for its range"
+        )
+    return Image.fromarray(levels)
+
+
+def _unknown_range() -> InputError:
+    return InputError(
+        "a photo of whole numbers of 32 bits has no known range; pass uint16 or floats from 0 to "
+        "1, or Vision(transform=...) for its range"
+    )

@@ -1,0 +1,96 @@
+"""Items of the user's data that cannot be read: all named at once, or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from salience.errors import InputError, nearest
+from salience.support.notices import tell
+
+_SETTINGS = ("raise", "skip")
+# Reasons in a message, and positions or ranges of positions in it.
+_REASONS = 5
+_LISTED = 100
+
+
+class BrokenItems:
+    """Collects the items that a domain cannot read, for a message that names them all.
+
+    Args:
+        on_error: ``"raise"`` refuses the data; ``"skip"`` goes on without the broken items and
+            tells which.
+
+    Raises:
+        InputError: ``on_error`` is unknown.
+    """
+
+    def __init__(self, on_error: str = "raise") -> None:
+        if on_error not in _SETTINGS:
+            raise InputError(
+                f"unknown on_error={on_error!r}; {nearest(on_error, _SETTINGS)} (refuse the data, "
+                f"or go on without the items that cannot be read)"
+            )
+        self._skip = on_error == "skip"
+        self._sentences: dict[int, str] = {}
+
+    def add(self, position: int, sentence: str) -> None:
+        """Note a broken item; of several faults the first one noted counts.
+
+        Args:
+            position: Its position in the user's data.
+            sentence: What is wrong with it and how to mend it; begins with its name.
+        """
+        self._sentences.setdefault(position, sentence)
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions of the broken items in the user's data, ascending."""
+        return sorted(self._sentences)
+
+    def settle(self, n_items: int) -> None:
+        """Refuse the data, or tell which items are left out; of no effect where none is broken.
+
+        Args:
+            n_items: Number of all items, broken ones included.
+
+        Raises:
+            InputError: An item is broken and ``on_error`` is ``"raise"``, or all are broken.
+        """
+        if not self.positions:
+            return
+        if not self._skip:
+            raise InputError(self._message(n_items))
+        if len(self.positions) >= n_items:
+            raise InputError(f"no item is left by on_error='skip': {self._message(n_items)}")
+        tell(
+            f"{len(self.positions)} of {n_items} items cannot be read and are left out, items "
+            f"{listed(self.positions)} by their positions in the data: {self._reasons()}"
+        )
+
+    def _message(self, n_items: int) -> str:
+        if len(self.positions) == 1:
+            return self._reasons()
+        return (
+            f"{len(self.positions)} of {n_items} items cannot be read, items "
+            f"{listed(self.positions)}: {self._reasons()}"
+        )
+
+    def _reasons(self) -> str:
+        shown = [self._sentences[position] for position in self.positions[:_REASONS]]
+        left = len(self._sentences) - len(shown)
+        return " | ".join([*shown, f"and {left} more"] if left else shown)
+
+
+def listed(positions: Sequence[int]) -> str:
+    """Ascending positions as text; from 100 on, with neighbours as ranges: ``"1, 4-6"``."""
+    if len(positions) <= _LISTED:
+        return ", ".join(map(str, positions))
+    spans: list[list[int]] = []
+    for position in positions:
+        if spans and position == spans[-1][1] + 1:
+            spans[-1][1] = position
+        else:
+            spans.append([position, position])
+    shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:_LISTED]]
+    left = len(spans) - len(shown)
+    return ", ".join(shown) + (f" and {left} more ranges" if left else "")
