@@ -21,6 +21,7 @@ from salience.engine.units import Unit
 from salience.engine.worker import Worker
 from salience.errors import InputError
 from salience.model.probe import Values
+from salience.model.weighted import row_axes
 from salience.samplers.base import ModelDraw, NoiseSampler
 from salience.samplers.keyed import row_keys
 from salience.scoring.score import Score
@@ -123,7 +124,7 @@ def _try_packed_weights(worker: Worker, row: PredictedBatch) -> Worker:
         warnings.simplefilter("always")
         try:
             both, at = score_of(request, runner, row, batch.repeat(2), draws=draws)
-            same = close(both.value(at), separate)
+            same = close(both.value(at), separate) and _same_slopes_of_draws(both, at, apart)
         except Exception:  # the user's forward may raise anything where vmap cannot batch it
             same = False
     # Where vmap has no rule for an operation, it warns and runs draw by draw, which is slow.
@@ -146,6 +147,33 @@ def _try_parameters(worker: Worker, row: PredictedBatch) -> Worker:
     apart, _ = score_of(request, one_by_one, row, twice, keys)
     same = _near(both.value(at), apart.value(at), row) and _same_slopes(both, apart, at)
     return _decided(worker, one_row_per_pass=not same)
+
+
+def _same_slopes_of_draws(both: Score, x: Values, apart: list[tuple[Score, Values]]) -> bool:
+    """Whether one pass of several draws of weights has the gradients of a pass for each draw.
+
+    It has not where backward hooks of the user's see the draws together, for example.
+
+    Args:
+        both: The score of all draws in one pass.
+        x: Target variable → its values for all draws.
+        apart: The score of each draw and the values of its target variables.
+    """
+    try:
+        found = [score.gradient(values)[1] for score, values in apart]
+    except InputError:  # no gradient by autograd: only the scores can be compared
+        return True
+    probe = both.runner.probe
+    axes = row_axes(probe.variables, both.rows.batch.layout)
+    packed = both.gradient(x)[1]
+    tolerance = 0.2 if probe.is_half else 1e-2
+    return all(
+        bool((one - other).norm() <= tolerance * other.norm())
+        for name, axis in axes.items()
+        for one, other in zip(
+            packed[name].chunk(len(apart), axis), (f[name] for f in found), strict=True
+        )
+    )
 
 
 def _same_slopes(one: Score, other: Score, x: Values) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
@@ -20,7 +19,7 @@ from salience.model.passes import Hooks, Pass, Values
 from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups
 from salience.model.targets import Variable, check_module
-from salience.model.weighted import row_axes, scalars_of_draws, values_of_draws
+from salience.model.weighted import row_axes, run_with, scalars_of_draws, values_of_draws
 
 __all__ = ["Probe", "Values"]
 
@@ -286,7 +285,7 @@ class Probe:
                 if weights is None:
                     result = self._replica(*args, **kwargs)
                 else:
-                    result = functional_call(self._replica, dict(weights), args, kwargs)
+                    result = run_with(self._replica, weights, args, kwargs)
         state.finish(result, self._output)
         return state
 
