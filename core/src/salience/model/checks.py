@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
 from salience.errors import InputError, brief
+from salience.model.outputs import Output
 from salience.model.targets import Variable
 from salience.support.memory import out_of_memory
 from salience.support.numerics import all_finite
@@ -54,6 +57,36 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
         where = int((~value.isfinite()).nonzero()[0, row_axis[0]])
         item = int(batch.all_rows().owner(row_axis[1])[where])
         raise NotFiniteError(f"target variable {variable.name!r}", item)
+
+
+def scalars_of(
+    variable: Output, output: Any, fixed: Tensor | None, n_rows: int, *, half: bool
+) -> Tensor:
+    """The output variable of each row, shape (R,), from the model's output.
+
+    Args:
+        variable: The output variable.
+        output: The model's output for the rows, or that of a :class:`Tap`'s module.
+        fixed: What the output variable keeps fixed, first axis R, or ``None``.
+        n_rows: Number of rows R.
+        half: Whether passes run under autocast to 16-bit numbers.
+
+    Raises:
+        InputError: The output variable is not one scalar per row.
+    """
+    if half:
+        # Some output variables take differences of large numbers, which need float32.
+        output = tree_map(_widened, output)
+    scalars: Tensor = variable(output, fixed)
+    if isinstance(scalars, Tensor) and not scalars.is_floating_point():
+        scalars = scalars.to(torch.get_default_dtype())
+    check_scalars(scalars, n_rows)
+    return scalars
+
+
+def _widened(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
+    return value.float() if half else value
 
 
 def check_scalars(scalars: Any, n_rows: int) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.model.backward import kept_whole
-from salience.model.checks import check_scalars, check_value, refusing
+from salience.model.checks import check_value, refusing, scalars_of
 from salience.model.outputs import Output, Tap
 from salience.model.passes import Hooks, Pass, Values
+from salience.model.reach import refusing_strangers
 from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups
 from salience.model.targets import Variable, check_module
@@ -74,6 +74,7 @@ class Probe:
         )
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
         self._last: tuple[Batch, Values] | None = None
+        self._strangers_seen = False
 
     @property
     def model(self) -> Any:
@@ -115,7 +116,7 @@ class Probe:
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
         keeping = self._speedups.keeping(not graph)
-        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph:
+        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph, self._guarded():
             state = self._run(batch, graph=graph)
         values = {v.name: state.value(v, batch) for v in self.variables}
         self._last = batch, values
@@ -246,14 +247,14 @@ class Probe:
         Raises:
             InputError: The output variable is not one scalar per row.
         """
-        if self._half:
-            # Some output variables take differences of large numbers, which need float32.
-            output = tree_map(_widened, output)
-        scalars: Tensor = self._output(output, fixed)
-        if isinstance(scalars, Tensor) and not scalars.is_floating_point():
-            scalars = scalars.to(torch.get_default_dtype())
-        check_scalars(scalars, n_rows)
-        return scalars
+        return scalars_of(self._output, output, fixed, n_rows, half=self._half)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        """Refuse modules that are not the replica's, in the first pass."""
+        if self._strangers_seen:
+            return nullcontext()
+        self._strangers_seen = True
+        return refusing_strangers(self._replica)
 
     def _run(
         self,
@@ -288,8 +289,3 @@ class Probe:
                     result = run_with(self._replica, weights, args, kwargs)
         state.finish(result, self._output)
         return state
-
-
-def _widened(value: Any) -> Any:
-    half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
-    return value.float() if half else value
