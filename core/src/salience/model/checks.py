@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dis
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
 from salience.errors import InputError, brief
-from salience.model.outputs import Output
-from salience.model.targets import Variable
+from salience.model.backward import is_recomputing
+from salience.model.outputs import ClassScore, CrossEntropy, Output, Predicted, Tap, Value
+from salience.model.targets import Variable, check_module
 from salience.support.memory import out_of_memory
+from salience.support.notices import tell
 from salience.support.numerics import all_finite
 
 
@@ -59,6 +62,31 @@ def check_value(variable: Variable, value: Any, batch: Batch) -> None:
         raise NotFiniteError(f"target variable {variable.name!r}", item)
 
 
+def check_output(output: Output, model: Any) -> None:
+    """Raise InputError where an output variable taps a module that cannot be read.
+
+    Args:
+        output: The output variable.
+        model: The user's model.
+    """
+    if isinstance(output, Tap):
+        check_module(model, output.module)
+    elif any(isinstance(part, Tap) for part in tree_leaves(list(_held(output).values()))):
+        raise InputError(
+            f"{type(output).__name__} holds a Tap, which would get the model's output in place of "
+            f"its module's; pass the Tap itself, with reduce=... for a function of what it reads"
+        )
+
+
+def _held(output: Output) -> dict[str, Any]:
+    """Attributes of an output variable, and of the output variables in them."""
+    held = dict(getattr(output, "__dict__", {}))
+    for value in list(held.values()):
+        if isinstance(value, Output) and not isinstance(value, Tap):
+            held |= {f"{type(value).__name__}.{n}": v for n, v in _held(value).items()}
+    return held
+
+
 def scalars_of(
     variable: Output, output: Any, fixed: Tensor | None, n_rows: int, *, half: bool
 ) -> Tensor:
@@ -77,7 +105,9 @@ def scalars_of(
     if half:
         # Some output variables take differences of large numbers, which need float32.
         output = tree_map(_widened, output)
-    scalars: Tensor = variable(output, fixed)
+    scalars: Tensor = of_lone_row(lambda out: variable(out, fixed), output, n_rows)
+    if isinstance(scalars, Tensor) and scalars.ndim == 0 and n_rows == 1:
+        scalars = scalars[None]
     if isinstance(scalars, Tensor) and not scalars.is_floating_point():
         scalars = scalars.to(torch.get_default_dtype())
     check_scalars(scalars, n_rows)
@@ -120,6 +150,9 @@ class NotFiniteError(InputError):
             f"repair this item, or look for overflow in the model"
         )
 
+    def __reduce__(self) -> tuple[type[NotFiniteError], tuple[str, int]]:
+        return type(self), (self.what, self.item)  # for copies and other processes
+
 
 def missed(what: str, call: int, met: int) -> InputError:
     """The error for a variable inside the model that a forward pass did not reach.
@@ -140,12 +173,29 @@ def missed(what: str, call: int, met: int) -> InputError:
     )
 
 
+def tell_of_calls(what: str, module: str, call: int, met: int) -> None:
+    """Tell the user that a module, whose first call is read, runs several times in a pass.
+
+    Args:
+        what: Name of the variable that reads the module.
+        module: Path of the module.
+        call: The call that is read, from 0.
+        met: Number of calls of the module in a forward pass.
+    """
+    if call == 0 and met > 1:
+        tell(
+            f"module {module!r} runs {met} times in a forward pass and {what} is its first call "
+            f"alone; pass call=1 to call={met - 1} for another"
+        )
+
+
 @contextmanager
-def refusing(batch: Batch) -> Iterator[None]:
-    """Make errors of a forward pass inside the context say that the model does not fit the data.
+def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
+    """Make errors of a forward pass inside the context say on what data it failed.
 
     Args:
         batch: The items or rows of the pass.
+        fitting: Number of rows of an earlier pass that the model took, if there was one.
 
     Raises:
         InputError: The forward pass failed, other than for want of memory.
@@ -153,19 +203,72 @@ def refusing(batch: Batch) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        if isinstance(error, InputError) or out_of_memory(error):
+        if isinstance(error, InputError) or out_of_memory(error) or is_recomputing(error):
             raise
-        raise InputError(f"{_cannot_run(batch)}: {brief(error)}") from error
+        raise InputError(_failed(error, batch, fitting)) from error
 
 
-def _cannot_run(batch: Batch) -> str:
-    """Start of the message for a model that cannot be run on a batch, with the tensors' shapes."""
+def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
+    """The message for a forward pass that raised an error on a batch."""
     shapes = ", ".join(
         f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
         for name, value in batch.arguments.items()
         if isinstance(value, Tensor)
     )
+    if _is_raised_by_user(error):
+        return f"the model raised {type(error).__name__} on this data ({shapes}): {error}"
+    if fitting is not None and fitting != batch.n_items:
+        return (
+            f"the model took {fitting} and cannot take {batch.n_items} rows at once ({shapes}: "
+            f"{brief(error)}); let its forward take any number of rows, or pass max_rows=1 where "
+            f"it takes one"
+        )
     return (
-        f"the model cannot be run on this data ({shapes}); "
-        f"pass items of the shape that the model expects"
+        f"the model cannot be run on this data ({shapes}); pass items of the shape that the model "
+        f"expects, and let its forward take any number of items: {brief(error)}"
     )
+
+
+def _is_raised_by_user(error: Exception) -> bool:
+    """Whether a ``raise`` outside of torch made the error, which then is no matter of shapes."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "salience"):
+        return False
+    return dis.opname[code.co_code[trace.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
+
+
+def with_item_axis(output: Any, variable: Output, n_rows: int) -> Any:
+    """Give the model's output for a single row the first axis that a ``squeeze()`` took from it.
+
+    Args:
+        output: The model's output, or that of a :class:`Tap`'s module.
+        variable: The output variable. Those that read scores or values take a first axis of rows,
+            so that an only axis of another length than 1 is none of rows.
+        n_rows: Number of rows of the pass.
+    """
+    if n_rows != 1 or not isinstance(output, Tensor):
+        return output
+    of_rows = isinstance(variable, Predicted | ClassScore | CrossEntropy | Value)
+    lost = output.ndim == 0 or (of_rows and output.ndim == 1 and output.shape[0] != 1)
+    return output[None] if lost else output
+
+
+def of_lone_row(function: Callable[[Any], Any], output: Any, n_rows: int) -> Any:
+    """What the user's function makes of the output, which may have lost its axis of a single row.
+
+    Args:
+        function: Function of the model's output.
+        output: The model's output.
+        n_rows: Number of rows of the pass.
+    """
+    try:
+        return function(output)
+    except (IndexError, RuntimeError, InputError):
+        if n_rows != 1 or not isinstance(output, Tensor) or output.shape[:1] == (1,):
+            raise
+        return function(output[None])

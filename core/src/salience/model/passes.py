@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
 from salience.errors import InputError
-from salience.model.checks import check_value, missed
+from salience.model.checks import check_value, missed, tell_of_calls
 from salience.model.outputs import Output, Tap
 from salience.model.targets import Target, Variable
 
@@ -80,7 +80,9 @@ class Pass:
         if variable.name not in self.seen:
             call, met = variable.target.call, self.calls.get(variable.name, 0)
             raise missed(f"target {variable.name!r}", call, met)
-        value = self.seen[variable.name]
+        value, target = self.seen[variable.name], variable.target
+        met = self.calls[variable.name]
+        tell_of_calls(f"target {variable.name!r}", target.module, target.call, met)
         check_value(variable, value, batch)
         own: Tensor = value.detach()
         return own
@@ -99,6 +101,8 @@ class Pass:
             self.output = result
         elif self.output is None:
             raise missed(f"Tap({output.module!r})", output.call, self.calls.get(_TAP, 0))
+        elif self.values is None:
+            tell_of_calls(f"Tap({output.module!r})", output.module, output.call, self.calls[_TAP])
 
     def count(self, name: str) -> int:
         """Count a call of a module; return the number of its calls before."""

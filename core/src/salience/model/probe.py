@@ -12,13 +12,20 @@ from torch import Tensor
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.model.backward import kept_whole
-from salience.model.checks import check_value, refusing, scalars_of
-from salience.model.outputs import Output, Tap
+from salience.model.checks import (
+    check_output,
+    check_value,
+    of_lone_row,
+    refusing,
+    scalars_of,
+    with_item_axis,
+)
+from salience.model.outputs import Output
 from salience.model.passes import Hooks, Pass, Values
 from salience.model.reach import refusing_strangers
 from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups
-from salience.model.targets import Variable, check_module
+from salience.model.targets import Variable
 from salience.model.weighted import row_axes, run_with, scalars_of_draws, values_of_draws
 
 __all__ = ["Probe", "Values"]
@@ -55,8 +62,7 @@ class Probe:
         weights_vary: bool = False,
         speedups: Collection[str] = SPEEDUPS,
     ) -> None:
-        if isinstance(output, Tap):
-            check_module(model, output.module)
+        check_output(output, model)
         own_device, self.dtype = home(model)
         self.device = device if device is not None else own_device
         self.variables = variables
@@ -74,7 +80,7 @@ class Probe:
         )
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
         self._last: tuple[Batch, Values] | None = None
-        self._strangers_seen = False
+        self._guard: AbstractContextManager[None] = refusing_strangers(self._replica)
 
     @property
     def model(self) -> Any:
@@ -116,7 +122,8 @@ class Probe:
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
         keeping = self._speedups.keeping(not graph)
-        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph, self._guarded():
+        guard, self._guard = self._guard, nullcontext()
+        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph, guard:
             state = self._run(batch, graph=graph)
         values = {v.name: state.value(v, batch) for v in self.variables}
         self._last = batch, values
@@ -139,7 +146,7 @@ class Probe:
                 shape (R,); kept outputs of modules upstream of the target variables are then
                 reused. ``None`` where the model differs from the one in that pass.
         """
-        with self._speedups.giving(items):
+        with self._speedups.giving(items), refusing(batch, self._fitting):
             state = self._run(batch, values)
         return self.read(state.output, fixed, batch.n_items)
 
@@ -160,7 +167,8 @@ class Probe:
         """
 
         def one(rows: Batch, values: Values, fixed: Tensor | None, weights: Values) -> Tensor:
-            state = self._run(rows, values, weights=weights)
+            with refusing(rows, self._fitting):
+                state = self._run(rows, values, weights=weights)
             return self.read(state.output, fixed, rows.n_items)
 
         axes = row_axes(self.variables, batch.layout)
@@ -234,7 +242,10 @@ class Probe:
             output: The model's output for the clean items.
             positions: Position of each item in the data set, int64 of shape (B,).
         """
-        return self._output.fix(output, positions)
+        fixed: Tensor | None = of_lone_row(
+            lambda out: self._output.fix(out, positions), output, len(positions)
+        )
+        return fixed
 
     def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
         """The output variable of each row, shape (R,).
@@ -249,12 +260,10 @@ class Probe:
         """
         return scalars_of(self._output, output, fixed, n_rows, half=self._half)
 
-    def _guarded(self) -> AbstractContextManager[None]:
-        """Refuse modules that are not the replica's, in the first pass."""
-        if self._strangers_seen:
-            return nullcontext()
-        self._strangers_seen = True
-        return refusing_strangers(self._replica)
+    @property
+    def _fitting(self) -> int | None:
+        """Number of items of the last clean pass."""
+        return None if self._last is None else self._last[0].n_items
 
     def _run(
         self,
@@ -288,4 +297,5 @@ class Probe:
                 else:
                     result = run_with(self._replica, weights, args, kwargs)
         state.finish(result, self._output)
+        state.output = with_item_axis(state.output, self._output, batch.n_items)
         return state
