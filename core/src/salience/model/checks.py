@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from salience.model.targets import Variable, check_module
 from salience.support.memory import out_of_memory
 from salience.support.notices import tell
 from salience.support.numerics import all_finite
+
+Made = TypeVar("Made")
 
 
 def check_value(variable: Variable, value: Any, batch: Batch) -> None:
@@ -190,12 +192,12 @@ def tell_of_calls(what: str, module: str, call: int, met: int) -> None:
 
 
 @contextmanager
-def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
+def refusing(batch: Batch, last: tuple[Batch, Any] | None = None) -> Iterator[None]:
     """Make errors of a forward pass inside the context say on what data it failed.
 
     Args:
         batch: The items or rows of the pass.
-        fitting: Number of rows of an earlier pass that the model took, if there was one.
+        last: The batch of an earlier pass that the model took, and its values, if there was one.
 
     Raises:
         InputError: The forward pass failed, other than for want of memory.
@@ -205,7 +207,9 @@ def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
     except (RuntimeError, TypeError, IndexError, ValueError) as error:
         if isinstance(error, InputError) or out_of_memory(error) or is_recomputing(error):
             raise
-        raise InputError(_failed(error, batch, fitting)) from error
+        raise InputError(
+            _failed(error, batch, None if last is None else last[0].n_items)
+        ) from error
 
 
 def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
@@ -258,7 +262,7 @@ def with_item_axis(output: Any, variable: Output, n_rows: int) -> Any:
     return output[None] if lost else output
 
 
-def of_lone_row(function: Callable[[Any], Any], output: Any, n_rows: int) -> Any:
+def of_lone_row(function: Callable[[Any], Made], output: Any, n_rows: int) -> Made:
     """What the user's function makes of the output, which may have lost its axis of a single row.
 
     Args:

@@ -27,6 +27,7 @@ from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups
 from salience.model.targets import Variable
 from salience.model.weighted import row_axes, run_with, scalars_of_draws, values_of_draws
+from salience.support.signatures import by_name
 
 __all__ = ["Probe", "Values"]
 
@@ -80,6 +81,7 @@ class Probe:
         )
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
         self._last: tuple[Batch, Values] | None = None
+        self._by_name: bool | None = None
         self._guard: AbstractContextManager[None] = refusing_strangers(self._replica)
 
     @property
@@ -146,7 +148,7 @@ class Probe:
                 shape (R,); kept outputs of modules upstream of the target variables are then
                 reused. ``None`` where the model differs from the one in that pass.
         """
-        with self._speedups.giving(items), refusing(batch, self._fitting):
+        with self._speedups.giving(items), refusing(batch, self._last):
             state = self._run(batch, values)
         return self.read(state.output, fixed, batch.n_items)
 
@@ -167,7 +169,7 @@ class Probe:
         """
 
         def one(rows: Batch, values: Values, fixed: Tensor | None, weights: Values) -> Tensor:
-            with refusing(rows, self._fitting):
+            with refusing(rows, self._last):
                 state = self._run(rows, values, weights=weights)
             return self.read(state.output, fixed, rows.n_items)
 
@@ -222,8 +224,7 @@ class Probe:
     def use_speedups(self, names: Collection[str], row: Batch) -> None:
         """Use folding and channels-last where they are named, without trying them.
 
-        Afterwards neither of the two is tried. A name has no effect where its speed-up is not
-        possible, or was not named when the probe was made.
+        A name has no effect where its speed-up is not possible.
 
         Args:
             names: What :meth:`try_speedups` of another probe of the same model returned.
@@ -236,16 +237,8 @@ class Probe:
         self._speedups.use(names, row, self._run)
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
-        """What stays fixed while an item is explained, such as its predicted class.
-
-        Args:
-            output: The model's output for the clean items.
-            positions: Position of each item in the data set, int64 of shape (B,).
-        """
-        fixed: Tensor | None = of_lone_row(
-            lambda out: self._output.fix(out, positions), output, len(positions)
-        )
-        return fixed
+        """What stays fixed while an item is explained, as :meth:`Output.fix` says."""
+        return of_lone_row(lambda out: self._output.fix(out, positions), output, len(positions))
 
     def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
         """The output variable of each row, shape (R,).
@@ -259,11 +252,6 @@ class Probe:
             InputError: The output variable is not one scalar per row.
         """
         return scalars_of(self._output, output, fixed, n_rows, half=self._half)
-
-    @property
-    def _fitting(self) -> int | None:
-        """Number of items of the last clean pass."""
-        return None if self._last is None else self._last[0].n_items
 
     def _run(
         self,
@@ -290,7 +278,7 @@ class Probe:
         state = Pass(values, graph)
         with self._hooks.serving(state):
             named = state.arguments(self.variables, batch)
-            args, kwargs = self._domain.arguments(self._speedups.copied(named))
+            args, kwargs = self._arguments(self._speedups.copied(named))
             with torch.autocast(self.device.type, torch.bfloat16, self._half and not exact):
                 if weights is None:
                     result = self._replica(*args, **kwargs)
@@ -299,3 +287,10 @@ class Probe:
         state.finish(result, self._output)
         state.output = with_item_axis(state.output, self._output, batch.n_items)
         return state
+
+    def _arguments(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments of the forward, by the domain or by their names."""
+        if self._by_name is None:
+            own = type(self._domain).arguments is not Domain.arguments
+            self._by_name = not own and by_name(self._replica, list(named))
+        return ((), named) if self._by_name else self._domain.arguments(named)
