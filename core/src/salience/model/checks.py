@@ -204,8 +204,10 @@ def refusing(batch: Batch, last: tuple[Batch, Any] | None = None) -> Iterator[No
     """
     try:
         yield
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+    except (RuntimeError, TypeError, IndexError, ValueError, AssertionError) as error:
         if isinstance(error, InputError) or out_of_memory(error) or is_recomputing(error):
+            raise
+        if isinstance(error, AssertionError) and "Guard failed" not in str(error):
             raise
         raise InputError(
             _failed(error, batch, None if last is None else last[0].n_items)
@@ -219,6 +221,13 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
         for name, value in batch.arguments.items()
         if isinstance(value, Tensor)
     )
+    text, rows = str(error), batch.n_items
+    if "Guard failed" in text or "TorchScript" in text:
+        return (
+            f"the model is an export or a trace of fixed shapes and cannot take {rows} rows at "
+            f"once ({text.strip().splitlines()[-1]}); pass the model that it was made from, "
+            f"or export it with dynamic_shapes"
+        )
     if _is_raised_by_user(error):
         return f"the model raised {type(error).__name__} on this data ({shapes}): {error}"
     if fitting is not None and fitting != batch.n_items:

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from salience.errors import InputError, brief
 from salience.model.reach import Rebuilding
+from salience.support.cudnn import run_without_cudnn
 
 
 def replicate(model: Any, device: torch.device | None = None) -> Any:
@@ -39,6 +40,11 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             never initialised, or cannot be copied.
     """
     memo: dict[int, Any] = {}
+    if isinstance(model, torch.export.ExportedProgram):
+        raise InputError(
+            "the model is an ExportedProgram (torch.export), which cannot be called; pass the "
+            "model that was exported, or program.module() of an export with dynamic_shapes"
+        )
     if not isinstance(model, nn.Module):
         if isinstance(model, type):
             raise InputError(f"{model.__name__} is a class; pass an object, {model.__name__}(...)")
@@ -52,6 +58,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
     modules = list(model.modules())
+    _refuse_quantised(modules)
     memo |= _frozen(model, modules)
     try:
         with _Detaching():
@@ -78,7 +85,18 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
     _rebuild_attributes(copies, memo, device)
     for module in copies:
         _go_slowly(module)
+        run_without_cudnn(module)
     return replica
+
+
+def _refuse_quantised(modules: list[nn.Module]) -> None:
+    for module in modules:
+        kind = getattr(type(module), "__module__", "")
+        if kind.startswith(("torch.ao.nn", "torch.nn.")) and ".quantized" in kind:
+            raise InputError(
+                f"the model holds a quantised {type(module).__name__} ({kind}), which computes in "
+                f"whole numbers and has no gradient; pass the model as it was before quantisation"
+            )
 
 
 def _frozen(model: nn.Module, modules: list[nn.Module]) -> dict[int, nn.Parameter]:
