@@ -126,7 +126,7 @@ class Raises(nn.Module):
 @pytest.mark.parametrize("kind", [RuntimeError, ValueError, TypeError, IndexError, KeyError])
 def test_an_error_of_the_model_is_shown_as_it_is(kind: type[Exception], at: int) -> None:
     model = Raises(kind("the weights are not loaded. Call load() first"), at)
-    with pytest.raises(Exception, match=r"not loaded\. Call load") as caught:
+    with pytest.raises(Exception, match="the weights are not loaded") as caught:
         salience.explain(model, X, Tensors(), output="value", samplers=["gaussian"], n_samples=3)
     assert "expects" not in str(caught.value)
     assert "any number" not in str(caught.value)

@@ -229,7 +229,8 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
             f"or export it with dynamic_shapes"
         )
     if _is_raised_by_user(error):
-        return f"the model raised {type(error).__name__} on this data ({shapes}): {error}"
+        kind = type(error).__name__
+        return f"the model cannot be run on this data ({shapes}): it raised {kind}: {brief(error)}"
     if fitting is not None and fitting != batch.n_items:
         return (
             f"the model took {fitting} and cannot take {batch.n_items} rows at once ({shapes}: "
