@@ -47,7 +47,7 @@ OLD_WORDS = {
     "picked": "selection",
     "pick": "select",
     "wide": "as_float64",
-    "holders": "module_io",
+    "holders": "passes",
     "Seen": "DropoutShapes",
     "Dropping": "DropoutMode",
     "still": "deterministic",

@@ -43,9 +43,14 @@ def kept_whole() -> Iterator[None]:
         with disable_saved_tensors_hooks(_AGAIN):
             yield
     except RuntimeError as error:
-        if _AGAIN in str(error):
+        if is_recomputing(error):
             raise InputError(_AGAIN) from error
         raise
+
+
+def is_recomputing(error: Exception) -> bool:
+    """Whether a forward pass inside :func:`kept_whole` failed since it is to be run again."""
+    return _AGAIN in str(error)
 
 
 def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:

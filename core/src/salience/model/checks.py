@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dis
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
 from salience.errors import InputError, brief
-from salience.model.targets import Variable
+from salience.model.backward import is_recomputing
+from salience.model.outputs import ClassScore, CrossEntropy, Output, Predicted, Tap, Value
+from salience.model.targets import Variable, check_module
 from salience.support.memory import out_of_memory
-from salience.support.numerics import all_finite
+from salience.support.numerics import all_finite, at_least_float32
+
+Made = TypeVar("Made")
 
 
 def check_value(
@@ -59,6 +66,63 @@ def check_value(
         raise NotFiniteError(f"target variable {variable.name!r}", item)
 
 
+def check_output(output: Output, model: Any) -> None:
+    """Raise InputError where an output variable taps a module that cannot be read.
+
+    Args:
+        output: The output variable.
+        model: The user's model.
+    """
+    if isinstance(output, Tap):
+        check_module(model, output.module)
+    elif any(isinstance(part, Tap) for part in tree_leaves(list(_held(output).values()))):
+        raise InputError(
+            f"{type(output).__name__} holds a Tap, which would get the model's output in place of "
+            f"its module's; pass the Tap itself, with reduce=... for a function of what it reads"
+        )
+
+
+def _held(output: Output) -> dict[str, Any]:
+    """Attributes of an output variable, and of the output variables in them."""
+    held = dict(getattr(output, "__dict__", {}))
+    for value in list(held.values()):
+        if isinstance(value, Output) and not isinstance(value, Tap):
+            held |= {f"{type(value).__name__}.{n}": v for n, v in _held(value).items()}
+    return held
+
+
+def scalars_of(
+    variable: Output, output: Any, fixed: Tensor | None, n_rows: int, *, half: bool
+) -> Tensor:
+    """The output variable of each row, shape (R,), from the model's output.
+
+    Args:
+        variable: The output variable.
+        output: The model's output for the rows, or that of a :class:`Tap`'s module.
+        fixed: What the output variable keeps fixed, first axis R, or ``None``.
+        n_rows: Number of rows R.
+        half: Whether passes run under autocast to 16-bit numbers.
+
+    Raises:
+        InputError: The output variable is not one scalar per row.
+    """
+    if half:
+        # Some output variables take differences of large numbers, which need float32.
+        output = tree_map(_widened, output)
+    scalars: Tensor = of_lone_row(lambda out: variable(out, fixed), output, n_rows)
+    if isinstance(scalars, Tensor) and scalars.ndim == 0 and n_rows == 1:
+        scalars = scalars[None]
+    if isinstance(scalars, Tensor) and not scalars.is_floating_point():
+        scalars = scalars.to(torch.get_default_dtype())
+    check_scalars(scalars, n_rows)
+    return at_least_float32(scalars)
+
+
+def _widened(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
+    return value.float() if half else value
+
+
 def check_scalars(scalars: Any, n_rows: int) -> None:
     """Raise InputError unless an output variable is a tensor with one scalar per row.
 
@@ -89,6 +153,9 @@ class NotFiniteError(InputError):
             f"{what} of item {item} holds NaN or infinity; expected finite numbers: remove or "
             f"repair this item, or look for overflow in the model"
         )
+
+    def __reduce__(self) -> tuple[type[NotFiniteError], tuple[str, int]]:
+        return type(self), (self.what, self.item)  # for copies and other processes
 
 
 def missed(what: str, call: int, met: int) -> InputError:
@@ -123,31 +190,95 @@ def dependent(name: str) -> InputError:
 
 
 @contextmanager
-def refusing(batch: Batch) -> Iterator[None]:
-    """Make errors of a forward pass inside the context say that the model does not fit the data.
+def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
+    """Make errors of a forward pass inside the context say on what data it failed.
 
     Args:
         batch: The items or rows of the pass.
+        fitting: Number of rows of an earlier pass that the model took, if there was one.
 
     Raises:
         InputError: The forward pass failed, other than for want of memory.
     """
     try:
         yield
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        if isinstance(error, InputError) or out_of_memory(error):
+    except (RuntimeError, TypeError, IndexError, ValueError, AssertionError) as error:
+        if isinstance(error, InputError) or out_of_memory(error) or is_recomputing(error):
             raise
-        raise InputError(f"{_cannot_run(batch)}: {brief(error)}") from error
+        if isinstance(error, AssertionError) and "Guard failed" not in str(error):
+            raise
+        raise InputError(_failed(error, batch, fitting)) from error
 
 
-def _cannot_run(batch: Batch) -> str:
-    """Start of the message for a model that cannot be run on a batch, with the tensors' shapes."""
+def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
+    """The message for a forward pass that raised an error on a batch."""
     shapes = ", ".join(
         f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
         for name in batch.layout.shown
         if isinstance(value := batch.arguments[name], Tensor)
     )
+    text, rows = str(error), batch.n_items
+    if "Guard failed" in text or "TorchScript" in text:
+        return (
+            f"the model is an export or a trace of fixed shapes and cannot take {rows} rows at "
+            f"once ({text.strip().splitlines()[-1]}); pass the model that it was made from, "
+            f"or export it with dynamic_shapes"
+        )
+    if _is_raised_by_user(error):
+        kind = type(error).__name__
+        return f"the model cannot be run on this data ({shapes}): it raised {kind}: {brief(error)}"
+    if fitting is not None and fitting != batch.n_items:
+        return (
+            f"the model took {fitting} and cannot take {batch.n_items} rows at once ({shapes}: "
+            f"{brief(error)}); let its forward take any number of rows, or pass max_rows=1 where "
+            f"it takes one"
+        )
     return (
-        f"the model cannot be run on this data ({shapes}); "
-        f"pass items of the shape that the model expects"
+        f"the model cannot be run on this data ({shapes}); pass items of the shape that the model "
+        f"expects, and let its forward take any number of items: {brief(error)}"
     )
+
+
+def _is_raised_by_user(error: Exception) -> bool:
+    """Whether a ``raise`` outside of torch made the error, which then is no matter of shapes."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "salience"):
+        return False
+    return dis.opname[code.co_code[trace.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
+
+
+def with_item_axis(output: Any, variable: Output, n_rows: int) -> Any:
+    """Give the model's output for a single row the first axis that a ``squeeze()`` took from it.
+
+    Args:
+        output: The model's output, or that of a :class:`Tap`'s module.
+        variable: The output variable. Those that read scores or values take a first axis of rows,
+            so that an only axis of another length than 1 is none of rows.
+        n_rows: Number of rows of the pass.
+    """
+    if n_rows != 1 or not isinstance(output, Tensor):
+        return output
+    of_rows = isinstance(variable, Predicted | ClassScore | CrossEntropy | Value)
+    lost = output.ndim == 0 or (of_rows and output.ndim == 1 and output.shape[0] != 1)
+    return output[None] if lost else output
+
+
+def of_lone_row(function: Callable[[Any], Made], output: Any, n_rows: int) -> Made:
+    """What the user's function makes of the output, which may have lost its axis of a single row.
+
+    Args:
+        function: Function of the model's output.
+        output: The model's output.
+        n_rows: Number of rows of the pass.
+    """
+    try:
+        return function(output)
+    except (IndexError, RuntimeError, InputError):
+        if n_rows != 1 or not isinstance(output, Tensor) or output.shape[:1] == (1,):
+            raise
+        return function(output[None])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -274,8 +274,8 @@ def output_config(output: Output) -> dict[str, Any]:
     """Name and parameters of an output variable, from which :func:`make_output` makes it again."""
     names = {cls: name for name, cls in _NAMED.items()}
     name = names.get(type(output), placeholder(type(output).__qualname__))
-    own = {f.name: getattr(output, f.name) for f in fields(output)}  # type: ignore[arg-type]
-    return {"name": name} | own
+    own = [f.name for f in fields(output)] if is_dataclass(output) else list(vars(output))
+    return {"name": name} | {field: getattr(output, field) for field in own}
 
 
 def _scores(output: Any, name: str) -> Tensor:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.model.backward import kept_whole
-from salience.model.checks import check_scalars, check_value, refusing
-from salience.model.outputs import Output, Tap
+from salience.model.checks import (
+    check_output,
+    check_value,
+    of_lone_row,
+    refusing,
+    scalars_of,
+    with_item_axis,
+)
+from salience.model.outputs import Output
 from salience.model.passes import Hooks, Pass, Values, tell_calls
+from salience.model.reach import refusing_strangers
 from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
-from salience.model.targets import Variable, check_module
-from salience.model.weighted import row_axes, scalars_of_draws, values_of_draws
-from salience.support.numerics import at_least_float32
+from salience.model.targets import Variable
+from salience.model.weighted import row_axes, run_with, scalars_of_draws, values_of_draws
+from salience.support.signatures import by_name
 
 __all__ = ["Probe", "Values"]
 
@@ -62,8 +69,7 @@ class Probe:
         training: Collection[str] = (),
         needs_gradient: bool = True,
     ) -> None:
-        if isinstance(output, Tap):
-            check_module(model, output.module)
+        check_output(output, model)
         own_device, self.dtype = home(model)
         self.device = device if device is not None else own_device
         self.variables = variables
@@ -84,6 +90,9 @@ class Probe:
             names=speedups,
         )
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
+        self._fitting: int | None = None  # number of items of the last prediction
+        self._by_name: bool | None = None
+        self._guard: AbstractContextManager[None] = refusing_strangers(self._replica)
 
     @property
     def model(self) -> Any:
@@ -128,10 +137,12 @@ class Probe:
         full_graph = kept_whole() if graph and self.has_inner_targets else nullcontext()
         # Where the graph is kept, no other pass of the batch follows that could reuse outputs.
         keeping = self._speedups.keeping(batch.n_items, not graph)
-        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph:
+        guard, self._guard = self._guard, nullcontext()
+        with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph, guard:
             state = self._run(batch, state=state, guard=True)
         values = {v.name: state.value(v, batch) for v in self.variables}
         tell_calls(state, self.variables, self._output)
+        self._fitting = batch.n_items
         return values, state.output, state.leaves
 
     def __call__(
@@ -151,7 +162,7 @@ class Probe:
                 shape (R,); kept outputs of modules upstream of the target variables are then
                 reused. ``None`` where the model differs from the one in that pass.
         """
-        with self._speedups.giving(items):
+        with self._speedups.giving(items), refusing(batch, self._fitting):
             state = self._run(batch, values)
         return self.read(state.output, fixed, batch.n_items)
 
@@ -178,7 +189,8 @@ class Probe:
         """
 
         def one(rows: Batch, values: Values, fixed: Tensor | None, weights: Values) -> Tensor:
-            state = self._run(rows, values, weights=weights)
+            with refusing(rows, self._fitting):
+                state = self._run(rows, values, weights=weights)
             return self.read(state.output, fixed, rows.n_items)
 
         axes = row_axes(self.variables, batch.layout)
@@ -213,15 +225,12 @@ class Probe:
         return self._speedups.in_use
 
     def use_speedups(self, names: Collection[str], row: Batch) -> None:
-        """Use folding and channels-last where they are named, from now on.
-
-        A name has no effect where its speed-up is not possible, or was not named when the probe
-        was made.
+        """Use folding and channels-last where they are named and possible, from now on.
 
         Args:
             names: Names of speed-ups.
-            row: A batch of a single item, with all arguments, on the device of the probe. One pass
-                of it finds the pairs of convolution and normalisation to fold.
+            row: A batch of a single item on the device of the probe; a pass of it finds the pairs
+                of convolution and normalisation to fold.
 
         Raises:
             InputError: A name is unknown, or the model cannot be run on the row.
@@ -229,13 +238,8 @@ class Probe:
         self._speedups.use(names, row, self._run)
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
-        """What stays fixed while an item is explained, such as its predicted class.
-
-        Args:
-            output: The model's output for the clean items.
-            positions: Position of each item in the data set, int64 of shape (B,).
-        """
-        return self._output.fix(output, positions)
+        """What stays fixed while an item is explained, as :meth:`Output.fix` says."""
+        return of_lone_row(lambda out: self._output.fix(out, positions), output, len(positions))
 
     def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
         """The output variable of each row, shape (R,).
@@ -248,14 +252,7 @@ class Probe:
         Raises:
             InputError: The output variable is not one scalar per row.
         """
-        if self._half:
-            # Some output variables take differences of large numbers, which need float32.
-            output = tree_map(_widened, output)
-        scalars: Tensor = self._output(output, fixed)
-        if isinstance(scalars, Tensor) and not scalars.is_floating_point():
-            scalars = scalars.to(torch.get_default_dtype())
-        check_scalars(scalars, n_rows)
-        return at_least_float32(scalars)
+        return scalars_of(self._output, output, fixed, n_rows, half=self._half)
 
     def _run(
         self,
@@ -283,17 +280,20 @@ class Probe:
         guarding = self._speedups.guarding(lambda: result) if guard else nullcontext()
         with self._hooks.serving(state):
             named = state.arguments(self.variables, batch)
-            args, kwargs = self._domain.arguments(self._speedups.copied(named))
+            args, kwargs = self._arguments(self._speedups.copied(named))
             with torch.autocast(self.device.type, torch.bfloat16, self._half), guarding:
                 if weights is None:
                     result = self._replica(*args, **kwargs)
                 else:
-                    result = functional_call(self._replica, dict(weights), args, kwargs)
+                    result = run_with(self._replica, weights, args, kwargs)
         state.finish(result, self._output)
         state.output = self._domain.by_item(state.output, named)
+        state.output = with_item_axis(state.output, self._output, batch.n_items)
         return state
 
-
-def _widened(value: Any) -> Any:
-    half = isinstance(value, Tensor) and value.dtype == torch.bfloat16
-    return value.float() if half else value
+    def _arguments(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments of the forward, by the domain or by their names."""
+        if self._by_name is None:
+            own = type(self._domain).arguments is not Domain.arguments
+            self._by_name = not own and by_name(self._replica, list(named))
+        return ((), named) if self._by_name else self._domain.arguments(named)

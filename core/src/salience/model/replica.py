@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import copy
 import copyreg
-import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterable
-from contextlib import suppress
-from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -22,6 +19,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from salience.errors import InputError, brief
+from salience.model.reach import Rebuilding
+from salience.support.cudnn import run_without_cudnn
 
 
 def replicate(model: Any, device: torch.device | None = None) -> Any:
@@ -41,6 +40,11 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             never initialised, or cannot be copied.
     """
     memo: dict[int, Any] = {}
+    if isinstance(model, torch.export.ExportedProgram):
+        raise InputError(
+            "the model is an ExportedProgram (torch.export), which cannot be called; pass the "
+            "model that was exported, or program.module() of an export with dynamic_shapes"
+        )
     if not isinstance(model, nn.Module):
         if isinstance(model, type):
             raise InputError(f"{model.__name__} is a class; pass an object, {model.__name__}(...)")
@@ -48,12 +52,13 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             raise InputError(
                 f"the model is a {type(model).__name__}; pass a torch.nn.Module or a function"
             )
-        return _rebound(model, memo, device)
+        return _rebuild(model, memo, device)
     return _replica(model, memo, device)
 
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
     modules = list(model.modules())
+    _refuse_quantised(modules)
     memo |= _frozen(model, modules)
     try:
         with _Detaching():
@@ -67,15 +72,31 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
         ) from error
     if id(replica) in plain and _is_on(device, modules):
         return replica  # all inside it is plain too, so nothing is left to do
-    memo |= {id(module): module for module in replica.modules()}
-    for module in (module for module in replica.modules() if id(module) not in plain):
-        # deepcopy does not copy functions, whose closures may hold the user's modules.
-        for name, value in vars(module).items():
-            if isinstance(value, _HOLDERS) and value and name not in _WEIGHTS:
-                vars(module)[name] = _rebound_within(value, memo, device)
+    copies = list(replica.modules())
+    hidden = _hidden(copies, memo)
+    memo |= {id(module): module for module in (*copies, *hidden)}
+    for module in (replica, *hidden):
+        module.eval()
+        if module is not replica:
+            module.requires_grad_(False)
+        if device is not None:
+            module.to(device)
+    copies = [module for module in (*copies, *hidden) if id(module) not in plain]
+    _rebuild_attributes(copies, memo, device)
+    for module in copies:
         _go_slowly(module)
-    replica.eval()
-    return replica if device is None else replica.to(device)
+        run_without_cudnn(module)
+    return replica
+
+
+def _refuse_quantised(modules: list[nn.Module]) -> None:
+    for module in modules:
+        kind = getattr(type(module), "__module__", "")
+        if kind.startswith(("torch.ao.nn", "torch.nn.")) and ".quantized" in kind:
+            raise InputError(
+                f"the model holds a quantised {type(module).__name__} ({kind}), which computes in "
+                f"whole numbers and has no gradient; pass the model as it was before quantisation"
+            )
 
 
 def _frozen(model: nn.Module, modules: list[nn.Module]) -> dict[int, nn.Parameter]:
@@ -123,28 +144,48 @@ def _go_slowly(module: nn.Module) -> None:
         module.activation_relu_or_gelu = 0
 
 
-def _rebound_within(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
-    """Rebuild a function, or the functions in a container, over replicas of modules they reach.
+def _rebuild(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
+    """Rebuild a function or object over replicas of the modules that it reaches.
 
     Args:
-        value: An attribute of a replica's module. Dicts and lists belong to the replica and are
-            changed in place.
+        value: A function, or an object that is no module.
         memo: id of an object of the user's model → its counterpart in the replica.
         device: Device of the replicas; that of the user's modules if ``None``.
-
-    Returns:
-        The rebuilt function or tuple; any other value as it is.
     """
-    if isinstance(value, FunctionType | functools.partial):
-        return _rebound(value, memo, device)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            value[key] = _rebound_within(item, memo, device)
-    elif isinstance(value, list):
-        value[:] = [_rebound_within(item, memo, device) for item in value]
-    elif type(value) is tuple and any(callable(item) for item in value):
-        return tuple(_rebound_within(item, memo, device) for item in value)
-    return value
+    rebuilding = Rebuilding(memo, lambda module: _replica(module, memo, device))
+    rebuilding.look([value])
+    return rebuilding.made(value)
+
+
+def _rebuild_attributes(
+    copies: list[nn.Module], memo: dict[int, Any], device: torch.device | None
+) -> None:
+    """Rebuild what modules of the replica hold beside modules, in place.
+
+    deepcopy does not copy functions, whose closures may hold the user's modules.
+    """
+    held = [
+        (vars(module), name, value)
+        for module in copies
+        for name, value in vars(module).items()
+        if type(value) not in _CONSTANTS
+        and name not in _WEIGHTS
+        and not (type(value) in _TABLES and not value)
+    ]
+    rebuilding = Rebuilding(memo, lambda module: _replica(module, memo, device))
+    rebuilding.look(value for _, _, value in held)
+    for attributes, name, value in held:
+        attributes[name] = rebuilding.made(value)
+
+
+def _hidden(copies: list[nn.Module], memo: dict[int, Any]) -> list[nn.Module]:
+    """Modules of the replica, with those in them, that torch does not know to be its children.
+
+    These are modules in plain lists, dicts and objects, which deepcopy has copied.
+    """
+    known = {id(module) for module in copies}
+    found = [v for v in list(memo.values()) if isinstance(v, nn.Module) and id(v) not in known]
+    return list({id(module): module for one in found for module in one.modules()}.values())
 
 
 def _copy_plain(modules: list[nn.Module], memo: dict[int, Any]) -> set[int]:
@@ -199,8 +240,6 @@ def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module | None:
     return made
 
 
-# Types that are functions or may hold functions.
-_HOLDERS = (FunctionType, functools.partial, dict, list, tuple)
 _WEIGHTS = ("_modules", "_parameters", "_buffers")
 _CONSTANTS = frozenset({int, float, str, bool, type(None), torch.dtype, torch.device})
 _TABLES = (dict, OrderedDict, set, list)
@@ -210,69 +249,6 @@ _COPYING = ("__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__ne
 _SETTING = ("__getattr__", "__getattribute__", "__setattr__", "training", "train", "eval")
 _WAYS = (*_COPYING, *_SETTING, "to", "_apply")
 _ORDINARY = {name: getattr(nn.Module, name, None) for name in _WAYS}
-
-
-def _rebound(value: Any, memo: dict[int, Any], device: torch.device | None) -> Any:
-    """Rebuild a function over replicas of the modules that it reaches; return others as they are.
-
-    Modules are looked for in closures, in the globals that the function names, behind bound
-    methods and in the arguments of a ``functools.partial``. A module itself becomes its replica.
-
-    Args:
-        value: Any object.
-        memo: id of an object of the user's model → its counterpart in the replica.
-        device: Device of the replicas; that of the user's modules if ``None``.
-    """
-    if id(value) in memo:
-        return memo[id(value)]
-    if isinstance(value, nn.Module):
-        memo[id(value)] = _replica(value, memo, device)
-    elif isinstance(value, MethodType):
-        memo[id(value)] = MethodType(value.__func__, _rebound(value.__self__, memo, device))
-    elif isinstance(value, functools.partial):
-        arguments = [_rebound(argument, memo, device) for argument in value.args]
-        keywords = {k: _rebound(v, memo, device) for k, v in value.keywords.items()}
-        function = _rebound(value.func, memo, device)
-        memo[id(value)] = functools.partial(function, *arguments, **keywords)
-    elif isinstance(value, FunctionType):
-        memo[id(value)] = value  # ends the recursion for a function that holds itself
-        memo[id(value)] = _rebound_function(value, memo, device)
-    return memo.get(id(value), value)
-
-
-def _rebound_function(
-    function: FunctionType, memo: dict[int, Any], device: torch.device | None
-) -> FunctionType:
-    """Copy a function so that it uses replicas of the modules in its closure and globals.
-
-    A function that reaches no module is returned itself, so that state in its closure stays shared.
-
-    Args:
-        function: The function.
-        memo: id of an object of the user's → its replacement; replicas that are made are added.
-        device: Device of the replicas; the device of each module if ``None``.
-    """
-    named = [name for name in function.__code__.co_names if name in function.__globals__]
-    seen = {n: v for n in named if isinstance(v := function.__globals__[n], nn.Module)}
-    cells = []
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # an empty cell: a name that was not assigned yet
-            content = _rebound(cell.cell_contents, memo, device)
-            cell = cell if content is cell.cell_contents else CellType(content)
-        cells.append(cell)
-    # Compared by identity: ``==`` on cells compares their contents, such as two empty dicts.
-    if not seen and all(a is b for a, b in zip(cells, function.__closure__ or (), strict=True)):
-        return function
-    reached = {n: _rebound(v, memo, device) for n, v in seen.items()}
-    made = FunctionType(
-        function.__code__,
-        {**function.__globals__, **reached} if seen else function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        tuple(cells),
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
 
 
 class _Detaching(TorchFunctionMode):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from salience.data.batch import Batch
 from salience.data.layout import Layout
@@ -73,6 +74,36 @@ def values_of_draws(
     out_dims: Any = dict(axes)
     found: Values = torch.vmap(one, out_dims=out_dims)(dict(weights))
     return {name: value.flatten(axes[name], axes[name] + 1) for name, value in found.items()}
+
+
+def run_with(
+    replica: nn.Module, weights: Mapping[str, Tensor], args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    """What the replica returns with other values of its parameters and buffers.
+
+    Args:
+        replica: The replica.
+        weights: First name of a parameter or buffer → its value.
+        args: Positional arguments of the forward.
+        kwargs: Keyword arguments of the forward.
+    """
+    named = {place: weights[first] for place, first in _places(replica) if first in weights}
+    return functional_call(replica, named, tuple(args), kwargs, tie_weights=False)
+
+
+def _places(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Each place that holds a parameter or buffer, and the first name of that tensor.
+
+    A module that is registered under several names is one place, under the first of them:
+    ``functional_call`` sets a tensor under each name that it gets and restores one after the other,
+    so that a module under two names would keep the drawn tensor.
+    """
+    firsts: dict[int, str] = {}
+    for path, module in model.named_modules():
+        for own, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                name = f"{path}.{own}" if path else own
+                yield name, firsts.setdefault(id(tensor), name)
 
 
 def _count(weights: Mapping[str, Tensor]) -> int:

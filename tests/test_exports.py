@@ -1,0 +1,114 @@
+"""Exports, traces and quantised models, and recurrent networks on CUDA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import salience
+from salience import InputError, Notice, Tensors
+from salience.support import cudnn
+
+X = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1)).eval()
+
+
+def explained(model: Any) -> Tensor:
+    return salience.explain(
+        model, X, Tensors(), output="value", samplers=["gaussian"], n_samples=2
+    ).values
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_static_exports_are_refused_with_the_reason() -> None:
+    program = torch.export.export(network(), (X,))
+    with pytest.raises(InputError, match="ExportedProgram"):
+        explained(program)
+    with pytest.raises(InputError, match=r"fixed shapes.*dynamic_shapes"):
+        explained(program.module())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exports_and_traces_that_take_any_number_of_rows_are_served() -> None:
+    rows = torch.export.Dim("rows", min=1, max=1000)
+    exported = torch.export.export(network(), (X,), dynamic_shapes=({0: rows},)).module()
+    truth = explained(network())
+    for model in (exported, torch.jit.trace(network(), X), torch.jit.script(network())):
+        torch.testing.assert_close(explained(model), truth)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trace_of_fixed_shapes_is_refused_with_the_reason() -> None:
+    with pytest.raises(InputError, match="trace of fixed shapes"):
+        explained(torch.jit.trace(lambda x: x.reshape(4, int(x.shape[1])).sum(1), X))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_model_is_refused_with_the_reason() -> None:
+    engines = torch.backends.quantized.supported_engines
+    if set(engines) <= {"none"}:
+        pytest.skip("torch has no engine for quantised models here")
+    torch.backends.quantized.engine = next(e for e in engines if e != "none")
+    model = torch.ao.quantization.quantize_dynamic(network(), {nn.Linear}, dtype=torch.qint8)
+    for held in (model, lambda x: model(x)):
+        with pytest.raises(InputError, match=r"quantised Linear.*before quantisation"):
+            explained(held)
+
+
+class Recurrent(nn.Module):
+    """Scores from a recurrent layer."""
+
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = kind(8, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x[:, None])[0][:, 0]
+        assert torch.backends.cudnn.enabled
+        return out
+
+
+SEEN: list[bool] = []
+
+
+def _look(module: nn.Module, args: Any) -> None:
+    SEEN.append(torch.backends.cudnn.enabled)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("held", [False, True])
+def test_recurrent_layers_on_cuda_run_without_cudnn(
+    kind: type[nn.RNNBase], held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = Recurrent(kind).eval()
+    model = (lambda x: net(x)) if held else net
+    truth = salience.explain(model, X, Tensors()).values
+    monkeypatch.setattr(cudnn, "on_cuda", lambda module: True)
+    with pytest.warns(Notice, match="without cuDNN"):
+        found = salience.explain(model, X, Tensors()).values
+    torch.testing.assert_close(found, truth)
+    assert torch.backends.cudnn.enabled
+
+
+def test_cudnn_is_off_inside_recurrent_layers_alone_and_after_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cudnn, "on_cuda", lambda module: True)
+    layer = nn.LSTM(8, 3)
+    with pytest.warns(Notice):
+        cudnn.run_without_cudnn(layer)
+    layer.register_forward_pre_hook(_look)
+    SEEN.clear()
+    layer(X)
+    with pytest.raises(RuntimeError):
+        layer(X[:, :2])
+    assert SEEN == [False, False]
+    assert torch.backends.cudnn.enabled
