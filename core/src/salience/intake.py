@@ -138,7 +138,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         InputError: The value holds something else than numbers, or masked or missing entries.
     """
     if isinstance(value, Tensor):
-        if value.is_complex() or value.layout != torch.strided:
+        if value.is_complex() or value.is_meta or value.is_nested or value.layout != torch.strided:
             raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
         return value.detach()
     try:
@@ -289,6 +289,10 @@ def _numbers(objects: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, Tensor) and value.is_nested:
+        return "a nested tensor"
+    if isinstance(value, Tensor) and value.is_meta:
+        return "a tensor on the meta device, without values"
     if isinstance(value, Tensor) and value.layout != torch.strided:
         return f"a tensor of layout {str(value.layout).removeprefix('torch.')}"
     return f"an array of {str(value.dtype).removeprefix('torch.')}"
