@@ -35,8 +35,8 @@ class Tensors(Domain):
     axes: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (ITEM, "feature")
     reduce: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
-    target: str = "input"
-    output: str = "predicted"
+    target: Any = "input"
+    output: Any = "predicted"
     components: tuple[str, ...] = ()
     _layout: Layout = field(init=False, repr=False, compare=False)
 

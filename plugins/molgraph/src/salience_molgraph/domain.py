@@ -90,8 +90,8 @@ class MolGraph(Domain):
     bond_types: Sequence[str] = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
     add_hs: bool = False
     remove_hs: bool = False
-    target: str = ""
-    output: str = "value"
+    target: Any = ""
+    output: Any = "value"
     node: int | Sequence[int] | None = None
     follow_batch: Sequence[str] = ()
     on_error: str = "raise"
