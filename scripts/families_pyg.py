@@ -50,7 +50,7 @@ def graphs(seed: int = 0) -> list[Data]:
     for n_atoms, n_pairs in ((5, 6), (3, 2), (9, 12), (1, 0), (4, 0), (7, 7)):
         ends = torch.randint(n_atoms, (2, n_pairs), generator=generator)
         edges = torch.cat([ends, ends.flip(0)], 1)
-        edges = edges[:, edges[0] != edges[1]].unique(dim=1)
+        edges = edges[:, edges[0] != edges[1]].unique(dim=1)  # type: ignore[no-untyped-call]
         made.append(
             Data(
                 x=normal(n_atoms, 4),
@@ -85,7 +85,8 @@ class Net(nn.Module):
             x = conv(x, *self.edges(data)).tanh()
             if "norm" in self.further:
                 x = self.further["norm"](x, data.batch)
-        return self.out(self.pool(x, data.batch))
+        out: Tensor = self.out(self.pool(x, data.batch))
+        return out
 
 
 class Weighted(Net):
@@ -110,7 +111,8 @@ class WithGlobal(Net):
     def forward(self, data: Any) -> Tensor:
         """One value a graph."""
         x = self.further["add"](torch.cat([data.x, data.u[data.batch]], 1)).tanh()
-        return self.out(self.pool(self.convs[0](x, data.edge_index), data.batch))
+        out: Tensor = self.out(self.pool(self.convs[0](x, data.edge_index), data.batch))
+        return out
 
 
 class Pooled(Net):
@@ -120,7 +122,8 @@ class Pooled(Net):
         """One value a graph."""
         x = self.convs[0](data.x, data.edge_index).tanh()
         x, edges, _, batch, *_ = self.further["topk"](x, data.edge_index, batch=data.batch)
-        return self.out(self.pool(self.convs[1](x, edges).tanh(), batch))
+        out: Tensor = self.out(self.pool(self.convs[1](x, edges).tanh(), batch))
+        return out
 
 
 class Split(Net):
@@ -129,7 +132,8 @@ class Split(Net):
     def forward(self, data: Any) -> Tensor:
         """One value a graph."""
         sums = [self.convs[0](g.x, g.edge_index).tanh().sum(0) for g in data.to_data_list()]
-        return self.out(torch.stack(sums))
+        out: Tensor = self.out(torch.stack(sums))
+        return out
 
 
 class Distances(nn.Module):
@@ -148,7 +152,8 @@ class Distances(nn.Module):
 
     def forward(self, data: Any) -> Tensor:
         """One value a graph."""
-        return self.net(data.z, data.pos, data.batch)
+        out: Tensor = self.net(data.z, data.pos, data.batch)
+        return out
 
 
 def near(cutoff: float) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -194,9 +199,7 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
 }
 
 
-def loop(
-    net: nn.Module, data: Sequence[Data], name: str, steps: int
-) -> tuple[Tensor, list[Tensor]]:
+def loop(net: nn.Module, data: Sequence[Data], name: str, steps: int) -> tuple[Tensor, Tensor]:
     """f(x) and the saliency of each graph, alone: gradients, or integrated gradients."""
     scores, found = [], []
     nodes, weights = torch.tensor([0.0]), torch.tensor([1.0])
@@ -256,8 +259,9 @@ def compare(build: Callable[[], nn.Module], name: str, steps: int) -> float | st
 def _set_cached(net: nn.Module, cached: bool) -> None:
     for module in net.modules():
         if hasattr(module, "_cached_edge_index"):
-            module._cached_edge_index = module._cached_adj_t = None
-            module.cached = module.cached and cached
+            for name in ("_cached_edge_index", "_cached_adj_t"):
+                setattr(module, name, None)
+            module.cached = bool(module.cached) and cached  # type: ignore[assignment]
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
