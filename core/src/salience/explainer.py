@@ -281,7 +281,8 @@ class Explainer:
         request.check(len(unit))
         request = request.fitted(unit.samples)
         executor = self._executor()
-        worker = preflight(with_means(Worker.of(request, report=report)), unit)
+        worker = with_means(Worker.of(request, report=report), unit.samples)
+        worker = preflight(worker, unit)
         units = unit.parts(executor.n_units, request.settings.domain, self.max_rows)
         return worker, executor.run(worker, units)
 

@@ -6,8 +6,9 @@ Objects of pandas and polars stand for their entries in order, never for their l
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
@@ -138,9 +139,12 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         InputError: The value holds something else than numbers, or masked or missing entries.
     """
     if isinstance(value, Tensor):
-        if value.is_complex() or value.is_meta or value.is_nested or value.layout != torch.strided:
+        sparse = value.is_nested or value.layout != torch.strided
+        if sparse or value.is_complex() or value.is_meta or value.is_quantized:
             raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
-        return value.detach()
+        # Most operations of torch lack unsigned integers of more than 8 bits.
+        unsigned = value.dtype in (torch.uint16, torch.uint32, torch.uint64)
+        return value.detach().long() if unsigned else value.detach()
     try:
         found = _plain_array(value, name)
     except (TypeError, ValueError) as error:
@@ -155,6 +159,25 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         found = found.astype(np.float64)
     native = found.astype(found.dtype.newbyteorder("="), copy=False)
     return torch.from_numpy(np.array(native, copy=True, order="C"))
+
+
+def finite(values: Any, name: str) -> Any:
+    """A tensor of numbers, or a sequence of such tensors, where all of them are finite.
+
+    Args:
+        values: From :func:`array` or :func:`per_item`.
+        name: What the values are, for the error.
+
+    Raises:
+        InputError: A value is NaN or infinite, or a truth value.
+    """
+    for at, one in enumerate(values if isinstance(values, list) else [values]):
+        where = f" of item {at}" if isinstance(values, list) else ""
+        if one.dtype == torch.bool:
+            raise InputError(f"{name}{where} holds truth values; pass numbers")
+        if one.is_floating_point() and not bool(one.isfinite().all()):
+            raise InputError(f"{name}{where} holds NaN or infinity; pass finite numbers")
+    return values
 
 
 def integer_array(value: Any, name: str) -> Tensor:
@@ -173,8 +196,11 @@ def per_item(values: Any, name: str) -> Tensor | Sequence[Tensor]:
         values: An array, series or frame whose first axis counts items, or a sequence.
         name: What the values are, for the error.
     """
-    if isinstance(values, Tensor) or hasattr(values, "to_numpy") or isinstance(values, np.ndarray):
+    plain = isinstance(values, np.ndarray) and values.dtype != object
+    if plain or isinstance(values, Tensor) or hasattr(values, "to_numpy"):
         return array(values, name)
+    if isinstance(values, np.ndarray):
+        values = list(values)
     if isinstance(values, Sequence) and not isinstance(values, str | bytes):
         return [array(value, f"{name} of item {i}") for i, value in enumerate(values)]
     raise InputError(f"{name} is {brief(values)}; pass one value for each item")
@@ -188,6 +214,13 @@ def ids(values: Any) -> Sequence[int | str]:
     """
     if isinstance(values, range):
         return values
+    wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
+    if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
+        raise InputError(
+            f"ids is a {type(values).__name__}; pass a sequence with one whole number or string an item"
+        )
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError("ids is a masked array; pass plain whole numbers or strings")
     if isinstance(values, Tensor):
         values = values.tolist()
     elif hasattr(values, "to_numpy"):
@@ -198,49 +231,14 @@ def ids(values: Any) -> Sequence[int | str]:
     return found
 
 
-def has_names(value: Any) -> bool:
-    """Whether a value is a frame, or a series, whose columns or entries have names."""
-    return _labels(value) is not None
-
-
-def by_column(value: Any, columns: Sequence[Sequence[str]]) -> Any:
-    """Order a frame, or a series of one value a column, by the names of the data's columns.
-
-    Args:
-        value: What the user handed in; what has no names is returned as it is.
-        columns: Names of all the data's columns in order, or of those of a kind; each is tried.
-
-    Raises:
-        InputError: The names are not those of the columns.
-    """
-    labels = _labels(value)
-    if labels is None or not columns:
-        return value
-    for names in columns:
-        if sorted(labels) == sorted(names):
-            return value[list(names)]
-    raise InputError(
-        f"the columns {brief(labels)} are not those of the data, {brief(list(columns[0]))}; pass "
-        f"the same columns, in any order"
-    )
-
-
-def _labels(value: Any) -> list[str] | None:
-    """Names of the columns of a frame or of the entries of a series; ``None`` without names."""
-    axis = getattr(value, "columns", None)
-    if axis is None and hasattr(value, "to_numpy"):
-        axis = getattr(value, "index", None)
-    if axis is None or callable(axis):
-        return None
-    names = list(axis)
-    return names if names and all(isinstance(name, str) for name in names) else None
-
-
 def _id(value: Any) -> int | str:
     if isinstance(value, str):
-        return str(value)
+        if value.isprintable() or value.encode(errors="ignore").decode() == value:
+            return str(value)
+        raise InputError(f"the id {value!a} is no text in Unicode; pass another")
     number = _scalar(value)
-    if isinstance(number, Integral) and not isinstance(number, bool | np.bool_):
+    truth = isinstance(number, bool | np.bool_ | np.timedelta64)
+    if isinstance(number, Integral) and not truth:
         if -(2**63) <= int(number) < 2**63:
             return int(number)
         raise InputError(f"the id {brief(value)} has more than 64 bits; pass it as a string")
@@ -260,7 +258,9 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
             raise InputError(f"{name} is a masked array; fill its masked entries first")
         value = value.data
     if hasattr(value, "isna") and np.asarray(value.isna()).any():
-        raise InputError(f"{name} is {_type(value)} with missing entries; fill or drop them first")
+        raise InputError(
+            f"{name} is a {type(value).__name__} with missing entries; fill or drop them first"
+        )
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
     # A list of tensors or of series would be read by its labels, or not at all.
@@ -272,20 +272,21 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
 
 def _no_numbers(value: Any, name: str, expected: str) -> InputError:
     return InputError(
-        f"{name} is {brief(value)} ({_type(value)}), which holds no numbers; pass {expected}"
+        f"{name} is {brief(value)} (a {type(value).__name__}), which holds no numbers; pass {expected}"
     )
-
-
-def _type(value: Any) -> str:
-    return f"a {type(value).__name__}"
 
 
 def _numbers(objects: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """An array of objects as an array of numbers; TypeError where one is none."""
     entries = objects.ravel().tolist()
-    if not all(isinstance(entry, Real | np.bool_) for entry in entries):
+    if not all(isinstance(entry, Real | Decimal | np.bool_) for entry in entries):
         raise TypeError("an entry is no number")
-    return np.asarray(entries).reshape(objects.shape)
+    truths = {isinstance(entry, bool | np.bool_) for entry in entries}
+    if len(truths) > 1:
+        raise TypeError("truth values and numbers are mixed")
+    whole_or_truth = all(isinstance(entry, Integral | np.bool_) for entry in entries)
+    plain = entries if whole_or_truth else [float(entry) for entry in entries]
+    return np.asarray(plain).reshape(objects.shape)
 
 
 def _kind(value: Any) -> str:

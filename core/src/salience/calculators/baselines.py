@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from salience.data.per_item import PerItem
+from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError
-from salience.intake import array
+from salience.intake import array, finite
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -19,7 +19,7 @@ _EXPECTED = "a number or a tensor of real numbers"
 
 
 def check_baseline(baseline: Any, n_items: int, more: bool) -> None:
-    """Raise InputError where a :class:`PerItem` baseline does not hold one value per item.
+    """Raise InputError where a baseline is not finite, or not one value per item.
 
     Args:
         baseline: A baseline in any form that :func:`baseline_of` takes.
@@ -27,6 +27,8 @@ def check_baseline(baseline: Any, n_items: int, more: bool) -> None:
         more: Whether further items may follow, for which the baseline may hold further values.
     """
     for one in baseline.values() if isinstance(baseline, Mapping) else (baseline,):
+        if not isinstance(one, PerItem | Mean):
+            finite(array(one, "the baseline", _EXPECTED), "the baseline")
         if not isinstance(one, PerItem) or (more and len(one.values) > n_items):
             continue
         if len(one.values) != n_items:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any
 
-from salience.data.per_item import PerItem
-from salience.intake import array, by_column, has_names
+from salience.data.labels import by_column, has_names
+from salience.data.per_item import PerItem, rows_have_names
+from salience.intake import array
 
 
 def by_position(parts: Sequence[Any], dataset_info: Callable[[], Mapping[str, Any]]) -> list[Any]:
@@ -34,7 +35,9 @@ def _names_columns(value: Any) -> bool:
     """Whether a parameter holds frames or series whose columns or entries have names."""
     if isinstance(value, Mapping):
         return any(_names_columns(entry) for entry in value.values())
-    return has_names(value.values if isinstance(value, PerItem) else value)
+    if isinstance(value, PerItem):
+        return has_names(value.values) or rows_have_names(value.values)
+    return has_names(value)
 
 
 def _by_column(part: Any, columns: Sequence[Sequence[str]]) -> Any:
@@ -44,6 +47,9 @@ def _by_column(part: Any, columns: Sequence[Sequence[str]]) -> Any:
         if isinstance(value, Mapping):
             return {name: plain(entry) for name, entry in value.items()}
         if isinstance(value, PerItem):
+            if isinstance(value.values, list | tuple):
+                rows = [array(by_column(row, columns), "PerItem(...)") for row in value.values]
+                return PerItem(rows)
             return PerItem(array(by_column(value.values, columns), "PerItem(...)"))
         return array(by_column(value, columns), "a parameter by column")
 
@@ -58,7 +64,15 @@ def _by_column(part: Any, columns: Sequence[Sequence[str]]) -> Any:
 def _columns(dataset_info: Mapping[str, Any]) -> list[list[str]]:
     """Names of all the columns of the data, and of those of each kind, where it has any."""
     names = dataset_info.get("columns")
-    if names is None:
+    # What the data itself calls its columns, where the user gave other names; None for an array.
+    labels = dataset_info.get("labels", names)
+    if names is None or labels is None:
         return []
     kinds = [dataset_info[kind] for kind in ("numeric", "categorical") if kind in dataset_info]
-    return [list(names), *([names[i] for i in kind] for kind in kinds)]
+    called = [names] if labels == names else [names, labels]
+    return [
+        columns
+        for own in called
+        for columns in (list(own), *([own[i] for i in kind] for kind in kinds))
+        if columns
+    ]

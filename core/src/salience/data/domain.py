@@ -69,6 +69,21 @@ class Domain(ABC):
                 message names the item.
         """
 
+    def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> Sequence[Any]:
+        """Read further data: the background of a baseline, or the next chunk of a stream.
+
+        A domain whose data has named columns brings them into the order of the first data. The
+        default calls :meth:`read`.
+
+        Args:
+            data: The further data, as for :meth:`read`.
+            dataset_info: The mapping that :meth:`dataset_info` returned for the first data.
+
+        Raises:
+            InputError: As :meth:`read`; or the data lacks a column of the first.
+        """
+        return self.read(data)
+
     @abstractmethod
     def collate(self, samples: Sequence[Any]) -> Batch:
         """Collate a slice of the samples that :meth:`read` returned into one batch on the CPU."""

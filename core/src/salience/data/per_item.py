@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from salience.intake import has_names, per_item
+from salience.data.labels import has_names
+from salience.intake import finite, per_item
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,15 @@ class PerItem:
 
     def __post_init__(self) -> None:
         # A frame with named columns waits for the data, whose columns may have another order.
-        if not (hasattr(self.values, "columns") and has_names(self.values)):
-            object.__setattr__(self, "values", per_item(self.values, "PerItem(...)"))
+        frame = hasattr(self.values, "columns") and has_names(self.values)
+        if not frame and not rows_have_names(self.values):
+            values = per_item(self.values, "PerItem(...)")
+            object.__setattr__(self, "values", finite(values, "PerItem(...)"))
+
+
+def rows_have_names(values: Any) -> bool:
+    """Whether values are a list of series, one for each item, whose entries have names."""
+    return isinstance(values, list | tuple) and any(map(has_names, values))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from salience.errors import InputError
 from salience.model.probe import Values
 
 
-def with_means(worker: Worker) -> Worker:
+def with_means(worker: Worker, samples: Sequence[Any]) -> Worker:
     """Replace the calculator's :class:`Mean` parameters by the means of their data.
 
     A :class:`Mean` becomes a mapping target variable → mean; one inside a mapping becomes the mean
@@ -25,6 +25,7 @@ def with_means(worker: Worker) -> Worker:
 
     Args:
         worker: The worker, whose domain reads the data and whose model runs it.
+        samples: Items that are explained, whose columns the data has, in any order.
     """
     calculator: Any = worker.request.calculator
     if not is_dataclass(calculator):
@@ -33,10 +34,10 @@ def with_means(worker: Worker) -> Worker:
     for f in fields(calculator):
         value = getattr(calculator, f.name)
         if isinstance(value, Mean):
-            means[f.name] = _mean(worker, value.data)
+            means[f.name] = _mean(worker, value.data, samples)
         elif isinstance(value, Mapping) and any(isinstance(v, Mean) for v in value.values()):
             means[f.name] = {
-                k: _mean(worker, v.data).get(k, v) if isinstance(v, Mean) else v
+                k: _mean(worker, v.data, samples).get(k, v) if isinstance(v, Mean) else v
                 for k, v in value.items()
             }
     if not means:
@@ -45,8 +46,9 @@ def with_means(worker: Worker) -> Worker:
     return worker.having(replace(worker.request, calculator=made))
 
 
-def _mean(worker: Worker, data: Any) -> Values:
-    samples = worker.request.settings.domain.read(data)
+def _mean(worker: Worker, data: Any, like: Sequence[Any]) -> Values:
+    domain = worker.request.settings.domain
+    samples = domain.read_like(data, domain.dataset_info(like))
     if len(samples) == 0:
         raise InputError("Mean(...) got empty data; pass at least one item")
     unit = Unit(samples, range(len(samples)))

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from tqdm.auto import tqdm
 
+from salience.intake import boolean
+
 
 @contextmanager
 def progress_bar(total: int, shown: bool | None) -> Iterator[Callable[[int], object]]:
@@ -16,7 +18,7 @@ def progress_bar(total: int, shown: bool | None) -> Iterator[Callable[[int], obj
         total: Number of items × draws.
         shown: Whether to show the bar; only in a terminal where ``None``.
     """
-    hidden = None if shown is None else not shown
+    hidden = None if shown is None else not boolean(shown, "progress")
     with tqdm(
         total=total, desc="salience", unit="draw", disable=hidden, delay=1.0, leave=False
     ) as shown_bar:

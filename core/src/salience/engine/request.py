@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Integral
 from typing import Any
 
 from salience.aggregators.base import Aggregator
@@ -13,6 +12,7 @@ from salience.calculators.base import Calculator
 from salience.data.columns import by_position
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
+from salience.intake import boolean, integer
 from salience.plugins.parts import make
 from salience.results.design import Design
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
@@ -189,7 +189,7 @@ def make_request(
         )
     made = tuple(make("samplers", sampler) for sampler in samplers)
     aggregator = None if aggregator is None else make_aggregator(aggregator)
-    _check_parts(calculator, made, seed)
+    _check_parts(calculator, made)
     noise = [s for s in made if isinstance(s, NoiseSampler)]
     draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
     _check_draws(draws, made, aggregator)
@@ -199,9 +199,9 @@ def make_request(
         calculator=calculator,
         samplers=made,
         draws=draws,
-        seed=int(seed),
+        seed=integer(seed, "seed"),
         aggregator=aggregator,
-        partial=partial,
+        partial=boolean(partial, "partial"),
     )
 
 
@@ -217,14 +217,12 @@ def make_aggregator(spec: Any) -> Aggregator:
     return made
 
 
-def _check_parts(calculator: Any, samplers: Sequence[Any], seed: int) -> None:
+def _check_parts(calculator: Any, samplers: Sequence[Any]) -> None:
     if not isinstance(calculator, Calculator):
         raise InputError(f"calculator is {brief(calculator)}; pass a calculator's name or object")
     for sampler in samplers:
         if not isinstance(sampler, NoiseSampler) and not moves_model(sampler):
             raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
-    if not isinstance(seed, Integral):
-        raise InputError(f"seed={seed!r}; pass a whole number")
 
 
 def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,8 @@ def devices_of(device: Any) -> tuple[torch.device | None, ...]:
     """
     if device is None or isinstance(device, str | torch.device):
         return (None if device is None else _device(device),)
+    if not isinstance(device, Sequence):
+        raise InputError(f"device is {brief(device)}; pass a device or a sequence of them")
     devices = tuple(_device(one) for one in device)
     if not devices:
         raise InputError("device is empty; pass a device, some of them, or leave it out")

@@ -36,7 +36,7 @@ def streamed(
     units = _units(request, chunks, waiting, hearing)
     for first in units:
         with isolated(), hearing:
-            worker = with_means(Worker.of(request.fitted(first.samples)))
+            worker = with_means(Worker.of(request.fitted(first.samples)), first.samples)
             worker = preflight(worker, first)
         for result in executor.run(worker, chain([first], units)):
             with hearing:
@@ -50,12 +50,13 @@ def _units(
     request: Request, chunks: Iterable[Any], waiting: deque[Unit], hearing: Hearing
 ) -> Iterator[Unit]:
     """Read a unit of each chunk when it is asked for, and append it to ``waiting``."""
-    offset = 0
+    offset, info = 0, None
     for chunk in chunks:
         with isolated(), hearing:
-            unit = read(request.settings.domain, chunk, offset=offset)
+            unit = read(request.settings.domain, chunk, offset=offset, like=info)
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
+            info = info or request.settings.domain.dataset_info(unit.samples)
         offset += len(unit)
         waiting.append(unit)
         yield unit

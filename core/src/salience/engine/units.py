@@ -135,7 +135,11 @@ def _joined(parts: list[Tensor], what: str) -> Tensor:
 
 
 def read(
-    domain: Domain, data: Any, ids: Sequence[int | str] | None = None, offset: int = 0
+    domain: Domain,
+    data: Any,
+    ids: Sequence[int | str] | None = None,
+    offset: int = 0,
+    like: Mapping[str, Any] | None = None,
 ) -> Unit:
     """Read the data into a unit of all its items, by :meth:`Domain.read`.
 
@@ -144,12 +148,13 @@ def read(
         data: Items in any form that the domain reads.
         ids: Id of each item; its position in the whole data set where ``None``.
         offset: Position of the first item in the whole data set.
+        like: What :meth:`Domain.dataset_info` returned for the first data of a stream.
 
     Raises:
         InputError: The data is empty, or the domain cannot read it, or the ids are not unique, or
             their number is not that of the items.
     """
-    samples = domain.read(data)
+    samples = domain.read(data) if like is None else domain.read_like(data, like)
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
     return Unit(samples, _checked_ids(ids, len(samples), offset), offset)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from salience.data.batch import Batch
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 from salience.model.channels_last import ChannelsLast
 from salience.model.checks import refusing
 from salience.model.folding import Folding
@@ -166,6 +166,8 @@ class Speedups:
 
 def check_speedups(names: Collection[str]) -> None:
     """Raise InputError where a name is not among :data:`SPEEDUPS`."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise InputError(f"speedups is {brief(names)}; pass a sequence of names, or () for none")
     for name in names:
         if name not in SPEEDUPS:
             raise InputError(f"unknown speed-up {name!r}; {nearest(name, SPEEDUPS)}")

@@ -12,7 +12,8 @@ from torch import nn
 from salience.data.batch import Batch
 from salience.data.layout import ITEM, Layout
 from salience.data.views import RowView
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
+from salience.intake import integer
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,18 @@ class Target:
     def __post_init__(self) -> None:
         if self.at not in ("output", "input"):
             raise InputError(f"Target at={self.at!r} is neither 'output' nor 'input'")
-        if self.call < 0:
-            raise InputError(f"Target call={self.call} is negative; calls count from 0")
+        if not isinstance(self.module, str):
+            raise InputError(f"Target module={brief(self.module)}; pass the path of a module")
+        call = integer(self.call, "Target call")
+        if call < 0:
+            raise InputError(f"Target call={call} is negative; calls count from 0")
+        object.__setattr__(self, "call", call)
+        if not isinstance(self.index, str):
+            object.__setattr__(self, "index", integer(self.index, "Target index"))
         if self.axes is not None:
-            object.__setattr__(self, "axes", tuple(self.axes))
+            # A single string names one axis; it is not a sequence of one-letter names.
+            axes = (self.axes,) if isinstance(self.axes, str) else tuple(self.axes)
+            object.__setattr__(self, "axes", axes)
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from salience.errors import InputError, brief, nearest
+from salience.intake import check_settings
 from salience.plugins import host
 
 
@@ -55,11 +56,14 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
                 f"{nearest(parameter, allowed)}"
             )
     try:
-        return cls(**parameters)
+        made = cls(**parameters)
     except TypeError as error:
         raise InputError(
             f"{kind[:-1]} {name!r} cannot be made of {brief(parameters)}: {brief(error)}"
         ) from error
+    if is_dataclass(made):  # a part of another author may not check its settings itself
+        check_settings(made)
+    return made
 
 
 # Words for truth values and nothing, as they are written on command lines and in TOML.
@@ -90,6 +94,8 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         value = keyword.value
         if keyword.arg is None:
             raise mistake
+        if keyword.arg in parameters:
+            raise InputError(f"{text!r} sets {keyword.arg!r} twice; set it once")
         if isinstance(value, ast.Name):
             parameters[keyword.arg] = _WORDS.get(value.id.lower(), value.id)
             continue

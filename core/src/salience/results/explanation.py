@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from salience.data.domain import Domain
 from salience.data.layout import ITEM
 from salience.errors import InputError
+from salience.intake import integer
 from salience.results.design import Design
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight
@@ -168,6 +169,7 @@ def position_of(explanation: Explanation, item: int) -> int:
     Raises:
         InputError: There is no such item.
     """
+    item = integer(item, "item")
     if not -len(explanation) <= item < len(explanation):
         raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
     return item % len(explanation)

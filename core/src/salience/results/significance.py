@@ -13,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from salience.errors import InputError
+from salience.intake import real
 from salience.results.saliency import Saliency
 
 
@@ -25,7 +26,7 @@ def confidence_interval(
         InputError: The level is not between 0 and 1, or an item has fewer than two independent
             draws.
     """
-    if not 0 < level < 1:
+    if not 0 < real(level, "level") < 1:
         raise InputError(f"level={level!r}; pass a share between 0 and 1, such as 0.95")
     number = _per_value(saliency, n_independent)
     reach = torch.from_numpy(stats.t.ppf((1 + level) / 2, number.numpy() - 1))
@@ -66,7 +67,7 @@ def significant(
     Raises:
         InputError: As :func:`p_values`, or the level is not between 0 and 1.
     """
-    if not 0 < level < 1:
+    if not 0 < real(level, "level") < 1:
         raise InputError(f"level={level!r}; pass a share between 0 and 1, such as 0.05")
     p = p_values(saliency, n_independent, samples_parameters)
     counts = saliency.counts

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from salience import Batch, BrokenItems, Domain, Field, InputError, Layout, tell
-from salience.errors import nearest
+from salience.errors import brief, nearest
+from salience_tabular.order import in_order, labels_of, listed, numbered_names
 from salience_tabular.reading import codes, floats, load, to_array
+from salience_tabular.rows import Rows
 from salience_tabular.table import Row, Table
 
 
@@ -58,13 +61,14 @@ class Tabular(Domain):
         # A single string names one column; it is not a sequence of one-letter names.
         declared: Any = self.categorical
         declared = (declared,) if isinstance(declared, str | int) else declared
-        plain = tuple(column if isinstance(column, str) else int(column) for column in declared)
+        plain = tuple(map(_declared, listed(declared, "categorical")))
         if len(set(plain)) != len(plain):
             raise InputError(f"categorical={plain} names a column twice; name each once")
         object.__setattr__(self, "categorical", plain)
         if self.feature_names is not None:
             names = self.feature_names
-            names = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+            names = (names,) if isinstance(names, str) else listed(names, "feature_names")
+            names = tuple(map(str, names))
             object.__setattr__(self, "feature_names", names)
 
     @property
@@ -89,8 +93,20 @@ class Tabular(Domain):
                 or, in a categorical column, not a code. The message names the column, and the row
                 where the value is a number.
         """
-        broken = BrokenItems(self.on_error)
-        table, rows = load(data, broken)
+        return self._read(*load(data, BrokenItems(self.on_error)))
+
+    def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> Table:
+        """Read a further table, whose columns are taken by name in the order of the first.
+
+        Where one of the tables has no names, or names that were counted up, positions count.
+
+        Raises:
+            InputError: As :meth:`read`; or the table lacks a column of the first.
+        """
+        table, rows = load(data, BrokenItems(self.on_error))
+        return self._read(in_order(table, dataset_info), rows)
+
+    def _read(self, table: Any, rows: Rows) -> Table:
         names = self._names(table)
         at = self._positions(names, getattr(table, "columns", None))
         array = to_array(table, names, at)
@@ -101,7 +117,7 @@ class Tabular(Domain):
         if not rows.good.all():
             good = torch.from_numpy(rows.good)
             numeric, categorical = numeric[good], categorical[good]
-        return Table(numeric, categorical, names, rest, at)
+        return Table(numeric, categorical, names, rest, at, labels=labels_of(table))
 
     def collate(self, samples: Sequence[Any]) -> Batch:
         """Collate a slice of a :class:`Table`, or a sequence of its rows, into one batch."""
@@ -121,14 +137,20 @@ class Tabular(Domain):
         """Names of all columns, and the positions of the numeric and the categorical columns.
 
         Returns:
-            Lists under the keys ``columns``, ``numeric`` and ``categorical``.
+            Lists under the keys ``columns``, ``numeric`` and ``categorical``. Where the table calls
+            its columns otherwise, ``labels`` has its own names, or ``None`` where it has none.
         """
         assert isinstance(samples, Table)
-        return {
+        info: dict[str, Any] = {
             "columns": list(samples.columns),
             "numeric": list(samples.numeric_at),
             "categorical": list(samples.categorical_at),
         }
+        if samples.labels is None:
+            numbered = list(samples.columns) == numbered_names(len(samples.columns))
+            return info | {"labels": None} if numbered else info
+        same = samples.labels == samples.columns
+        return info if same else info | {"labels": list(samples.labels)}
 
     def join(
         self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
@@ -175,7 +197,7 @@ class Tabular(Domain):
         width = table.shape[1]
         if self.feature_names is None:
             own = getattr(table, "columns", None)
-            return tuple(str(n) for n in (own if own is not None else _numbered(width)))
+            return tuple(str(n) for n in (own if own is not None else numbered_names(width)))
         if len(self.feature_names) != width:
             raise InputError(
                 f"feature_names holds {len(self.feature_names)} names, but the table has "
@@ -200,8 +222,14 @@ class Tabular(Domain):
         return tuple(at)
 
 
-def _numbered(width: int) -> list[str]:
-    return [f"feature {i}" for i in range(width)]
+def _declared(column: Any) -> str | int:
+    if isinstance(column, str):
+        return column
+    if not isinstance(column, Integral) or isinstance(column, bool):
+        raise InputError(
+            f"categorical holds {brief(column)}; pass the name of a column, or its position from 0"
+        )
+    return int(column)
 
 
 def _position(column: str | int, names: tuple[str, ...]) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salience import BrokenItems, InputError
+from salience_tabular.frames import foreign_frame, numbers
 from salience_tabular.rows import Rows, read_csv
 
 
@@ -23,8 +24,8 @@ def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, R
     Rows of a CSV file that cannot be read are noted and left out.
 
     Args:
-        data: An array or tensor of shape (B, F), a data frame, or the path of a CSV file; also a
-            list that holds one such path, as the command line passes it.
+        data: An array or tensor of shape (B, F), a data frame of pandas, polars or Arrow, or the
+            path of a CSV file; also a list that holds one such path, as the command line passes it.
         broken: Where faults of rows are noted.
 
     Raises:
@@ -37,6 +38,10 @@ def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, R
         data, rows = read_csv(Path(data), broken)
     elif isinstance(data, Tensor):
         data = _from_tensor(data)
+    elif type(data).__module__.partition(".")[0] in ("polars", "pyarrow"):
+        data = foreign_frame(data)
+    elif isinstance(data, np.ndarray) and data.dtype == object:
+        data = pd.DataFrame(data) if data.ndim == 2 else data
     if not isinstance(data, np.ndarray | pd.DataFrame):
         raise InputError(
             f"tabular data cannot be read from a {type(data).__name__}; pass an array or tensor "
@@ -145,8 +150,8 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
                 f"categorical), or turn the column into numbers"
             )
         return np.asarray(column.cat.codes)
-    types = pd.api.types
-    if not types.is_numeric_dtype(dtype) or types.is_complex_dtype(dtype):
+    found = numbers(column)
+    if found is None:
         # Codes assigned here, from the values in this table, could differ from the codes with
         # which the model was trained.
         mend = (
@@ -157,9 +162,7 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
             f"Tabular(categorical=({name!r}, ...))"
         )
         raise InputError(f"column {name!r} holds {dtype} values, expected numbers; {mend}")
-    if types.is_extension_array_dtype(dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return column.to_numpy()
+    return found
 
 
 def _note(

@@ -32,6 +32,7 @@ class Table(Sequence[Row]):
         columns: Name of each column, in the order of the user's table.
         numeric_at: Position in ``columns`` of each numeric column.
         categorical_at: Position in ``columns`` of each categorical column.
+        labels: The table's own label of each column; ``None`` where its columns have none.
     """
 
     numeric: Tensor
@@ -39,6 +40,7 @@ class Table(Sequence[Row]):
     columns: tuple[str, ...]
     numeric_at: tuple[int, ...]
     categorical_at: tuple[int, ...]
+    labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return int(self.numeric.shape[0])

@@ -28,7 +28,7 @@ def checked(request: Request, unit: Unit) -> Preflight:
     try:
         request.check(len(unit))
         worker = Worker.of(request)
-        worker = preflight(with_means(worker), unit)
+        worker = preflight(with_means(worker, unit.samples), unit)
         return worker.proven(unit, lambda own: _first_block(own, unit))[1]
     except InputError as error:
         found = Preflight() if worker is None else worker.proof.report()
