@@ -89,7 +89,7 @@ class Explainer:
         self.domain: Domain = make("domains", domain)
         if not isinstance(self.domain, Domain):
             raise InputError(f"domain is {brief(self.domain)}; pass a domain's name or object")
-        self.target = self.domain.target if target is None else target
+        self.target = self.domain.default_target(model) if target is None else target
         self.output = make_output(self.domain.output if output is None else output)
         self.max_rows = max_rows
         self.devices = devices_of(device)

@@ -217,7 +217,7 @@ def ids(values: Any) -> Sequence[int | str]:
     wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
     if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
         raise InputError(
-            f"ids is a {type(values).__name__}; pass a sequence with one whole number or string an item"
+            f"ids is a {type(values).__name__}; pass a whole number or string for each item"
         )
     if isinstance(values, np.ma.MaskedArray):
         raise InputError("ids is a masked array; pass plain whole numbers or strings")
@@ -272,7 +272,8 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
 
 def _no_numbers(value: Any, name: str, expected: str) -> InputError:
     return InputError(
-        f"{name} is {brief(value)} (a {type(value).__name__}), which holds no numbers; pass {expected}"
+        f"{name} is {brief(value)} (a {type(value).__name__}), which holds no numbers; "
+        f"pass {expected}"
     )
 
 

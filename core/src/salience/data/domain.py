@@ -33,6 +33,14 @@ class Domain(ABC):
         if is_dataclass(self):
             check_settings(self)
 
+    def default_target(self, model: Any) -> Any:
+        """The target variable(s) of a model where the user names none; :attr:`target` by default.
+
+        Raises:
+            InputError: The user has to name them.
+        """
+        return self.target
+
     @property
     @abstractmethod
     def layout(self) -> Layout:

@@ -131,16 +131,20 @@ class Explanation(UncertainSaliency, ItemTable):
             variable: Name of the target variable.
 
         Returns:
-            The names of all columns, in order; ``None`` where the domain gives none, and for a
-            variable inside the model that lacks the axis of the columns.
+            The names of the columns that the variable holds, in order; ``None`` where the domain
+            gives none, and for a variable inside the model that lacks the axis of the columns.
         """
         names = self.dataset_info.get("columns")
         if names is None or not isinstance(self.domain, Domain):
             return None if names is None else list(names)
         layout = self.domain.layout
         axes = inner_axes(self.provenance, layout).get(variable)
+        if axes is None:
+            argument = layout.main if variable == "input" else variable
+            held = self.dataset_info.get(argument, range(len(names)))
+            return [names[at] for at in held]
         of_columns = {axis for axis in layout.fields[layout.main].axes if axis != ITEM}
-        return list(names) if axes is None or of_columns <= set(axes) else None
+        return list(names) if of_columns <= set(axes) else None
 
     def save(self, path: str | Path) -> None:
         """Write the explanation to one safetensors file with a JSON header.

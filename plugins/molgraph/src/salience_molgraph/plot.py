@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,8 +91,10 @@ class MoleculePlot(Visualizer):
             raise InputError(f"ratio={self.ratio} is not a share of atoms; pass 0 to 1")
         if self.limit is not None and not self.limit > 0:
             raise InputError(f"limit={self.limit} is not above 0; pass a positive number or None")
-        if len(self.size) != 2 or min(self.size) < 40:
-            raise InputError(f"size={self.size} is too small; pass (width, height) from 40 on")
+        size = self.size if isinstance(self.size, list | tuple) else ()
+        plain = all(isinstance(n, Real) and 40 <= n < float("inf") for n in size)
+        if len(size) != 2 or not plain:
+            raise InputError(f"size={self.size!r}; pass (width, height), each from 40 on")
         if not self.resolution > 0:
             raise InputError(f"resolution={self.resolution} is not above 0; pass 2 for sharp PNGs")
         if self.level is not None and not 0 < self.level < 1:

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from salience import Batch, BrokenItems, Domain, Field, InputError, Layout, tell
 from salience.errors import brief, nearest
@@ -33,6 +33,7 @@ class Tabular(Domain):
     - one module for each, returning (B, C), listed in the declared order:
       ``target=["numeric", *(Target(f"embeds.{i}", axes=("item", "channel")) for i in range(Fc))]``.
 
+    Where the model has exactly one ``torch.nn.Embedding``, the first is the default.
     Saliency is summed over C. Where the target variables cover all F columns, their saliency is
     joined into one variable ``"features"`` of shape (B, F) in the order of the table.
 
@@ -70,6 +71,26 @@ class Tabular(Domain):
             names = (names,) if isinstance(names, str) else listed(names, "feature_names")
             names = tuple(map(str, names))
             object.__setattr__(self, "feature_names", names)
+
+    def default_target(self, model: Any) -> Any:
+        """All the columns: ``"input"``, and the module that embeds the categorical columns.
+
+        Raises:
+            InputError: There are categorical columns, and not exactly one module embeds codes.
+        """
+        if not self.categorical:
+            return self.target
+        embedding = nn.Embedding | nn.EmbeddingBag
+        modules = model.named_modules() if isinstance(model, nn.Module) else ()
+        paths = [path for path, module in modules if path and isinstance(module, embedding)]
+        if len(paths) == 1:
+            return ["numeric", paths[0]]
+        found = f"these may be among {paths}" if paths else "no torch.nn.Embedding was found"
+        raise InputError(
+            f"the categorical columns {list(self.categorical)} have no gradient but for the "
+            f"modules that embed them, and {found}; pass target=['numeric', ...] with these "
+            f"modules in the order of the columns, or 'numeric' for the numeric columns alone"
+        )
 
     @property
     def layout(self) -> Layout:

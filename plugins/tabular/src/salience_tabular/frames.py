@@ -20,7 +20,7 @@ def numbers(column: pd.Series[Any]) -> NDArray[Any] | None:
         column: A column of any dtype: NumPy's, nullable, Arrow's, or of Python objects.
     """
     dtype, types = column.dtype, pd.api.types
-    if dtype == object or str(dtype).startswith("decimal"):
+    if (dtype.kind == "O" and str(dtype) == "object") or str(dtype).startswith("decimal"):
         return _unboxed(column)
     if types.is_complex_dtype(dtype):
         return None
@@ -33,6 +33,21 @@ def numbers(column: pd.Series[Any]) -> NDArray[Any] | None:
     return made.astype(np.float32) if single else made
 
 
+def plain_array(objects: NDArray[Any]) -> NDArray[Any]:
+    """An array of Python objects that are numbers as floats, a missing one as NaN.
+
+    Raises:
+        InputError: An entry is no number.
+    """
+    made = _unboxed(pd.Series(objects.ravel(), dtype=object))
+    if made is None:
+        raise InputError(
+            "the table is an array of object, expected real numbers; pass table.astype(float), or "
+            "a pandas DataFrame with a dtype for each column"
+        )
+    return made.reshape(objects.shape)
+
+
 def foreign_frame(data: Any) -> pd.DataFrame:
     """A pandas frame of the columns of a frame of polars or Arrow, each by its own conversion.
 
@@ -42,9 +57,7 @@ def foreign_frame(data: Any) -> pd.DataFrame:
     """
     kind = type(data).__name__
     if kind == "LazyFrame":
-        raise InputError(
-            "the table is a LazyFrame, whose values are not there yet; pass .collect()"
-        )
+        raise InputError("the table is a LazyFrame, without values yet; pass .collect()")
     if kind == "DataFrame":
         columns = {column.name: _polars_column(column) for column in data.get_columns()}
         return pd.DataFrame(columns)

@@ -126,7 +126,9 @@ class HeatMap(Visualizer):
 
 
 def _check_cmap(cmap: str | Colormap | None) -> None:
-    if isinstance(cmap, str) and cmap not in colormaps:
+    if cmap is None or isinstance(cmap, Colormap):
+        return
+    if not isinstance(cmap, str) or cmap not in colormaps:
         raise InputError(f"unknown colour map {cmap!r}; {nearest(cmap, colormaps)}")
 
 

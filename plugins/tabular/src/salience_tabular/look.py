@@ -31,9 +31,8 @@ def names_of(explanation: Explanation) -> list[str]:
         )
     variable = next(iter(explanation.saliency))
     columns = [str(name) for name in explanation.column_names(variable) or ()]
-    if columns and len(columns) != shape[1]:  # saliency of the numeric columns only, or of a layer
-        at = explanation.dataset_info.get("numeric", ())
-        columns = [columns[i] for i in at] if len(at) == shape[1] else []
+    if len(columns) != shape[1]:  # saliency of a layer
+        columns = []
     return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]
 
 

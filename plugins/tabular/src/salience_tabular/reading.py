@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salience import BrokenItems, InputError
-from salience_tabular.frames import foreign_frame, numbers
+from salience_tabular.frames import foreign_frame, numbers, plain_array
 from salience_tabular.rows import Rows, read_csv
 
 
@@ -41,7 +41,7 @@ def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, R
     elif type(data).__module__.partition(".")[0] in ("polars", "pyarrow"):
         data = foreign_frame(data)
     elif isinstance(data, np.ndarray) and data.dtype == object:
-        data = pd.DataFrame(data) if data.ndim == 2 else data
+        data = plain_array(data)
     if not isinstance(data, np.ndarray | pd.DataFrame):
         raise InputError(
             f"tabular data cannot be read from a {type(data).__name__}; pass an array or tensor "

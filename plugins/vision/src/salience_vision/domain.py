@@ -95,6 +95,8 @@ class Vision(Domain):
     def __post_init__(self) -> None:
         super().__post_init__()
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
+        if self.max_pixels < 1:
+            raise InputError(f"max_pixels={self.max_pixels} leaves no photo; pass 1 or more")
         if isinstance(self.transform, Mapping):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):

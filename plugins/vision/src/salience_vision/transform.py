@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,8 +50,8 @@ class ImageTransform:
     interpolation: str = "bicubic"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
-        object.__setattr__(self, "std", tuple(float(value) for value in self.std))
+        object.__setattr__(self, "mean", _numbers(self.mean, "mean"))
+        object.__setattr__(self, "std", _numbers(self.std, "std"))
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
             raise InputError(
                 f"mean has {len(self.mean)} values and std {len(self.std)}; "
@@ -167,3 +169,14 @@ def _unknown_range() -> InputError:
         "a photo of whole numbers of 32 bits has no known range; pass uint16 or floats from 0 to "
         "1, or Vision(transform=...) for its range"
     )
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    """Numbers of channels as Python's own."""
+    plain = values.tolist() if isinstance(values, np.ndarray | Tensor) else values
+    listed = plain if isinstance(plain, list | tuple) else ()
+    if not listed or not all(
+        isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) for v in listed
+    ):
+        raise InputError(f"{name}={values!r}; pass a finite number for each channel")
+    return tuple(float(value) for value in listed)
