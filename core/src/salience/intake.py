@@ -47,7 +47,7 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
     Raises:
         InputError: The value is no whole number, or too small.
     """
-    value = _scalar(value)
+    value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
     if is_whole and (minimum is None or int(value) >= minimum):
         return int(value)
@@ -65,7 +65,7 @@ def real(value: Any, name: str) -> float:
     Raises:
         InputError: The value is no real number, or not finite.
     """
-    value = _scalar(value)
+    value = scalar(value)
     if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
         if isinstance(value, Integral):
             return int(value)
@@ -236,7 +236,7 @@ def _id(value: Any) -> int | str:
         if value.isprintable() or value.encode(errors="ignore").decode() == value:
             return str(value)
         raise InputError(f"the id {value!a} is no text in Unicode; pass another")
-    number = _scalar(value)
+    number = scalar(value)
     truth = isinstance(number, bool | np.bool_ | np.timedelta64)
     if isinstance(number, Integral) and not truth:
         if -(2**63) <= int(number) < 2**63:
@@ -245,7 +245,7 @@ def _id(value: Any) -> int | str:
     raise InputError(f"the id {brief(value)} is neither a whole number nor a string; pass str(id)")
 
 
-def _scalar(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """A number that is wrapped in an array or tensor without axes."""
     if isinstance(value, Tensor | np.ndarray) and value.ndim == 0:
         return value.item()
@@ -265,7 +265,7 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
         value = value.to_numpy()
     # A list of tensors or of series would be read by its labels, or not at all.
     if isinstance(value, list | tuple):
-        value = [_plain_array(v, name) if hasattr(v, "__len__") else _scalar(v) for v in value]
+        value = [_plain_array(v, name) if hasattr(v, "__len__") else scalar(v) for v in value]
     found = np.asarray(value)
     return _numbers(found) if found.dtype.kind == "O" else found
 

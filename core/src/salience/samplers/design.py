@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from salience.errors import InputError, brief
-from salience.intake import check_settings
+from salience.intake import check_settings, scalar
 
 # The number of draws grows by this factor between two looks at the error. A smaller factor costs
 # more looks; a larger factor makes more draws than an item needs.
@@ -123,6 +123,7 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
             n_samples = Until(**n_samples)
         except TypeError as error:
             raise InputError(f"n_samples={brief(n_samples)}: {brief(error)}") from error
+    n_samples = scalar(n_samples)
     if isinstance(n_samples, Until):
         total = n_samples.max + (n_samples.max % 2 if pairs else 0)
         return Draws(total, 1, pairs, n_samples)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from numbers import Integral
 
 from salience.errors import InputError
+from salience.intake import scalar
 
 # The search starts with _START items in a pass. Where an item holds few numbers, it starts with as
 # many items as hold _FEW_NUMBERS numbers together, at most _MANY; or, where the model is small too,
@@ -46,6 +47,7 @@ class Budget:
     """
 
     def __init__(self, max_rows: int | str = "auto", n_weights: int = 0) -> None:
+        max_rows = scalar(max_rows)
         whole_number = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
         if max_rows != "auto" and not (whole_number and int(max_rows) >= 1):
             raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
