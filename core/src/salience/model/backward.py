@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import disable_saved_tensors_hooks
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.support.notices import tell
+from salience.support.raised import is_to_be_worded
 
 
 class NoPathError(InputError):
@@ -71,10 +72,15 @@ def gradients(scalars: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor
         raise _no_way(leaves)
     try:
         found = torch.autograd.grad(scalars.sum(), list(leaves.values()), allow_unused=True)
-    except RuntimeError as error:
+    except Exception as error:
         if "use_reentrant=True" in str(error):
             raise InputError(_REENTRANT) from error
-        raise
+        if not is_to_be_worded(error):
+            raise
+        raise InputError(
+            f"the backward pass of the model failed, {type(error).__name__}: {brief(error)}; look "
+            f"at its backward hooks and at operations in place, or use occlusion"
+        ) from error
     unused = [name for name, gradient in zip(leaves, found, strict=True) if gradient is None]
     if len(unused) == len(leaves):
         raise _no_way(leaves)

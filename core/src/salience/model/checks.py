@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dis
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +13,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from salience.data.batch import Batch
 from salience.errors import InputError, brief
 from salience.model.backward import is_recomputing
-from salience.model.outputs import ClassScore, CrossEntropy, Output, Predicted, Tap, Value
+from salience.model.outputs import Output, Tap
 from salience.model.targets import Variable, check_module
-from salience.support.memory import out_of_memory
 from salience.support.numerics import all_finite, at_least_float32
-
-Made = TypeVar("Made")
+from salience.support.raised import is_raised_by_user, is_to_be_worded
 
 
 def check_value(
@@ -75,20 +72,20 @@ def check_output(output: Output, model: Any) -> None:
     """
     if isinstance(output, Tap):
         check_module(model, output.module)
-    elif any(isinstance(part, Tap) for part in tree_leaves(list(_held(output).values()))):
+    elif any(isinstance(part, Tap) for part in _inside(output)):
         raise InputError(
             f"{type(output).__name__} holds a Tap, which would get the model's output in place of "
             f"its module's; pass the Tap itself, with reduce=... for a function of what it reads"
         )
 
 
-def _held(output: Output) -> dict[str, Any]:
-    """Attributes of an output variable, and of the output variables in them."""
-    held = dict(getattr(output, "__dict__", {}))
-    for value in list(held.values()):
-        if isinstance(value, Output) and not isinstance(value, Tap):
-            held |= {f"{type(value).__name__}.{n}": v for n, v in _held(value).items()}
-    return held
+def _inside(output: Output) -> Iterator[Output]:
+    """The output variables that one holds in its attributes, and those that they hold."""
+    names = {*getattr(output, "__dict__", ()), *getattr(output, "__dataclass_fields__", ())}
+    for part in tree_leaves([getattr(output, name) for name in names]):
+        if isinstance(part, Output):
+            yield part
+            yield from _inside(part)
 
 
 def scalars_of(
@@ -109,9 +106,17 @@ def scalars_of(
     if half:
         # Some output variables take differences of large numbers, which need float32.
         output = tree_map(_widened, output)
-    scalars: Tensor = of_lone_row(lambda out: variable(out, fixed), output, n_rows)
-    if isinstance(scalars, Tensor) and scalars.ndim == 0 and n_rows == 1:
-        scalars = scalars[None]
+    try:
+        scalars: Tensor = variable(output, fixed)
+    except Exception as error:
+        if not is_to_be_worded(error):
+            raise
+        form = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else None
+        raise InputError(
+            f"the output variable cannot be read from the model's output "
+            f"({form or type(output).__name__}): {type(error).__name__}: {brief(error)}; pass an "
+            f"output that fits it"
+        ) from error
     if isinstance(scalars, Tensor) and not scalars.is_floating_point():
         scalars = scalars.to(torch.get_default_dtype())
     check_scalars(scalars, n_rows)
@@ -202,10 +207,8 @@ def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, TypeError, IndexError, ValueError, AssertionError) as error:
-        if isinstance(error, InputError) or out_of_memory(error) or is_recomputing(error):
-            raise
-        if isinstance(error, AssertionError) and "Guard failed" not in str(error):
+    except Exception as error:
+        if is_recomputing(error) or not is_to_be_worded(error):
             raise
         raise InputError(_failed(error, batch, fitting)) from error
 
@@ -224,7 +227,7 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
             f"once ({text.strip().splitlines()[-1]}); pass the model that it was made from, "
             f"or export it with dynamic_shapes"
         )
-    if _is_raised_by_user(error):
+    if is_raised_by_user(error):
         kind = type(error).__name__
         return f"the model cannot be run on this data ({shapes}): it raised {kind}: {brief(error)}"
     if fitting is not None and fitting != batch.n_items:
@@ -237,48 +240,3 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
         f"the model cannot be run on this data ({shapes}); pass items of the shape that the model "
         f"expects, and let its forward take any number of items: {brief(error)}"
     )
-
-
-def _is_raised_by_user(error: Exception) -> bool:
-    """Whether a ``raise`` outside of torch made the error, which then is no matter of shapes."""
-    trace = error.__traceback__
-    if trace is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "salience"):
-        return False
-    return dis.opname[code.co_code[trace.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
-
-
-def with_item_axis(output: Any, variable: Output, n_rows: int) -> Any:
-    """Give the model's output for a single row the first axis that a ``squeeze()`` took from it.
-
-    Args:
-        output: The model's output, or that of a :class:`Tap`'s module.
-        variable: The output variable. Those that read scores or values take a first axis of rows,
-            so that an only axis of another length than 1 is none of rows.
-        n_rows: Number of rows of the pass.
-    """
-    if n_rows != 1 or not isinstance(output, Tensor):
-        return output
-    of_rows = isinstance(variable, Predicted | ClassScore | CrossEntropy | Value)
-    lost = output.ndim == 0 or (of_rows and output.ndim == 1 and output.shape[0] != 1)
-    return output[None] if lost else output
-
-
-def of_lone_row(function: Callable[[Any], Made], output: Any, n_rows: int) -> Made:
-    """What the user's function makes of the output, which may have lost its axis of a single row.
-
-    Args:
-        function: Function of the model's output.
-        output: The model's output.
-        n_rows: Number of rows of the pass.
-    """
-    try:
-        return function(output)
-    except (IndexError, RuntimeError, InputError):
-        if n_rows != 1 or not isinstance(output, Tensor) or output.shape[:1] == (1,):
-            raise
-        return function(output[None])

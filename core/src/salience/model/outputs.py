@@ -67,8 +67,7 @@ class Predicted(Output):
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
         """The score of each row's fixed class, shape (R,)."""
-        assert fixed is not None
-        selection: Tensor = output.gather(1, fixed[:, None])[:, 0]
+        selection: Tensor = output.gather(1, _kept(fixed, self)[:, None])[:, 0]
         return selection
 
 
@@ -144,8 +143,7 @@ class CrossEntropy(Output):
 
     def __call__(self, output: Any, fixed: Tensor | None) -> Tensor:
         """The cross entropy of each row's fixed label, shape (R,)."""
-        assert fixed is not None
-        return torch.nn.functional.cross_entropy(output, fixed, reduction="none")
+        return torch.nn.functional.cross_entropy(output, _kept(fixed, self), reduction="none")
 
 
 @dataclass(frozen=True)
@@ -291,6 +289,15 @@ def _scores(output: Any, name: str) -> Tensor:
             f"output that returns one scalar an item"
         )
     return output
+
+
+def _kept(fixed: Tensor | None, output: Output) -> Tensor:
+    if fixed is None:
+        raise InputError(
+            f"{type(output).__name__} was given nothing of what it keeps fixed; let the output "
+            f"around it return self.inner.fix(output, positions) from its own fix"
+        )
+    return fixed
 
 
 def _form(output: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,22 +14,16 @@ from torch.utils._pytree import tree_leaves
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.model.backward import kept_whole
-from salience.model.checks import (
-    check_output,
-    check_value,
-    of_lone_row,
-    refusing,
-    scalars_of,
-    with_item_axis,
-)
+from salience.model.checks import check_output, check_value, refusing, scalars_of
 from salience.model.outputs import Output
 from salience.model.passes import Hooks, Pass, Values, tell_calls
 from salience.model.reach import refusing_strangers
 from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable
-from salience.model.weighted import row_axes, run_with, scalars_of_draws, values_of_draws
+from salience.model.weighted import Swapping, row_axes, scalars_of_draws, twice, values_of_draws
 from salience.support.signatures import by_name
+from salience.support.single_row import SingleRow
 
 __all__ = ["Probe", "Values"]
 
@@ -92,6 +87,8 @@ class Probe:
         self._hooks = Hooks(self._replica, variables, output, self._speedups.reached)
         self._fitting: int | None = None  # number of items of the last prediction
         self._by_name: bool | None = None
+        self._single_row = SingleRow()
+        self._swapping = Swapping(self._replica)
         self._guard: AbstractContextManager[None] = refusing_strangers(self._replica)
 
     @property
@@ -169,8 +166,8 @@ class Probe:
     def output(self, batch: Batch, values: Mapping[str, Tensor]) -> list[Tensor]:
         """The tensors in the model's output for rows, with ``values`` as target variables."""
         with torch.no_grad():
-            found = tree_leaves(self._run(batch, values).output)
-        return [leaf for leaf in found if isinstance(leaf, Tensor)]
+            found = self._run(batch, values).output
+        return [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
 
     def with_weights(
         self,
@@ -193,8 +190,10 @@ class Probe:
                 state = self._run(rows, values, weights=weights)
             return self.read(state.output, fixed, rows.n_items)
 
-        axes = row_axes(self.variables, batch.layout)
-        return scalars_of_draws(one, batch, values, fixed, weights=weights, axes=axes)
+        axes, by_vmap = row_axes(self.variables, batch.layout), self._swapping.by_vmap
+        return scalars_of_draws(
+            one, batch, values, fixed, weights=weights, axes=axes, by_vmap=by_vmap
+        )
 
     def values_with_weights(self, batch: Batch, weights: Mapping[str, Tensor]) -> Values:
         """The values that the target variables take with each draw of weights.
@@ -239,7 +238,7 @@ class Probe:
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
         """What stays fixed while an item is explained, as :meth:`Output.fix` says."""
-        return of_lone_row(lambda out: self._output.fix(out, positions), output, len(positions))
+        return self._output.fix(output, positions)
 
     def read(self, output: Any, fixed: Tensor | None, n_rows: int) -> Tensor:
         """The output variable of each row, shape (R,).
@@ -281,14 +280,16 @@ class Probe:
         with self._hooks.serving(state):
             named = state.arguments(self.variables, batch)
             args, kwargs = self._arguments(self._speedups.copied(named))
-            with torch.autocast(self.device.type, torch.bfloat16, self._half), guarding:
-                if weights is None:
-                    result = self._replica(*args, **kwargs)
-                else:
-                    result = run_with(self._replica, weights, args, kwargs)
+            autocast = torch.autocast(self.device.type, torch.bfloat16, self._half)
+            with autocast, guarding, self._swapping.weights(weights):
+                result = self._replica(*args, **kwargs)
         state.finish(result, self._output)
         state.output = self._domain.by_item(state.output, named)
-        state.output = with_item_axis(state.output, self._output, batch.n_items)
+        if batch.n_items == 1:
+            two = partial(twice, batch, values, self.variables)
+            state.output = self._single_row.restored(
+                state.output, lambda: self._run(*two(), weights=weights).output
+            )
         return state
 
     def _arguments(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

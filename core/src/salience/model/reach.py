@@ -15,7 +15,14 @@ import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from types import CellType, CodeType, FunctionType, MethodType, SimpleNamespace
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    SimpleNamespace,
+)
 from typing import Any
 
 from torch import nn
@@ -30,6 +37,7 @@ from salience.support.hooks import removing
 _OTHERS = sys.stdlib_module_names | {"torch", "numpy", "pandas", "polars", "scipy", "salience"}
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _STANDARD = {dict, OrderedDict, defaultdict, SimpleNamespace, functools.partial, MethodType}
+_Cached = type(functools.cache(len))  # of functions that keep what they returned
 # An object that reaches more than this many others is looked through no further.
 _LARGEST = 200_000
 
@@ -94,6 +102,10 @@ class Rebuilding:
             made = type(value)(self.made(value.func), *map(self.made, value.args), **keywords)
         elif isinstance(value, FunctionType):
             made = self._function(value)
+        elif isinstance(value, _Cached):
+            made = self.made(value.__wrapped__)  # what was kept came from the user's modules
+        elif isinstance(value, MappingProxyType):
+            made = MappingProxyType({key: self.made(part) for key, part in value.items()})
         else:
             made = self._object(value)
         self._memo[id(value)] = made
@@ -116,7 +128,7 @@ class Rebuilding:
         made.__defaults__ = None if defaults is None else tuple(map(self.made, defaults))
         keywords = function.__kwdefaults__
         made.__kwdefaults__ = keywords and {n: self.made(v) for n, v in keywords.items()}
-        vars(made).update(vars(function))
+        vars(made).update({name: self.made(v) for name, v in vars(function).items()})
         return made
 
     def _cell(self, cell: CellType) -> CellType:
@@ -178,12 +190,17 @@ def _children(value: Any) -> Iterator[Any]:
                 yield cell.cell_contents
         yield from value.__defaults__ or ()
         yield from (value.__kwdefaults__ or {}).values()
+        yield from vars(value).values()
     elif isinstance(value, MethodType):
         yield from (value.__func__, value.__self__)
+    elif isinstance(value, _Cached):
+        yield value.__wrapped__
+    elif isinstance(value, MappingProxyType):
+        yield from list(value.values())
     elif isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, type):
-        return
+    elif isinstance(value, type) or hasattr(kind, "__del__"):
+        return  # a copy with a ``__del__`` would close or remove what the original uses
     elif kind in _STANDARD or kind in _SEQUENCES or not _is_others(kind.__module__):
         if isinstance(value, dict):
             yield from list(value.values())

@@ -264,12 +264,15 @@ class _Detaching(TorchFunctionMode):
 
 
 def home(model: Any) -> tuple[torch.device, torch.dtype | None]:
-    """Device and dtype of the model's first floating-point parameter or buffer.
+    """Device and dtype of the first floating-point parameter or buffer that a model reaches.
 
-    Without such a tensor, or where the model is no module, the CPU and ``None``.
+    Without such a tensor, the CPU and ``None``. Of a function or object, the dtype is ``None``
+    too: it may convert its arguments itself.
     """
-    if isinstance(model, nn.Module):
-        for tensor in itertools.chain(model.parameters(), model.buffers()):
+    is_module = isinstance(model, nn.Module)
+    modules = [model] if is_module else Rebuilding({}, nn.Module.eval).look([model])
+    for module in modules:
+        for tensor in itertools.chain(module.parameters(), module.buffers()):
             if tensor.is_floating_point():
-                return tensor.device, tensor.dtype
+                return tensor.device, tensor.dtype if is_module else None
     return torch.device("cpu"), None

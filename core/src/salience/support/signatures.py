@@ -28,7 +28,12 @@ def by_name(function: Callable[..., Any], names: list[str]) -> bool:
     parameters = _parameters(function)
     kinds = {p.kind for p in parameters}
     places = [p.name for p in parameters if p.kind in _BY_PLACE]
-    if inspect.Parameter.VAR_POSITIONAL in kinds or (len(names) < 2 and places):
+    if len(names) < 2 and (places or inspect.Parameter.VAR_POSITIONAL in kinds):
+        return False
+    if inspect.Parameter.VAR_POSITIONAL in kinds and inspect.Parameter.VAR_KEYWORD in kinds:
+        # A wrapper hands them on to a forward with names of its own.
+        return not places or set(places) <= set(names)
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
         return False
     known = {p.name for p in parameters if p.kind in _BY_NAME}
     if inspect.Parameter.VAR_KEYWORD in kinds and len(names) > len(places):
