@@ -101,8 +101,7 @@ class CrossEntropy(Output):
     """The cross entropy −log softmax(output)[label] of each item, from scores of shape (B, K).
 
     Args:
-        labels: Class index of each item, in the order of the data; where ``None``, the class that
-            is predicted for the clean item.
+        labels: Class index of each item, in order; where ``None``, the class predicted for it.
     """
 
     labels: Sequence[int] | Tensor | None = None
@@ -114,24 +113,21 @@ class CrossEntropy(Output):
         labels = array(self.labels, "CrossEntropy(labels=...)", "whole numbers")
         if more and labels.ndim == 1:
             n_items = max(n_items, len(labels))
-        if labels.ndim == 1 and len(labels) != n_items:
-            raise InputError(
-                f"CrossEntropy got {len(labels)} labels for {n_items} items; pass one an item"
-            )
+        if labels.ndim == 1 and (got := len(labels)) != n_items:
+            raise InputError(f"CrossEntropy got {got} labels for {n_items} items; pass one an item")
         if labels.shape != (n_items,):
             raise InputError(
-                f"the labels of CrossEntropy have shape {tuple(labels.shape)}, expected one "
-                f"whole number an item, ({n_items},)"
+                f"the labels of CrossEntropy have shape {tuple(labels.shape)}, expected one whole "
+                f"number an item, ({n_items},)"
             )
         integer_array(labels, "CrossEntropy(labels=...)")
 
     def fix(self, output: Any, positions: Tensor) -> Tensor:
-        """The label of each item, int64 of shape (B,)."""
+        """The label of each item, int64 of shape (B,); a wrong one is found at the first batch."""
         scores = _scores(output, "CrossEntropy")
         if self.labels is None:
             return scores.argmax(1)
         labels = integer_array(self.labels, "CrossEntropy(labels=...)").to(scores.device)
-        # All labels are checked here, so that a wrong one near the end is not found hours later.
         wrong = (labels < 0) | (labels >= scores.shape[1])
         if wrong.any():
             first = int(wrong.nonzero()[0, 0])
