@@ -1,35 +1,45 @@
-"""``scripts/families.py``: families of models equal a loop over their single items."""
+"""Families of models agree with a loop over single items, as far as their packages are there."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "families.py"
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_families_equal_a_loop_over_items() -> None:
+def _loaded() -> ModuleType:
     spec = importlib.util.spec_from_file_location("families", SCRIPT)
     assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    sys.modules["families"] = script  # where dataclasses look their types up
-    spec.loader.exec_module(script)
-    results = script.check()
-    assert [name for name, _ in results][:7] == [
-        "MultiheadAttention, batch_first=True",
-        "MultiheadAttention, batch_first=False",
-        "LSTM",
-        "GRU",
-        "RNN",
-        "TransformerEncoder, padded",
-        "tied modules and weights",
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["families"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+families = _loaded()
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("steps", [0, 5])
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_a_family_is_exact(name: str, steps: int) -> None:
+    packages, build = families.FAMILIES[name]
+    for package in packages:
+        pytest.importorskip(package)
+    found = families.compare(build, steps)
+    assert isinstance(found, float), found
+    assert found <= families.TOLERANCE
+
+
+def test_what_is_not_installed_is_said_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = {"one": (("no_such_package",), None)}
+    monkeypatch.setattr(families, "FAMILIES", lacking)
+    assert families.check() == [
+        ("one, gradient", "not installed: no_such_package"),
+        ("one, path", "not installed: no_such_package"),
     ]
-    for name, result in results:
-        if isinstance(result, str):
-            assert result.startswith("skipped: No module named"), (name, result)
-        else:
-            assert result <= script.TOLERANCE, name
