@@ -78,6 +78,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "rows of two lengths": lambda: [[1.0], [1.0, 2.0]],
     "objects that are no numbers": lambda: np.array([1.0, None, "2"], dtype=object),
     "missing": lambda: pd.Series([1, None, 3], dtype="Int64"),
+    "unsigned above int64": lambda: np.array([2**63, 1], dtype=">u8"),
+    "unsigned tensor above int64": lambda: torch.tensor([2**63, 1], dtype=torch.uint64),
+    "truth values among numbers": lambda: [0.0, True],
+    "truth values of NumPy among numbers": lambda: (np.True_, 2),
+    "rows of truth values and of numbers": lambda: [[True, False], [1.0, 2.0]],
+    "tensors of truth values and of numbers": lambda: [X > 3, X],
     "records": lambda: np.zeros(3, dtype=[("a", float)]),
 }
 

@@ -24,10 +24,6 @@ _PLAIN = {"bool", "int", "float", "str", "None"}
 def boolean(value: Any, name: str) -> bool:
     """A truth value; words and numbers are none.
 
-    Args:
-        value: What the user handed in.
-        name: Name of the setting, for the error.
-
     Raises:
         InputError: The value is neither True nor False.
     """
@@ -58,10 +54,6 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
 def real(value: Any, name: str) -> float:
     """A finite real number of Python.
 
-    Args:
-        value: What the user handed in.
-        name: Name of the setting, for the error.
-
     Raises:
         InputError: The value is no real number, or not finite.
     """
@@ -76,11 +68,6 @@ def real(value: Any, name: str) -> float:
 
 def choice(value: Any, name: str, known: Collection[str]) -> str:
     """One of some words.
-
-    Args:
-        value: What the user handed in.
-        name: Name of the setting, for the error.
-        known: The words.
 
     Raises:
         InputError: The value is none of them.
@@ -144,7 +131,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
             raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
         # Most operations of torch lack unsigned integers of more than 8 bits.
         unsigned = value.dtype in (torch.uint16, torch.uint32, torch.uint64)
-        return value.detach().long() if unsigned else value.detach()
+        return _signed(value.detach().long(), name) if unsigned else value.detach()
     try:
         found = _plain_array(value, name)
     except (TypeError, ValueError) as error:
@@ -154,7 +141,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
     if found.dtype.kind not in "fiub":
         raise _no_numbers(value, name, expected)
     if found.dtype.kind == "u" and found.dtype.itemsize > 1:
-        found = found.astype(np.int64)
+        found = _signed(found.astype(np.int64), name)
     if found.dtype.itemsize > 8:  # torch has no float128
         found = found.astype(np.float64)
     native = found.astype(found.dtype.newbyteorder("="), copy=False)
@@ -266,8 +253,16 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
     # A list of tensors or of series would be read by its labels, or not at all.
     if isinstance(value, list | tuple):
         value = [_plain_array(v, name) if hasattr(v, "__len__") else scalar(v) for v in value]
+        _unmixed(value)
     found = np.asarray(value)
     return _numbers(found) if found.dtype.kind == "O" else found
+
+
+def _signed(integers: Any, name: str) -> Any:
+    """Integers made of unsigned ones, of which those above 2**63 - 1 became negative."""
+    if (integers < 0).any():
+        raise InputError(f"{name} is of integers above 2**63 - 1; pass numbers with a point")
+    return integers
 
 
 def _no_numbers(value: Any, name: str, expected: str) -> InputError:
@@ -282,12 +277,16 @@ def _numbers(objects: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     entries = objects.ravel().tolist()
     if not all(isinstance(entry, Real | Decimal | np.bool_) for entry in entries):
         raise TypeError("an entry is no number")
-    truths = {isinstance(entry, bool | np.bool_) for entry in entries}
-    if len(truths) > 1:
-        raise TypeError("truth values and numbers are mixed")
+    _unmixed(entries)
     whole_or_truth = all(isinstance(entry, Integral | np.bool_) for entry in entries)
     plain = entries if whole_or_truth else [float(entry) for entry in entries]
     return np.asarray(plain).reshape(objects.shape)
+
+
+def _unmixed(values: Sequence[Any]) -> None:
+    truths = {isinstance(v, bool) or getattr(v, "dtype", None) == np.bool_ for v in values}
+    if len(truths) > 1:
+        raise TypeError("truth values and numbers are mixed")
 
 
 def _kind(value: Any) -> str:
