@@ -135,7 +135,6 @@ def test_lengths_count_the_real_positions() -> None:
 CONTRADICTIONS: dict[str, Callable[[], Layout]] = {
     "a word for a tuple of reduce": lambda: Layout({"x": Field(("item", "a"))}, reduce="a"),  # type: ignore[arg-type]
     "a word for axes": lambda: Layout({"x": Field("item")}),  # type: ignore[arg-type]
-    "refers to no axis": lambda: Layout({"x": Field(("item",), refers_to="atm")}),
     "a mask of all items together": lambda: Layout(
         {"x": Field(("item", "a"), mask="m"), "m": Field(("a",))}
     ),
@@ -149,6 +148,13 @@ CONTRADICTIONS: dict[str, Callable[[], Layout]] = {
 def test_a_layout_that_contradicts_itself_is_refused_when_made(name: str) -> None:
     with pytest.raises(InputError):
         CONTRADICTIONS[name]()
+
+
+def test_a_reference_to_what_has_no_counts_is_refused() -> None:
+    layout = Layout({"x": Field(("atom",), refers_to="atm")}, elements=("atom",))
+    counts = {"atom": torch.tensor([2, 1])}
+    with pytest.raises(InputError, match="did you mean 'atom'"):
+        Batch({"x": torch.tensor([0, 1, 0])}, layout, 2, counts)
 
 
 # --- 16 bits --------------------------------------------------------------------------------------

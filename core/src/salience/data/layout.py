@@ -100,13 +100,13 @@ class Layout:
         for name, spec in self.fields.items():
             if spec.mask is not None:
                 self._check_mask(f"the mask of argument {name!r}", spec.mask, spec.axes)
-            for what, axis in (("counts", spec.counts), ("refers_to", spec.refers_to)):
-                if axis is not None and axis != ITEM and axis not in self.elements:
-                    known = [ITEM, *self.elements]
-                    raise InputError(
-                        f"{what}={axis!r} of argument {name!r} is neither the item axis nor an "
-                        f"axis of elements; {nearest(axis, known)}"
-                    )
+            axis = spec.counts
+            if axis is not None and axis != ITEM and axis not in self.elements:
+                known = [ITEM, *self.elements]
+                raise InputError(
+                    f"counts={axis!r} of argument {name!r} is neither the item axis nor an axis of "
+                    f"elements; {nearest(axis, known)}"
+                )
         if self.inner_mask is not None:
             self._check_mask("inner_mask", self.inner_mask, self.inner or None)
         padded = {axis for mask in self.masks for axis in self.fields[mask].axes}
