@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError
@@ -73,19 +72,11 @@ def baseline_of(baseline: Any, score: Score, x: Values) -> Values:
 
 def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
     view = score.view(name)
-    inner = view.without_rows(x.shape)
     if isinstance(baseline, PerItem):
-        items = score.positions.tolist()
-        if view.ragged is None:
-            padded = view.mask is not None
-            value = torch.stack([_row(baseline, name, i, inner, padded, x) for i in items])
-        else:
-            shapes = [(size, *inner) for size in view.rows.counts[view.ragged].tolist()]
-            rows = zip(items, shapes, strict=True)
-            value = torch.cat([_row(baseline, name, i, shape, False, x) for i, shape in rows])
-        return value.movedim(0, view.row_axis)
+        return _of_items(baseline, name, score, x)
     if isinstance(baseline, int | float):
         return torch.full_like(x, float(baseline))
+    inner = view.without_rows(x.shape)
     value = array(baseline, f"the baseline for target variable {name!r}", _EXPECTED).to(x)
     try:
         return value.expand(inner).unsqueeze(view.row_axis).expand_as(x)
@@ -97,29 +88,49 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
         ) from error
 
 
-def _row(
-    baseline: PerItem, name: str, item: int, shape: tuple[int, ...], padded: bool, like: Tensor
-) -> Tensor:
-    """The baseline of one item, expanded to a shape.
+def _of_items(baseline: PerItem, name: str, score: Score, x: Tensor) -> Tensor:
+    """The baselines of the items of all rows, each at the real positions of its row.
+
+    Args:
+        baseline: The baselines of all items.
+        name: Name of the target variable.
+        score: The score, which gives the axes of the variable and the item of each row.
+        x: Values of the variable.
+    """
+    view, items = score.view(name), score.positions.tolist()
+    own = [list(x.shape) for _ in items]
+    for at, axis in enumerate(view.axes):
+        lengths = view.lengths(axis)
+        for shape, length in zip(own, [] if lengths is None else lengths.tolist(), strict=False):
+            shape[at] = length
+    if view.ragged is not None:
+        rows = [_row(baseline, name, i, shape, x) for i, shape in zip(items, own, strict=True)]
+        return torch.cat(rows, view.row_axis)
+    value = torch.zeros_like(x)
+    for row, (item, shape) in enumerate(zip(items, own, strict=True)):
+        del shape[view.row_axis]
+        front = value.select(view.row_axis, row)[tuple(slice(n) for n in shape)]
+        front.copy_(_row(baseline, name, item, shape, x))
+    return view.from_front(value)
+
+
+def _row(baseline: PerItem, name: str, item: int, shape: list[int], like: Tensor) -> Tensor:
+    """The baseline of one item, expanded to its shape.
 
     Args:
         baseline: The baselines of all items.
         name: Name of the target variable, for the error message.
         item: Position of the item in the data set.
-        shape: Shape of the target variable for this item alone.
-        padded: Whether to fill a shorter baseline up with zeros behind its last position.
+        shape: Shape of the target variable for this item alone, without padding.
         like: A tensor whose dtype and device the result takes.
     """
     row = baseline.values[item].to(like)
-    if padded and row.ndim == len(shape):
-        short = [want - own if own > 1 else 0 for own, want in zip(row.shape, shape, strict=True)]
-        row = pad(row, [n for missing in reversed(short) for n in (0, max(missing, 0))])
     try:
         return row.expand(shape)
     except RuntimeError as error:
         raise InputError(
             f"the baseline of item {item} for target variable {name!r} has shape "
-            f"{tuple(row.shape)}, expected one that broadcasts against {shape}"
+            f"{tuple(row.shape)}, expected one that broadcasts against {tuple(shape)}"
         ) from error
 
 

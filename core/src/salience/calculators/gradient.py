@@ -8,6 +8,7 @@ from typing import ClassVar
 from salience.calculators.base import Attribution, Calculator
 from salience.model.probe import Values
 from salience.scoring.score import Score
+from salience.support.numerics import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -31,5 +32,5 @@ class Gradient(Calculator):
         """Compute the gradient of all rows, by one backward pass where they fit the budget."""
         value, gradient = score.gradient(x)
         if self.multiply_by_target:
-            gradient = {name: g * x[name] for name, g in gradient.items()}
+            gradient = {name: at_least_float32(g) * x[name] for name, g in gradient.items()}
         return Attribution(gradient, value)

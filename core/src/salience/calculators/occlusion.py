@@ -147,8 +147,8 @@ class Occlusion(Calculator):
                 )
             position = axes.index(axis)
             window, step = self._along(axis)
-            length = view.lengths(axis)
-            if length is None:
+            length, place = view.lengths(axis), view.place(axis)
+            if length is None or place is None:
                 if window > x.shape[position]:
                     raise InputError(
                         f"a window of {window} along {axis!r} is longer than target variable "
@@ -156,7 +156,8 @@ class Occlusion(Calculator):
                         f"{x.shape[position]}"
                     )
                 length = torch.full_like(score.positions, x.shape[position])
-            slides.append(Slide(position, window, step, length))
+                place = torch.arange(x.shape[position], device=x.device).expand(len(score), -1)
+            slides.append(Slide(position, window, step, length=length, place=place))
         return WindowGrid(slides, view.row_axis, x)
 
     def _along(self, axis: str) -> tuple[int, int]:

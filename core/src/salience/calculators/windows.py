@@ -22,12 +22,15 @@ class Slide:
         window: Length of the window.
         step: Step of the window.
         length: Length of the axis in each row without padding, int64 of shape (R,).
+        place: Number of each index along the axis among those that are no padding, int64 of shape
+            (R, n), as :meth:`RowView.place` returns it. Windows hold consecutive ones of these.
     """
 
     axis: int
     window: int
     step: int
     length: Tensor
+    place: Tensor
 
     def count(self) -> Tensor:
         """Number of windows of each row, shape (R,); 1 where the window is not shorter."""
@@ -42,9 +45,9 @@ class Slide:
         """
         return torch.minimum(number * self.step, self._last()[rows])
 
-    def cover(self, size: int) -> Tensor:
-        """Number of windows of each row that cover each of ``size`` positions, shape (R, size)."""
-        count = self.count()
+    def cover(self) -> Tensor:
+        """Number of windows of each row that cover each index along the axis, shape (R, n)."""
+        count, size = self.count(), self.place.shape[1]
         row = torch.repeat_interleave(count)
         number = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
         start = self.start(row, number)
@@ -52,7 +55,7 @@ class Slide:
         one = torch.ones_like(start)
         steps.index_put_((row, start), one, accumulate=True)
         steps.index_put_((row, (start + self.window).clamp_(max=size)), -one, accumulate=True)
-        return steps.cumsum(1)[:, :size]
+        return steps.cumsum(1).gather(1, self.place)
 
     def _last(self) -> Tensor:
         return (self.length - self.window).clamp_(min=0)
@@ -76,9 +79,10 @@ class WindowGrid:
         cover = x.new_ones(lengths, dtype=real_dtype(x))
         for slide in slides:
             self.count = self.count * slide.count()
-            hits = slide.cover(x.shape[slide.axis])
-            # Padded positions may be in no window; 1 in the place of 0 avoids a division by 0.
-            cover = cover * self._shaped(hits.clamp_(min=1).to(cover.dtype), slide.axis)
+            # A row without real positions is in no window; 1 in the place of 0 avoids a division by
+            # 0.
+            hits = slide.cover().clamp_(min=1)
+            cover = cover * self._shaped(hits.to(cover.dtype), slide.axis)
         #: Number of windows that cover each position, broadcastable against ``x``.
         self.cover = cover
 
@@ -90,7 +94,7 @@ class WindowGrid:
             count = slide.count()[rows]
             start = slide.start(rows, number % count)[:, None]
             number = number // count
-            along = torch.arange(self._shape[slide.axis], device=start.device)
+            along = slide.place[rows]
             hits = (along >= start) & (along < start + slide.window)
             result = result & self._shaped(hits, slide.axis)
         return result

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.data.layout import ITEM, Field, Layout
-from salience.errors import InputError
+from salience.errors import InputError, nearest
 
 _CPU = torch.device("cpu")
 
@@ -67,6 +67,11 @@ class Batch:
         for name, spec in self.layout.fields.items():
             if spec.counts is None and isinstance(self.arguments[name], Tensor):
                 _check_axes(name, self.arguments[name], spec, lengths)
+            if spec.refers_to not in (None, ITEM, *self.counts):
+                raise InputError(
+                    f"argument {name!r} refers to {spec.refers_to!r}, of which the batch has no "
+                    f"counts; {nearest(spec.refers_to, [ITEM, *self.counts])}"
+                )
 
     def to(self, device: torch.device, dtype: torch.dtype | None) -> Batch:
         """Copy of the batch on a device, with floating-point arguments in ``dtype`` where given.

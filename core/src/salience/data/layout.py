@@ -91,6 +91,7 @@ class Layout:
 
     def _check(self) -> None:
         """Raise InputError where a name is not that of an axis or of an argument of this layout."""
+        self._check_tuples()
         axes = {axis for spec in self.fields.values() for axis in spec.axes} | set(self.inner)
         if self.fields and self.main not in self.fields:
             raise InputError(
@@ -123,6 +124,14 @@ class Layout:
                 f"where it counts parts of one variable, else in reduce"
             )
 
+    def _check_tuples(self) -> None:
+        """Raise InputError where one name stands in the place of a tuple of names."""
+        given = {f"axes of argument {n!r}": spec.axes for n, spec in self.fields.items()}
+        given |= {w: getattr(self, w) for w in ("elements", "reduce", "components", "inner")}
+        for what, names in given.items():
+            if isinstance(names, str):
+                raise InputError(f"{what} is the word {names!r}; pass a tuple, ({names!r},)")
+
     def check_reduced(self, targets: Iterable[tuple[str, ...]]) -> None:
         """Raise InputError where no argument and no target variable has an axis that is summed.
 
@@ -143,7 +152,13 @@ class Layout:
         if mask not in self.fields:
             known = nearest(mask, self.fields)
             raise InputError(f"{what} is {mask!r}, which is no argument; {known}")
-        for axis in self.fields[mask].axes:
+        own = self.fields[mask].axes
+        if ITEM not in own or set(own) & set(self.elements):
+            raise InputError(
+                f"{what} is {mask!r} with the axes {own}; a mask has the axis {ITEM!r} and the "
+                f"padded axes, none of which counts elements"
+            )
+        for axis in own:
             if axes is not None and axis not in axes:
                 raise InputError(
                     f"{what} has the axis {axis!r}, which is none of {', '.join(axes)}; a mask has "

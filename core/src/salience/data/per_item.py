@@ -19,9 +19,8 @@ class PerItem:
     Args:
         values: In the order of the data, by position: an array of shape (B, …), or a series or a
             frame with a row for each item (its columns by name, where the data has names); or a
-            sequence with one array per item, whose first axis counts elements where items are
-            ragged. Each value broadcasts against the target variable of its item; where items are
-            padded, a shorter value is filled up with zeros behind its last position.
+            sequence with one array per item. Each value broadcasts against the target variable of
+            its item, without padding.
     """
 
     values: Tensor | Sequence[Tensor]

@@ -156,15 +156,47 @@ class RowView:
         """Length of each row along an axis, without padding, int64 of shape (R,).
 
         Returns:
-            For a padded axis the index after the last real position, for an axis of elements their
-            number; ``None`` where all the rows have the length of the variable.
+            For a padded axis the number of indexes with a real position, for an axis of elements
+            their number; ``None`` where all the rows have the length of the variable.
         """
         if axis == self.ragged:
             return self.rows.counts[axis]
+        place = self.place(axis)
+        return None if place is None else self._real_along(axis).sum(1)
+
+    def place(self, axis: str) -> Tensor | None:
+        """Number of each index along a padded axis among those of its row with a real position.
+
+        Returns:
+            Counted from 0, int64 of shape (R, length of the axis); an index of padding has that of
+            the real one before it. ``None`` where the axis is not padded.
+        """
         if self.mask is None or axis not in self.padded:
             return None
-        real = self._real_along(axis)
-        return (real * torch.arange(1, real.shape[1] + 1, device=real.device)).amax(1)
+        return (self._real_along(axis).cumsum(1) - 1).clamp_(min=0)
+
+    def from_front(self, values: Tensor) -> Tensor:
+        """Move values that stand for an item without padding to the real positions of each row.
+
+        Args:
+            values: Of the shape of the variable. Along a padded axis, the first values of a row
+                belong to its first, second, … index with a real position.
+
+        Returns:
+            The values at their positions; at padding any values. Where padding comes last, nothing
+            is moved.
+        """
+        for axis in self.padded:
+            place, at = self.place(axis), self.axes.index(axis)
+            assert place is not None
+            front = torch.arange(place.shape[1], device=place.device)
+            if bool(((place == front) | ~self._real_along(axis)).all()):
+                continue
+            shape = [1] * values.ndim
+            shape[self.row_axis], shape[at] = place.shape
+            index = (place if self.row_axis < at else place.T).reshape(shape)
+            values = values.gather(at, index.expand(values.shape))
+        return values
 
     def counts(self) -> Tensor | None:
         """Number of elements or real positions of each row, int64 of shape (R,).

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from salience.aggregators.moments import as_float64
 from salience.calculators.base import Calculator
 from salience.data.per_item import Mean
 from salience.engine.batching import unexplained
@@ -57,7 +58,7 @@ def _mean(worker: Worker, data: Any, like: Sequence[Any]) -> Values:
     for predicted in unexplained(runner, unit, worker.request):
         for name, value in predicted.x.items():
             view = predicted.view(name)
-            values = view.flat(value, 1)[0]
+            values = as_float64(view.flat(value, 1)[0])
             total, count = values.sum(0), len(values)
             for place in view.places:  # the mean is that of every position along a padded axis
                 total = total.unsqueeze(place)

@@ -14,6 +14,7 @@ from salience.intake import array
 from salience.samplers.base import NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
 from salience.support.notices import tell
+from salience.support.numerics import at_least_float32
 
 # A column is judged by so many rows, and if so many of them differ from the one before.
 _LOOKED_AT, _FEWEST = 64, 8
@@ -64,19 +65,22 @@ class AdditiveNoise(NoiseSampler):
 
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
         """Add noise to the real positions of ``x``; ε depends only on the draw, not on ``x``."""
-        scale = _spread(self.scale, "scale", x, draw).to(x.dtype)
-        noise = self.unit(draw.numbers).to(x.dtype) * scale
+        # The range of 16-bit numbers may be none of them.
+        values = at_least_float32(x)
+        scale = _spread(self.scale, "scale", x, draw).to(values.dtype)
+        noise = self.unit(draw.numbers).to(values.dtype) * scale
         if self.mode == "relative":
-            extent = draw.view.range(x)
+            # An item without any real position has the range −∞.
+            extent = draw.view.range(values).clamp(min=0)
             noise *= draw.view.spread(extent)
-            _tell_of_ranges(x, scale, extent, draw)
+            _tell_of_ranges(values, scale, extent, draw)
         if self.only is not None:
             noise *= _spread(self.only, "only", x, draw)
         if draw.view.mask is not None:
             noise *= draw.view.mask
         if draw.sign is not None:
             noise *= draw.sign
-        return x + noise
+        return (values + noise).to(x.dtype)
 
 
 def _tell_of_ranges(x: Tensor, scale: Tensor, extent: Tensor, draw: VariableDraw) -> None:

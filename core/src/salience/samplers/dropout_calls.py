@@ -39,16 +39,31 @@ attention = FunctionType(
 
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
-# Dropout function → (number of axes with which torch takes a tensor to have no item axis, 0 for
-# none and ``None`` where no whole channels are dropped; whether it is alpha dropout).
+# Dropout function → (number of axes of a tensor with an item axis, so that torch takes one of fewer
+# axes to have none, 0 where it always has one and ``None`` where no whole channels are dropped;
+# whether it is alpha dropout).
 DROPOUTS: dict[Any, tuple[int | None, bool]] = {
     F.dropout: (None, False),
-    F.dropout1d: (2, False),
+    F.dropout1d: (3, False),
     F.dropout2d: (0, False),
-    F.dropout3d: (4, False),
+    F.dropout3d: (5, False),
     F.alpha_dropout: (None, True),
     F.feature_alpha_dropout: (0, True),
     torch.dropout: (None, False),
+    torch.dropout_: (None, False),
+    torch.feature_dropout: (0, False),
+    torch.feature_dropout_: (0, False),
+    torch.alpha_dropout: (None, True),
+    torch.alpha_dropout_: (None, True),
+    torch.feature_alpha_dropout: (0, True),
+    torch.feature_alpha_dropout_: (0, True),
+}
+#: Dropout functions that write their result into what they are given.
+IN_PLACE = {
+    torch.dropout_,
+    torch.feature_dropout_,
+    torch.alpha_dropout_,
+    torch.feature_alpha_dropout_,
 }
 
 

@@ -22,6 +22,7 @@ from salience.errors import InputError
 from salience.samplers.base import CannotPackError, ModelDraw
 from salience.samplers.dropout_calls import (
     DROPOUTS,
+    IN_PLACE,
     RECURRENT,
     attention,
     dropout_rate,
@@ -141,11 +142,11 @@ class DropoutMode(TorchFunctionMode):
         if p <= 0:
             return input
         self.rates.append(own)
-        itemless, alpha = DROPOUTS[func]
+        with_items, alpha = DROPOUTS[func]
         shape = tuple(input.shape)
-        if itemless is not None:
+        if with_items is not None:
             # Of shape (C, …), without an item axis, whole positions of the first axis are dropped.
-            own_axes = 1 if input.ndim == itemless else 2
+            own_axes = 1 if input.ndim < with_items else 2
             shape = shape[:own_axes] + (1,) * (input.ndim - own_axes)
         numbers = self._numbers(shape or (1,))
         if p >= 1:
@@ -157,7 +158,7 @@ class DropoutMode(TorchFunctionMode):
         else:
             # The mask includes the scale, so that forward and backward multiply only once.
             dropped = input * numbers.keep(1 - p).reshape(shape).to(input.dtype).mul_(1 / (1 - p))
-        return input.copy_(dropped) if inplace else dropped
+        return input.copy_(dropped) if inplace or func in IN_PLACE else dropped
 
     def _attend(
         self,

@@ -106,8 +106,8 @@ class Numbers:
     """Random numbers for the positions of one tensor.
 
     The counter of a position is Σ index · stride over the axes, where indexes are counted within
-    the row. The strides are large odd numbers that do not depend on the shape. The dense and the
-    ragged form of an item therefore get the same numbers, whatever the padding.
+    the row, without padding. The strides are large odd numbers that do not depend on the shape. The
+    dense and the ragged form of an item therefore get the same numbers, whatever the padding.
 
     Args:
         keys: Key of each row, int64 of shape (R,).
@@ -123,7 +123,7 @@ class Numbers:
 
     def bits(self) -> Tensor:
         """63 random bits for each position, as an int64 from 0 to 2⁶³ − 1."""
-        return self._mixed(self.shape).bitwise_and_(_POSITIVE)
+        return self.view.from_front(self._mixed(self.shape).bitwise_and_(_POSITIVE))
 
     def words(self) -> Tensor:
         """32 random bits for each position, as an int32.
@@ -134,11 +134,12 @@ class Numbers:
         last = len(self.shape) - 1
         if row_axis == last:
             # Neighbours may belong to different rows here, so each position computes its own hash.
-            return (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
+            words = (self._mixed(self.shape, local // 2) >> (local % 2 * 32)).to(torch.int32)
+            return self.view.from_front(words)
         halved = (*self.shape[:last], (self.shape[last] + 1) // 2)
         if 0 in halved:  # its strides may not allow the view
             return torch.empty(self.shape, dtype=torch.int32, device=self.keys.device)
-        return self._mixed(halved).view(torch.int32)[..., : self.shape[last]]
+        return self.view.from_front(self._mixed(halved).view(torch.int32)[..., : self.shape[last]])
 
     def _mixed(self, shape: tuple[int, ...], local: Tensor | None = None) -> Tensor:
         """64 random bits, as an int64, for each position of a tensor of the given shape.
