@@ -38,6 +38,14 @@ SMALL: dict[str, Any] = {
     "intermediate_size": 32,
     "initializer_range": 0.5,
 }
+#: What the configurations of decoders share: the numbers of their special tokens.
+DECODER: dict[str, Any] = {
+    "vocab_size": 30,
+    "initializer_range": 0.5,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -189,14 +197,10 @@ def gpt2() -> Family:
     """GPT-2 that classifies by its last real token."""
     hf = importlib.import_module("transformers")
     config = hf.GPT2Config(
-        vocab_size=30,
         n_embd=16,
         n_layer=2,
         n_head=2,
-        initializer_range=0.5,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **DECODER,
     )
     data = tokens()
     net = hf.GPT2ForSequenceClassification(config)
@@ -248,14 +252,10 @@ def mamba() -> Family:
     """Mamba, a state space model, whose first logits of the last position are explained."""
     hf = importlib.import_module("transformers")
     config = hf.MambaConfig(
-        vocab_size=30,
         hidden_size=16,
         num_hidden_layers=2,
         state_size=4,
-        initializer_range=0.5,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **DECODER,
     )
     data = {"input_ids": whole(30, ITEMS, 6, low=3)}
 
@@ -290,18 +290,14 @@ def mixtral() -> Family:
     """A mixture of experts: each token goes to two of them."""
     hf = importlib.import_module("transformers")
     config = hf.MixtralConfig(
-        vocab_size=30,
         hidden_size=16,
-        initializer_range=0.5,
         intermediate_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
         num_local_experts=4,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
         experts_implementation="eager",
+        **DECODER,
     )
     net = hf.MixtralForSequenceClassification(config)
     data = tokens()

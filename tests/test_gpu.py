@@ -27,6 +27,24 @@ WAYS: list[tuple[str, list[Any], int]] = [
 ]
 
 
+def explained(model: nn.Module, data: Any, domain: Any, *parts: Any, **settings: Any) -> Any:
+    """The explanations of the CPU and of the GPU, by calculator, samplers and number of draws."""
+    calculator, samplers, n_samples = parts
+    return [
+        salience.explain(
+            model,
+            data,
+            domain,
+            calculator,
+            samplers=samplers,
+            n_samples=n_samples,
+            device=device,
+            **settings,
+        )
+        for device in ("cpu", DEVICE)
+    ]
+
+
 class Convolutional(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -47,19 +65,7 @@ def test_images_get_the_numbers_of_the_cpu(
     calculator: str, samplers: list[Any], n_samples: int, max_rows: int | str
 ) -> None:
     model, x = Convolutional().double(), torch.randn(5, 3, 9, 9, dtype=torch.float64)
-    results = [
-        salience.explain(
-            model,
-            x,
-            IMAGES,
-            calculator,
-            samplers=samplers,
-            n_samples=n_samples,
-            device=device,
-            max_rows=max_rows,
-        )
-        for device in ("cpu", DEVICE)
-    ]
+    results = explained(model, x, IMAGES, calculator, samplers, n_samples, max_rows=max_rows)
     torch.testing.assert_close(results[1].values, results[0].values, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(
         results[1].std_error, results[0].std_error, rtol=1e-8, atol=1e-12, equal_nan=True
@@ -74,20 +80,9 @@ def test_graphs_get_the_numbers_of_the_cpu(
 ) -> None:
     domain = getattr(graphs, form)()
     model = graphs.models(0.3)[form == "padded"].double()
-    results = [
-        salience.explain(
-            model,
-            graphs.data,
-            domain,
-            calculator,
-            samplers=samplers,
-            n_samples=n_samples,
-            target="embed",
-            output="value",
-            device=device,
-        )
-        for device in ("cpu", DEVICE)
-    ]
+    results = explained(
+        model, graphs.data, domain, calculator, samplers, n_samples, target="embed", output="value"
+    )
     for ours, theirs in zip(results[1].values, results[0].values, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
@@ -165,20 +160,16 @@ def test_scatter_adds_of_varying_order_are_no_fault(
 ) -> None:
     # Atomic additions in float32 come in another order each time, so that digits differ.
     data = [graphs.data[i % len(graphs.data)] for i in range(60)]
-    results = [
-        salience.explain(
-            graphs.models(0.3)[0],
-            data,
-            graphs.ragged(),
-            calculator,
-            samplers=samplers,
-            n_samples=n_samples,
-            target="embed",
-            output="value",
-            device=device,
-        )
-        for device in ("cpu", DEVICE)
-    ]
+    results = explained(
+        graphs.models(0.3)[0],
+        data,
+        graphs.ragged(),
+        calculator,
+        samplers,
+        n_samples,
+        target="embed",
+        output="value",
+    )
     for ours, theirs in zip(results[1].values, results[0].values, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
@@ -244,10 +235,5 @@ def test_attention_gets_the_numbers_of_the_cpu(
     calculator: str, samplers: list[Any], n_samples: int
 ) -> None:
     model, x = Attending().double(), torch.randn(4, 6, 4).double()
-    results = [
-        salience.explain(
-            model, x, FRAMES, calculator, samplers=samplers, n_samples=n_samples, device=device
-        )
-        for device in ("cpu", DEVICE)
-    ]
+    results = explained(model, x, FRAMES, calculator, samplers, n_samples)
     torch.testing.assert_close(results[1].values, results[0].values, rtol=1e-9, atol=1e-12)

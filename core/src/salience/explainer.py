@@ -23,6 +23,7 @@ from salience.engine.stream import streamed
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
 from salience.errors import InputError, brief
+from salience.intake import choice
 from salience.model.outputs import make_output
 from salience.model.speedups import SPEEDUPS, check_speedups
 from salience.model.targets import resolve
@@ -93,9 +94,7 @@ class Explainer:
         self.output = make_output(self.domain.output if output is None else output)
         self.max_rows = max_rows
         self.devices = devices_of(device)
-        if precision not in ("full", "bf16"):
-            raise InputError(f"precision={precision!r} is neither 'full' nor 'bf16'")
-        self.precision = precision
+        self.precision = choice(precision, "precision", ("full", "bf16"))
         self.executor = executor
         self.speedups = speedups
         self._warned: set[str] = set()

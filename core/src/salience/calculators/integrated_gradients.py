@@ -12,6 +12,7 @@ from torch import Tensor
 from salience.calculators.base import Attribution, Calculator
 from salience.calculators.baselines import baseline_of, check_baseline
 from salience.errors import InputError
+from salience.intake import choice
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -41,8 +42,7 @@ class IntegratedGradients(Calculator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rule not in _RULES:
-            raise InputError(f"rule={self.rule!r} is none of {', '.join(_RULES)}")
+        choice(self.rule, "rule", _RULES)
         fewest = 2 if self.rule == "trapezoid" else 1
         if not isinstance(self.steps, int) or self.steps < fewest:
             raise InputError(

@@ -133,21 +133,21 @@ def _saliencies(
         for what in whats
     }
     parts = [what for what in whats if what not in ("values", "errors")]
-    return {
+    made = {
         name: Saliency(
             flat=values,
-            flat_error=_known(joint["errors"][name], of.items.drawn, of.counts.get(name)),
+            flat_error=joint["errors"][name],
             counts=of.counts.get(name),
             grid=of.grids.get(name),
             flat_parts={what: joint[what][name] for what in parts},
         )
         for name, values in joint["values"].items()
     }
+    drawn = of.items.drawn
+    return made if bool(drawn.all()) else {n: _untested(s, drawn) for n, s in made.items()}
 
 
-def _known(errors: Tensor, drawn: Tensor, counts: Tensor | None) -> Tensor:
-    """The standard errors, NaN for the items for which nothing was drawn."""
-    if bool(drawn.all()):
-        return errors
-    known = drawn if counts is None else torch.repeat_interleave(drawn, counts)
-    return torch.where(known.reshape(-1, *[1] * (errors.ndim - 1)), errors, torch.nan)
+def _untested(saliency: Saliency, drawn: Tensor) -> Saliency:
+    """The saliency with NaN as standard error of the items for which nothing was drawn."""
+    errors = torch.where(saliency.per_value(drawn), saliency.flat_error, torch.nan)
+    return replace(saliency, flat_error=errors)

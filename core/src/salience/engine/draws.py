@@ -15,7 +15,6 @@ from salience.engine.batching import PredictedBatch
 from salience.engine.request import Request
 from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
-from salience.model.targets import view_of
 from salience.samplers.base import VariableDraw
 from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
@@ -84,9 +83,9 @@ def _count(request: Request, start: int, room: int) -> int:
 
 def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: Tensor) -> Block:
     score, x = rows_of(request, runner, predicted, draws)
-    drawn = _drawn(request, predicted, x, len(draws))
-    result = request.calculator(score, x)
     views = {name: score.view(name) for name in x}
+    drawn = _drawn(request, predicted, x, views)
+    result = request.calculator(score, x)
     saliency = {}
     for name, view in views.items():
         # Draws are added up, squared and compared, for which 16 bits are too few.
@@ -107,25 +106,26 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     return Block(by_draw, delta.reshape(shape), gap.reshape(shape), drawn=drawn)
 
 
-def _drawn(request: Request, predicted: PredictedBatch, x: Values, n_draws: int) -> Tensor:
+def _drawn(
+    request: Request, predicted: PredictedBatch, x: Values, views: dict[str, RowView]
+) -> Tensor:
     """Whether anything was drawn for each item, bool of shape (B,): noise may be none.
 
     Args:
         request: The samplers.
         predicted: The batch of B items.
         x: Target variable → its values in the rows, after noise.
-        n_draws: Number of draws.
+        views: Target variable → how its axes hang together with the rows.
     """
-    found = torch.ones_like(predicted.score, dtype=torch.bool)
     if not request.noise or len(request.noise) < len(request.samplers):
-        return found
-    copies, changes = predicted.rows.batch.repeat(n_draws), []
-    batch = copies.batch()
+        return torch.ones_like(predicted.score, dtype=torch.bool)
+    changes = []
     for variable in predicted.variables:
+        view = views[variable.name]
+        copies = predicted.rows.batch.repeat(len(view) // len(predicted))
         changed = x[variable.name] != copies.take(predicted.x[variable.name], variable.axes)
-        view = view_of(predicted.variables, variable.name, batch)
         changes.append(view.max(changed.float()).flatten())
-    found = torch.stack(changes).reshape(len(changes), n_draws, -1).gt(0).any(0).any(0)
+    found: Tensor = torch.stack(changes).amax(0).reshape(-1, len(predicted)).amax(0) > 0
     return found
 
 

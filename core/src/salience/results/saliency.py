@@ -58,6 +58,15 @@ class Saliency:
             self.flat[one].clone(), self.flat_error[one].clone(), counts, parts, grid=grid
         )
 
+    def per_value(self, column: Tensor) -> Tensor:
+        """Give each value the entry of its item, broadcastable against :attr:`flat`.
+
+        Args:
+            column: One entry for each item, shape (B,).
+        """
+        own = column if self.counts is None else torch.repeat_interleave(column, self.counts)
+        return own.reshape(-1, *[1] * (self.flat.ndim - 1))
+
     def split(self, flat: Tensor) -> Any:
         """Bring a tensor laid out like :attr:`flat` into the form of :attr:`values`."""
         if self.grid is not None:

@@ -107,6 +107,4 @@ def _per_value(saliency: Saliency, n_independent: Tensor) -> Tensor:
         raise InputError(
             "a single draw says nothing of its error; pass a sampler and n_samples of 2 or more"
         )
-    if saliency.counts is not None:
-        n_independent = torch.repeat_interleave(n_independent, saliency.counts)
-    return n_independent.reshape(-1, *[1] * (saliency.flat.ndim - 1))
+    return saliency.per_value(n_independent)

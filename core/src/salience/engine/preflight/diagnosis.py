@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from salience.data.batch import Batch
 from salience.engine.preflight.choice import turned_round
 from salience.engine.preflight.fallbacks import keeps_state, one_by_one, without
 from salience.engine.preflight.proof import DisprovedError, Proof
@@ -257,10 +258,10 @@ class _Prediction:
             raise self._error
         return one_by_one(self._proof, padding=False)
 
-    def _runs(self, runner: Runner, batches: Sequence[object]) -> bool:
+    def _runs(self, runner: Runner, batches: Sequence[Batch]) -> bool:
         try:
             for batch in batches:
-                runner.predict(batch.to(runner.probe.device, runner.probe.dtype), graph=False)  # type: ignore[attr-defined]
+                runner.predict(batch.to(runner.probe.device, runner.probe.dtype), graph=False)
         except Exception:  # the user's forward may raise anything
             return False
         return True
