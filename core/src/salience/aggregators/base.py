@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from salience.aggregators.moments import ClusteredMoments, Moments
-from salience.intake import check_settings
+from salience.support.settings import CheckedSettings
 
 
-class Aggregator:
+class Aggregator(CheckedSettings):
     """Mean over draws of transformed saliency, with its standard error, in constant memory.
 
     An aggregator is a frozen dataclass whose fields are its parameters. The engine streams blocks
@@ -28,11 +27,6 @@ class Aggregator:
     independent: ClassVar[bool] = False
     #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     def transform(self, draws: Tensor) -> Tensor:
         """Transform draws before axes are summed, keeping the shape; by default the identity."""

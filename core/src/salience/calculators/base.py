@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from salience.intake import check_settings
 from salience.model.probe import Values
 from salience.scoring.score import Score
+from salience.support.settings import CheckedSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Attribution:
     baseline_score: Tensor | None = None
 
 
-class Calculator(ABC):
+class Calculator(CheckedSettings, ABC):
     """Computes saliency from a score and the values of the target variables.
 
     A subclass is a frozen dataclass whose fields are the parameters of the method.
@@ -43,11 +43,6 @@ class Calculator(ABC):
     #: Whether the calculator asks for gradients; if not, target variables may hold integers.
     needs_gradient: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
-
     @property
     def additive(self) -> bool:
         """Whether the saliency of several positions adds up to that of all of them together.
@@ -58,7 +53,7 @@ class Calculator(ABC):
         """
         return False
 
-    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most serve any
+    def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where the parameters do not fit the number of items.
 
         Args:

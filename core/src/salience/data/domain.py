@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from salience.data.batch import Batch
 from salience.data.layout import Layout
-from salience.intake import check_settings
+from salience.support.settings import CheckedSettings
 
 
-class Domain(ABC):
+class Domain(CheckedSettings, ABC):
     """The adapter of a kind of data: input layout, default target variable and visualizer.
 
     A domain is a frozen dataclass whose fields are its settings. A domain knows its data and no
@@ -27,11 +26,6 @@ class Domain(ABC):
     target: str = "input"
     #: Output variable by default: ``"predicted"``, ``"value"``, …
     output: str = "predicted"
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     def default_target(self, model: Any) -> Any:
         """The target variable(s) of a model where the user names none; :attr:`target` by default.

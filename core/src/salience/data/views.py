@@ -7,6 +7,7 @@ all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch import Tensor
 from salience.data.batch import Batch, RowSelection
 from salience.data.grid import Grid
 from salience.data.layout import ITEM
+
+#: What there is one of for each axis: its length or its name.
+Entry = TypeVar("Entry")
 
 
 class RowView:
@@ -88,8 +92,8 @@ class RowView:
         """Positions of the named axes; those that the variable lacks are left out."""
         return tuple(i for i, axis in enumerate(self.axes) if axis in names)
 
-    def without_rows(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """A shape of the variable without the axis that counts rows or elements."""
+    def without_rows(self, shape: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Lengths or names of the variable's axes without the axis that counts rows or elements."""
         return tuple(length for i, length in enumerate(shape) if i != self.row_axis)
 
     def spread(self, per_row: Tensor) -> Tensor:
@@ -217,7 +221,7 @@ class RowView:
     @property
     def places(self) -> tuple[int, ...]:
         """Position of each padded axis among the axes of an item, in ascending order."""
-        others = [axis for i, axis in enumerate(self.axes) if i != self.row_axis]
+        others = self.without_rows(self.axes)
         return tuple(others.index(axis) for axis in self.padded)
 
     def grid(self) -> Grid | None:
@@ -269,8 +273,8 @@ class RowView:
     def _real_along(self, axis: str) -> Tensor:
         """Whether a row has a real position at each index along a padded axis, shape (R, n)."""
         assert self.mask is not None
-        others = [name for i, name in enumerate(self.axes) if i != self.row_axis]
-        real = self.mask.movedim(self.row_axis, 0).movedim(1 + others.index(axis), 1)
+        at = 1 + self.without_rows(self.axes).index(axis)
+        real = self.mask.movedim(self.row_axis, 0).movedim(at, 1)
         return real.flatten(2).any(2) if real.ndim > 2 else real
 
     def _over(self, keep: Sequence[str]) -> list[int]:

@@ -15,19 +15,15 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
-from salience.intake import array, check_settings, integer_array
+from salience.intake import array, integer_array
 from salience.plugins.parts import parse, placeholder
+from salience.support.settings import CheckedSettings
 
 
-class Output(ABC):
+class Output(CheckedSettings, ABC):
     """An output variable: a function that reads one scalar per row from the model's output."""
 
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
-
-    def check(self, n_items: int, more: bool = False) -> None:  # noqa: B027 - most fit any number
+    def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where this output variable does not fit the number of items.
 
         Args:

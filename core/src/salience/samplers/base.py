@@ -9,16 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from salience.data.batch import RowSelection
 from salience.data.views import RowView
-from salience.intake import check_settings
 from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
+from salience.support.settings import CheckedSettings
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class WeightDraw:
         return normals(self.key, name, like.numel(), like.device).reshape(like.shape).to(like.dtype)
 
 
-class NoiseSampler(ABC):
+class NoiseSampler(CheckedSettings, ABC):
     """Base class of samplers that move the target variable, such as by adding noise to it.
 
     A noise sampler is a frozen dataclass; its fields are its parameters.
@@ -90,11 +90,6 @@ class NoiseSampler(ABC):
 
     #: Whether draws 2k and 2k + 1 form a pair with the same numbers and ``draw.sign`` 1 and −1.
     antithetic: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     @abstractmethod
     def __call__(self, x: Tensor, draw: VariableDraw) -> Tensor:
@@ -109,16 +104,11 @@ class NoiseSampler(ABC):
         """
 
 
-class ParameterSampler(ABC):
+class ParameterSampler(CheckedSettings, ABC):
     """Base class of samplers that change what the model does in a forward pass, such as dropout.
 
     A parameter sampler is a frozen dataclass; its fields are its parameters.
     """
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     @abstractmethod
     def active(self, draw: ModelDraw) -> AbstractContextManager[Any]:
@@ -176,7 +166,7 @@ class ParameterSampler(ABC):
         return self
 
 
-class WeightSampler(ABC):
+class WeightSampler(CheckedSettings, ABC):
     """Base class of samplers that draw weights for the model.
 
     A weight sampler is a frozen dataclass; its fields are its parameters.
@@ -189,11 +179,6 @@ class WeightSampler(ABC):
 
     #: Largest number of draws; ``None`` where there is no limit.
     max_draws: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     @abstractmethod
     def draw(self, state: State, draw: WeightDraw) -> State:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from salience.errors import InputError
 from salience.support.files import write_whole
+from salience.support.settings import CheckedSettings
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
-from salience.intake import check_settings
 
 
 class Figure(Protocol):
@@ -31,13 +30,8 @@ class NoMeanError(InputError):
     """A mean over items was requested, but the items have no positions in common."""
 
 
-class Visualizer(ABC):
+class Visualizer(CheckedSettings, ABC):
     """Renders saliency as figures; a frozen dataclass whose fields set the appearance."""
-
-    def __post_init__(self) -> None:
-        """Check the settings that are numbers, truth values or words, by their annotations."""
-        if is_dataclass(self):
-            check_settings(self)
 
     @abstractmethod
     def item(self, explanation: Explanation, item: int) -> Any:

@@ -1,0 +1,19 @@
+"""Settings of parts: checked when a part is made, by the annotations of its fields."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+
+from salience.intake import check_settings
+
+
+class CheckedSettings:
+    """Base of all kinds of parts, whose subclasses are frozen dataclasses.
+
+    A subclass with a ``__post_init__`` of its own calls that of its base first.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the settings that are numbers, truth values or words, by their annotations."""
+        if is_dataclass(self):
+            check_settings(self)
