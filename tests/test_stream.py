@@ -116,3 +116,17 @@ def test_an_interruption_is_passed_on_otherwise(n: int, partial: bool) -> None:
     explainer = salience.Explainer(Interrupted(n), "tensor", output=lambda y: y, max_rows=4)
     with pytest.raises(KeyboardInterrupt):
         explainer.explain(ROWS, samplers=["gaussian"], partial=partial)
+
+
+@pytest.mark.parametrize("what", ["labels", "baselines"])
+def test_values_that_are_left_over_are_refused(what: str) -> None:
+    torch.manual_seed(0)
+    data, net = torch.randn(4, 2), torch.nn.Linear(2, 3)
+    labels = what == "labels"
+    output = salience.CrossEntropy([0, 1, 2, 1, 0]) if labels else "class:0"
+    calculator = salience.IntegratedGradients(
+        baseline=0.0 if labels else salience.PerItem(torch.zeros(5, 2))
+    )
+    explainer = salience.Explainer(net, salience.Tensors(), output=output)
+    with pytest.raises(salience.InputError, match="for 4 items"):
+        list(explainer.stream([data[:2], data[2:]], calculator))

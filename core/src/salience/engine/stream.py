@@ -49,7 +49,12 @@ def streamed(
 def _units(
     request: Request, chunks: Iterable[Any], waiting: deque[Unit], hearing: Hearing
 ) -> Iterator[Unit]:
-    """Read a unit of each chunk when it is asked for, and append it to ``waiting``."""
+    """Read a unit of each chunk when it is asked for, and append it to ``waiting``.
+
+    Raises:
+        InputError: A chunk cannot be read; or, behind the last, labels or other values of single
+            items are left over.
+    """
     offset, info = 0, None
     for chunk in chunks:
         with isolated(), hearing:
@@ -60,3 +65,6 @@ def _units(
         offset += len(unit)
         waiting.append(unit)
         yield unit
+    # Values left over belong to other items, such as those that a domain left out.
+    if offset:
+        request.check(offset)
