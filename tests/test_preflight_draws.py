@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,45 @@ WAYS: dict[str, Callable[[Tensor], Tensor]] = {
 def test_a_model_that_draws_in_eval_mode_is_refused(way: str, items: int) -> None:
     with pytest.raises(InputError, match="draws random numbers in eval mode"):
         salience.explain(Drawing(WAYS[way]).eval(), X[:items], Tensors(output="value"))
+
+
+SELDOM: dict[str, Callable[[Tensor], Tensor]] = {
+    "one of three": lambda h: h * random.choice([1, 2, 3]),
+    "one of eight": lambda h: h * torch.multinomial(torch.ones(8), 1),
+    "one in four": lambda h: h * (2 if float(np.random.rand()) < 0.25 else 1),
+}
+
+
+@pytest.mark.parametrize("items", [1, 5])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("way", SELDOM)
+def test_a_draw_that_is_often_the_same_is_refused(way: str, seed: int, items: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    with pytest.raises(InputError, match="draws random numbers in eval mode"):
+        salience.explain(Drawing(SELDOM[way]).eval(), X[:items], Tensors(output="value"))
+
+
+PRIVATE: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
+    "torch": lambda: partial(_torch_noise, torch.Generator().manual_seed(5)),
+    "NumPy": lambda: partial(_numpy_factor, np.random.default_rng(0)),
+}
+
+
+def _torch_noise(generator: torch.Generator, h: Tensor) -> Tensor:
+    return h + torch.randn(h.shape, generator=generator)
+
+
+def _numpy_factor(generator: np.random.Generator, h: Tensor) -> Tensor:
+    return h * float(generator.random())
+
+
+@pytest.mark.parametrize("way", PRIVATE)
+def test_a_private_generator_is_refused_where_rows_are_packed(way: str) -> None:
+    explainer = Explainer(Drawing(PRIVATE[way]()), Tensors(output="value"))
+    with pytest.raises(InputError, match=r"second pass|draws random numbers"):
+        explainer.explain(X)
 
 
 def test_random_numbers_without_effect_are_no_fault() -> None:

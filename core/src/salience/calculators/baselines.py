@@ -74,10 +74,8 @@ def _one(baseline: Any, name: str, score: Score, x: Tensor) -> Tensor:
     view = score.view(name)
     if isinstance(baseline, PerItem):
         return _of_items(baseline, name, score, x)
-    if isinstance(baseline, int | float):
-        return torch.full_like(x, float(baseline))
     inner = view.without_rows(x.shape)
-    value = array(baseline, f"the baseline for target variable {name!r}", _EXPECTED).to(x)
+    value = _as_values(array(baseline, f"the baseline for target variable {name!r}", _EXPECTED), x)
     try:
         return value.expand(inner).unsqueeze(view.row_axis).expand_as(x)
     except (RuntimeError, TypeError, ValueError) as error:
@@ -124,7 +122,7 @@ def _row(baseline: PerItem, name: str, item: int, shape: list[int], like: Tensor
         shape: Shape of the target variable for this item alone, without padding.
         like: A tensor whose dtype and device the result takes.
     """
-    row = baseline.values[item].to(like)
+    row = _as_values(baseline.values[item], like)
     try:
         return row.expand(shape)
     except RuntimeError as error:
@@ -132,6 +130,25 @@ def _row(baseline: PerItem, name: str, item: int, shape: list[int], like: Tensor
             f"the baseline of item {item} for target variable {name!r} has shape "
             f"{tuple(row.shape)}, expected one that broadcasts against {tuple(shape)}"
         ) from error
+
+
+def _as_values(baseline: Tensor, like: Tensor) -> Tensor:
+    """The baseline in the dtype and on the device of the values, none of them changed.
+
+    Raises:
+        InputError: A number is not one of the dtype, such as a half among integers; or truth values
+            stand for numbers.
+    """
+    made = baseline.to(like)
+    kind = str(like.dtype).removeprefix("torch.")
+    if baseline.dtype == torch.bool and like.dtype != torch.bool:
+        raise InputError(f"a baseline holds truth values, but the target variable holds {kind}")
+    if not like.is_floating_point() and bool((made.double() != baseline.to(made.device)).any()):
+        raise InputError(
+            f"a baseline holds numbers that are none of {kind}, the type of the target variable; "
+            f"pass such numbers, or data of floating-point numbers"
+        )
+    return made
 
 
 def _form(value: Any) -> str:

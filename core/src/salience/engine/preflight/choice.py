@@ -12,38 +12,67 @@ from salience.scoring.rows import Rows
 
 
 def chosen_rows(rows: Rows, number: int) -> list[int]:
-    """The largest row, and the last of another item, draw and size where there are any.
+    """The rows that are compared: two that run turned round, and the one that runs alone, last.
+
+    The one that runs alone is the smallest, which has most padding, and the last of these; of
+    another item, draw and size than the largest where there are any. The two are the largest and
+    the last of the others, of a third item where there is one, since what one row reads of its
+    neighbours, such as the largest number of the batch, may be its own. They share a draw of
+    weights.
 
     Args:
         rows: The rows of a pass.
-        number: 2; or 1 for the second of the two alone.
+        number: 2; or 1 for the row that runs alone only.
+
+    Returns:
+        Three indexes; two where there is no third row, or where ``number`` is 1, one.
     """
     sizes = _sizes(rows)
-    largest = int(sizes.argmax())
-    others = torch.ones_like(rows.items, dtype=torch.bool)
-    others[largest] = False
     draws = rows.keys if rows.draws is None else rows.draws
-    for column in (rows.items, draws, sizes):
-        differing = others & (column != column[largest])
-        others = differing if bool(differing.any()) else others
+    largest = int(sizes.argmax())
+    others = _differing(_but(rows, largest), (rows.items, draws, sizes), largest)
     if not bool(others.any()):
         return [largest]
-    last = int(others.nonzero()[-1, 0])
-    return [largest, last] if number == 2 else [last]
+    alone = _last(others & (sizes == sizes[others].min()))
+    if number == 1:
+        return [alone]
+    pool = _but(rows, alone) if rows.draws is None else _but(rows, alone) & (draws == draws[alone])
+    if not bool(pool.any()):
+        return [alone] if rows.draws is not None else [largest, alone]
+    if not bool(pool[largest]):
+        largest = _last(pool & (sizes == sizes[pool].max()))
+    pool[largest] = False
+    if not bool(pool.any()):
+        return [largest, alone]
+    pool = _differing(pool, (rows.items, draws), largest)
+    return [largest, _last(_differing(pool, (rows.items,), alone)), alone]
 
 
-def turned_round(rows: Rows, chosen: Sequence[int]) -> list[int]:
-    """The chosen rows, the last first; of one draw where weights are drawn.
+def turned_round(chosen: Sequence[int]) -> list[int]:
+    """The chosen rows that run in one pass, the last first.
 
     Args:
-        rows: The rows of a pass.
         chosen: What :func:`chosen_rows` returned.
     """
-    last = chosen[-1]
-    if rows.draws is None:
-        return list(reversed(chosen))
-    same = (rows.draws == rows.draws[last]).nonzero()[:, 0].tolist()
-    return [last] if same == [last] else [last, same[0] if same[0] != last else same[-1]]
+    return list(reversed(chosen[:2]))
+
+
+def _but(rows: Rows, row: int) -> Tensor:
+    others = torch.ones_like(rows.items, dtype=torch.bool)
+    others[row] = False
+    return others
+
+
+def _differing(pool: Tensor, columns: Sequence[Tensor], row: int) -> Tensor:
+    """Those of a pool that differ from a row in every column in which any of the pool does."""
+    for column in columns:
+        differing = pool & (column != column[row])
+        pool = differing if bool(differing.any()) else pool
+    return pool
+
+
+def _last(pool: Tensor) -> int:
+    return int(pool.nonzero()[-1, 0])
 
 
 def _sizes(rows: Rows) -> Tensor:

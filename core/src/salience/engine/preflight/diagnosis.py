@@ -99,7 +99,7 @@ class _Pass:
 
     def _turned(self, reference: Reference, singles: Sequence[RowResult]) -> bool:
         """Whether rows in another order in one pass give what each gives alone."""
-        order = turned_round(self._done.rows, self._found.rows)
+        order = turned_round(self._found.rows)
         values = replace(self._done, kind="value", gradients={})
         try:
             found = reference.in_one_pass(values, order, self._weights)
