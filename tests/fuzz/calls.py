@@ -285,8 +285,8 @@ def draws(draw: Any) -> Case:
         return explainer().explain(rows(), **request)
 
     if plain is NONE or plain is MAYBE:
-        many = form == "number" and isinstance(bare(given), int | np.integer)
-        return same_as(text, run, MAYBE if many else plain)
+        other = form == "number" and isinstance(given, Mapping | list | tuple)
+        return same_as(text, run, MAYBE if other else plain)
     return same_as(text, run, lambda: explainer(max_rows=1).explain(rows(), **right))
 
 

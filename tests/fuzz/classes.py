@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from . import calls, parts
+from . import calls, data, parts
 from .oracle import Case, Figures, Verdict, judge
 
 
@@ -28,6 +28,7 @@ class Class:
 CLASSES: dict[str, Class] = {
     "parts": Class(parts.cases, 3),
     "calls": Class(calls.cases, 3),
+    "data": Class(data.cases, 3),
 }
 
 
