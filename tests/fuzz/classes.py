@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from . import calls, data, parts
+from . import calls, command, data, molecules, parts, photos, pictures, tampered
 from .oracle import Case, Figures, Verdict, judge
 
 
@@ -29,6 +29,11 @@ CLASSES: dict[str, Class] = {
     "parts": Class(parts.cases, 3),
     "calls": Class(calls.cases, 3),
     "data": Class(data.cases, 3),
+    "photos": Class(photos.cases, 2),
+    "molecules": Class(molecules.cases, 2),
+    "pictures": Class(pictures.cases, 2),
+    "command": Class(command.cases, 2),
+    "tampered": Class(tampered.cases, 2),
 }
 
 
