@@ -39,7 +39,9 @@ def main() -> int:
         print(f"\n{number} × {kind}, {outcome}: {full.detail[:600]}\n    {text[:600]}")
     if given.traces:
         given.traces.write_text(
-            "\n".join(f"=== {k}: {t}\n{v.outcome} {v.detail}\n{v.trace}" for k, t, v in figures.faults)
+            "\n".join(
+                f"=== {k}: {t}\n{v.outcome} {v.detail}\n{v.trace}" for k, t, v in figures.faults
+            )
         )
     return 1 if figures.faults else 0
 

@@ -17,7 +17,7 @@ from salience import ClassScore, CrossEntropy, Explainer, Tap, Target, Tensors, 
 from .oracle import Case
 from .specs import brief
 from .subject import CLASSES, N_ITEMS, explainer, network, predicted, rows, slow, told
-from .values import MAYBE, NONE, Setting, bare, dressed, free, truth, whole, wild
+from .values import MAYBE, NONE, Setting, dressed, free, truth, whole, wild
 
 #: Settings without a sampler, and with one, under which an argument is tried.
 _NOISY: dict[str, Any] = {"samplers": ["gaussian:scale=0.2"], "n_samples": 2}
@@ -145,7 +145,10 @@ _FUNCTIONS: tuple[tuple[Any, Any], ...] = (
     (_sum, lambda out, x: out.sum()),
     (_first, lambda out, x: out[0]),
     *((function, NONE) for function in (_total, _same, _nothing, _detached, _numpy, _whole)),
-    *((function, MAYBE) for function in (_raising, _nan, _mixing, _complex, _two_arguments, _column)),
+    *(
+        (function, MAYBE)
+        for function in (_raising, _nan, _mixing, _complex, _two_arguments, _column)
+    ),
 )
 
 
@@ -191,7 +194,9 @@ def labels(draw: Any) -> Case:
         [*plain[:-1], None],
     )
     which = draw(st.sampled_from(("good", "bad", "wild")))
-    given = draw({"good": st.sampled_from(forms), "bad": st.sampled_from(bad), "wild": wild()}[which])
+    given = draw(
+        {"good": st.sampled_from(forms), "bad": st.sampled_from(bad), "wild": wild()}[which]
+    )
     text = f"CrossEntropy({brief(given)})"
     if which != "good":
         read = NONE if which == "bad" else MAYBE
@@ -262,7 +267,10 @@ def draws(draw: Any) -> Case:
             given = draw(number.any())
             plain = number.meaning(given)
         elif form == "pair":
-            pair = [draw(whole(2, 8, good=4).any()) for _ in range(draw(st.sampled_from((2, 2, 2, 1, 3))))]
+            pair = [
+                draw(whole(2, 8, good=4).any())
+                for _ in range(draw(st.sampled_from((2, 2, 2, 1, 3))))
+            ]
             given = draw(st.sampled_from((tuple(pair), pair)))
             meant = [whole(2, 8).meaning(v) for v in pair]
             plain = tuple(meant) if len(pair) == 2 else MAYBE
@@ -272,7 +280,11 @@ def draws(draw: Any) -> Case:
                 plain = MAYBE
         else:
             keys = st.sampled_from(("rel_error", "min", "max", "other"))
-            given = draw(st.dictionaries(keys, st.one_of(st.sampled_from((2, 4, 0.5, 8)), wild()), max_size=3))
+            given = draw(
+                st.dictionaries(
+                    keys, st.one_of(st.sampled_from((2, 4, 0.5, 8)), wild()), max_size=3
+                )
+            )
             given.setdefault("max", 8)
             plain = MAYBE
         request = {"samplers": samplers, "n_samples": given}
@@ -296,7 +308,9 @@ def ids(draw: Any) -> Case:
     entry = st.one_of(
         st.integers(-3, 10), st.text(max_size=5), st.sampled_from((2**62, -(2**63), "a", "1", 1))
     )
-    plain = draw(st.lists(entry, min_size=N_ITEMS, max_size=N_ITEMS, unique_by=lambda v: (type(v), v)))
+    plain = draw(
+        st.lists(entry, min_size=N_ITEMS, max_size=N_ITEMS, unique_by=lambda v: (type(v), v))
+    )
     which = draw(st.sampled_from(("good", "odd entry", "wild", "short")))
     if which == "wild":
         given = draw(wild())
@@ -309,11 +323,14 @@ def ids(draw: Any) -> Case:
     if which == "short":
         return Case("ids too few", lambda: told(explainer().explain(rows(), ids=given[1:])), NONE)
     if all(type(v) is int for v in plain):
-        given = draw(st.sampled_from((given, np.array(given), pd.Series(given), torch.tensor(given))))
+        given = draw(
+            st.sampled_from((given, np.array(given), pd.Series(given), torch.tensor(given)))
+        )
 
     def expected() -> Mapping[str, Any]:
         each = [
-            explainer().explain(rows()[i : i + 1], ids=[key], **_NOISY) for i, key in enumerate(plain)
+            explainer().explain(rows()[i : i + 1], ids=[key], **_NOISY)
+            for i, key in enumerate(plain)
         ]
         return {"ids": list(plain), "values": [torch.cat([e.values for e in each])]}
 
@@ -337,7 +354,9 @@ _RUN: dict[str, Setting] = {
     "max_rows": free(st.one_of(st.integers(1, 9).flatmap(dressed), st.just("auto"))),
     "device": free(_devices().plain),
     "precision": free(st.just("full")),
-    "speedups": free(st.sampled_from(((), ["folding"], {"upstream"}, ("channels_last", "upstream")))),
+    "speedups": free(
+        st.sampled_from(((), ["folding"], {"upstream"}, ("channels_last", "upstream")))
+    ),
     "executor": free(st.none()),
 }
 
@@ -374,7 +393,9 @@ def keys(draw: Any) -> Case:
         right = plain if plain in (NONE, MAYBE) else lambda: explainer().explain(rows())
         return same_as(text, lambda: explainer().explain(rows(), **{name: given}), right)
     given = draw(wild())
-    return Case(f"{name}={brief(given)}", lambda: told(explainer().explain(rows(), **{name: given})))
+    return Case(
+        f"{name}={brief(given)}", lambda: told(explainer().explain(rows(), **{name: given}))
+    )
 
 
 @st.composite

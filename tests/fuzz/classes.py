@@ -58,4 +58,6 @@ def run(name: str, number: int, start: int, figures: Figures) -> None:
 def check(case: Case) -> None:
     """Raise AssertionError where an input is a fault; hypothesis then looks for a smaller one."""
     verdict: Verdict = judge(case)
-    assert not verdict.is_fault, f"{verdict.outcome}: {verdict.detail}\n{case.text}\n{verdict.trace}"
+    assert not verdict.is_fault, (
+        f"{verdict.outcome}: {verdict.detail}\n{case.text}\n{verdict.trace}"
+    )

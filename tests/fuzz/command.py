@@ -69,7 +69,17 @@ _GOOD: dict[str, tuple[str, ...]] = {
 }
 _BAD: dict[str, tuple[str, ...]] = {
     "--domain": ("tabula", "vision", "tabular:on_error=x", "molgraph", "spectra"),
-    "--model": ("fuzzed_model", "fuzzed_model:failing", "fuzzed_model:nothing", "fuzzed_model:number", "broken_model:x", "os:getcwd", ":", "nowhere:x", "sys:exit"),
+    "--model": (
+        "fuzzed_model",
+        "fuzzed_model:failing",
+        "fuzzed_model:nothing",
+        "fuzzed_model:number",
+        "broken_model:x",
+        "os:getcwd",
+        ":",
+        "nowhere:x",
+        "sys:exit",
+    ),
     "--weights": ("no.pt", "rows.csv", "nowhere.pt", "."),
     "--target": ("0", "1", "9", "input.x"),
     "--output": ("class:9", "class", "value", "tap", "tap:module=1", "class:index=x", "custom"),
@@ -125,7 +135,11 @@ def cases(draw: Any) -> Case:
 
 def _written(kind: str, good: bool) -> st.SearchStrategy[Spec]:
     """Parts as text."""
-    made = specs(kind, good=good) if not good else of_name(kind, "gradient" if kind == "calculators" else "raw", True)
+    made = (
+        specs(kind, good=good)
+        if not good
+        else of_name(kind, "gradient" if kind == "calculators" else "raw", True)
+    )
     return made.filter(lambda s: isinstance(s.given, str))
 
 

@@ -60,7 +60,21 @@ class Any64(nn.Module):
 #: Entries of a matrix that are numbers, and those that are none.
 _NUMBERS = st.one_of(st.integers(-3, 3), st.floats(-2, 2, width=16))
 _ODD = st.sampled_from(
-    (float("nan"), float("inf"), None, "x", "1.5", True, 1j, 10**400, 1e308, b"1", pd.NA, pd.NaT, [1])
+    (
+        float("nan"),
+        float("inf"),
+        None,
+        "x",
+        "1.5",
+        True,
+        1j,
+        10**400,
+        1e308,
+        b"1",
+        pd.NA,
+        pd.NaT,
+        [1],
+    )
 )
 
 
@@ -81,7 +95,9 @@ _FORMS: dict[str, Callable[[Any], Any]] = {
     "frame": lambda m: pd.DataFrame(np.array(m, dtype=float), columns=["a", "b", "c"]),
     "numbered frame": lambda m: pd.DataFrame(np.array(m, dtype=float)),
     "objects": lambda m: np.array(m, dtype=object),
-    "nullable": lambda m: pd.DataFrame(np.array(m, dtype=float), columns=list("abc")).convert_dtypes(),
+    "nullable": lambda m: pd.DataFrame(
+        np.array(m, dtype=float), columns=list("abc")
+    ).convert_dtypes(),
     "needs gradient": lambda m: torch.tensor(m, dtype=torch.float64, requires_grad=True),
     "longdouble": lambda m: np.array(m, dtype=np.longdouble),
     "masked": lambda m: np.ma.masked_array(np.array(m, dtype=float), False),
@@ -110,7 +126,11 @@ def _matrix(draw: Any, forms: tuple[str, ...]) -> tuple[str, Any, Any]:
         return f"half {matrix}", torch.tensor(matrix, dtype=torch.bfloat16), matrix
     if how == "frame":
         return f"frame {brief(odd)}", pd.DataFrame(odd, columns=list("abc")), MAYBE
-    return f"odd {brief(odd)}", odd if how == "list" else np.array(odd + [[None] * WIDTH], object)[:-1], MAYBE
+    return (
+        f"odd {brief(odd)}",
+        odd if how == "list" else np.array(odd + [[None] * WIDTH], object)[:-1],
+        MAYBE,
+    )
 
 
 @st.composite
@@ -131,7 +151,21 @@ def tensors(draw: Any) -> Case:
     return Case(f"Tensors: {text}", run, right, tolerance=_tolerance(given))
 
 
-_NAMES = ("a", "b", "", "two\nlines", "ü" * 300, 0, 1, -1, 1.5, None, float("nan"), ("a", "b"), True)
+_NAMES = (
+    "a",
+    "b",
+    "",
+    "two\nlines",
+    "ü" * 300,
+    0,
+    1,
+    -1,
+    1.5,
+    None,
+    float("nan"),
+    ("a", "b"),
+    True,
+)
 
 
 @st.composite
@@ -182,7 +216,9 @@ def csv_files(draw: Any) -> Case:
         cell = draw(st.text(max_size=6)).encode(errors="replace")
         data = data.replace(b",", b"," + cell + b",", 1)
     elif fault == "line":
-        data += draw(st.sampled_from((b"1,2\n", b"1,2,3,4\n", b",,\n", b"\n\n", b'"\n', b"#\n", b"\xff\n")))
+        data += draw(
+            st.sampled_from((b"1,2\n", b"1,2,3,4\n", b",,\n", b"\n\n", b'"\n', b"#\n", b"\xff\n"))
+        )
     elif fault == "encoding":
         data = data.decode().encode(draw(st.sampled_from(("utf-16", "utf-8-sig", "utf-32"))))
         plain = MAYBE
@@ -246,10 +282,15 @@ def spectra(draw: Any) -> Case:
         return told(found)
 
     def expected() -> Any:
-        each = [Explainer(Peaks(), Spectra(), max_rows=1).explain(values[i : i + 1]) for i in range(len(values))]
+        each = [
+            Explainer(Peaks(), Spectra(), max_rows=1).explain(values[i : i + 1])
+            for i in range(len(values))
+        ]
         return {"values": [torch.cat([e.values for e in each])]}
 
-    text = f"Spectra: {kind} {shape} {brief(given) if kind == 'wild' else ''} {brief(options)}{fault}"
+    text = (
+        f"Spectra: {kind} {shape} {brief(given) if kind == 'wild' else ''} {brief(options)}{fault}"
+    )
     if not right_shape and wanted and not (len(shape) == 3 and shape[1] == 3):
         return Case(text, run, NONE, late=True)
     tolerance = 1e-4 if kind == "float32" else 1e-6
@@ -259,11 +300,19 @@ def spectra(draw: Any) -> Case:
 @st.composite
 def baselines(draw: Any) -> Case:
     """Baselines of items, and means of data."""
-    kind = draw(st.sampled_from(("per item", "mean", "wild item", "wild mean", "wild entry", "mapping")))
+    kind = draw(
+        st.sampled_from(("per item", "mean", "wild item", "wild mean", "wild entry", "mapping"))
+    )
     base = np.random.default_rng(1).normal(size=(N_ITEMS, WIDTH))
     text = kind
     if kind == "per item":
-        forms = (torch.tensor(base), base, pd.DataFrame(base), list(base), [r.tolist() for r in base])
+        forms = (
+            torch.tensor(base),
+            base,
+            pd.DataFrame(base),
+            list(base),
+            [r.tolist() for r in base],
+        )
         form = draw(st.sampled_from(forms))
         made: Callable[[], Any] = lambda: PerItem(form)  # noqa: E731
         text += f" as {type(form).__name__}"
@@ -286,7 +335,11 @@ def baselines(draw: Any) -> Case:
 
     def run() -> Any:
         at = made()
-        part = IntegratedGradients(steps=4, baseline=at) if "int" in method else salience.Occlusion(value=at)
+        part = (
+            IntegratedGradients(steps=4, baseline=at)
+            if "int" in method
+            else salience.Occlusion(value=at)
+        )
         return told(explainer().explain(rows(), part))
 
     def expected() -> Any:

@@ -38,7 +38,34 @@ SMILES = (
     "[OH2]->[Fe]",
     "N",
 )
-_TOKENS = ("C", "c", "N", "O", "[", "]", "(", ")", "=", "#", "1", "2", "%10", "H", "+", "-", "@", "/", ".", "*", "Cl", " ", ">", "[R1]", "~", "$")
+_TOKENS = (
+    "C",
+    "c",
+    "N",
+    "O",
+    "[",
+    "]",
+    "(",
+    ")",
+    "=",
+    "#",
+    "1",
+    "2",
+    "%10",
+    "H",
+    "+",
+    "-",
+    "@",
+    "/",
+    ".",
+    "*",
+    "Cl",
+    " ",
+    ">",
+    "[R1]",
+    "~",
+    "$",
+)
 
 
 @cache
@@ -89,7 +116,11 @@ def _each(smiles: list[str]) -> Any:
 def lists(draw: Any) -> Case:
     """SMILES, RDKit molecules and tables of them."""
     plain = draw(st.lists(st.sampled_from(SMILES), min_size=1, max_size=4))
-    form = draw(st.sampled_from(("smiles", "mols", "table", "mapping", "broken", "wild item", "wild", "iterator")))
+    form = draw(
+        st.sampled_from(
+            ("smiles", "mols", "table", "mapping", "broken", "wild item", "wild", "iterator")
+        )
+    )
     given: Any = list(plain)
     right: Any = lambda: _each(plain)  # noqa: E731
     text = f"molecules {form} {plain}"
@@ -115,7 +146,9 @@ def lists(draw: Any) -> Case:
         right, text = MAYBE, f"molecules {brief(given)}"
     skip = draw(st.booleans())
     own = MolGraph(on_error="skip" if skip else "raise")
-    return Case(text, lambda: told(Explainer(network(), own).explain(make())), right, late=right is MAYBE)
+    return Case(
+        text, lambda: told(Explainer(network(), own).explain(make())), right, late=right is MAYBE
+    )
 
 
 @cache
@@ -129,7 +162,9 @@ def _files() -> dict[str, bytes]:
     return {
         "sdf": "".join(blocks).encode(),
         "smi": "\n".join(f"{t} name{i}" for i, t in enumerate(chosen)).encode(),
-        "csv": ("name,smiles,y\n" + "\n".join(f"n{i},{t},1" for i, t in enumerate(chosen))).encode(),
+        "csv": (
+            "name,smiles,y\n" + "\n".join(f"n{i},{t},1" for i, t in enumerate(chosen))
+        ).encode(),
     }
 
 
@@ -144,7 +179,9 @@ def files(draw: Any) -> Case:
     def run() -> Any:
         path = folder() / f"molecules.{suffix}"
         path.write_bytes(raw)
-        return told(Explainer(network(), MolGraph(on_error="skip" if skip else "raise")).explain(str(path)))
+        return told(
+            Explainer(network(), MolGraph(on_error="skip" if skip else "raise")).explain(str(path))
+        )
 
     right: Any = MAYBE
     if raw == whole:
@@ -161,7 +198,9 @@ class Pooled(nn.Module):
         self.last = nn.Linear(2, 1)
 
     def forward(self, batch: Any) -> Tensor:
-        near = torch.zeros_like(batch.x).index_add(0, batch.edge_index[1], batch.x[batch.edge_index[0]])
+        near = torch.zeros_like(batch.x).index_add(
+            0, batch.edge_index[1], batch.x[batch.edge_index[0]]
+        )
         hidden = (batch.x + near).tanh()
         pooled = hidden.new_zeros(batch.num_graphs, 2).index_add(0, batch.batch, hidden)
         found: Tensor = self.last(pooled)
@@ -173,7 +212,10 @@ def graphs(draw: Any) -> Case:
     """Graphs of PyG with attributes of any kind."""
     from torch_geometric.data import Data
 
-    made, odd = [], draw(st.sampled_from(("", "x", "edge_index", "y", "edge_attr", "other", "node")))
+    made, odd = (
+        [],
+        draw(st.sampled_from(("", "x", "edge_index", "y", "edge_attr", "other", "node"))),
+    )
     for i in range(draw(st.integers(1, 3))):
         n = draw(st.integers(1, 4))
         x = torch.from_numpy(np.random.default_rng(i).normal(size=(n, 2))).float()
@@ -192,7 +234,9 @@ def graphs(draw: Any) -> Case:
         return told(Explainer(Pooled(), MolGraph(form="pyg", **options)).explain(made))
 
     def expected() -> Any:
-        own = [Explainer(Pooled(), MolGraph(form="pyg"), max_rows=64).explain([one]) for one in made]
+        own = [
+            Explainer(Pooled(), MolGraph(form="pyg"), max_rows=64).explain([one]) for one in made
+        ]
         return {"values": [torch.cat([e["x"].flat for e in own])]}
 
     return Case(text, run, MAYBE if odd else expected, tolerance=1e-4, late=bool(odd))
@@ -201,8 +245,22 @@ def graphs(draw: Any) -> Case:
 @st.composite
 def settings(draw: Any) -> Case:
     """Settings of the domain."""
-    names = ("form", "atom_features", "fields", "bond_types", "add_hs", "remove_hs", "target", "output", "node", "follow_batch", "on_error")
-    known = st.sampled_from(("ragged", "dense", "pyg", ("atoms", "edge_index", "owner"), "x", ["CCO"]))
+    names = (
+        "form",
+        "atom_features",
+        "fields",
+        "bond_types",
+        "add_hs",
+        "remove_hs",
+        "target",
+        "output",
+        "node",
+        "follow_batch",
+        "on_error",
+    )
+    known = st.sampled_from(
+        ("ragged", "dense", "pyg", ("atoms", "edge_index", "owner"), "x", ["CCO"])
+    )
     value = st.one_of(wild(), wild(), known)
     given = draw(st.dictionaries(st.sampled_from(names), value, min_size=1, max_size=2))
     as_mapping = draw(st.booleans())

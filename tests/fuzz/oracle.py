@@ -94,7 +94,9 @@ def judge(case: Case) -> Verdict:
         except Hang:
             return Verdict(HANG, case.text, traceback.format_exc())
         except Exception as error:
-            return Verdict(TRACEBACK, f"{type(error).__name__}: {safe(error)}", traceback.format_exc())
+            return Verdict(
+                TRACEBACK, f"{type(error).__name__}: {safe(error)}", traceback.format_exc()
+            )
     for warning in heard:
         said = str(warning.message)
         if issubclass(warning.category, Notice) and (fault := ill_worded(said, 1000)):
@@ -198,7 +200,9 @@ def difference(got: Any, right: Any, tolerance: float, where: str = "result") ->
         if one.shape != other.shape:
             return f"{where} has shape {one.shape}, not {other.shape}"
         scale = np.abs(other[np.isfinite(other)]).max(initial=0.0)
-        close = np.isclose(one, other, rtol=tolerance, atol=tolerance * scale + 1e-12, equal_nan=True)
+        close = np.isclose(
+            one, other, rtol=tolerance, atol=tolerance * scale + 1e-12, equal_nan=True
+        )
         return "" if close.all() else f"{where} is {_short(one)}, not {_short(other)}"
     if type(got) is not type(right) or got != right:
         return f"{where} is {got!r}, not {right!r}"
@@ -238,4 +242,6 @@ class Figures:
             rows.append([kind, str(count.total()), *(str(count[o]) for o in OUTCOMES)])
         rows.append(["all", str(total.total()), *(str(total[o]) for o in OUTCOMES)])
         widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-        return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(
+            "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows
+        )

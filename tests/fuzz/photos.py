@@ -80,20 +80,47 @@ def images(draw: Any) -> Case:
         given = draw(wild())
         text = f"Vision: {brief(given)}"
     elif odd == "mode":
-        mode = draw(st.sampled_from(("L", "P", "1", "CMYK", "LAB", "HSV", "YCbCr", "I", "F", "RGBA", "LA", "I;16")))
-        given[0] = Image.fromarray(plain[0]).convert("L").convert(mode) if mode not in ("I;16", "LAB", "HSV") else Image.new(mode, (SIZE, SIZE))
+        mode = draw(
+            st.sampled_from(
+                ("L", "P", "1", "CMYK", "LAB", "HSV", "YCbCr", "I", "F", "RGBA", "LA", "I;16")
+            )
+        )
+        given[0] = (
+            Image.fromarray(plain[0]).convert("L").convert(mode)
+            if mode not in ("I;16", "LAB", "HSV")
+            else Image.new(mode, (SIZE, SIZE))
+        )
         text += f" {mode}"
     elif odd == "dtype":
-        dtype = draw(st.sampled_from((np.uint16, np.int64, np.float16, np.bool_, np.complex64, np.int8, object, ">f4")))
+        dtype = draw(
+            st.sampled_from(
+                (np.uint16, np.int64, np.float16, np.bool_, np.complex64, np.int8, object, ">f4")
+            )
+        )
         given[0] = plain[0].astype(dtype)
         text += f" {dtype}"
     elif odd == "shape":
-        shape = draw(st.sampled_from(((0, 0, 3), (SIZE, SIZE), (SIZE,), (SIZE, SIZE, 2), (1, 1, 3), (3, SIZE, SIZE), (2, SIZE, SIZE, 3), (SIZE + 1, SIZE, 3))))
+        shape = draw(
+            st.sampled_from(
+                (
+                    (0, 0, 3),
+                    (SIZE, SIZE),
+                    (SIZE,),
+                    (SIZE, SIZE, 2),
+                    (1, 1, 3),
+                    (3, SIZE, SIZE),
+                    (2, SIZE, SIZE, 3),
+                    (SIZE + 1, SIZE, 3),
+                )
+            )
+        )
         given[0] = _pixels(5, *shape)
         text += f" {shape}"
 
     def expected() -> Any:
-        own = [Explainer(network(), domain(), max_rows=1).explain([Image.fromarray(p)]) for p in plain]
+        own = [
+            Explainer(network(), domain(), max_rows=1).explain([Image.fromarray(p)]) for p in plain
+        ]
         return {"values": [torch.cat([e.values for e in own])]}
 
     right = MAYBE if odd else expected
@@ -147,7 +174,9 @@ def files(draw: Any) -> Case:
         return made
 
     def run() -> Any:
-        return told(Explainer(network(), domain(on_error="skip" if skip else "raise")).explain(paths()))
+        return told(
+            Explainer(network(), domain(on_error="skip" if skip else "raise")).explain(paths())
+        )
 
     def expected() -> Any:
         opened = [Image.open(path).convert("RGB") for path in paths()]
@@ -177,7 +206,13 @@ def settings(draw: Any) -> Case:
             chosen: Any = own | given
             made = Vision(chosen if as_mapping else ImageTransform(**chosen))
         else:
-            made = {"name": "vision", "transform": own} | given if as_mapping else domain(**given) if "transform" not in given else Vision(**given)
+            made = (
+                {"name": "vision", "transform": own} | given
+                if as_mapping
+                else domain(**given)
+                if "transform" not in given
+                else Vision(**given)
+            )
         found = Explainer(network(), made).explain([_pixels(0, SIZE, SIZE, 3)])
         return told(found)
 

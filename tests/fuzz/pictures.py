@@ -24,7 +24,7 @@ from .data import Any64, Peaks, folder
 from .oracle import Case
 from .specs import brief, known
 from .subject import explainer, rows
-from .values import MAYBE, NONE, real, wild, whole
+from .values import MAYBE, NONE, real, whole, wild
 
 matplotlib.use("Agg")
 
@@ -73,14 +73,18 @@ def pictures(draw: Any) -> Case:
     if odd == "option" and names:
         visualizer = draw(st.sampled_from(names))
         setting = draw(st.sampled_from((*known("visualizers", visualizer), "unknown")))
-        options = {setting: draw(st.one_of(wild(), st.sampled_from((0.5, "viridis", "min_max", True))))}
+        options = {
+            setting: draw(st.one_of(wild(), st.sampled_from((0.5, "viridis", "min_max", True))))
+        }
     elif odd == "item":
         item = draw(wild())
     elif odd == "path":
         suffix = draw(st.sampled_from(("png", "svg", "pdf", "xyz", "", "two\nlines", "x" * 300)))
         path = draw(st.one_of(wild(), st.just(str(folder() / f"picture.{suffix}"))))
     elif odd == "visualizer":
-        visualizer = draw(st.one_of(wild(), st.sampled_from(("bar", "overlay:alpha=2", "molecule"))))
+        visualizer = draw(
+            st.one_of(wild(), st.sampled_from(("bar", "overlay:alpha=2", "molecule")))
+        )
     as_object = draw(st.booleans()) and bool(options) and "unknown" not in options
     in_grid = draw(st.integers(0, 4)) == 0
     words = {"item": item, "path": path, "visualizer": visualizer, **options}
@@ -97,7 +101,9 @@ def pictures(draw: Any) -> Case:
         try:
             if in_grid:
                 items = item if item is None else [item]
-                salience.grid({"one": found, "two": found}, items, path=place, visualizer=made, **rest)
+                salience.grid(
+                    {"one": found, "two": found}, items, path=place, visualizer=made, **rest
+                )
             else:
                 found.visualize(item, path=place, visualizer=made, **rest)
         finally:
@@ -112,7 +118,11 @@ def questions(draw: Any) -> Case:
     """Intervals, significance, items, columns."""
     domain = draw(st.sampled_from(sorted(_DRAWN)))
     explained(domain)
-    form = draw(st.sampled_from(("interval", "significant", "item", "variable", "columns", "aggregate", "load")))
+    form = draw(
+        st.sampled_from(
+            ("interval", "significant", "item", "variable", "columns", "aggregate", "load")
+        )
+    )
     if form == "interval":
         setting = real(lambda v: 0 < v < 1, 0.5, 0.9, 0.95)
         level = draw(setting.any())
@@ -150,7 +160,11 @@ def questions(draw: Any) -> Case:
             right_item = lambda: {"score": explained(domain).score[[plain]]}  # noqa: E731
         return Case(text, one, right_item)
     if form == "variable":
-        return Case(text, lambda: _ask(explained(domain).__getitem__, given), NONE if not isinstance(given, str) else MAYBE)
+        return Case(
+            text,
+            lambda: _ask(explained(domain).__getitem__, given),
+            NONE if not isinstance(given, str) else MAYBE,
+        )
     if form == "columns":
         return Case(text, lambda: _ask(explained(domain).p_values, given))
     if form == "load":

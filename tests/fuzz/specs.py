@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 from salience.plugins import host
 
 from .subject import CLASSES, WIDTH, network
-from .values import MAYBE, NONE, Mark, Setting, free, numbers, optional, real, truth, wild, whole, word
+from .values import (
+    MAYBE,
+    NONE,
+    Mark,
+    Setting,
+    free,
+    numbers,
+    optional,
+    real,
+    truth,
+    whole,
+    wild,
+    word,
+)
 
 _SCALE = real(lambda v: v > 0, 0.05, 0.2, 1.0)
 _NOISE = {

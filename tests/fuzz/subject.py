@@ -19,9 +19,7 @@ N_ITEMS, WIDTH, CLASSES = 4, 3, 3
 def network() -> nn.Sequential:
     """A smooth network in double precision, with dropout."""
     torch.manual_seed(3)
-    made = nn.Sequential(
-        nn.Linear(WIDTH, 5), nn.Tanh(), nn.Dropout(0.3), nn.Linear(5, CLASSES)
-    )
+    made = nn.Sequential(nn.Linear(WIDTH, 5), nn.Tanh(), nn.Dropout(0.3), nn.Linear(5, CLASSES))
     return made.double().eval()
 
 
@@ -58,7 +56,10 @@ def predicted(output: Tensor, item: Tensor) -> Tensor:
 
 
 def slow(
-    name: str, x: Tensor, settings: dict[str, Any], read: Callable[[Tensor, Tensor], Tensor] = predicted
+    name: str,
+    x: Tensor,
+    settings: dict[str, Any],
+    read: Callable[[Tensor, Tensor], Tensor] = predicted,
 ) -> Tensor:
     """Saliency of one item of shape (3,) by the equation of the calculator."""
 
@@ -77,7 +78,9 @@ def slow(
     if name == "integrated_gradients":
         base = torch.as_tensor(settings.get("baseline", 0.0), dtype=x.dtype).expand(x.shape)
         nodes, weights = _quadrature(settings.get("rule", "gauss_legendre"), settings["steps"])
-        total = sum(w * gradient(base + a * (x - base)) for a, w in zip(nodes, weights, strict=True))
+        total = sum(
+            w * gradient(base + a * (x - base)) for a, w in zip(nodes, weights, strict=True)
+        )
         return (x - base) * total
     assert name == "occlusion"
     window, step = settings.get("window", 1), settings.get("stride")

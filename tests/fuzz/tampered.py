@@ -94,10 +94,30 @@ def headers(draw: Any) -> Case:
 
 def _json() -> st.SearchStrategy[Any]:
     leaf = st.one_of(
-        st.none(), st.booleans(), st.integers(-3, 9), st.floats(), st.text(max_size=5),
-        st.sampled_from(("⟨x⟩", "0.weight", 10**30, "x" * 500, {"$tensor": "score"}, {"$tensor": 3}, {"$per_item": 1})),
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 9),
+        st.floats(),
+        st.text(max_size=5),
+        st.sampled_from(
+            (
+                "⟨x⟩",
+                "0.weight",
+                10**30,
+                "x" * 500,
+                {"$tensor": "score"},
+                {"$tensor": 3},
+                {"$per_item": 1},
+            )
+        ),
     )
-    return st.recursive(leaf, lambda s: st.one_of(st.lists(s, max_size=3), st.dictionaries(st.text(max_size=4), s, max_size=2)), max_leaves=4)
+    return st.recursive(
+        leaf,
+        lambda s: st.one_of(
+            st.lists(s, max_size=3), st.dictionaries(st.text(max_size=4), s, max_size=2)
+        ),
+        max_leaves=4,
+    )
 
 
 def _place(draw: Any, head: Any) -> list[Any]:

@@ -172,9 +172,9 @@ _MAKERS: tuple[Callable[[], Any], ...] = (
     lambda: pd.Categorical(["x", "y", "x"]),
     lambda: pd.Timestamp("2020-01-01"),
     lambda: pd.array([1, None, 3], dtype="Int64"),
-    lambda: [],
+    list,
     lambda: (),
-    lambda: {},
+    dict,
     lambda: set(),
     lambda: {1, 2},
     lambda: [0],
@@ -215,7 +215,17 @@ _MAKERS: tuple[Callable[[], Any], ...] = (
 )
 
 #: Numbers that no machine can serve; kept apart, since a limit is another matter than a type.
-_ASTRONOMIC = (10**9, 2**63, 2**64, 10**30, 10**400, -(10**400), 1e308, -1e308, np.uint64(2**64 - 1))
+_ASTRONOMIC = (
+    10**9,
+    2**63,
+    2**64,
+    10**30,
+    10**400,
+    -(10**400),
+    1e308,
+    -1e308,
+    np.uint64(2**64 - 1),
+)
 
 
 def wild() -> st.SearchStrategy[Any]:
@@ -226,11 +236,11 @@ def wild() -> st.SearchStrategy[Any]:
         st.floats(width=32),
         st.text(max_size=12),
         st.lists(st.one_of(st.none(), st.integers(-3, 3), st.floats(-1, 1)), max_size=4),
-        st.dictionaries(st.sampled_from(("name", "x", "feature", "scale")), st.integers(), max_size=2),
+        st.dictionaries(
+            st.sampled_from(("name", "x", "feature", "scale")), st.integers(), max_size=2
+        ),
     )
-    return st.one_of(
-        made, made, made, st.sampled_from(TEXTS), drawn, st.sampled_from(_ASTRONOMIC)
-    )
+    return st.one_of(made, made, made, st.sampled_from(TEXTS), drawn, st.sampled_from(_ASTRONOMIC))
 
 
 # --- What a setting means ------------------------------------------------------------------------
@@ -338,7 +348,9 @@ def optional(setting: Setting) -> Setting:
     return Setting(st.one_of(st.none(), setting.plain), meaning)
 
 
-def free(good: st.SearchStrategy[Any], plain: Callable[[Any], bool] = lambda value: True) -> Setting:
+def free(
+    good: st.SearchStrategy[Any], plain: Callable[[Any], bool] = lambda value: True
+) -> Setting:
     """A setting of many forms: what is ``plain`` means itself, all else may be served or not."""
 
     def meaning(value: Any) -> Any:
@@ -358,7 +370,11 @@ def numbers(width: int, low: float = -math.inf) -> Setting:
             if abs(value) > 1e6:
                 return MAYBE if math.isfinite(value) and value >= low else NONE
             found = torch.tensor(float(value), dtype=torch.float64)
-        elif isinstance(value, list | tuple) and value and all(type(v) in (int, float) for v in value):
+        elif (
+            isinstance(value, list | tuple)
+            and value
+            and all(type(v) in (int, float) for v in value)
+        ):
             found = torch.tensor(value, dtype=torch.float64)
         elif type(value) is np.ndarray and value.dtype.kind in "fi":
             found = torch.from_numpy(value.astype(np.float64))
@@ -374,6 +390,8 @@ def numbers(width: int, low: float = -math.inf) -> Setting:
     scalars = st.sampled_from((0.0, 0.1, 0.25, 1.0))
     rows = st.lists(st.sampled_from((0.0, 0.1, 0.5)), min_size=width, max_size=width)
     forms = rows.flatmap(
-        lambda row: st.sampled_from([row, tuple(row), np.array(row), torch.tensor(row), pd.Series(row)])
+        lambda row: st.sampled_from(
+            [row, tuple(row), np.array(row), torch.tensor(row), pd.Series(row)]
+        )
     )
     return Setting(st.one_of(scalars, forms), meaning)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 
 Array = NDArray[np.floating[Any]]
 
@@ -79,5 +79,5 @@ def get_scaler(scaler: str | Scaler) -> Scaler:
     if callable(scaler):
         return scaler
     if not isinstance(scaler, str) or scaler not in _SCALERS:
-        raise InputError(f"unknown scaler {scaler!r}; {nearest(scaler, _SCALERS)}")
+        raise InputError(f"unknown scaler {brief(scaler)}; {nearest(scaler, _SCALERS)}")
     return _SCALERS[scaler]

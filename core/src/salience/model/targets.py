@@ -37,7 +37,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.at not in ("output", "input"):
-            raise InputError(f"Target at={self.at!r} is neither 'output' nor 'input'")
+            raise InputError(f"Target at={brief(self.at)} is neither 'output' nor 'input'")
         if not isinstance(self.module, str):
             raise InputError(f"Target module={brief(self.module)}; pass the path of a module")
         call = integer(self.call, "Target call")

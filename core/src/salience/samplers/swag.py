@@ -69,10 +69,10 @@ class SWAG(WeightSampler):
                 f"{len(self.checkpoints)}"
             )
         if not 0 < self.scale < float("inf"):
-            raise InputError(f"scale={self.scale!r}; pass a number above 0, 1 for SWAG itself")
+            raise InputError(f"scale={brief(self.scale)}; pass a number above 0, 1 for SWAG itself")
         if self.rank is not None and not 2 <= self.rank <= len(self.checkpoints):
             raise InputError(
-                f"rank={self.rank!r}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
+                f"rank={brief(self.rank)}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
             )
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 
 Color = tuple[float, float, float]
 ColorFn = Callable[[float], Color]
@@ -33,7 +33,7 @@ def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
     if callable(color_fn):
         return color_fn
     if color_fn not in _STOPS:
-        raise InputError(f"unknown colour map {color_fn!r}; {nearest(color_fn, _STOPS)}")
+        raise InputError(f"unknown colour map {brief(color_fn)}; {nearest(color_fn, _STOPS)}")
     stops = _STOPS[color_fn].split()
     places = np.linspace(-1.0, 1.0, len(stops))
     channels = np.array([[int(s[i : i + 2], 16) / 255 for i in (0, 2, 4)] for s in stops]).T

@@ -12,6 +12,7 @@ from rdkit.Chem import rdMolInterchange
 from torch import Tensor
 
 from salience import Batch, BrokenItems, Domain, InputError, Layout
+from salience.errors import brief
 from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
@@ -102,7 +103,7 @@ class MolGraph(Domain):
         labels = isinstance(self.atom_features, str)
         if labels and self.atom_features != "labels":
             raise InputError(
-                f"unknown atom_features={self.atom_features!r}; pass 'labels' or a function of a "
+                f"unknown atom_features={brief(self.atom_features)}; pass 'labels' or a function of a "
                 f"molecule that returns float features of shape (atoms, C)"
             )
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
@@ -122,7 +123,7 @@ class MolGraph(Domain):
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
                 raise InputError(
-                    f"unknown bond type {kind!r} in bond_types; pass names of RDKit's BondType, "
+                    f"unknown bond type {brief(kind)} in bond_types; pass names of RDKit's BondType, "
                     f"such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
                 )
         if self.follow_batch and not pyg_form:

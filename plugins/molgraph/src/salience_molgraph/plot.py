@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from salience import InputError, Visualizer
+from salience.errors import brief
 from salience.scalers import Scaler, get_scaler
 from salience_molgraph.cell import Cell, legend_of, read_cell
 from salience_molgraph.colors import ColorFn, get_color_fn
@@ -94,7 +95,7 @@ class MoleculePlot(Visualizer):
         size = self.size if isinstance(self.size, list | tuple) else ()
         plain = all(isinstance(n, Real) and 40 <= n < float("inf") for n in size)
         if len(size) != 2 or not plain:
-            raise InputError(f"size={self.size!r}; pass (width, height), each from 40 on")
+            raise InputError(f"size={brief(self.size)}; pass (width, height), each from 40 on")
         if not self.resolution > 0:
             raise InputError(f"resolution={self.resolution} is not above 0; pass 2 for sharp PNGs")
         if self.level is not None and not 0 < self.level < 1:

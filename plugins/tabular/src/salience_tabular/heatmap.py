@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from salience import Explanation, InputError, Visualizer
-from salience.errors import nearest
+from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.look import (
     FAINT,
@@ -129,7 +129,7 @@ def _check_cmap(cmap: str | Colormap | None) -> None:
     if cmap is None or isinstance(cmap, Colormap):
         return
     if not isinstance(cmap, str) or cmap not in colormaps:
-        raise InputError(f"unknown colour map {cmap!r}; {nearest(cmap, colormaps)}")
+        raise InputError(f"unknown colour map {brief(cmap)}; {nearest(cmap, colormaps)}")
 
 
 def _colorbar(figure: Figure, axes: Axes, image: AxesImage, height: float) -> None:

@@ -22,7 +22,7 @@ from salience import (
     is_placeholder,
     tell,
 )
-from salience.errors import nearest
+from salience.errors import brief, nearest
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
@@ -101,7 +101,7 @@ class Vision(Domain):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):
             raise InputError(
-                f"transform is {self.transform!r}; pass a callable from a PIL image to a tensor "
+                f"transform is {brief(self.transform)}; pass a callable from a PIL image to a tensor "
                 f"(channel, height, width), or ImageTransform(...)"
             )
         if isinstance(self.class_names, str):
