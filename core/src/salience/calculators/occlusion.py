@@ -60,9 +60,11 @@ class Occlusion(Calculator):
         for name, setting in (("window", self.window), ("stride", self.stride)):
             if setting is None and name == "stride":
                 continue
-            numbers = setting.values() if isinstance(setting, Mapping) else (setting,)
-            for number in numbers:
-                integer(number, name, 1)
+            if isinstance(setting, Mapping):
+                plain: Any = {axis: integer(length, name, 1) for axis, length in setting.items()}
+            else:
+                plain = integer(setting, name, 1)
+            object.__setattr__(self, name, plain)
         if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
             _check_known(self.stride, self.window)
         named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]

@@ -21,7 +21,7 @@ class UncertainSaliency:
     n_independent: Tensor
 
     def __getitem__(self, variable: str) -> Saliency:
-        if variable not in self.saliency:
+        if not isinstance(variable, str) or variable not in self.saliency:
             raise InputError(
                 f"no target variable {brief(variable)} was explained; {nearest(variable, self.saliency)}"
             )

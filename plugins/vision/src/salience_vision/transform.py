@@ -69,7 +69,7 @@ class ImageTransform:
                 f"a crop of {self.crop} does not fit into a shorter side of {self.resize}; "
                 f"make resize at least as large as crop"
             )
-        if self.interpolation not in _FILTERS:
+        if not isinstance(self.interpolation, str) or self.interpolation not in _FILTERS:
             raise InputError(
                 f"unknown interpolation {brief(self.interpolation)}; "
                 f"{nearest(self.interpolation, _FILTERS)}"
