@@ -93,7 +93,7 @@ def judge(case: Case) -> Verdict:
             return _refusal(case, str(error), backward)
         except Hang:
             return Verdict(HANG, case.text, traceback.format_exc())
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             return Verdict(
                 TRACEBACK, f"{type(error).__name__}: {safe(error)}", traceback.format_exc()
             )
@@ -153,7 +153,8 @@ def patience(seconds: float = PATIENCE) -> Iterator[None]:
         raise Hang
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Rung again and again, since code in C may lose the error.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:

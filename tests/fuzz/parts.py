@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 import salience
 
 from .oracle import Case
-from .specs import GRAMMAR, Spec, of_name, specs
+from .specs import GRAMMAR, Spec, known, of_name, specs
 from .subject import aggregated, explainer, rows, slow, told
 from .values import MAYBE, NONE, Mark
+
+
+#: Aggregators without settings that need draws.
+_OF_DRAWS = ("variance", "signal_to_noise")
 
 
 @st.composite
@@ -22,7 +26,9 @@ def cases(draw: Any) -> Case:
     odd = draw(st.sampled_from(("calculators", "samplers", "aggregators")))
     calculator = draw(specs("calculators", good=odd != "calculators"))
     aggregator = draw(specs("aggregators", good=odd != "aggregators"))
-    n_samplers = 1 if odd == "samplers" else draw(st.integers(0, 2))
+    spread = known("aggregators", aggregator.name) if aggregator.name else ()
+    fewest = 1 if odd == "samplers" or spread or aggregator.name in _OF_DRAWS else 0
+    n_samplers = draw(st.integers(fewest, 2))
     samplers = [draw(specs("samplers", good=odd != "samplers")) for _ in range(n_samplers)]
     n_samples = draw(st.sampled_from((2, 4))) if samplers else 1
     return case(calculator, samplers, aggregator, n_samples)

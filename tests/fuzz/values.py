@@ -262,7 +262,7 @@ class Setting:
         return self.plain.flatmap(dressed)
 
     def any(self) -> st.SearchStrategy[Any]:
-        return st.one_of(self.good(), wild(), wild())
+        return st.one_of(self.good(), wild())
 
 
 def dressed(value: Any) -> st.SearchStrategy[Any]:

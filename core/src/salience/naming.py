@@ -30,7 +30,7 @@ def listed(values: Any, name: str, expected: str = "a list of names in order") -
     raise InputError(f"{name} is {brief(values)}; pass {expected}")
 
 
-def names(values: Any, name: str) -> tuple[str, ...]:
+def names_of(values: Any, name: str) -> tuple[str, ...]:
     """Several names in order, as a tuple of strings.
 
     Raises:

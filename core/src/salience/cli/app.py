@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from salience.errors import InputError
+from salience.errors import InputError, one_line
 from salience.plugins import PluginRecord, host
 
 
@@ -82,7 +82,7 @@ def explain(model: str, weights: str | None, **settings: Any) -> None:
     try:
         run(model, weights, **settings)
     except (InputError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(one_line(str(error))) from error
 
 
 @main.command()
@@ -94,7 +94,7 @@ def check(model: str, weights: str | None, **settings: Any) -> None:
     try:
         held = run_check(model, weights, **settings)
     except (InputError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(one_line(str(error))) from error
     sys.exit(0 if held else 1)
 
 

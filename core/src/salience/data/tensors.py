@@ -13,7 +13,7 @@ from salience.data.domain import Domain
 from salience.data.layout import ITEM, Field, Layout
 from salience.errors import InputError, brief
 from salience.intake import array
-from salience.naming import names
+from salience.naming import names_of
 from salience.support.numerics import all_finite
 
 
@@ -47,12 +47,12 @@ class Tensors(Domain):
         super().__post_init__()
         axes = self.axes if isinstance(self.axes, Mapping) else {"x": self.axes}
         for name, own in axes.items():
-            names([name], "the arguments of axes")
+            names_of([name], "the arguments of axes")
             if not isinstance(own, str):  # the layout tells what to write for a single word
-                names(own, f"axes of argument {name!r}")
+                names_of(own, f"axes of argument {name!r}")
         for setting in ("reduce", "inner", "components"):
             if not isinstance(own := getattr(self, setting), str):
-                object.__setattr__(self, setting, names(own, setting))
+                object.__setattr__(self, setting, names_of(own, setting))
         fields = {name: Field(tuple(own)) for name, own in axes.items()}
         if not any(ITEM in spec.axes for spec in fields.values()):
             raise InputError(f"axes={brief(self.axes)} name no {ITEM!r} axis; name one")

@@ -14,7 +14,7 @@ from salience.data.layout import ITEM, Layout
 from salience.data.views import RowView
 from salience.errors import InputError, brief, nearest
 from salience.intake import choice, integer
-from salience.naming import names
+from salience.naming import names_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Target:
         if self.axes is not None:
             # A single string names one axis; it is not a sequence of one-letter names.
             axes = (self.axes,) if isinstance(self.axes, str) else self.axes
-            object.__setattr__(self, "axes", names(axes, "Target axes"))
+            object.__setattr__(self, "axes", names_of(axes, "Target axes"))
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from salience.errors import InputError
+from salience.naming import path_of
 from salience.support.files import write_whole
 from salience.support.settings import CheckedSettings
 
@@ -63,7 +64,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         InputError: The path has no suffix, or one that the figure cannot write.
     """
-    path = Path(path)
+    path = path_of(path)
     suffix = path.suffix.removeprefix(".").lower()
     if not suffix:
         raise InputError(f"the path {str(path)!r} has no suffix; end it in .png or .svg")

@@ -20,6 +20,7 @@ from salience import (
     InputError,
     Layout,
     is_placeholder,
+    names_of,
     tell,
 )
 from salience.errors import brief, nearest
@@ -107,7 +108,7 @@ class Vision(Domain):
         if isinstance(self.class_names, str):
             raise InputError("class_names is one string; pass a list with a name for each class")
         if self.class_names is not None:
-            object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+            object.__setattr__(self, "class_names", names_of(self.class_names, "class_names"))
 
     @property
     def layout(self) -> Layout:
