@@ -140,7 +140,7 @@ def tensors(draw: Any) -> Case:
         given = draw(wild())
         if draw(st.booleans()):
             given = {draw(st.sampled_from(("x", "y", 1))): given}
-        return Case(f"Tensors: {brief(given)}", lambda: told(explainer().explain(given)), late=True)
+        return Case(f"Tensors: {brief(given)}", lambda: told(explainer().explain(given)))
     text, given, plain = draw(_matrix(tuple(_FORMS)))
     domain = Tensors()
 
@@ -176,7 +176,6 @@ def tables(draw: Any) -> Case:
         return Case(
             f"Tabular: {brief(given)}",
             lambda: told(Explainer(Any64(), Tabular()).explain(given)),
-            late=True,
         )
     forms = tuple(name for name in _FORMS if name != "list")
     text, given, plain = draw(_matrix(forms))
@@ -292,9 +291,9 @@ def spectra(draw: Any) -> Case:
         f"Spectra: {kind} {shape} {brief(given) if kind == 'wild' else ''} {brief(options)}{fault}"
     )
     if not right_shape and wanted and not (len(shape) == 3 and shape[1] == 3):
-        return Case(text, run, NONE, late=True)
+        return Case(text, run, NONE)
     tolerance = 1e-4 if kind == "float32" else 1e-6
-    return Case(text, run, expected if wanted and right_shape else MAYBE, tolerance, late=True)
+    return Case(text, run, expected if wanted and right_shape else MAYBE, tolerance)
 
 
 @st.composite
@@ -365,4 +364,4 @@ def settings(draw: Any) -> Case:
         domain = {"name": "tabular", **given} if as_mapping else Tabular(**given)
         return told(Explainer(Any64(), domain).explain(frame))
 
-    return Case(f"Tabular(**{brief(given)})", run, late=True)
+    return Case(f"Tabular(**{brief(given)})", run)

@@ -186,7 +186,7 @@ def files(draw: Any) -> Case:
     right: Any = MAYBE
     if raw == whole:
         right = lambda: _each(["CCO", "c1ccccc1O", "CC(=O)O"])  # noqa: E731
-    return Case(f"file .{suffix} skip={skip} {raw!r}", run, right, late=True)
+    return Case(f"file .{suffix} skip={skip} {raw!r}", run, right)
 
 
 class Pooled(nn.Module):
@@ -239,7 +239,7 @@ def graphs(draw: Any) -> Case:
         ]
         return {"values": [torch.cat([e["x"].flat for e in own])]}
 
-    return Case(text, run, MAYBE if odd else expected, tolerance=1e-4, late=bool(odd))
+    return Case(text, run, MAYBE if odd else expected, tolerance=1e-4)
 
 
 @st.composite
@@ -269,4 +269,4 @@ def settings(draw: Any) -> Case:
         own = {"name": "molgraph"} | given if as_mapping else MolGraph(**given)
         return told(Explainer(network(), own).explain(["CCO", "CN"]))
 
-    return Case(f"MolGraph(**{brief(given)}) mapping={as_mapping}", run, late=True)
+    return Case(f"MolGraph(**{brief(given)}) mapping={as_mapping}", run)

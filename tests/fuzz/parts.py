@@ -15,7 +15,6 @@ from .specs import GRAMMAR, Spec, known, of_name, specs
 from .subject import aggregated, explainer, rows, slow, told
 from .values import MAYBE, NONE, Mark
 
-
 #: Aggregators without settings that need draws.
 _OF_DRAWS = ("variance", "signal_to_noise")
 

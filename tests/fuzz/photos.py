@@ -125,7 +125,7 @@ def images(draw: Any) -> Case:
 
     right = MAYBE if odd else expected
     run = lambda: told(Explainer(network(), domain()).explain(given))  # noqa: E731
-    return Case(text, run, right, tolerance=1e-4, late=bool(odd))
+    return Case(text, run, right, tolerance=1e-4)
 
 
 @cache
@@ -185,7 +185,7 @@ def files(draw: Any) -> Case:
 
     text = f"photo {kind} .{suffix} skip={skip} {raw!r}"
     right = expected if raw == whole and kind != "GIF" else MAYBE
-    return Case(text, run, right, tolerance=1e-4, late=True)
+    return Case(text, run, right, tolerance=1e-4)
 
 
 @st.composite
@@ -217,7 +217,7 @@ def settings(draw: Any) -> Case:
         return told(found)
 
     what = "ImageTransform" if transform else "Vision"
-    return Case(f"{what}(**{brief(given)}) mapping={as_mapping}", run, late=True)
+    return Case(f"{what}(**{brief(given)}) mapping={as_mapping}", run)
 
 
 __all__ = ["NONE", "cases", "damaged"]

@@ -37,6 +37,9 @@ _DRAWN: dict[str, tuple[str, ...]] = {
 }
 
 
+_OPTIONS = (0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred")
+
+
 @cache
 def explained(domain: str) -> Explanation:
     """A small explanation of each domain, with draws."""
@@ -69,13 +72,14 @@ def pictures(draw: Any) -> Case:
     options: dict[str, Any] = {}
     item: Any = draw(st.sampled_from((None, 0, 1, -1)))
     path: Any = None
-    odd = draw(st.sampled_from(("option", "option", "option", "item", "path", "visualizer", "")))
+    odd = draw(
+        st.sampled_from(("option", "option", "option", "item", "path", "visualizer", "", ""))
+    )
     if odd == "option" and names:
         visualizer = draw(st.sampled_from(names))
         setting = draw(st.sampled_from((*known("visualizers", visualizer), "unknown")))
-        options = {
-            setting: draw(st.one_of(wild(), st.sampled_from((0.5, "viridis", "min_max", True))))
-        }
+        known_good = st.sampled_from(_OPTIONS)
+        options = {setting: draw(st.one_of(wild(), known_good, known_good))}
     elif odd == "item":
         item = draw(wild())
     elif odd == "path":
@@ -140,7 +144,8 @@ def questions(draw: Any) -> Case:
 
         right = plain if plain in (NONE, MAYBE) else expected
         return Case(f"{domain} interval {brief(level)}", run, right, tolerance=1e-4)
-    given = draw(wild())
+    good = {"significant": 0.05, "item": 1, "variable": "x", "columns": None}.get(form)
+    given = draw(st.one_of(wild(), st.just(good)))
     text = f"{domain} {form} {brief(given)}"
     if form == "significant":
         setting = real(lambda v: 0 < v < 1, 0.05)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
 
+_NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 _PLAIN = {"bool", "int", "float", "str", "None"}
 
 
@@ -44,7 +45,7 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
         InputError: The value is no whole number, or too small.
     """
     value = scalar(value)
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+    is_whole = isinstance(value, Integral) and not isinstance(value, _NO_NUMBERS)
     if is_whole and (minimum is None or int(value) >= minimum):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
@@ -58,7 +59,7 @@ def real(value: Any, name: str) -> float:
         InputError: The value is no real number, or not finite.
     """
     value = scalar(value)
-    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+    if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
         if isinstance(value, Integral):
             return int(value)
         if math.isfinite(value):

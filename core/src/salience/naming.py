@@ -43,6 +43,14 @@ def names_of(values: Any, name: str) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have is that of none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def path_of(value: Any, name: str = "path") -> Path:
     """The path of a file.
 

@@ -15,6 +15,7 @@ from torch import nn
 from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.model.state_dicts import read_state
+from salience.naming import path_of
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
 from salience.support.allocator import tune_allocator
@@ -50,7 +51,7 @@ def run(
             option cannot be read, or the folder cannot be written to.
     """
     tune_allocator()
-    folder = Path(out)
+    folder = path_of(out, "--out")
     _check_folder(folder)
     draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})

@@ -11,7 +11,7 @@ from typing import Any
 
 from rdkit import Chem
 
-from salience import tell
+from salience import is_file, tell
 from salience.errors import InputError, brief, nearest
 
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
@@ -169,7 +169,7 @@ def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
     read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)
