@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
 import salience
 from salience import ClassScore, CrossEntropy, Explainer, Tap, Target, Tensors, Value
+from salience.samplers.design import draws_of
 
 from .oracle import Case
 from .specs import brief
@@ -249,6 +252,24 @@ def targets(draw: Any) -> Case:
 # --- Numbers of draws, seeds, ids ----------------------------------------------------------------
 
 
+@cache
+def is_limited() -> bool:
+    """Whether numbers of draws that nobody lives to see are refused."""
+    try:
+        draws_of(10**12)
+    except salience.InputError:
+        return True
+    return False
+
+
+def is_huge(given: Any) -> bool:
+    if isinstance(given, dict):
+        return any(map(is_huge, given.values()))
+    if isinstance(given, list | tuple):
+        return any(is_huge(one) for one in given if one is not given)
+    return isinstance(given, int | np.integer) and int(given) > 1000
+
+
 @st.composite
 def draws(draw: Any) -> Case:
     """``n_samples=`` and ``seed=``."""
@@ -292,6 +313,8 @@ def draws(draw: Any) -> Case:
         text = f"n_samples={brief(given)}"
         if isinstance(plain, int) and plain == 1:
             right["n_samples"] = 1
+
+    assume(is_limited() or not is_huge(given))
 
     def run() -> Any:
         return explainer().explain(rows(), **request)

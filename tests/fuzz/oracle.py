@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import signal
 import threading
@@ -143,7 +142,7 @@ def safe(error: BaseException) -> str:
 
 
 @contextmanager
-def patience(seconds: float = PATIENCE) -> Iterator[None]:
+def patience() -> Iterator[None]:
     """Raise :class:`Hang` in what takes longer."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -154,7 +153,7 @@ def patience(seconds: float = PATIENCE) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, ring)
     # Rung again and again, since code in C may lose the error.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE, 1.0)
     try:
         yield
     finally:
@@ -213,10 +212,6 @@ def difference(got: Any, right: Any, tolerance: float, where: str = "result") ->
 def _short(values: Any) -> str:
     text = " ".join(np.array2string(np.asarray(values), precision=5, threshold=12).split())
     return text if len(text) <= 120 else text[:119] + "…"
-
-
-def is_number(value: float) -> bool:
-    return not math.isnan(value)
 
 
 # --- Figures --------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         return _signed(value.detach().long(), name) if unsigned else value.detach()
     try:
         found = _plain_array(value, name)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise _no_numbers(value, name, expected) from error

@@ -15,7 +15,7 @@ from salience.calculators.windows import ElementGroups, Slide, WindowGrid
 from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
-from salience.intake import integer, integer_array
+from salience.intake import integer, integer_array, per_item
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -67,6 +67,8 @@ class Occlusion(Calculator):
             object.__setattr__(self, name, plain)
         if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
             _check_known(self.stride, self.window)
+        if self.groups is not None and not isinstance(self.groups, list | tuple | Tensor):
+            object.__setattr__(self, "groups", per_item(self.groups, "groups"))
         named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]
         for axis in named[0] if named else ("",):
             length, step = self._along(axis)

@@ -32,7 +32,7 @@ def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
     """
     if callable(color_fn):
         return color_fn
-    if color_fn not in _STOPS:
+    if not isinstance(color_fn, str) or color_fn not in _STOPS:
         raise InputError(f"unknown colour map {brief(color_fn)}; {nearest(color_fn, _STOPS)}")
     stops = _STOPS[color_fn].split()
     places = np.linspace(-1.0, 1.0, len(stops))
