@@ -58,7 +58,7 @@ def _used(raw: bytes) -> dict[str, Any]:
     path = folder() / "changed.salience"
     path.write_bytes(raw)
     found = Explanation.load(path)
-    said = told(found)
+    said = everything(found)
     try:
         found.to_dataframe()
         found.visualize(0)
@@ -68,6 +68,12 @@ def _used(raw: bytes) -> dict[str, Any]:
     except (salience.InputError, salience.NoMeanError):
         pass
     return said
+
+
+def everything(found: Explanation) -> dict[str, Any]:
+    """What a file holds, in numbers and words."""
+    words = (dict(found.provenance), dict(found.dataset_info), list(found.annotations))
+    return told(found) | {"words": repr(words), "design": repr(found.design)}
 
 
 @st.composite
@@ -81,7 +87,7 @@ def saved(draw: Any) -> Case:
     return Case(
         text,
         lambda: _used(raw),
-        (lambda: told(explained(domain))) if is_summed() else MAYBE,
+        (lambda: everything(explained(domain))) if is_summed() else MAYBE,
         late=True,
     )
 

@@ -367,8 +367,8 @@ def numbers(width: int, low: float = -math.inf) -> Setting:
         if isinstance(value, bool | np.bool_ | str | bytes | None | dict | set):
             return NONE
         if isinstance(value, int | float | np.integer | np.floating):
-            if abs(value) > 1e6:
-                return MAYBE if math.isfinite(value) and value >= low else NONE
+            if not abs(value) <= 1e6:
+                return MAYBE if value >= low and abs(value) != math.inf else NONE
             found = torch.tensor(float(value), dtype=torch.float64)
         elif (
             isinstance(value, list | tuple)

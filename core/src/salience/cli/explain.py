@@ -55,8 +55,6 @@ def run(
     _check_folder(folder)
     draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})
-    if name:
-        make("visualizers", name, options)  # raises on a wrong visualizer before the long work
     rows = _max_rows(max_rows)
     explainer = Explainer(
         load_model(model, weights),
@@ -66,6 +64,8 @@ def run(
         max_rows=rows,
         device=device,
     )
+    if chosen := name or explainer.domain.visualizer:  # refused before the long work
+        make("visualizers", chosen, options).check_format(suffix)
     explanation = explainer.explain(_data(data), n_samples=draws, **settings)
     explanation.save(folder / "run.salience")
     drawn = min(items, len(explanation))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class MoleculePlot(Visualizer):
         InputError: A parameter is unknown or out of range.
     """
 
+    formats: ClassVar[Collection[str]] = ("svg", "png")
+
     color_fn: str | ColorFn = "blue_vermilion"
     scaler: str | Scaler = "abs_max"
     ratio: float = 1.0
@@ -88,6 +90,10 @@ class MoleculePlot(Visualizer):
         super().__post_init__()
         get_color_fn(self.color_fn)
         get_scaler(self.scaler)
+        if self.bond_fn is not None and not callable(self.bond_fn):
+            raise InputError(
+                f"bond_fn is {brief(self.bond_fn)}; pass a function of two values, or None"
+            )
         if not 0 <= self.ratio <= 1:
             raise InputError(f"ratio={self.ratio} is not a share of atoms; pass 0 to 1")
         if self.limit is not None and not self.limit > 0:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -50,6 +51,8 @@ class HeatMap(Visualizer):
     Raises:
         InputError: The scaler or the colour map is unknown.
     """
+
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
 
     cmap: str | Colormap | None = None
     scaler: str | Scaler = "identity"

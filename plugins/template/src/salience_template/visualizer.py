@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import Explanation, Visualizer
+from salience import Explanation, InputError, Visualizer
+from salience.errors import nearest
 from salience.scalers import Scaler, get_scaler
 
 Array = NDArray[np.floating[Any]]
@@ -30,9 +34,17 @@ class SpectrumPlot(Visualizer):
         title: Title in place of "spectrum" and the item's id, or of "mean of n spectra".
     """
 
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+
     cmap: str = "coolwarm"
     scaler: str | Scaler = "abs_max"
     title: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        get_scaler(self.scaler)
+        if self.cmap not in colormaps:
+            raise InputError(f"unknown colour map {self.cmap!r}; {nearest(self.cmap, colormaps)}")
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one spectrum."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -67,6 +68,8 @@ class Overlay(Visualizer):
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
     """
+
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
 
     cmap: str | None = None
     alpha: float | str = "fade"

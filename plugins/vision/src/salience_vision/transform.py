@@ -118,7 +118,7 @@ class ImageTransform:
         if self.resize is None:
             return width, height
         shorter = min(width, height)
-        new = int(self.resize * width / shorter), int(self.resize * height / shorter)
+        new = self.resize * width // shorter, self.resize * height // shorter
         if new[0] * new[1] > _MAX_RESIZED:
             raise InputError(
                 f"a photo of {width} × {height} pixels would become one of {new[0]} × {new[1]}; "
