@@ -77,8 +77,8 @@ def one_line(text: str, longest: int | None = LONGEST) -> str:
         text: The text; halves of characters in it are written as escapes.
         longest: Number of characters that are kept; all where ``None``.
     """
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    line = _ADDRESS.sub("", " ".join(whole.split()))
+    readable = text.encode("utf-8", "backslashreplace").decode()
+    line = _ADDRESS.sub("", " ".join(readable.split()))
     if longest is None or len(line) <= longest:
         return line
     # The last clause is the mend; it is kept whole where it is short enough.

@@ -13,7 +13,7 @@ from salience.data.batch import Batch
 from salience.data.layout import ITEM, Layout
 from salience.data.views import RowView
 from salience.errors import InputError, brief, nearest
-from salience.intake import choice, integer
+from salience.intake import integer
 from salience.naming import names_of
 
 
@@ -37,7 +37,8 @@ class Target:
     axes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        choice(self.at, "Target at", ("output", "input"))
+        if not isinstance(self.at, str) or self.at not in ("output", "input"):
+            raise InputError(f"Target at={brief(self.at)} is neither 'output' nor 'input'")
         if not isinstance(self.module, str):
             raise InputError(f"Target module={brief(self.module)}; pass the path of a module")
         call = integer(self.call, "Target call")

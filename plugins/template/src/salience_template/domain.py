@@ -79,7 +79,7 @@ class Spectra(Domain):
             )
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiu":
             data = torch.from_numpy(data.astype(float))
-        if not isinstance(data, Tensor) or data.is_complex():
+        if not isinstance(data, Tensor) or data.is_complex() or data.is_meta:
             raise InputError(f"spectra hold {data.dtype}, expected real numbers; convert them")
         # A copy, so that later changes to the user's data do not change the explanation.
         spectra = data.detach().cpu().clone()
