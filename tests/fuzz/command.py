@@ -87,13 +87,25 @@ _BAD: dict[str, tuple[str, ...]] = {
     "--weights": ("no.pt", "rows.csv", "nowhere.pt", "."),
     "--target": ("0", "1", "9", "input.x"),
     "--output": ("class:9", "class", "value", "tap", "tap:module=1", "class:index=x", "custom"),
-    "--seed": ("x", "1.5", "-1", "99999999999999999999999999"),
+    "--seed": ("9" * 5000, "x", "1.5", "-1", "99999999999999999999999999"),
     "--device": ("cuda:9", "meta", "nowhere", "xla"),
-    "--max-rows": ("0", "-1", "x", "1.5", "²"),
+    "--max-rows": ("9" * 5000, "0", "-1", "x", "1.5", "²"),
     "--items": ("-1", "x"),
     "--format": ("xyz", "a/b", "jpg", ""),
     "--visualizer": ("overlay", "bar:sort=x", "bar:", "molecule"),
-    "--n-samples": ("0", "2", "x", "2,3", "until:max=4", "until:x=1", "1,1", "²", "1,", ","),
+    "--n-samples": (
+        "9" * 5000,
+        "0",
+        "2",
+        "x",
+        "2,3",
+        "until:max=4",
+        "until:x=1",
+        "1,1",
+        "²",
+        "1,",
+        ",",
+    ),
     "--out": ("rows.csv", "rows.csv/x", "", "z" * 300, "two\nlines"),
     "data": ("no.csv", "nowhere.csv", ".", "rows.csv", "-", "weights.pt"),
 }
@@ -169,7 +181,7 @@ def _called(line: list[str]) -> dict[str, Any]:
     if "Traceback" in result.output:
         raise RuntimeError(result.output)
     if result.exit_code == 2:  # click says how the command is used, then one line of what is wrong
-        raise InputError(result.output.strip().splitlines()[-1][:300])
+        raise InputError(result.output.strip().splitlines()[-1].removeprefix("Error: "))
     if line[0] == "explain" and "--help" not in line:
         said = result.output.strip()
         if result.exit_code:

@@ -13,7 +13,19 @@ from salience.errors import InputError, one_line
 from salience.plugins import PluginRecord, host
 
 
-@click.group()
+class _Commands(click.Group):
+    """Commands whose mistakes are told in a short line, those that click finds as well."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see :meth:`click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = one_line(error.message)
+            raise
+
+
+@click.group(cls=_Commands)
 @click.version_option(package_name="salience")
 def main() -> None:
     """Saliency with error bars for PyTorch models."""
@@ -82,7 +94,7 @@ def explain(model: str, weights: str | None, **settings: Any) -> None:
     try:
         run(model, weights, **settings)
     except (InputError, OSError) as error:
-        raise click.ClickException(one_line(str(error))) from error
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
@@ -94,7 +106,7 @@ def check(model: str, weights: str | None, **settings: Any) -> None:
     try:
         held = run_check(model, weights, **settings)
     except (InputError, OSError) as error:
-        raise click.ClickException(one_line(str(error))) from error
+        raise click.ClickException(str(error)) from error
     sys.exit(0 if held else 1)
 
 

@@ -106,7 +106,7 @@ def run_check(
 
 
 def _max_rows(text: str) -> int | str:
-    if text != "auto" and not text.isdecimal():
+    if text != "auto" and not _is_number(text):
         raise InputError(f"max_rows={text!r}; pass 'auto' or a whole number from 1")
     return text if text == "auto" else int(text)
 
@@ -120,9 +120,14 @@ def _draws(text: str) -> Any:
     if text.partition(":")[0] == "until":
         return parse(text)[1]
     numbers = text.split(",")
-    if not all(number.strip().isdecimal() for number in numbers):
+    if not all(_is_number(number.strip()) for number in numbers):
         raise InputError(f"n_samples={text!r}; pass 30, 8,16 or until:rel_error=0.05,max=512")
     return int(text) if len(numbers) == 1 else [int(number) for number in numbers]
+
+
+def _is_number(text: str) -> bool:
+    # Python reads no number of more than 4300 digits, and 20 are beyond 64 bits.
+    return text.isdecimal() and len(text) <= 20
 
 
 def _check_folder(folder: Path) -> None:

@@ -152,9 +152,11 @@ def _without_hs(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _parse(text: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(text, as_written())
+    readable = text.isascii() or text.encode(errors="ignore").decode() == text
+    mol = Chem.MolFromSmiles(text, as_written()) if readable else None
     if mol is None:
-        reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
+        loose = Chem.MolFromSmiles(text, as_written(sanitize=False)) if readable else None
+        reason = _chemistry_problem(loose)
         raise InputError(
             f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )

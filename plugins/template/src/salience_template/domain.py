@@ -79,7 +79,9 @@ class Spectra(Domain):
             )
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiu":
             data = torch.from_numpy(data.astype(float))
-        if not isinstance(data, Tensor) or data.is_complex() or data.is_meta:
+        if isinstance(data, Tensor) and (data.is_meta or data.layout != torch.strided):
+            raise InputError("spectra are a tensor without values of its own; pass a dense one")
+        if not isinstance(data, Tensor) or data.is_complex() or data.is_quantized:
             raise InputError(f"spectra hold {data.dtype}, expected real numbers; convert them")
         # A copy, so that later changes to the user's data do not change the explanation.
         spectra = data.detach().cpu().clone()
