@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -171,6 +172,7 @@ def _called(line: list[str]) -> dict[str, Any]:
     place, before = _prepared(), Path.cwd()
     sys.path.insert(0, str(Path(__file__).parents[2]))
     os.chdir(place)
+    shutil.rmtree(place / "out", ignore_errors=True)
     try:
         result = CliRunner().invoke(main, line)
     finally:

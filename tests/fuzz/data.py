@@ -128,7 +128,7 @@ def _matrix(draw: Any, forms: tuple[str, ...]) -> tuple[str, Any, Any]:
         return f"frame {brief(odd)}", pd.DataFrame(odd, columns=list("abc")), MAYBE
     return (
         f"odd {brief(odd)}",
-        odd if how == "list" else np.array(odd + [[None] * WIDTH], object)[:-1],
+        odd if how == "list" else np.array([*odd, [None] * WIDTH], object)[:-1],
         MAYBE,
     )
 

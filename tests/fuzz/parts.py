@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-import salience
-
 from .oracle import Case
-from .specs import GRAMMAR, Spec, known, of_name, specs
+from .specs import Spec, known, of_name, specs
 from .subject import aggregated, explainer, rows, slow, told
 from .values import MAYBE, NONE, Mark
 
@@ -98,6 +96,3 @@ def plain_cases() -> st.SearchStrategy[Case]:
             lambda name: of_name("aggregators", name, good=True)
         ),
     )
-
-
-__all__ = ["GRAMMAR", "cases", "of_name", "plain_cases", "salience"]

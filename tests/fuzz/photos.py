@@ -19,7 +19,7 @@ from .data import folder
 from .oracle import Case
 from .specs import brief
 from .subject import told
-from .values import MAYBE, NONE, wild
+from .values import MAYBE, wild
 
 SIZE = 6
 
@@ -218,6 +218,3 @@ def settings(draw: Any) -> Case:
 
     what = "ImageTransform" if transform else "Vision"
     return Case(f"{what}(**{brief(given)}) mapping={as_mapping}", run)
-
-
-__all__ = ["NONE", "cases", "damaged"]

@@ -86,7 +86,7 @@ def slow(
     window, step = settings.get("window", 1), settings.get("stride")
     step = max(1, window // 2) if step is None else step
     fill = torch.as_tensor(settings.get("value", 0.0), dtype=x.dtype).expand(x.shape)
-    starts = list(range(0, max(0, len(x) - window), step)) + [max(0, len(x) - window)]
+    starts = [*range(0, max(0, len(x) - window), step), max(0, len(x) - window)]
     total, cover = torch.zeros_like(x), torch.zeros_like(x)
     for start in starts:
         at = torch.zeros(len(x), dtype=torch.bool)

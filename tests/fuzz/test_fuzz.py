@@ -80,14 +80,14 @@ def test_the_judge_tells_outcomes_apart(outcome: str, monkeypatch: pytest.Monkey
 
 
 def test_the_judge_finds_what_is_served_without_a_meaning_and_sentences_of_several_lines() -> None:
-    assert judge(Case("", lambda: {}, NONE)).outcome == DIFFERENT
+    assert judge(Case("", dict, NONE)).outcome == DIFFERENT
 
-    class Loud(InputError):
+    class LoudError(InputError):
         def __str__(self) -> str:
             return "two\nlines"
 
     def loud() -> None:
-        raise Loud
+        raise LoudError
 
     assert judge(Case("", loud)).outcome == WORDED
 

@@ -348,10 +348,8 @@ def optional(setting: Setting) -> Setting:
     return Setting(st.one_of(st.none(), setting.plain), meaning)
 
 
-def free(
-    good: st.SearchStrategy[Any], plain: Callable[[Any], bool] = lambda value: True
-) -> Setting:
-    """A setting of many forms: what is ``plain`` means itself, all else may be served or not."""
+def free(good: st.SearchStrategy[Any]) -> Setting:
+    """A setting of many forms, of which nothing is known but that some are good."""
 
     def meaning(value: Any) -> Any:
         return MAYBE

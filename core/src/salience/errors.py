@@ -83,5 +83,5 @@ def one_line(text: str, longest: int | None = LONGEST) -> str:
         return line
     # The last clause is the mend; it is kept whole where it is short enough.
     mend = len(line) - line.rfind("; ")
-    end = mend if mend <= longest // 2 else _END
+    end = max(mend, _END) if mend <= longest // 2 else _END
     return f"{line[: longest - end - 1]}…{line[-end:]}"

@@ -13,6 +13,10 @@ from salience.errors import InputError, one_line
 from salience.plugins import PluginRecord, host
 
 
+# Characters of a message of click's, to which it adds the name of the option.
+_SAID = 240
+
+
 class _Commands(click.Group):
     """Commands whose mistakes are told in a short line, those that click finds as well."""
 
@@ -21,7 +25,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = one_line(error.message)
+            error.message = one_line(error.message, _SAID)  # type: ignore[misc]
             raise
 
 

@@ -159,7 +159,7 @@ def load_model(factory: str, weights: str | None) -> Any:
     try:
         found = getattr(importlib.import_module(module), attribute)
         model = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # the user's module may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         raise InputError(
             f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
             f"pass module:factory, where factory() returns the model"

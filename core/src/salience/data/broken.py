@@ -29,8 +29,8 @@ class BrokenItems:
     def __init__(self, on_error: str = "raise") -> None:
         if on_error not in _SETTINGS:
             raise InputError(
-                f"unknown on_error={brief(on_error)}; {nearest(on_error, _SETTINGS)} (refuse the data, "
-                f"or go on without the items that cannot be read)"
+                f"unknown on_error={brief(on_error)}; {nearest(on_error, _SETTINGS)} (refuse the "
+                f"data, or go on without the items that cannot be read)"
             )
         self._skip = on_error == "skip"
         self._sentences: dict[int, str] = {}

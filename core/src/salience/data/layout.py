@@ -157,8 +157,8 @@ class Layout:
         own = self.fields[mask].axes
         if ITEM not in own or set(own) & set(self.elements):
             raise InputError(
-                f"{what} is {brief(mask)} with the axes {own}; a mask has the axis {ITEM!r} and the "
-                f"padded axes, none of which counts elements"
+                f"{what} is {brief(mask)} with the axes {own}; a mask has the axis {ITEM!r} and "
+                f"the padded axes, none of which counts elements"
             )
         for axis in own:
             if axes is not None and axis not in axes:

@@ -23,7 +23,8 @@ class UncertainSaliency:
     def __getitem__(self, variable: str) -> Saliency:
         if not isinstance(variable, str) or variable not in self.saliency:
             raise InputError(
-                f"no target variable {brief(variable)} was explained; {nearest(variable, self.saliency)}"
+                f"no target variable {brief(variable)} was explained; "
+                f"{nearest(variable, self.saliency)}"
             )
         return self.saliency[variable]
 

@@ -151,7 +151,8 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         return Draws(outer * inner, inner)
     if not _is_whole_number(n_samples) or n_samples < 1:
         raise InputError(
-            f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), or Until"
+            f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), "
+            f"or Until"
         )
     if pairs and n_samples % 2:
         raise InputError(f"n_samples={n_samples} leaves an antithetic draw alone; pass an even one")

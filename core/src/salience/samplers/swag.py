@@ -72,7 +72,8 @@ class SWAG(WeightSampler):
             raise InputError(f"scale={brief(self.scale)}; pass a number above 0, 1 for SWAG itself")
         if self.rank is not None and not 2 <= self.rank <= len(self.checkpoints):
             raise InputError(
-                f"rank={brief(self.rank)}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
+                f"rank={brief(self.rank)}; pass 2 to {len(self.checkpoints)}, the number of "
+                f"checkpoints"
             )
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:

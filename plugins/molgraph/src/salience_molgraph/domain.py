@@ -103,8 +103,8 @@ class MolGraph(Domain):
         labels = isinstance(self.atom_features, str)
         if self.atom_features != "labels" if labels else not callable(self.atom_features):
             raise InputError(
-                f"unknown atom_features={brief(self.atom_features)}; pass 'labels' or a function of a "
-                f"molecule that returns float features of shape (atoms, C)"
+                f"unknown atom_features={brief(self.atom_features)}; pass 'labels' or a function "
+                f"of a molecule that returns float features of shape (atoms, C)"
             )
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
         if self.add_hs and self.remove_hs:
@@ -124,8 +124,8 @@ class MolGraph(Domain):
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
                 raise InputError(
-                    f"unknown bond type {brief(kind)} in bond_types; pass names of RDKit's BondType, "
-                    f"such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
+                    f"unknown bond type {brief(kind)} in bond_types; pass names of RDKit's "
+                    f"BondType, such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
                 )
         if self.follow_batch and not pyg_form:
             raise InputError(

@@ -102,8 +102,8 @@ class Vision(Domain):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):
             raise InputError(
-                f"transform is {brief(self.transform)}; pass a callable from a PIL image to a tensor "
-                f"(channel, height, width), or ImageTransform(...)"
+                f"transform is {brief(self.transform)}; pass a callable from a PIL image to a "
+                f"tensor (channel, height, width), or ImageTransform(...)"
             )
         if isinstance(self.class_names, str):
             raise InputError("class_names is one string; pass a list with a name for each class")
