@@ -66,9 +66,10 @@ def cases() -> st.SearchStrategy[Case]:
 def pictures(draw: Any) -> Case:
     """``visualize`` and ``grid`` with one wild argument."""
     domain = draw(st.sampled_from(sorted(_DRAWN)))
-    names = _DRAWN[domain]
+    strange = draw(st.integers(0, 5)) == 0 or domain == "tensors"
+    names = tuple(n for own in _DRAWN.values() for n in own) if strange else _DRAWN[domain]
     explained(domain)  # computed before passes are counted
-    visualizer: Any = draw(st.sampled_from((None, *names)))
+    visualizer: Any = draw(st.sampled_from(names if strange else (None, *names)))
     options: dict[str, Any] = {}
     item: Any = draw(st.sampled_from((None, 0, 1, -1)))
     path: Any = None

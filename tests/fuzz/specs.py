@@ -35,7 +35,11 @@ _NOISE = {
     "only": free(st.sampled_from((None, [True, False, True], torch.tensor([True, True, False])))),
     "antithetic": truth(),
 }
-_WINDOW = free(st.one_of(st.integers(1, WIDTH), st.just({"feature": 2})))
+
+
+def _window(value: Any) -> Any:
+    return MAYBE if isinstance(value, Mapping) else whole(1).meaning(value)
+
 
 #: Kind → name → setting → what it takes.
 GRAMMAR: dict[str, dict[str, dict[str, Setting]]] = {
@@ -47,8 +51,8 @@ GRAMMAR: dict[str, dict[str, dict[str, Setting]]] = {
             "rule": word("gauss_legendre", "trapezoid", "midpoint"),
         },
         "occlusion": {
-            "window": whole(1, good=WIDTH),
-            "stride": optional(whole(1, good=2)),
+            "window": Setting(whole(1, good=WIDTH).plain, _window),
+            "stride": optional(whole(1, good=1)),
             "value": numbers(WIDTH),
             "groups": free(st.none()),
         },
@@ -61,7 +65,7 @@ GRAMMAR: dict[str, dict[str, dict[str, Setting]]] = {
             "rate": optional(real(lambda v: 0 < v < 1, 0.2, 0.5)),
         },
         "weight_noise": {"scale": _SCALE, "mode": word("multiplicative", "additive")},
-        "ensemble": {"members": free(st.integers(2, 4).map(lambda n: [network()] * n))},
+        "ensemble": {"members": free(st.just([network()] * 4))},
         "swag": {
             "checkpoints": free(st.integers(2, 4).map(lambda n: [network()] * n)),
             "scale": _SCALE,
@@ -138,7 +142,7 @@ def specs(kind: str, *, good: bool = False) -> st.SearchStrategy[Spec]:
     if good:
         return named
     anything = wild().map(lambda v: Spec(kind, "", v, MAYBE, brief(v)))
-    return st.one_of(named, named, named, named, anything)
+    return st.one_of(*[named] * 7, anything)
 
 
 @st.composite

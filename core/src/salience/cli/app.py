@@ -12,7 +12,6 @@ import click
 from salience.errors import InputError, one_line
 from salience.plugins import PluginRecord, host
 
-
 # Characters of a message of click's, to which it adds the name of the option.
 _SAID = 240
 

@@ -103,6 +103,8 @@ class Explanation(UncertainSaliency, ItemTable):
         from salience.visualize.visualizer import save_figure
 
         renderer = visualizer_of(self, visualizer, options)
+        if path is not None and (suffix := path_of(path).suffix[1:]):
+            renderer.check_format(suffix)
         position = None if item is None else position_of(self, item)
         figure = renderer.mean(self) if position is None else renderer.item(self, position)
         if path is not None:

@@ -48,7 +48,7 @@ class SpectrumPlot(Visualizer):
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one spectrum."""
-        intensity = explanation.annotations[item]["intensity"]
+        intensity = _intensities(explanation)[item]
         values, errors = explanation.values[item], explanation.std_error[item]
         title = f"spectrum {explanation.ids[item]}"
         return self._figure(explanation, intensity, values, errors, title)
@@ -56,7 +56,7 @@ class SpectrumPlot(Visualizer):
     # Omit `mean` where items do not share positions (molecules): the base class then raises.
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean spectrum with the mean saliency."""
-        intensity = sum(a["intensity"] for a in explanation.annotations) / len(explanation)
+        intensity = sum(_intensities(explanation)) / len(explanation)
         values, errors = explanation.mean(), explanation.mean_std_error()
         title = f"mean of {len(explanation)} spectra"
         return self._figure(explanation, intensity, values, errors, title)
@@ -100,6 +100,20 @@ class SpectrumPlot(Visualizer):
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
         return figure
+
+
+def _intensities(explanation: Explanation) -> list[Any]:
+    """The spectra of all items; an explanation of another domain, or of inner units, has none."""
+    found = [annotation.get("intensity") for annotation in explanation.annotations]
+    known = len(found) == len(explanation) and "wavelengths" in explanation.dataset_info
+    lengths = {one.shape[-1] if isinstance(one, Tensor) else None for one in found}
+    shape = tuple(explanation.values.shape) if isinstance(explanation.values, Tensor) else ()
+    if not known or not lengths <= {*shape[1:]} or len(shape) != 2:
+        raise InputError(
+            f"a spectrum is drawn of the saliency of spectra, shape (item, wavelength), but got "
+            f"{shape or 'ragged items'}; pick the domain's own visualizer"
+        )
+    return found
 
 
 def _numpy(tensor: Tensor) -> Array:
