@@ -188,5 +188,9 @@ def _called(line: list[str]) -> dict[str, Any]:
         said = result.output.strip()
         if result.exit_code:
             raise InputError(said.removeprefix("Error: "))
-        return {"values": Explanation.load(place / "out" / "run.salience").values}
+        return {
+            "values": Explanation.load(
+                place / line[line.index("--out") + 1] / "run.salience"
+            ).values
+        }
     return {}

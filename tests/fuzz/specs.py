@@ -28,7 +28,7 @@ from .values import (
     word,
 )
 
-_SCALE = real(lambda v: v > 0, 0.05, 0.2, 1.0)
+_SCALE = real(lambda v: 0 < v < 1e30, 0.05, 0.2, 1.0)
 _NOISE = {
     "scale": numbers(WIDTH, 0.0),
     "mode": word("relative", "absolute"),

@@ -5,7 +5,7 @@ Objects of pandas and polars stand for their entries in order, never for their l
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
 from decimal import Decimal
@@ -60,9 +60,9 @@ def real(value: Any, name: str) -> float:
     """
     value = scalar(value)
     if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
-        if isinstance(value, Integral):
+        if isinstance(value, Integral) and abs(int(value)) < 2**53:
             return int(value)
-        if math.isfinite(value):
+        if abs(value) <= sys.float_info.max:
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
 

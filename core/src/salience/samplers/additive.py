@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief
 from salience.intake import array
-from salience.samplers.base import NoiseSampler, VariableDraw
+from salience.samplers.base import LARGEST_SCALE, NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
 from salience.support.notices import tell
 from salience.support.numerics import at_least_float32
@@ -52,9 +52,10 @@ class AdditiveNoise(NoiseSampler):
         if self.mode not in ("relative", "absolute"):
             raise InputError(f"mode={brief(self.mode)} is neither 'relative' nor 'absolute'")
         values = array(self.scale, "scale of the noise")
-        if values.dtype == torch.bool or not ((values >= 0) & values.isfinite()).all():
+        if values.dtype == torch.bool or not ((values >= 0) & (values < LARGEST_SCALE)).all():
             raise InputError(
-                f"scale={brief(self.scale)}; pass a number from 0, or one for each feature"
+                f"scale={brief(self.scale)}; pass a number from 0 to {LARGEST_SCALE:g}, or one for "
+                f"each feature"
             )
         if self.only is not None and array(self.only, "only of the noise").dtype != torch.bool:
             raise InputError(
