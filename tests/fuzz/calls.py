@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import Tensor
 
 import salience
 from salience import ClassScore, CrossEntropy, Explainer, Tap, Target, Tensors, Value
-from salience.samplers.design import draws_of
 
+from . import limits
 from .oracle import Case
 from .specs import brief
 from .subject import CLASSES, N_ITEMS, explainer, network, predicted, rows, slow, told
@@ -252,24 +251,6 @@ def targets(draw: Any) -> Case:
 # --- Numbers of draws, seeds, ids ----------------------------------------------------------------
 
 
-@cache
-def is_limited() -> bool:
-    """Whether numbers of draws that nobody lives to see are refused."""
-    try:
-        draws_of(10**12)
-    except salience.InputError:
-        return True
-    return False
-
-
-def is_huge(given: Any) -> bool:
-    if isinstance(given, dict):
-        return any(map(is_huge, given.values()))
-    if isinstance(given, list | tuple):
-        return any(is_huge(one) for one in given if one is not given)
-    return isinstance(given, int | np.integer) and int(given) > 1000
-
-
 @st.composite
 def draws(draw: Any) -> Case:
     """``n_samples=`` and ``seed=``."""
@@ -314,7 +295,7 @@ def draws(draw: Any) -> Case:
         if isinstance(plain, int) and plain == 1:
             right["n_samples"] = 1
 
-    assume(is_limited() or not is_huge(given))
+    assume(limits.of_draws() or not limits.is_huge(given))
 
     def run() -> Any:
         return explainer().explain(rows(), **request)
@@ -446,6 +427,7 @@ def methods(draw: Any) -> Case:
     request: dict[str, Any] = dict(_NOISY)
     if odd:
         request[odd] = draw(wild())
+        assume(limits.of_draws() or not limits.is_huge(request["n_samples"]))
     steady = not any(hasattr(v, "__next__") for v in request.values())
     text = f"{form} with {brief({k: v for k, v in request.items() if k == odd})}"
 

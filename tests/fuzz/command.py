@@ -188,9 +188,6 @@ def _called(line: list[str]) -> dict[str, Any]:
         said = result.output.strip()
         if result.exit_code:
             raise InputError(said.removeprefix("Error: "))
-        return {
-            "values": Explanation.load(
-                place / line[line.index("--out") + 1] / "run.salience"
-            ).values
-        }
+        out = line[line.index("--out") + 1]
+        return {"values": Explanation.load(place / out / "run.salience").values}
     return {}

@@ -8,10 +8,12 @@ from functools import cache
 from typing import Any
 
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from salience.plugins import host
 
+from . import limits
 from .subject import CLASSES, WIDTH, network
 from .values import (
     MAYBE,
@@ -152,6 +154,7 @@ def of_name(draw: Any, kind: str, name: str, good: bool = False) -> Spec:
     chosen = [k for k in grammar if k in needed or draw(st.booleans())]
     odd = "" if good or not chosen else draw(st.sampled_from([*chosen, ""]))
     given = {k: draw(grammar[k].any() if k == odd else grammar[k].good()) for k in chosen}
+    assume(limits.of_steps() or not limits.is_huge(given.get("steps")))
     plain: Any = {k: grammar[k].meaning(v) for k, v in given.items()}
     if any(v is NONE for v in plain.values()):
         plain = NONE

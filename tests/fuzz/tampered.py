@@ -16,7 +16,7 @@ from safetensors.torch import save as serialize
 import salience
 from salience import Ensemble, Explanation, Tensors
 
-from . import calls
+from . import limits
 from .data import folder
 from .oracle import Case
 from .photos import damaged
@@ -180,7 +180,8 @@ def records(draw: Any) -> Case:
         del parent[place[-1]]
     else:
         parent[place[-1]] = value
-    assume(calls.is_limited() or not calls.is_huge(record.get("n_samples")))
+    assume(limits.of_draws() or not limits.is_huge(record.get("n_samples")))
+    assume(limits.of_steps() or not limits.is_huge(record.get("calculator")))
     text = f"record {how} {place} {brief(value)}"
     return Case(text, lambda: told(salience.rerun(network(), rows(), record)), MAYBE)
 

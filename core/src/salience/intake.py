@@ -62,7 +62,7 @@ def real(value: Any, name: str) -> float:
     if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
         if isinstance(value, Integral) and abs(int(value)) < 2**53:
             return int(value)
-        if abs(value) <= sys.float_info.max:
+        if abs(value) <= sys.float_info.max:  # type: ignore[operator]
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
 
@@ -135,7 +135,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         return _signed(value.detach().long(), name) if unsigned else value.detach()
     try:
         found = _plain_array(value, name)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
         raise _no_numbers(value, name, expected) from error
