@@ -5,7 +5,7 @@ Objects of pandas and polars stand for their entries in order, never for their l
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
 from decimal import Decimal
@@ -62,7 +62,7 @@ def real(value: Any, name: str) -> float:
     if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
         if isinstance(value, Integral) and abs(int(value)) < 2**53:
             return int(value)
-        if abs(value) <= sys.float_info.max:  # type: ignore[operator]
+        if not (isinstance(value, Integral) and abs(int(value)) >> 1023) and math.isfinite(value):
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
 
