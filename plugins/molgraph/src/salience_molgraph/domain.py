@@ -119,7 +119,8 @@ class MolGraph(Domain):
         object.__setattr__(self, "bond_types", names_of(self.bond_types, "bond_types"))
         object.__setattr__(self, "node", nodes.checked(self.node))
         own = "x" if pyg_form else "embed" if labels else "input"
-        object.__setattr__(self, "target", self.target or own)
+        if isinstance(self.target, str) and not self.target:
+            object.__setattr__(self, "target", own)
         _ = self.layout  # raises InputError for an unknown form or field
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
