@@ -37,4 +37,6 @@ def is_huge(given: Any) -> bool:
         return any(map(is_huge, given.values()))
     if isinstance(given, list | tuple):
         return any(is_huge(one) for one in given if one is not given)
+    if isinstance(given, np.timedelta64):
+        return False
     return isinstance(given, int | np.integer) and int(given) > 1000

@@ -292,7 +292,9 @@ def whole(low: int | None = None, high: int | None = None, good: int = 5) -> Set
 
     def meaning(value: Any) -> Any:
         value = bare(value)
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        if isinstance(value, bool | np.bool_ | np.timedelta64) or not isinstance(
+            value, int | np.integer
+        ):
             return NONE
         found = int(value)
         fits = (low is None or found >= low) and (high is None or found <= high)
@@ -310,7 +312,7 @@ def real(fits: Callable[[float], bool], *good: float) -> Setting:
         value = bare(value)
         if isinstance(value, Decimal | np.longdouble | Fraction):
             return MAYBE
-        if isinstance(value, bool | np.bool_):
+        if isinstance(value, bool | np.bool_ | np.timedelta64):
             return NONE
         if not isinstance(value, int | float | np.integer | np.floating):
             return NONE

@@ -24,6 +24,7 @@ from salience import (
     tell,
 )
 from salience.errors import brief, nearest
+from salience.scalers import watched
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
@@ -227,8 +228,9 @@ class Vision(Domain):
             tensor: The input, of shape (channel, height, width).
         """
         if self.display is not None:
-            shown = _function("display", self.display)(tensor.clone())
-            pixels = np.asarray(shown, dtype=np.float64)
+            display = _function("display", self.display)
+            show = watched(display, "display", "a picture (height, width, 3)", _is_array)
+            pixels = np.asarray(show(tensor.clone()), dtype=np.float64)
         elif isinstance(item, Photo) and isinstance(self.transform, ImageTransform):
             pixels = self.transform.display(tensor).astype(np.float64)
         else:
@@ -241,6 +243,13 @@ class Vision(Domain):
             )
         pixels = np.broadcast_to(pixels, (*size, 3))
         return torch.from_numpy(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+
+
+def _is_array(shown: Any) -> bool:
+    try:
+        return np.asarray(shown, dtype=np.float64) is not None
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _tell_losses(items: Sequence[Photo | Ready], *, deep: bool) -> None:
