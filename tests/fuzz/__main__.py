@@ -28,7 +28,7 @@ def main() -> int:
     figures = Figures()
     shares = sum(CLASSES[name].share for name in given.classes)
     for name in given.classes:
-        began, number = time.perf_counter(), given.inputs * CLASSES[name].share // shares
+        began, number = time.perf_counter(), -(-given.inputs * CLASSES[name].share // shares)
         run(name, number, given.seed, figures)
         print(f"{name}: {number} inputs in {time.perf_counter() - began:.0f} s", flush=True)
     print(figures.table())
