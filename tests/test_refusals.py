@@ -92,6 +92,12 @@ def test_windows_and_strides_may_be_numbers_of_any_library() -> None:
     assert Occlusion(window={"feature": np.int8(2)}).window == {"feature": 2}
 
 
+def test_names_that_are_numbers_are_written_where_the_setting_says_so() -> None:
+    assert salience.names_of([1, "b"], "class_names", as_text=True) == ("1", "b")
+    with pytest.raises(InputError, match="reduce holds 1; pass names as strings"):
+        salience.names_of([1, "b"], "reduce")
+
+
 # --- Sentences -----------------------------------------------------------------------------------
 
 

@@ -30,13 +30,20 @@ def listed(values: Any, name: str, expected: str = "a list of names in order") -
     raise InputError(f"{name} is {brief(values)}; pass {expected}")
 
 
-def names_of(values: Any, name: str) -> tuple[str, ...]:
+def names_of(values: Any, name: str, *, as_text: bool = False) -> tuple[str, ...]:
     """Several names in order, as a tuple of strings.
+
+    Args:
+        values: What the user handed in.
+        name: Name of the setting, for the error.
+        as_text: Whether numbers and other values are written as text.
 
     Raises:
         InputError: As :func:`listed`; or one of the values is no string.
     """
     found = listed(values, name)
+    if as_text:
+        return tuple(one if isinstance(one, str) else brief(one) for one in found)
     for one in found:
         if not isinstance(one, str):
             raise InputError(f"{name} holds {brief(one)}; pass names as strings")

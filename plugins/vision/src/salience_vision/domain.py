@@ -109,7 +109,8 @@ class Vision(Domain):
         if isinstance(self.class_names, str):
             raise InputError("class_names is one string; pass a list with a name for each class")
         if self.class_names is not None:
-            object.__setattr__(self, "class_names", names_of(self.class_names, "class_names"))
+            names = names_of(self.class_names, "class_names", as_text=True)
+            object.__setattr__(self, "class_names", names)
 
     @property
     def layout(self) -> Layout:
