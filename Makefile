@@ -8,7 +8,7 @@ PACKAGES := core $(PLUGINS:%=plugins/%)
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench release clean
+.PHONY: help demo test fuzz check bench release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ demo: $(VENV)/.demo ## run the four examples; pictures and readings go to out/
 
 test: $(VENV)/.test ## run every test of core and plugins
 	$(BIN)/python -m pytest -n auto
+
+# FUZZ="--inputs 500 --classes data" is a smaller run.
+fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 check: $(VENV)/.test ## ruff, mypy --strict and the layers of import-linter
 	$(BIN)/ruff check .

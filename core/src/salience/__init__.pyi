@@ -44,6 +44,8 @@ from .model.outputs import Predicted as Predicted
 from .model.outputs import Tap as Tap
 from .model.outputs import Value as Value
 from .model.targets import Target as Target
+from .naming import is_file as is_file
+from .naming import names_of as names_of
 from .plugins.parts import is_placeholder as is_placeholder
 from .results.design import Design as Design
 from .results.explanation import Explanation as Explanation

@@ -8,6 +8,12 @@ from collections.abc import Iterable
 
 # A longer list of names does not help the reader of one sentence.
 _LISTED = 12
+# Characters of a name that are compared with known names.
+_WORD = 100
+#: Characters of the longest message, and of its end, which holds the mend, that are always kept.
+LONGEST, _END = 300, 110
+# What Python shows of an object without a ``repr`` of its own; it differs from run to run.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}(?=[>\s,;)\]}]|$)")
 
 
 class InputError(ValueError):
@@ -15,7 +21,14 @@ class InputError(ValueError):
 
     The message is one sentence that says what was wrong, what was expected and how to mend it.
     The error is raised before any saliency is computed, wherever the fault can be detected then.
+
+    Args:
+        sentence: The message. Line breaks and addresses of objects in what it quotes are taken out,
+            and the middle of what is longer than 300 characters: the end says how to mend it.
     """
+
+    def __init__(self, sentence: object = "") -> None:
+        super().__init__(one_line(str(sentence)))
 
 
 class Notice(UserWarning):
@@ -36,7 +49,8 @@ def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
         n: Largest number of close names to offer.
     """
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=n, cutoff=0.4)
+    word = name if isinstance(name, str) else brief(name)
+    close = difflib.get_close_matches(word[:_WORD], known, n=n, cutoff=0.4)
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
@@ -44,7 +58,30 @@ def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
 
 
 def brief(value: object, length: int = 120) -> str:
-    """First sentence of an exception's message or a value's ``repr``, cut to ``length``."""
-    text = str(value) if isinstance(value, BaseException) else repr(value)
+    """First sentence of an exception's message or a value's ``repr``, cut to ``length``.
+
+    Where an object has no ``repr`` that works, the name of its class stands for it.
+    """
+    try:
+        text = str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception:  # the code of the user's class may raise anything
+        text = f"<{type(value).__name__} object>"
     line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return one_line(line if len(line) <= length else line[: length - 1] + "…")
+
+
+def one_line(text: str, longest: int | None = LONGEST) -> str:
+    """A text as one line without addresses of objects, cut in the middle.
+
+    Args:
+        text: The text; halves of characters in it are written as escapes.
+        longest: Number of characters that are kept; all where ``None``.
+    """
+    readable = text.encode("utf-8", "backslashreplace").decode()
+    line = _ADDRESS.sub("", " ".join(readable.split()))
+    if longest is None or len(line) <= longest:
+        return line
+    # The last clause is the mend; it is kept whole where it is short enough.
+    mend = len(line) - line.rfind("; ")
+    end = max(mend, _END) if mend <= longest // 2 else _END
+    return f"{line[: longest - end - 1]}…{line[-end:]}"

@@ -95,6 +95,8 @@ class Explainer:
         self.max_rows = max_rows
         self.devices = devices_of(device)
         self.precision = choice(precision, "precision", ("full", "bf16"))
+        if not isinstance(executor, Executor | None):
+            raise InputError(f"executor is {brief(executor)}; pass a salience.Executor, or None")
         self.executor = executor
         self.speedups = speedups
         self._warned: set[str] = set()
@@ -162,6 +164,8 @@ class Explainer:
         Raises:
             InputError: The aggregator is unknown, or needs more draws or independent ones.
         """
+        if not isinstance(samples, Samples):
+            raise InputError(f"samples is {brief(samples)}; pass what compute returned")
         return aggregated(samples, make_aggregator(aggregator), self.domain)
 
     @isolated()
@@ -270,6 +274,8 @@ class Explainer:
         yield from streamed(request, chunks, self._executor(), self._warned)
 
     def _request(self, *parts: Any, **settings: Any) -> Request:
+        if "aggregator" in settings:
+            settings["aggregator"] = make_aggregator(settings["aggregator"])
         own = {f.name: getattr(self, f.name) for f in fields(Settings)}
         return make_request(Settings(**own), *parts, **settings)
 

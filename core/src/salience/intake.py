@@ -18,6 +18,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
 
+_NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 _PLAIN = {"bool", "int", "float", "str", "None"}
 
 
@@ -44,7 +45,7 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
         InputError: The value is no whole number, or too small.
     """
     value = scalar(value)
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+    is_whole = isinstance(value, Integral) and not isinstance(value, _NO_NUMBERS)
     if is_whole and (minimum is None or int(value) >= minimum):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
@@ -58,10 +59,10 @@ def real(value: Any, name: str) -> float:
         InputError: The value is no real number, or not finite.
     """
     value = scalar(value)
-    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
-        if isinstance(value, Integral):
+    if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
+        if isinstance(value, Integral) and abs(int(value)) < 2**53:
             return int(value)
-        if math.isfinite(value):
+        if not (isinstance(value, Integral) and abs(int(value)) >> 1023) and math.isfinite(value):
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
 
@@ -134,7 +135,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         return _signed(value.detach().long(), name) if unsigned else value.detach()
     try:
         found = _plain_array(value, name)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
         raise _no_numbers(value, name, expected) from error

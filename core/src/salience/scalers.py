@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 
 Array = NDArray[np.floating[Any]]
 
@@ -62,6 +62,38 @@ def identity(values: Array) -> Scaling:
     return Scaling()
 
 
+def watched(
+    function: Callable[..., Any], name: str, expected: str, fits: Callable[[Any], bool]
+) -> Callable[..., Any]:
+    """A function of the user's that is called with the user's mistakes told in a sentence.
+
+    Args:
+        function: The function.
+        name: Name of the setting that holds it.
+        expected: What it is to return, for the error.
+        fits: Whether it returned that.
+
+    Returns:
+        The function, which raises InputError where the user's raises, or returns something else.
+    """
+
+    def call(*values: Any) -> Any:
+        try:
+            found = function(*values)
+        except Exception as error:  # the user's function may raise anything
+            why = f"{type(error).__name__}: {brief(error)}"
+            raise InputError(
+                f"the {name} {brief(function)} raised {why}; let it return {expected}"
+            ) from error
+        if not fits(found):
+            raise InputError(
+                f"the {name} {brief(function)} returned {brief(found)}; let it return {expected}"
+            )
+        return found
+
+    return call
+
+
 _SCALERS: dict[str, Scaler] = {
     "min_max": min_max,
     "abs_max": abs_max,
@@ -71,13 +103,13 @@ _SCALERS: dict[str, Scaler] = {
 
 
 def get_scaler(scaler: str | Scaler) -> Scaler:
-    """Look up a scaler by name; a function is returned as it is.
+    """Look up a scaler by name; a function of the user's is called as :func:`watched` says.
 
     Raises:
-        InputError: The name is unknown.
+        InputError: The name is unknown, or the scaler is a class.
     """
-    if callable(scaler):
-        return scaler
+    if callable(scaler) and not isinstance(scaler, type):
+        return watched(scaler, "scaler", "a Scaling", lambda found: isinstance(found, Scaling))
     if not isinstance(scaler, str) or scaler not in _SCALERS:
-        raise InputError(f"unknown scaler {scaler!r}; {nearest(scaler, _SCALERS)}")
+        raise InputError(f"unknown scaler {brief(scaler)}; {nearest(scaler, _SCALERS)}")
     return _SCALERS[scaler]

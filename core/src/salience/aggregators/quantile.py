@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
-from salience.errors import InputError
+from salience.errors import InputError, brief
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Quantile(Aggregator):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.q, int | float) or not 0 <= self.q <= 1:
-            raise InputError(f"q={self.q!r}; pass a share from 0 to 1, 0.5 for the median")
+            raise InputError(f"q={brief(self.q)}; pass a share from 0 to 1, 0.5 for the median")
 
     def init(self, group: int = 1) -> KeptDraws:
         """The state before the first draw; ``group`` is ignored, since draws are independent."""

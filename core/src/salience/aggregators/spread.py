@@ -10,7 +10,7 @@ from torch import Tensor
 
 from salience.aggregators.base import Aggregator, in_precision
 from salience.aggregators.moments import Moments
-from salience.errors import InputError
+from salience.errors import InputError, brief
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MeanPlusStd(Aggregator):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not abs(self.factor) < float("inf"):
-            raise InputError(f"factor={self.factor!r}; pass a finite number")
+            raise InputError(f"factor={brief(self.factor)}; pass a finite number")
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """The value of mean + λ · std and its standard error."""

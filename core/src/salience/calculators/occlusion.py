@@ -15,7 +15,7 @@ from salience.calculators.windows import ElementGroups, Slide, WindowGrid
 from salience.data.layout import ITEM
 from salience.data.views import RowView
 from salience.errors import InputError
-from salience.intake import integer, integer_array
+from salience.intake import integer, integer_array, per_item
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
@@ -60,11 +60,15 @@ class Occlusion(Calculator):
         for name, setting in (("window", self.window), ("stride", self.stride)):
             if setting is None and name == "stride":
                 continue
-            numbers = setting.values() if isinstance(setting, Mapping) else (setting,)
-            for number in numbers:
-                integer(number, name, 1)
+            if isinstance(setting, Mapping):
+                plain: Any = {axis: integer(length, name, 1) for axis, length in setting.items()}
+            else:
+                plain = integer(setting, name, 1)
+            object.__setattr__(self, name, plain)
         if isinstance(self.window, Mapping) and isinstance(self.stride, Mapping):
             _check_known(self.stride, self.window)
+        if self.groups is not None and not isinstance(self.groups, list | tuple | Tensor):
+            object.__setattr__(self, "groups", per_item(self.groups, "groups"))
         named = [s for s in (self.window, self.stride) if isinstance(s, Mapping)]
         for axis in named[0] if named else ("",):
             length, step = self._along(axis)

@@ -9,11 +9,26 @@ from typing import Any
 
 import click
 
-from salience.errors import InputError
+from salience.errors import InputError, one_line
 from salience.plugins import PluginRecord, host
 
+# Characters of a message of click's, to which it adds the name of the option.
+_SAID = 240
 
-@click.group()
+
+class _Commands(click.Group):
+    """Commands whose mistakes are told in a short line, those that click finds as well."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see :meth:`click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = one_line(error.message, _SAID)  # type: ignore[misc]
+            raise
+
+
+@click.group(cls=_Commands)
 @click.version_option(package_name="salience")
 def main() -> None:
     """Saliency with error bars for PyTorch models."""

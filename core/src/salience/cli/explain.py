@@ -15,6 +15,7 @@ from torch import nn
 from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.model.state_dicts import read_state
+from salience.naming import path_of
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
 from salience.support.allocator import tune_allocator
@@ -50,12 +51,10 @@ def run(
             option cannot be read, or the folder cannot be written to.
     """
     tune_allocator()
-    folder = Path(out)
+    folder = path_of(out, "--out")
     _check_folder(folder)
     draws = _draws(n_samples)
     name, options = parse(visualizer) if visualizer else (None, {})
-    if name:
-        make("visualizers", name, options)  # raises on a wrong visualizer before the long work
     rows = _max_rows(max_rows)
     explainer = Explainer(
         load_model(model, weights),
@@ -65,6 +64,8 @@ def run(
         max_rows=rows,
         device=device,
     )
+    if chosen := name or explainer.domain.visualizer:  # refused before the long work
+        make("visualizers", chosen, options).check_format(suffix)
     explanation = explainer.explain(_data(data), n_samples=draws, **settings)
     explanation.save(folder / "run.salience")
     drawn = min(items, len(explanation))
@@ -105,7 +106,7 @@ def run_check(
 
 
 def _max_rows(text: str) -> int | str:
-    if text != "auto" and not text.isdigit():
+    if text != "auto" and not _is_number(text):
         raise InputError(f"max_rows={text!r}; pass 'auto' or a whole number from 1")
     return text if text == "auto" else int(text)
 
@@ -119,9 +120,14 @@ def _draws(text: str) -> Any:
     if text.partition(":")[0] == "until":
         return parse(text)[1]
     numbers = text.split(",")
-    if not all(number.strip().isdigit() for number in numbers):
+    if not all(_is_number(number.strip()) for number in numbers):
         raise InputError(f"n_samples={text!r}; pass 30, 8,16 or until:rel_error=0.05,max=512")
     return int(text) if len(numbers) == 1 else [int(number) for number in numbers]
+
+
+def _is_number(text: str) -> bool:
+    # Python reads no number of more than 4300 digits, and 20 are beyond 64 bits.
+    return text.isdecimal() and len(text) <= 20
 
 
 def _check_folder(folder: Path) -> None:
@@ -153,7 +159,7 @@ def load_model(factory: str, weights: str | None) -> Any:
     try:
         found = getattr(importlib.import_module(module), attribute)
         model = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # the user's module may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         raise InputError(
             f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
             f"pass module:factory, where factory() returns the model"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from salience.errors import InputError, nearest
+from salience.errors import LONGEST, InputError, brief, nearest
 from salience.support.notices import tell
 
 _SETTINGS = ("raise", "skip")
 # Reasons in a message, and positions or ranges of positions in it.
 _REASONS = 5
 _LISTED = 100
+# Characters for the positions in a refusal.
+_POSITIONS = 60
 
 
 class BrokenItems:
@@ -27,8 +29,8 @@ class BrokenItems:
     def __init__(self, on_error: str = "raise") -> None:
         if on_error not in _SETTINGS:
             raise InputError(
-                f"unknown on_error={on_error!r}; {nearest(on_error, _SETTINGS)} (refuse the data, "
-                f"or go on without the items that cannot be read)"
+                f"unknown on_error={brief(on_error)}; {nearest(on_error, _SETTINGS)} (refuse the "
+                f"data, or go on without the items that cannot be read)"
             )
         self._skip = on_error == "skip"
         self._sentences: dict[int, str] = {}
@@ -59,26 +61,37 @@ class BrokenItems:
         if not self.positions:
             return
         if not self._skip:
-            raise InputError(self._message(n_items))
+            raise self._refusal(n_items)
         if len(self.positions) >= n_items:
-            raise InputError(f"no item is left by on_error='skip': {self._message(n_items)}")
+            raise self._refusal(n_items, "no item is left by on_error='skip': ")
         tell(
             f"{len(self.positions)} of {n_items} items cannot be read and are left out, items "
             f"{listed(self.positions)} by their positions in the data: {self._reasons()}"
         )
 
-    def _message(self, n_items: int) -> str:
+    def _refusal(self, n_items: int, before: str = "") -> InputError:
+        """The refusal in a short sentence; where items are several, notes tell all the reasons."""
         if len(self.positions) == 1:
-            return self._reasons()
-        return (
-            f"{len(self.positions)} of {n_items} items cannot be read, items "
-            f"{listed(self.positions)}: {self._reasons()}"
-        )
+            return InputError(f"{before}{self._reasons()}")
+        where = _shortened(listed(self.positions), _POSITIONS)
+        head = f"{before}{len(self.positions)} of {n_items} items cannot be read, items {where}: "
+        end = "; mend them or leave them out, as on_error='skip' does"
+        shown = self.positions[:_REASONS]
+        room = (LONGEST - len(head) - len(end)) // len(shown) - len(" | ")
+        reasons = [_shortened(self._sentences[position], room) for position in shown]
+        error = InputError(head + " | ".join(reasons) + end)
+        for sentence in self._sentences.values():
+            error.add_note(sentence)
+        return error
 
     def _reasons(self) -> str:
         shown = [self._sentences[position] for position in self.positions[:_REASONS]]
         left = len(self._sentences) - len(shown)
         return " | ".join([*shown, f"and {left} more"] if left else shown)
+
+
+def _shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def listed(positions: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 
 ITEM = "item"
 
@@ -95,7 +95,7 @@ class Layout:
         axes = {axis for spec in self.fields.values() for axis in spec.axes} | set(self.inner)
         if self.fields and self.main not in self.fields:
             raise InputError(
-                f"main={self.main!r} is no argument; {nearest(self.main, self.fields)}"
+                f"main={brief(self.main)} is no argument; {nearest(self.main, self.fields)}"
             )
         for name, spec in self.fields.items():
             if spec.mask is not None:
@@ -130,7 +130,9 @@ class Layout:
         given |= {w: getattr(self, w) for w in ("elements", "reduce", "components", "inner")}
         for what, names in given.items():
             if isinstance(names, str):
-                raise InputError(f"{what} is the word {names!r}; pass a tuple, ({names!r},)")
+                raise InputError(
+                    f"{what} is the word {brief(names)}; pass a tuple, ({brief(names)},)"
+                )
 
     def check_reduced(self, targets: Iterable[tuple[str, ...]]) -> None:
         """Raise InputError where no argument and no target variable has an axis that is summed.
@@ -151,12 +153,12 @@ class Layout:
     def _check_mask(self, what: str, mask: str, axes: tuple[str, ...] | None) -> None:
         if mask not in self.fields:
             known = nearest(mask, self.fields)
-            raise InputError(f"{what} is {mask!r}, which is no argument; {known}")
+            raise InputError(f"{what} is {brief(mask)}, which is no argument; {known}")
         own = self.fields[mask].axes
         if ITEM not in own or set(own) & set(self.elements):
             raise InputError(
-                f"{what} is {mask!r} with the axes {own}; a mask has the axis {ITEM!r} and the "
-                f"padded axes, none of which counts elements"
+                f"{what} is {brief(mask)} with the axes {own}; a mask has the axis {ITEM!r} and "
+                f"the padded axes, none of which counts elements"
             )
         for axis in own:
             if axes is not None and axis not in axes:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from salience.data.labels import has_names
+from salience.errors import InputError
 from salience.intake import finite, per_item
 
 
@@ -30,6 +31,8 @@ class PerItem:
         frame = hasattr(self.values, "columns") and has_names(self.values)
         if not frame and not rows_have_names(self.values):
             values = per_item(self.values, "PerItem(...)")
+            if isinstance(values, Tensor) and values.ndim == 0:
+                raise InputError("PerItem(...) holds one number; pass one value for each item")
             object.__setattr__(self, "values", finite(values, "PerItem(...)"))
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.data.layout import ITEM, Field, Layout
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import array
+from salience.naming import names_of
 from salience.support.numerics import all_finite
 
 
@@ -45,9 +46,16 @@ class Tensors(Domain):
     def __post_init__(self) -> None:
         super().__post_init__()
         axes = self.axes if isinstance(self.axes, Mapping) else {"x": self.axes}
-        fields = {name: Field(tuple(names)) for name, names in axes.items()}
+        for name, own in axes.items():
+            names_of([name], "the arguments of axes")
+            if not isinstance(own, str):  # the layout tells what to write for a single word
+                names_of(own, f"axes of argument {name!r}")
+        for setting in ("reduce", "inner", "components"):
+            if not isinstance(own := getattr(self, setting), str):
+                object.__setattr__(self, setting, names_of(own, setting))
+        fields = {name: Field(tuple(own)) for name, own in axes.items()}
         if not any(ITEM in spec.axes for spec in fields.values()):
-            raise InputError(f"axes={self.axes} name no {ITEM!r} axis; name one")
+            raise InputError(f"axes={brief(self.axes)} name no {ITEM!r} axis; name one")
         made = Layout(fields, (), self.reduce, inner=self.inner, components=tuple(self.components))
         object.__setattr__(self, "_layout", made)
 

@@ -12,9 +12,10 @@ import torch
 
 from salience.aggregators.base import Aggregator
 from salience.engine.request import Request
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.model.outputs import output_config
 from salience.model.targets import Target
+from salience.naming import listed
 from salience.plugins import host
 from salience.plugins.parts import is_placeholder, to_config
 from salience.support.notices import sentences
@@ -64,9 +65,16 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         InputError: The record holds a placeholder for a part that no plugin registers, or for an
-            object that cannot be saved.
+            object that cannot be saved; or it lacks an entry.
     """
+    is_map = isinstance(record, Mapping)
     names = ("domain", "output", "calculator", "samplers", "n_samples", "seed", "precision")
+    lacking = [name for name in (*names, "target") if not (is_map and name in record)]
+    if lacking:
+        raise InputError(
+            f"the record {brief(record)} has no {', '.join(lacking)}; pass the whole of "
+            f"Explanation.provenance"
+        )
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
@@ -75,9 +83,20 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
             f"the record tells of {placeholder} without holding it, since no plugin "
             f"registers it or it is no data; pass the object to salience.explain yourself"
         )
-    targets = [Target(**t) if isinstance(t, Mapping) else t for t in record["target"]]
+    targets = [_target(t) for t in listed(record["target"], "target of the record")]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
+
+
+def _target(recorded: Any) -> Any:
+    if not isinstance(recorded, Mapping):
+        return recorded
+    try:
+        return Target(**recorded)
+    except TypeError as error:
+        raise InputError(
+            f"the record names the target {brief(recorded)}: {brief(error)}"
+        ) from error
 
 
 def _placeholders(value: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from salience.data.columns import by_position
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
 from salience.intake import boolean, integer
+from salience.naming import listed
 from salience.plugins.parts import make
 from salience.results.design import Design
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
@@ -183,11 +184,8 @@ def make_request(
             not fit together.
     """
     calculator = make("calculators", calculator)
-    if isinstance(samplers, str | Mapping) or not isinstance(samplers, Iterable):
-        raise InputError(
-            f"samplers is {brief(samplers)}; pass a sequence, [{brief(samplers)}] or []"
-        )
-    made = tuple(make("samplers", sampler) for sampler in samplers)
+    given = listed(samplers, "samplers", f"a sequence, [{brief(samplers)}] or []")
+    made = tuple(make("samplers", sampler) for sampler in given)
     aggregator = None if aggregator is None else make_aggregator(aggregator)
     _check_parts(calculator, made)
     noise = [s for s in made if isinstance(s, NoiseSampler)]

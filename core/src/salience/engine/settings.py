@@ -42,11 +42,14 @@ class Settings:
 def _device(device: str | torch.device) -> torch.device:
     try:
         # torch reports a missing device only when a tensor is made on it.
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
+        found = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(
-            f"device {str(device)!r} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
+            f"device {brief(device)} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
         ) from error
+    if found.type == "meta":
+        raise InputError("device 'meta' holds no values; pass 'cpu', or leave it out")
+    return found
 
 
 def devices_of(device: Any) -> tuple[torch.device | None, ...]:

@@ -239,12 +239,12 @@ def make_output(spec: Any) -> Output:
     known = ", ".join(_NAMED)
     if isinstance(spec, Mapping):
         parameters = dict(spec)
-        name = str(parameters.pop("name", ""))
-        if not name:
+        name = parameters.pop("name", "")
+        if not isinstance(name, str) or not name:
             raise InputError(f"the output {brief(spec)} has no 'name'; known are: {known}")
     elif isinstance(spec, str):
         name, _, rest = spec.partition(":")
-        if rest.lstrip("-").isdigit():
+        if rest.removeprefix("-").isdecimal():
             parameters = {"index": int(rest)}
         else:
             name, parameters = parse(spec)

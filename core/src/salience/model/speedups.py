@@ -166,11 +166,12 @@ class Speedups:
 
 def check_speedups(names: Collection[str]) -> None:
     """Raise InputError where a name is not among :data:`SPEEDUPS`."""
-    if isinstance(names, str) or not isinstance(names, Collection):
+    one = isinstance(names, str | bytes) or getattr(names, "ndim", 1) != 1
+    if one or not isinstance(names, Collection):
         raise InputError(f"speedups is {brief(names)}; pass a sequence of names, or () for none")
     for name in names:
-        if name not in SPEEDUPS:
-            raise InputError(f"unknown speed-up {name!r}; {nearest(name, SPEEDUPS)}")
+        if not isinstance(name, str) or name not in SPEEDUPS:
+            raise InputError(f"unknown speed-up {brief(name)}; {nearest(name, SPEEDUPS)}")
 
 
 def forget_graphs(replica: Any) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from salience.errors import InputError, brief
+from salience.naming import is_file
 
 #: Name of a parameter or buffer → its values.
 State = Mapping[str, Tensor]
@@ -41,7 +42,7 @@ def read_state(source: Any) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there are no weights at {str(path)!r}; pass the path of a state dict")
     try:
         if path.suffix == ".safetensors":

@@ -14,6 +14,7 @@ from salience.data.layout import ITEM, Layout
 from salience.data.views import RowView
 from salience.errors import InputError, brief, nearest
 from salience.intake import integer
+from salience.naming import names_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Target:
     axes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.at not in ("output", "input"):
-            raise InputError(f"Target at={self.at!r} is neither 'output' nor 'input'")
+        if not isinstance(self.at, str) or self.at not in ("output", "input"):
+            raise InputError(f"Target at={brief(self.at)} is neither 'output' nor 'input'")
         if not isinstance(self.module, str):
             raise InputError(f"Target module={brief(self.module)}; pass the path of a module")
         call = integer(self.call, "Target call")
@@ -48,8 +49,8 @@ class Target:
             object.__setattr__(self, "index", integer(self.index, "Target index"))
         if self.axes is not None:
             # A single string names one axis; it is not a sequence of one-letter names.
-            axes = (self.axes,) if isinstance(self.axes, str) else tuple(self.axes)
-            object.__setattr__(self, "axes", axes)
+            axes = (self.axes,) if isinstance(self.axes, str) else self.axes
+            object.__setattr__(self, "axes", names_of(axes, "Target axes"))
 
     @property
     def name(self) -> str:

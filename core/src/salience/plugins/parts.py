@@ -33,8 +33,8 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
         name, parameters = parse(spec)
     elif isinstance(spec, Mapping):
         parameters = dict(spec)
-        name = str(parameters.pop("name", ""))
-        if not name:
+        name = parameters.pop("name", "")
+        if not isinstance(name, str) or not name:
             known = ", ".join(host().names(kind))
             raise InputError(f"the {kind[:-1]} {brief(spec)} has no 'name'; known are: {known}")
     elif isinstance(spec, type):
@@ -66,6 +66,8 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     return made
 
 
+# What Python raises of a text that is no literal, or nested too deep.
+_UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 # Words for truth values and nothing, as they are written on command lines and in TOML.
 _WORDS = {"true": True, "false": False, "none": None}
 
@@ -85,7 +87,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         raise mistake
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
-    except SyntaxError:
+    except _UNREADABLE:
         raise mistake from None
     if not isinstance(call, ast.Call) or call.args:
         raise mistake
@@ -101,7 +103,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
             continue
         try:
             parameters[keyword.arg] = ast.literal_eval(value)
-        except ValueError:
+        except _UNREADABLE:
             raise mistake from None
     return name, parameters
 

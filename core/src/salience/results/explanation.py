@@ -11,6 +11,7 @@ from salience.data.domain import Domain
 from salience.data.layout import ITEM
 from salience.errors import InputError
 from salience.intake import integer
+from salience.naming import path_of
 from salience.results.design import Design
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight
@@ -102,6 +103,8 @@ class Explanation(UncertainSaliency, ItemTable):
         from salience.visualize.visualizer import save_figure
 
         renderer = visualizer_of(self, visualizer, options)
+        if path is not None and (suffix := path_of(path).suffix[1:]):
+            renderer.check_format(suffix)
         position = None if item is None else position_of(self, item)
         figure = renderer.mean(self) if position is None else renderer.item(self, position)
         if path is not None:
@@ -153,7 +156,7 @@ class Explanation(UncertainSaliency, ItemTable):
         """
         from salience.results.storage import save
 
-        save({f.name: getattr(self, f.name) for f in fields(self)}, Path(path))
+        save({f.name: getattr(self, f.name) for f in fields(self)}, path_of(path))
 
     @staticmethod
     def load(path: str | Path) -> Explanation:
@@ -164,7 +167,7 @@ class Explanation(UncertainSaliency, ItemTable):
         """
         from salience.results.storage import load
 
-        return Explanation(**load(Path(path)))
+        return Explanation(**load(path_of(path)))
 
 
 def position_of(explanation: Explanation, item: int) -> int:

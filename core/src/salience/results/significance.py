@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import real
 from salience.results.saliency import Saliency
 
@@ -26,8 +26,9 @@ def confidence_interval(
         InputError: The level is not between 0 and 1, or an item has fewer than two independent
             draws.
     """
-    if not 0 < real(level, "level") < 1:
-        raise InputError(f"level={level!r}; pass a share between 0 and 1, such as 0.95")
+    level = real(level, "level")
+    if not 0 < level < 1:
+        raise InputError(f"level={brief(level)}; pass a share between 0 and 1, such as 0.95")
     number = _per_value(saliency, n_independent)
     reach = torch.from_numpy(stats.t.ppf((1 + level) / 2, number.numpy() - 1))
     half = saliency.flat_error * reach.to(saliency.flat.dtype)
@@ -67,8 +68,9 @@ def significant(
     Raises:
         InputError: As :func:`p_values`, or the level is not between 0 and 1.
     """
-    if not 0 < real(level, "level") < 1:
-        raise InputError(f"level={level!r}; pass a share between 0 and 1, such as 0.05")
+    level = real(level, "level")
+    if not 0 < level < 1:
+        raise InputError(f"level={brief(level)}; pass a share between 0 and 1, such as 0.05")
     p = p_values(saliency, n_independent, samples_parameters)
     counts = saliency.counts
     sizes = [1] * len(p) if counts is None else counts.tolist()

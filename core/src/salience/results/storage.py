@@ -23,6 +23,7 @@ from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
+from salience.naming import is_file
 from salience.plugins.parts import is_placeholder, make, placeholder, to_config
 from salience.results.design import Design
 from salience.results.items import COLUMNS
@@ -72,7 +73,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
         with safe_open(path, framework="pt") as file:

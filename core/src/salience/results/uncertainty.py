@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
 from salience.results.design import Design
 from salience.results.saliency import Saliency
 
@@ -21,9 +21,10 @@ class UncertainSaliency:
     n_independent: Tensor
 
     def __getitem__(self, variable: str) -> Saliency:
-        if variable not in self.saliency:
+        if not isinstance(variable, str) or variable not in self.saliency:
             raise InputError(
-                f"no target variable {variable!r} was explained; {nearest(variable, self.saliency)}"
+                f"no target variable {brief(variable)} was explained; "
+                f"{nearest(variable, self.saliency)}"
             )
         return self.saliency[variable]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import array
-from salience.samplers.base import NoiseSampler, VariableDraw
+from salience.samplers.base import LARGEST_SCALE, NoiseSampler, VariableDraw
 from salience.samplers.keyed import Numbers
 from salience.support.notices import tell
 from salience.support.numerics import at_least_float32
@@ -50,13 +50,16 @@ class AdditiveNoise(NoiseSampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mode not in ("relative", "absolute"):
-            raise InputError(f"mode={self.mode!r} is neither 'relative' nor 'absolute'")
+            raise InputError(f"mode={brief(self.mode)} is neither 'relative' nor 'absolute'")
         values = array(self.scale, "scale of the noise")
-        if values.dtype == torch.bool or not ((values >= 0) & values.isfinite()).all():
-            raise InputError(f"scale={self.scale!r}; pass a number from 0, or one for each feature")
+        if values.dtype == torch.bool or not ((values >= 0) & (values < LARGEST_SCALE)).all():
+            raise InputError(
+                f"scale={brief(self.scale)}; pass a number from 0 to {LARGEST_SCALE:g}, or one for "
+                f"each feature"
+            )
         if self.only is not None and array(self.only, "only of the noise").dtype != torch.bool:
             raise InputError(
-                f"only={self.only!r}; pass True where noise is to be added and False elsewhere"
+                f"only={brief(self.only)}; pass True where noise is to be added and False elsewhere"
             )
 
     @abstractmethod

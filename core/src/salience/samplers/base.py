@@ -20,6 +20,9 @@ from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
 from salience.support.settings import CheckedSettings
 
+#: Scales from here on take the values out of the range of float32.
+LARGEST_SCALE = 1e30
+
 
 @dataclass(frozen=True)
 class ModelDraw:

@@ -44,10 +44,14 @@ class Until:
     def __post_init__(self) -> None:
         check_settings(self)
         if not isinstance(self.rel_error, Real) or not 0 < self.rel_error < float("inf"):
-            raise InputError(f"rel_error={self.rel_error!r}; pass a number above 0, such as 0.05")
+            raise InputError(
+                f"rel_error={brief(self.rel_error)}; pass a number above 0, such as 0.05"
+            )
         whole_numbers = isinstance(self.min, Integral) and isinstance(self.max, Integral)
         if not whole_numbers or not 2 <= self.min <= self.max:
-            raise InputError(f"Until has min={self.min!r} and max={self.max!r}; pass 2 ≤ min ≤ max")
+            raise InputError(
+                f"Until has min={brief(self.min)} and max={brief(self.max)}; pass 2 ≤ min ≤ max"
+            )
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,8 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         return Draws(outer * inner, inner)
     if not _is_whole_number(n_samples) or n_samples < 1:
         raise InputError(
-            f"n_samples={n_samples!r}; pass a whole number from 1, a pair such as (8, 16), or Until"
+            f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), "
+            f"or Until"
         )
     if pairs and n_samples % 2:
         raise InputError(f"n_samples={n_samples} leaves an antithetic draw alone; pass an even one")

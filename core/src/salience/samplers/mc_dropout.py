@@ -44,7 +44,7 @@ class MCDropout(ParameterSampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rate is not None and not 0 < self.rate < 1:
-            raise InputError(f"rate={self.rate!r}; pass a share above 0 and below 1, or None")
+            raise InputError(f"rate={brief(self.rate)}; pass a share above 0 and below 1, or None")
         for layer in self._layers():
             if not isinstance(layer, str | type):
                 raise InputError(

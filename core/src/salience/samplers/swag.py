@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief
 from salience.model.state_dicts import State, read_state, states_like
-from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
+from salience.samplers.base import LARGEST_SCALE, ModelDraw, WeightDraw, WeightSampler
 
 # Name of the random numbers that all tensors share. No name of a tensor begins with a dot.
 _SHARED = ".checkpoints"
@@ -68,11 +68,12 @@ class SWAG(WeightSampler):
                 f"SWAG needs two checkpoints or more to have a covariance, got "
                 f"{len(self.checkpoints)}"
             )
-        if not 0 < self.scale < float("inf"):
-            raise InputError(f"scale={self.scale!r}; pass a number above 0, 1 for SWAG itself")
+        if not 0 < self.scale < LARGEST_SCALE:
+            raise InputError(f"scale={brief(self.scale)}; pass a number above 0, 1 for SWAG itself")
         if self.rank is not None and not 2 <= self.rank <= len(self.checkpoints):
             raise InputError(
-                f"rank={self.rank!r}; pass 2 to {len(self.checkpoints)}, the number of checkpoints"
+                f"rank={brief(self.rank)}; pass 2 to {len(self.checkpoints)}, the number of "
+                f"checkpoints"
             )
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.model.state_dicts import State
-from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
+from salience.samplers.base import LARGEST_SCALE, ModelDraw, WeightDraw, WeightSampler
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,12 @@ class WeightNoise(WeightSampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mode not in ("multiplicative", "additive"):
-            raise InputError(f"mode={self.mode!r} is neither 'multiplicative' nor 'additive'")
-        if not 0 < self.scale < float("inf"):
-            raise InputError(f"scale={self.scale!r} moves no weight; pass a number above 0")
+            raise InputError(f"mode={brief(self.mode)} is neither 'multiplicative' nor 'additive'")
+        if not 0 < self.scale < LARGEST_SCALE:
+            raise InputError(
+                f"scale={brief(self.scale)} moves no weight, or out of range; pass a number above "
+                f"0 and below {LARGEST_SCALE:g}"
+            )
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
         """Refuse a model without parameters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from numbers import Integral
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import scalar
 
 # The search starts with _START items in a pass. Where an item holds few numbers, it starts with as
@@ -48,10 +48,11 @@ class Budget:
 
     def __init__(self, max_rows: int | str = "auto", n_weights: int = 0) -> None:
         max_rows = scalar(max_rows)
+        auto = isinstance(max_rows, str) and max_rows == "auto"
         whole_number = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
-        if max_rows != "auto" and not (whole_number and int(max_rows) >= 1):
-            raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
-        self.fixed = max_rows != "auto"
+        if not auto and not (whole_number and int(max_rows) >= 1):
+            raise InputError(f"max_rows={brief(max_rows)}; pass 'auto' or a whole number from 1")
+        self.fixed = not auto
         self.current = int(max_rows) if self.fixed else _START
         self._searching = not self.fixed
         self._n_weights = n_weights

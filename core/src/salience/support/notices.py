@@ -7,7 +7,7 @@ import warnings
 from contextvars import ContextVar, Token
 from types import FrameType
 
-from salience.errors import Notice
+from salience.errors import Notice, one_line
 
 # Frames of these modules stand between the user's line and a notice.
 _OURS = ("salience", "contextlib")
@@ -57,7 +57,7 @@ def tell(sentence: str) -> None:
     Args:
         sentence: One sentence that says what was found and what was done about it.
     """
-    hearing = _current.get()
+    sentence, hearing = one_line(sentence, None), _current.get()
     if hearing is None:
         _warn(sentence)
     else:

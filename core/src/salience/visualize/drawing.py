@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
 from salience.errors import InputError, brief
+from salience.intake import integer
+from salience.naming import listed
 from salience.plugins.parts import make
 from salience.visualize.visualizer import Visualizer, save_figure
 
@@ -45,9 +47,10 @@ def grid(
     if not sizes or len(set(sizes.values())) != 1:
         raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
     first = next(iter(explanations.values()))
-    chosen = list(range(len(first))) if items is None else list(items)
+    given = range(len(first)) if items is None else listed(items, "items", "a list of positions")
+    chosen = [integer(item, "item") for item in given]
     if not chosen or not all(0 <= item < len(first) for item in chosen):
-        raise InputError(f"items {chosen} are not among items 0 to {len(first) - 1}")
+        raise InputError(f"items {brief(chosen)} are not among items 0 to {len(first) - 1}")
     figure = visualizer_of(first, visualizer, options).grid(explanations, chosen)
     if path is not None:
         save_figure(figure, path)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 
-from salience.errors import InputError
+from salience.errors import InputError, brief, nearest
+from salience.naming import path_of
 from salience.support.files import write_whole
 from salience.support.settings import CheckedSettings
 
@@ -32,6 +33,20 @@ class NoMeanError(InputError):
 
 class Visualizer(CheckedSettings, ABC):
     """Renders saliency as figures; a frozen dataclass whose fields set the appearance."""
+
+    #: Formats in which its figures can be written; where empty, only writing shows it.
+    formats: ClassVar[Collection[str]] = ()
+
+    def check_format(self, suffix: str) -> None:
+        """Raise InputError where its figures cannot be written in a format.
+
+        Args:
+            suffix: Suffix of the file, without a dot.
+        """
+        if self.formats and suffix.lower() not in self.formats:
+            raise InputError(
+                f"cannot write a picture as {brief(suffix)}; {nearest(suffix, self.formats)}"
+            )
 
     @abstractmethod
     def item(self, explanation: Explanation, item: int) -> Any:
@@ -63,7 +78,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         InputError: The path has no suffix, or one that the figure cannot write.
     """
-    path = Path(path)
+    path = path_of(path)
     suffix = path.suffix.removeprefix(".").lower()
     if not suffix:
         raise InputError(f"the path {str(path)!r} has no suffix; end it in .png or .svg")

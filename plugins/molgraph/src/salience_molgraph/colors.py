@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from salience.errors import InputError, nearest
+from salience.errors import InputError, brief, nearest
+from salience.scalers import watched
 
 Color = tuple[float, float, float]
 ColorFn = Callable[[float], Color]
@@ -25,15 +29,15 @@ _STOPS: dict[str, str] = {
 
 
 def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
-    """Look up a colour map by name; a function is returned as it is.
+    """Look up a colour map by name; of a function of the user's, mistakes are told.
 
     Raises:
         InputError: The name is unknown.
     """
-    if callable(color_fn):
-        return color_fn
-    if color_fn not in _STOPS:
-        raise InputError(f"unknown colour map {color_fn!r}; {nearest(color_fn, _STOPS)}")
+    if callable(color_fn) and not isinstance(color_fn, type):
+        return watched(color_fn, "color_fn", "red, green and blue", _is_color)
+    if not isinstance(color_fn, str) or color_fn not in _STOPS:
+        raise InputError(f"unknown colour map {brief(color_fn)}; {nearest(color_fn, _STOPS)}")
     stops = _STOPS[color_fn].split()
     places = np.linspace(-1.0, 1.0, len(stops))
     channels = np.array([[int(s[i : i + 2], 16) / 255 for i in (0, 2, 4)] for s in stops]).T
@@ -43,6 +47,16 @@ def get_color_fn(color_fn: str | ColorFn) -> ColorFn:
         return red, green, blue
 
     return interpolate
+
+
+def _is_color(found: Any) -> bool:
+    plain = found.tolist() if isinstance(found, np.ndarray) else found
+    return isinstance(plain, tuple | list) and len(plain) == 3 and all(map(is_finite, plain))
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that can be drawn."""
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def to_hex(color: Color) -> str:

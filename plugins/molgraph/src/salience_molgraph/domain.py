@@ -11,7 +11,8 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolInterchange
 from torch import Tensor
 
-from salience import Batch, BrokenItems, Domain, InputError, Layout
+from salience import Batch, BrokenItems, Domain, InputError, Layout, names_of
+from salience.errors import brief
 from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
@@ -100,30 +101,32 @@ class MolGraph(Domain):
     def __post_init__(self) -> None:
         super().__post_init__()
         labels = isinstance(self.atom_features, str)
-        if labels and self.atom_features != "labels":
+        if self.atom_features != "labels" if labels else not callable(self.atom_features):
             raise InputError(
-                f"unknown atom_features={self.atom_features!r}; pass 'labels' or a function of a "
-                f"molecule that returns float features of shape (atoms, C)"
+                f"unknown atom_features={brief(self.atom_features)}; pass 'labels' or a function "
+                f"of a molecule that returns float features of shape (atoms, C)"
             )
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
         if self.add_hs and self.remove_hs:
             raise InputError("add_hs and remove_hs contradict each other; set one of them")
         for name in ("fields", "follow_batch"):
             given = getattr(self, name)
-            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+            many = (given,) if isinstance(given, str) else given
+            object.__setattr__(self, name, names_of(many, name))
         pyg_form = self.form == "pyg"
         if not pyg_form:
             object.__setattr__(self, "fields", self.fields or DEFAULTS.get(self.form, ()))
-        object.__setattr__(self, "bond_types", tuple(self.bond_types))
+        object.__setattr__(self, "bond_types", names_of(self.bond_types, "bond_types"))
         object.__setattr__(self, "node", nodes.checked(self.node))
         own = "x" if pyg_form else "embed" if labels else "input"
-        object.__setattr__(self, "target", self.target or own)
+        if isinstance(self.target, str) and not self.target:
+            object.__setattr__(self, "target", own)
         _ = self.layout  # raises InputError for an unknown form or field
         for kind in self.bond_types:
             if kind not in Chem.BondType.names:
                 raise InputError(
-                    f"unknown bond type {kind!r} in bond_types; pass names of RDKit's BondType, "
-                    f"such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
+                    f"unknown bond type {brief(kind)} in bond_types; pass names of RDKit's "
+                    f"BondType, such as SINGLE, DOUBLE, TRIPLE, AROMATIC or DATIVE"
                 )
         if self.follow_batch and not pyg_form:
             raise InputError(

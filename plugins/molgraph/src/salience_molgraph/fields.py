@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from salience import Field, InputError, Layout
-from salience.errors import nearest
+from salience.errors import brief, nearest
 
 #: Field name → how the field is indexed in a batch of concatenated molecules. The names from
 #: ``edge_index`` on are PyG's.
@@ -79,12 +79,14 @@ def make_layout(form: str, names: Sequence[str], *, labels: bool, node: bool) ->
         InputError: The form or a field is unknown, or a field is named twice.
     """
     if form not in DEFAULTS:
-        raise InputError(f"unknown form {form!r}; {nearest(form, DEFAULTS)}")
+        raise InputError(f"unknown form {brief(form)}; {nearest(form, DEFAULTS)}")
     known = PADDED if form == "dense" else FIELDS
     for name in names:
         # PyG's graphs may hold attributes of any name.
         if name not in known and form != "pyg":
-            raise InputError(f"form {form!r} has no field {name!r}; {nearest(name, known, 10)}")
+            raise InputError(
+                f"form {brief(form)} has no field {name!r}; {nearest(name, known, 10)}"
+            )
     names = names or DEFAULTS[form]
     if len(set(names)) != len(names):
         raise InputError(f"fields={tuple(names)} must name each field once")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from salience import InputError
+from salience.errors import brief
 from salience_molgraph.fields import N_ATOMS, NODE
 from salience_molgraph.graph import Graph
 
@@ -107,6 +108,6 @@ def _checked_number(number: Any) -> int:
         found = -1
     if found < 0:
         raise InputError(
-            f"node={number!r} is no atom; pass a whole number from 0, or one for each graph"
+            f"node={brief(number)} is no atom; pass a whole number from 0, or one for each graph"
         )
     return found

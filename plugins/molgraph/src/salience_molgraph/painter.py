@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from salience.scalers import Scaler, Scaling
-from salience_molgraph.colors import Color, ColorFn
+from salience.scalers import Scaler, Scaling, watched
+from salience_molgraph.colors import Color, ColorFn, is_finite
 from salience_molgraph.shapes import Gradient, Shape, Text, shorten
 
 Values = NDArray[np.float64]
@@ -69,6 +69,7 @@ class Painter:
     ) -> dict[int, Color]:
         """Index → colour of the bonds whose two atoms are both among ``atoms``."""
         scaled = self.scaling(values)
+        bond_fn = watched(bond_fn, "bond_fn", "a finite number", is_finite)
         colors = {}
         for bond in mol.GetBonds():
             first, second = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from salience import InputError, Visualizer
+from salience.errors import brief
 from salience.scalers import Scaler, get_scaler
 from salience_molgraph.cell import Cell, legend_of, read_cell
 from salience_molgraph.colors import ColorFn, get_color_fn
@@ -69,6 +70,8 @@ class MoleculePlot(Visualizer):
         InputError: A parameter is unknown or out of range.
     """
 
+    formats: ClassVar[Collection[str]] = ("svg", "png")
+
     color_fn: str | ColorFn = "blue_vermilion"
     scaler: str | Scaler = "abs_max"
     ratio: float = 1.0
@@ -87,6 +90,10 @@ class MoleculePlot(Visualizer):
         super().__post_init__()
         get_color_fn(self.color_fn)
         get_scaler(self.scaler)
+        if self.bond_fn is not None and not callable(self.bond_fn):
+            raise InputError(
+                f"bond_fn is {brief(self.bond_fn)}; pass a function of two values, or None"
+            )
         if not 0 <= self.ratio <= 1:
             raise InputError(f"ratio={self.ratio} is not a share of atoms; pass 0 to 1")
         if self.limit is not None and not self.limit > 0:
@@ -94,7 +101,7 @@ class MoleculePlot(Visualizer):
         size = self.size if isinstance(self.size, list | tuple) else ()
         plain = all(isinstance(n, Real) and 40 <= n < float("inf") for n in size)
         if len(size) != 2 or not plain:
-            raise InputError(f"size={self.size!r}; pass (width, height), each from 40 on")
+            raise InputError(f"size={brief(self.size)}; pass (width, height), each from 40 on")
         if not self.resolution > 0:
             raise InputError(f"resolution={self.resolution} is not above 0; pass 2 for sharp PNGs")
         if self.level is not None and not 0 < self.level < 1:

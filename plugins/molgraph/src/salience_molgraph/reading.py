@@ -11,7 +11,7 @@ from typing import Any
 
 from rdkit import Chem
 
-from salience import tell
+from salience import is_file, tell
 from salience.errors import InputError, brief, nearest
 
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
@@ -152,9 +152,11 @@ def _without_hs(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _parse(text: str) -> Chem.Mol:
-    mol = Chem.MolFromSmiles(text, as_written())
+    readable = text.isascii() or text.encode(errors="ignore").decode() == text
+    mol = Chem.MolFromSmiles(text, as_written()) if readable else None
     if mol is None:
-        reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
+        loose = Chem.MolFromSmiles(text, as_written(sanitize=False)) if readable else None
+        reason = _chemistry_problem(loose)
         raise InputError(
             f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )
@@ -169,7 +171,7 @@ def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
     read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)

@@ -96,8 +96,25 @@ def _check_names(number: int, names: set[str], expected: set[str]) -> None:
             )
 
 
+def _check_bits(name: str, number: int, value: Any) -> None:
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            _check_bits(name, number, part)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InputError(
+            f"item {number} has {name!r} of more than 64 bits, which no tensor holds; "
+            f"pass a number with a point"
+        )
+
+
 def _check_other(name: str, values: Sequence[Any]) -> None:
     for number, value in enumerate(values):
+        _check_bits(name, number, value)
+        if not _has_named_entries(value):
+            raise InputError(
+                f"item {number} has {name!r} that is a mapping with keys which are no strings; "
+                f"name its entries by strings"
+            )
         if isinstance(value, Mapping | list | tuple) and _holds_tensors(value):
             raise InputError(
                 f"item {number} has {name!r} that is a {type(value).__name__} of tensors, which "
@@ -112,6 +129,12 @@ def _check_other(name: str, values: Sequence[Any]) -> None:
             raise InputError(
                 f"item {number} has {name!r} that is a TensorFrame; pass its columns as tensors"
             )
+
+
+def _has_named_entries(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return True
+    return all(isinstance(key, str) and _has_named_entries(one) for key, one in value.items())
 
 
 def _holds_tensors(value: Any) -> bool:
@@ -158,6 +181,7 @@ def _check_alike(name: str, number: int, value: Any, first: Any) -> None:
             f"item {number} has {name!r} that is a sparse or nested tensor, whose entries cannot "
             f"be told apart by atom, bond or graph; give edge_index (and edge_weight) in its place"
         )
+    _check_bits(name, number, value)
     kinds = [v.dtype if isinstance(v, Tensor) else type(v).__name__ for v in (value, first)]
     if kinds[0] != kinds[1]:
         raise InputError(

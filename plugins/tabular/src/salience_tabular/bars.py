@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from salience import Explanation, InputError, Visualizer
+from salience.errors import brief
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.look import (
     FAINT,
@@ -50,6 +53,8 @@ class BarPlot(Visualizer):
         InputError: The scaler is unknown, or ``num_visualize`` is less than 1.
     """
 
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+
     sort: bool = True
     num_visualize: int | None = 30
     scaler: str | Scaler = "identity"
@@ -60,6 +65,10 @@ class BarPlot(Visualizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
+        if self.color is not None and not is_color_like(self.color):
+            raise InputError(
+                f"color={brief(self.color)}; pass a colour of matplotlib, as '#4477aa'"
+            )
         if self.num_visualize is not None and self.num_visualize < 1:
             raise InputError(
                 f"num_visualize={self.num_visualize} leaves nothing to draw; "

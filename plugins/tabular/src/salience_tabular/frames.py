@@ -87,4 +87,7 @@ def _unboxed(column: pd.Series[Any]) -> NDArray[Any] | None:
     known = [entry for entry, gone in zip(entries, missing, strict=True) if not gone]
     if not known or not all(isinstance(entry, Real | Decimal) for entry in known):
         return None
-    return np.array([np.nan if g else float(e) for e, g in zip(entries, missing, strict=True)])
+    try:
+        return np.array([np.nan if g else float(e) for e, g in zip(entries, missing, strict=True)])
+    except OverflowError:  # a whole number beyond the range of floats
+        return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -16,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from salience import Explanation, InputError, Visualizer
-from salience.errors import nearest
+from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.look import (
     FAINT,
@@ -50,6 +51,8 @@ class HeatMap(Visualizer):
     Raises:
         InputError: The scaler or the colour map is unknown.
     """
+
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
 
     cmap: str | Colormap | None = None
     scaler: str | Scaler = "identity"
@@ -129,7 +132,7 @@ def _check_cmap(cmap: str | Colormap | None) -> None:
     if cmap is None or isinstance(cmap, Colormap):
         return
     if not isinstance(cmap, str) or cmap not in colormaps:
-        raise InputError(f"unknown colour map {cmap!r}; {nearest(cmap, colormaps)}")
+        raise InputError(f"unknown colour map {brief(cmap)}; {nearest(cmap, colormaps)}")
 
 
 def _colorbar(figure: Figure, axes: Axes, image: AxesImage, height: float) -> None:

@@ -27,7 +27,8 @@ def listed(names: Any, setting: str) -> tuple[Any, ...]:
     Raises:
         InputError: They have no order, as in a set.
     """
-    if isinstance(names, Mapping | set | frozenset) or not isinstance(names, Iterable):
+    one = not isinstance(names, Iterable) or getattr(names, "ndim", 1) == 0
+    if one or isinstance(names, Mapping | set | frozenset):
         raise InputError(f"{setting}={brief(names)} is no sequence; pass a list")
     return tuple(names)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from salience import BrokenItems, InputError
+from salience import BrokenItems, InputError, is_file
 
 
 class Rows:
@@ -60,7 +60,7 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
         InputError: The file does not exist, is no text or no CSV, or has no row that can be read.
     """
     # pandas would also download from a URL; only local files are read here.
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
     try:
         names, *rows = _cells(_text(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from salience import Batch, Domain, Field, InputError, Layout
+from salience.errors import brief
 
 # Axes are named, so that no code depends on axis numbers. "item" is the axis that counts items; the
 # other names are free.
@@ -41,7 +43,7 @@ class Spectra(Domain):
         super().__post_init__()
         # A user may pass an array; a tuple of floats, unlike an array, can be compared and hashed.
         if self.wavelengths is not None:
-            object.__setattr__(self, "wavelengths", tuple(float(w) for w in self.wavelengths))
+            object.__setattr__(self, "wavelengths", _wavelengths(self.wavelengths))
 
     @property
     def layout(self) -> Layout:
@@ -77,7 +79,9 @@ class Spectra(Domain):
             )
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiu":
             data = torch.from_numpy(data.astype(float))
-        if not isinstance(data, Tensor) or data.is_complex():
+        if isinstance(data, Tensor) and (data.is_meta or data.layout != torch.strided):
+            raise InputError("spectra are a tensor without values of its own; pass a dense one")
+        if not isinstance(data, Tensor) or data.is_complex() or data.is_quantized:
             raise InputError(f"spectra hold {data.dtype}, expected real numbers; convert them")
         # A copy, so that later changes to the user's data do not change the explanation.
         spectra = data.detach().cpu().clone()
@@ -122,8 +126,22 @@ class Spectra(Domain):
         return {"wavelengths": list(self.wavelengths), "unit": self.unit}
 
 
+def _wavelengths(given: Any) -> tuple[float, ...]:
+    try:
+        made = np.asarray(given, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        made = np.array(np.nan)
+    if made.ndim != 1 or not np.isfinite(made).all():
+        raise InputError(f"wavelengths={brief(given)}; pass a finite number for each position")
+    return tuple(made.tolist())
+
+
+# What NumPy raises of files that are damaged, one of them from a parser of Python code.
+_DAMAGED = (OSError, ValueError, TypeError, SyntaxError, OverflowError, MemoryError, EOFError)
+
+
 def _load(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)  # loading a pickle could run code
-    except (OSError, ValueError) as error:
+    except (*_DAMAGED, TokenError) as error:
         raise InputError(f"{str(path)!r} cannot be read ({error}); pass an .npy file") from error

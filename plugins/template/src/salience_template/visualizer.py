@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import Explanation, Visualizer
+from salience import Explanation, InputError, Visualizer
+from salience.errors import nearest
 from salience.scalers import Scaler, get_scaler
 
 Array = NDArray[np.floating[Any]]
@@ -30,13 +34,21 @@ class SpectrumPlot(Visualizer):
         title: Title in place of "spectrum" and the item's id, or of "mean of n spectra".
     """
 
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+
     cmap: str = "coolwarm"
     scaler: str | Scaler = "abs_max"
     title: str | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        get_scaler(self.scaler)
+        if self.cmap not in colormaps:
+            raise InputError(f"unknown colour map {self.cmap!r}; {nearest(self.cmap, colormaps)}")
+
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one spectrum."""
-        intensity = explanation.annotations[item]["intensity"]
+        intensity = _intensities(explanation)[item]
         values, errors = explanation.values[item], explanation.std_error[item]
         title = f"spectrum {explanation.ids[item]}"
         return self._figure(explanation, intensity, values, errors, title)
@@ -44,7 +56,7 @@ class SpectrumPlot(Visualizer):
     # Omit `mean` where items do not share positions (molecules): the base class then raises.
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean spectrum with the mean saliency."""
-        intensity = sum(a["intensity"] for a in explanation.annotations) / len(explanation)
+        intensity = sum(_intensities(explanation)) / len(explanation)
         values, errors = explanation.mean(), explanation.mean_std_error()
         title = f"mean of {len(explanation)} spectra"
         return self._figure(explanation, intensity, values, errors, title)
@@ -88,6 +100,20 @@ class SpectrumPlot(Visualizer):
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
         return figure
+
+
+def _intensities(explanation: Explanation) -> list[Any]:
+    """The spectra of all items; an explanation of another domain, or of inner units, has none."""
+    found = [annotation.get("intensity") for annotation in explanation.annotations]
+    known = len(found) == len(explanation) and "wavelengths" in explanation.dataset_info
+    lengths = {one.shape[-1] if isinstance(one, Tensor) else None for one in found}
+    shape = tuple(explanation.values.shape) if isinstance(explanation.values, Tensor) else ()
+    if not known or not lengths <= {*shape[1:]} or len(shape) != 2:
+        raise InputError(
+            f"a spectrum is drawn of the saliency of spectra, shape (item, wavelength), but got "
+            f"{shape or 'ragged items'}; pick the domain's own visualizer"
+        )
+    return found
 
 
 def _numpy(tensor: Tensor) -> Array:

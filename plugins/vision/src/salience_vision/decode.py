@@ -27,11 +27,12 @@ def open_photo(path: Path, name: str) -> Image.Image:
         InputError: The file is a folder, missing, not an image, unreadable, or too large for
             Pillow.
     """
-    if path.is_dir():
-        raise InputError(
-            f"{name}: {str(path)!r} is a folder; pass its files, e.g. sorted(folder.glob('*.jpg'))"
-        )
     try:
+        if path.is_dir():
+            raise InputError(
+                f"{name}: {str(path)!r} is a folder; pass its files, e.g. "
+                f"sorted(folder.glob('*.jpg'))"
+            )
         return Image.open(path)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no file {str(path)!r}; check the path") from None
@@ -45,6 +46,8 @@ def open_photo(path: Path, name: str) -> Image.Image:
             f"{name}: Pillow refuses {str(path)!r} as too large ({error}); make it smaller, or "
             f"raise PIL.Image.MAX_IMAGE_PIXELS and max_pixels if you trust the file"
         ) from error
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(
             f"{name}: cannot open {str(path)!r} ({error}); pass a readable image"

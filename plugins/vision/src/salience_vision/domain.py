@@ -20,9 +20,11 @@ from salience import (
     InputError,
     Layout,
     is_placeholder,
+    names_of,
     tell,
 )
-from salience.errors import nearest
+from salience.errors import brief, nearest
+from salience.scalers import watched
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
@@ -101,13 +103,14 @@ class Vision(Domain):
             object.__setattr__(self, "transform", _image_transform(self.transform))
         if not callable(self.transform) and not is_placeholder(self.transform):
             raise InputError(
-                f"transform is {self.transform!r}; pass a callable from a PIL image to a tensor "
-                f"(channel, height, width), or ImageTransform(...)"
+                f"transform is {brief(self.transform)}; pass a callable from a PIL image to a "
+                f"tensor (channel, height, width), or ImageTransform(...)"
             )
         if isinstance(self.class_names, str):
             raise InputError("class_names is one string; pass a list with a name for each class")
         if self.class_names is not None:
-            object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+            names = names_of(self.class_names, "class_names", as_text=True)
+            object.__setattr__(self, "class_names", names)
 
     @property
     def layout(self) -> Layout:
@@ -226,8 +229,9 @@ class Vision(Domain):
             tensor: The input, of shape (channel, height, width).
         """
         if self.display is not None:
-            shown = _function("display", self.display)(tensor.clone())
-            pixels = np.asarray(shown, dtype=np.float64)
+            display = _function("display", self.display)
+            show = watched(display, "display", "a picture (height, width, 3)", _is_array)
+            pixels = np.asarray(show(tensor.clone()), dtype=np.float64)
         elif isinstance(item, Photo) and isinstance(self.transform, ImageTransform):
             pixels = self.transform.display(tensor).astype(np.float64)
         else:
@@ -240,6 +244,13 @@ class Vision(Domain):
             )
         pixels = np.broadcast_to(pixels, (*size, 3))
         return torch.from_numpy(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+
+
+def _is_array(shown: Any) -> bool:
+    try:
+        return np.asarray(shown, dtype=np.float64) is not None
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _tell_losses(items: Sequence[Photo | Ready], *, deep: bool) -> None:

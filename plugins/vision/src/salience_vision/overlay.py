@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from salience import Explanation, InputError, Visualizer
-from salience.errors import nearest
+from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_vision.captions import caption
 from salience_vision.legend import fade
@@ -68,6 +69,8 @@ class Overlay(Visualizer):
         InputError: A setting is unknown or out of range, or the saliency is no map.
     """
 
+    formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+
     cmap: str | None = None
     alpha: float | str = "fade"
     scaler: str | Scaler = "abs_max"
@@ -83,14 +86,14 @@ class Overlay(Visualizer):
         get_scaler(self.scaler)
         if self.cmap is not None and self.cmap not in matplotlib.colormaps:
             known = nearest(self.cmap, matplotlib.colormaps)
-            raise InputError(f"unknown colour map {self.cmap!r}; {known}")
+            raise InputError(f"unknown colour map {brief(self.cmap)}; {known}")
         if self.alpha != "fade" and (isinstance(self.alpha, str) or not 0 <= self.alpha <= 1):
-            raise InputError(f'alpha is {self.alpha!r}; pass "fade" or a number from 0 to 1')
+            raise InputError(f'alpha is {brief(self.alpha)}; pass "fade" or a number from 0 to 1')
         if not 0 < self.percentile <= 100:
             raise InputError(f"percentile is {self.percentile}; pass one above 0 and up to 100")
         if self.backdrop not in _BACKDROPS:
             raise InputError(
-                f"unknown backdrop {self.backdrop!r}; {nearest(self.backdrop, _BACKDROPS)}"
+                f"unknown backdrop {brief(self.backdrop)}; {nearest(self.backdrop, _BACKDROPS)}"
             )
 
     def item(self, explanation: Explanation, item: int) -> Figure:

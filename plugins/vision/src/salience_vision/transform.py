@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from salience import InputError
-from salience.errors import nearest
+from salience.errors import brief, nearest
 
 _FILTERS = {filter_.name.lower(): filter_ for filter_ in Image.Resampling}
 #: Largest number of pixels after resizing, so that 1 × 10 000 do not become 256 × 2 560 000.
@@ -61,15 +61,17 @@ class ImageTransform:
             raise InputError(f"std must be above 0 in every channel, got {self.std}")
         for name, side in (("resize", self.resize), ("crop", self.crop)):
             if side is not None and (not isinstance(side, int) or side < 1):
-                raise InputError(f"{name} must be a whole number of pixels or None, got {side!r}")
+                raise InputError(
+                    f"{name} must be a whole number of pixels or None, got {brief(side)}"
+                )
         if self.resize is not None and self.crop is not None and self.crop > self.resize:
             raise InputError(
                 f"a crop of {self.crop} does not fit into a shorter side of {self.resize}; "
                 f"make resize at least as large as crop"
             )
-        if self.interpolation not in _FILTERS:
+        if not isinstance(self.interpolation, str) or self.interpolation not in _FILTERS:
             raise InputError(
-                f"unknown interpolation {self.interpolation!r}; "
+                f"unknown interpolation {brief(self.interpolation)}; "
                 f"{nearest(self.interpolation, _FILTERS)}"
             )
 
@@ -116,7 +118,7 @@ class ImageTransform:
         if self.resize is None:
             return width, height
         shorter = min(width, height)
-        new = int(self.resize * width / shorter), int(self.resize * height / shorter)
+        new = self.resize * width // shorter, self.resize * height // shorter
         if new[0] * new[1] > _MAX_RESIZED:
             raise InputError(
                 f"a photo of {width} × {height} pixels would become one of {new[0]} × {new[1]}; "
@@ -178,5 +180,5 @@ def _numbers(values: Any, name: str) -> tuple[float, ...]:
     if not listed or not all(
         isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) for v in listed
     ):
-        raise InputError(f"{name}={values!r}; pass a finite number for each channel")
+        raise InputError(f"{name}={brief(values)}; pass a finite number for each channel")
     return tuple(float(value) for value in listed)
