@@ -21,6 +21,7 @@ from salience.results.preflight import Preflight
 from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.runner import Runner
+from salience.support.interrupts import answered
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
 
@@ -146,6 +147,7 @@ class Worker:
         except KeyboardInterrupt:
             if not self.request.partial or not done:
                 raise
+            answered()
         return done
 
     def rebuilt(self, request: Request) -> Worker:

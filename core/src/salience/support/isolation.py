@@ -1,66 +1,135 @@
-"""Isolation of a computation from global state: random generators and torch's inference mode."""
+"""Isolation of a computation from global state: random generators, inference mode, interrupts."""
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
+from salience.support.interrupts import holding
+from salience.support.threads import starts, threads_beside
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 _lock = threading.Lock()
 _inside = 0
-_before: Any = None
+_before: dict[str, Any] = {}
+_moved: set[str] = set()
+# As of starts(); -1 where other threads ran beside us from the first.
+_started = -1
 
 
-@contextmanager
-def isolated() -> Iterator[None]:
-    """Restore the global random states at the end, and switch inference mode off inside.
+class isolated:  # noqa: N801
+    """Context manager and decorator: at the end, generators that our passes moved are set back.
 
-    The user's forward may draw random numbers, from Python, NumPy or torch. Where several threads
-    are inside, the last thread to leave restores the states that the first one found. Another
-    thread that draws from the global generators in the meantime, such as a training loop, finds
-    its generators set back. Inference mode is off inside because tensors made in it cannot take
-    part in autograd.
+    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread ran in
+    the meantime, all of them are ours, and the generators are set back. Otherwise only those are
+    that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as a training
+    loop, goes on with numbers that it has not seen. Where several threads are inside, the last
+    thread to leave restores the states that the first one found. Inference mode is off inside
+    because tensors made in it cannot take part in autograd. SIGINT is held back as in
+    :class:`salience.support.interrupts.holding`.
     """
-    global _inside, _before
-    with _lock:
-        if _inside == 0:
-            _before = _states()
-        _inside += 1
-    try:
-        with torch.inference_mode(False):
-            yield
-    finally:
+
+    def __init__(self) -> None:
+        self._holding = holding()
+        self._inference: Any = None
+
+    def __enter__(self) -> None:
+        global _inside, _before, _started
+        self._holding.__enter__()
         with _lock:
-            _inside -= 1
             if _inside == 0:
-                _restore(_before)
+                _before = generator_states()
+                _moved.clear()
+                _started = -1 if threads_beside() else starts()
+            _inside += 1
+        self._inference = torch.inference_mode(False)
+        self._inference.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        global _inside
+        try:
+            self._inference.__exit__(kind, error, trace)
+            with _lock:
+                _inside -= 1
+                if _inside == 0:
+                    _set_back()
+        finally:
+            self._holding.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[Given, Result]) -> Callable[Given, Result]:
+        """The function, run inside such a context."""
+
+        @functools.wraps(function)
+        def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            with isolated():
+                return function(*args, **kwargs)
+
+        return run
 
 
-def generator_states() -> list[Any]:
-    """States of the global random generators of Python, NumPy and torch, to be compared by ``==``.
+def moved_by_us(names: Collection[str]) -> None:
+    """Take note of generators, by their names in :func:`generator_states`, to be set back."""
+    with _lock:
+        _moved.update(names)
 
-    A pass that draws from one of them changes its state.
+
+def generator_states(names: Collection[str] = ("python", "numpy", "torch", "cuda")) -> dict[str, Any]:
+    """States of the global random generators; "cuda" only where CUDA is in use.
+
+    Args:
+        names: Which of ``"python"``, ``"numpy"``, ``"torch"`` and ``"cuda"``.
     """
-    python, numpy, cpu, cuda = _states()
-    devices = [] if cuda is None else [state.numpy().tobytes() for state in cuda]
-    return [python, numpy[1].tobytes(), numpy[2:], cpu.numpy().tobytes(), devices]
-
-
-def _states() -> tuple[Any, Any, Any, Any]:
+    found: dict[str, Any] = {}
+    if "python" in names:
+        found["python"] = random.getstate()
+    if "numpy" in names:
+        found["numpy"] = np.random.get_state()
+    if "torch" in names:
+        found["torch"] = torch.get_rng_state()
     # Reading the state of a GPU that is not in use would initialise CUDA.
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda
+    if "cuda" in names and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found["cuda"] = torch.cuda.get_rng_state_all()
+    return found
 
 
-def _restore(states: tuple[Any, Any, Any, Any]) -> None:
-    python, numpy, cpu, cuda = states
-    random.setstate(python)
-    np.random.set_state(numpy)
-    torch.set_rng_state(cpu)
-    if cuda is not None:
-        torch.cuda.set_rng_state_all(cuda)
+def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """Names of the generators whose states differ; a pass that draws from one changes its state."""
+    return {name for name, state in other.items() if not _same(one.get(name), state)}
+
+
+def _set_back() -> None:
+    if _started != starts() or threads_beside():
+        names = set(_moved)
+    else:
+        names = differing(_before, generator_states())
+    restore({name: _before[name] for name in names if name in _before})
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(other, torch.Tensor):
+        return isinstance(one, torch.Tensor) and torch.equal(one, other)
+    if isinstance(other, list):
+        return isinstance(one, list) and all(map(torch.equal, one, other))
+    if isinstance(other, tuple) and isinstance(other[1], np.ndarray):
+        return one is not None and bool((one[1] == other[1]).all()) and one[2:] == other[2:]
+    return bool(one == other)
+
+
+def restore(states: dict[str, Any]) -> None:
+    """Set global generators to states as :func:`generator_states` returned them."""
+    if "python" in states:
+        random.setstate(states["python"])
+    if "numpy" in states:
+        np.random.set_state(states["numpy"])
+    if "torch" in states:
+        torch.set_rng_state(states["torch"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
+from salience.engine.preflight.attribution import attributed
 from salience.engine.preflight.choice import (
     chosen_rows,
     same_slope,
@@ -30,7 +31,7 @@ from salience.model.probe import Probe
 from salience.results.preflight import HOLDS, Preflight, Verdict, worst
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
-from salience.support.isolation import generator_states
+from salience.support.isolation import differing, generator_states
 from salience.support.numerics import close
 
 DRAWS = "the model draws no random numbers of its own"
@@ -116,7 +117,8 @@ class Proof:
         before = generator_states()
         yield outputs.append
         self._watched = True
-        if before == generator_states() or _equal(outputs[0], again()):
+        moved = differing(before, generator_states())
+        if not moved or _equal(outputs[0], attributed(moved, again)):
             self.verdicts.append(Verdict(DRAWS, HOLDS, "shown by the state of the generators"))
             return
         if self.request.parameters and not self.request.verdicts.calm:
