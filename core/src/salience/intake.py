@@ -45,6 +45,8 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
     """
     value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+    if is_whole and abs(int(value)) >= 2**63:
+        raise InputError(f"{name}={brief(value)}; pass a whole number below 2**63")
     if is_whole and (minimum is None or int(value) >= minimum):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
@@ -59,11 +61,19 @@ def real(value: Any, name: str) -> float:
     """
     value = scalar(value)
     if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
-        if isinstance(value, Integral):
+        if isinstance(value, Integral) and abs(int(value)) < 2**63:
             return int(value)
+        value = _as_float(value)
         if math.isfinite(value):
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
+
+
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def choice(value: Any, name: str, known: Collection[str]) -> str:

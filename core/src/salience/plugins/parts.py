@@ -66,6 +66,8 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     return made
 
 
+# Most characters of a part that is named in one line.
+_LONGEST = 10_000
 # Words for truth values and nothing, as they are written on command lines and in TOML.
 _WORDS = {"true": True, "false": False, "none": None}
 
@@ -76,16 +78,21 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: The text does not have that form.
     """
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{brief(text, 60)} has {len(text)} characters, more than the {_LONGEST} that a name "
+            f"with parameters may have; pass an object or a mapping"
+        )
     name, _, arguments = text.partition(":")
     mistake = InputError(
-        f"cannot read {text!r}; write a name and parameters as in "
+        f"cannot read {brief(text)}; write a name and parameters as in "
         f"'gaussian:scale=0.15,mode=relative'"
     )
     if "(" in name:
         raise mistake
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise mistake from None
     if not isinstance(call, ast.Call) or call.args:
         raise mistake
@@ -95,13 +102,13 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         if keyword.arg is None:
             raise mistake
         if keyword.arg in parameters:
-            raise InputError(f"{text!r} sets {keyword.arg!r} twice; set it once")
+            raise InputError(f"{brief(text)} sets {keyword.arg!r} twice; set it once")
         if isinstance(value, ast.Name):
             parameters[keyword.arg] = _WORDS.get(value.id.lower(), value.id)
             continue
         try:
             parameters[keyword.arg] = ast.literal_eval(value)
-        except ValueError:
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             raise mistake from None
     return name, parameters
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from numbers import Integral
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import scalar
 
 # The search starts with _START items in a pass. Where an item holds few numbers, it starts with as
@@ -50,9 +50,10 @@ class Budget:
         max_rows = scalar(max_rows)
         whole_number = isinstance(max_rows, Integral) and not isinstance(max_rows, bool)
         if max_rows != "auto" and not (whole_number and int(max_rows) >= 1):
-            raise InputError(f"max_rows={max_rows!r}; pass 'auto' or a whole number from 1")
+            raise InputError(f"max_rows={brief(max_rows)}; pass 'auto' or a whole number from 1")
         self.fixed = max_rows != "auto"
-        self.current = int(max_rows) if self.fixed else _START
+        # More rows than any pass holds are as many as the largest number that torch counts with.
+        self.current = min(int(max_rows), 2**62) if self.fixed else _START
         self._searching = not self.fixed
         self._n_weights = n_weights
         self._kind = ""
