@@ -87,12 +87,16 @@ def jobs(net: nn.Module, images: nn.Module, folder: Path) -> dict[str, Job]:
         "gradient": lambda: explain(),
         "smoothgrad": lambda: explain(**torn),
         "integrated": lambda: explain(IntegratedGradients(steps=4)),
-        "inner": lambda: explain(IntegratedGradients(steps=4), target=Target("0", axes=("item", "unit")), **dropout),
+        "inner": lambda: explain(
+            IntegratedGradients(steps=4), target=Target("0", axes=("item", "unit")), **dropout
+        ),
         "dropout": lambda: explain(**dropout),
         "posterior": lambda: explain(samplers=[Posterior(_Drawn(net, False))], n_samples=3),
         "numpy": lambda: explain(samplers=[Posterior(_Drawn(net, True))], n_samples=3),
         "weights": lambda: explain(samplers=["weight_noise"], n_samples=3),
-        "photos": lambda: explain(Occlusion(window={"height": 4, "width": 4}), data=photos, domain=dense),
+        "photos": lambda: explain(
+            Occlusion(window={"height": 4, "width": 4}), data=photos, domain=dense
+        ),
         "folded": lambda: explain(data=photos, domain=dense, **torn),
         "devices": lambda: explain(device=["cpu", "cpu"], **torn),
         "bf16": lambda: explain(precision="bf16"),

@@ -19,7 +19,6 @@ from salience.intake import integer, integer_array
 from salience.model.probe import Values
 from salience.scoring.score import Score
 
-
 # Most windows of an item. A small model takes minutes for as many.
 _MOST_WINDOWS = 10**8
 

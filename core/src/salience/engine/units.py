@@ -16,8 +16,8 @@ from salience.intake import ids as plain_ids
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
-from salience.support.interrupts import called
 from salience.scoring.budget import Budget, fitting
+from salience.support.interrupts import called
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def read_state(source: Any) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there are no weights at {str(path)!r}; pass the path of a state dict")
     try:
         if path.suffix == ".safetensors":

@@ -8,6 +8,7 @@ hold, such as a function, is replaced by a placeholder that names it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
         with safe_open(path, framework="pt") as file:

@@ -21,7 +21,9 @@ Result = TypeVar("Result")
 _open: holding | None = None
 
 # Functions that enter or leave contexts, or whose errors Python or torch would pass over.
-_NEVER_IN = frozenset(("__enter__", "__exit__", "__torch_function__", "__torch_dispatch__", "__del__"))
+_NEVER_IN = frozenset(
+    ("__enter__", "__exit__", "__torch_function__", "__torch_dispatch__", "__del__")
+)
 # Modules that keep state of the whole process, which an exception could leave half changed.
 _NEVER_BELOW = ("importlib", "_frozen_importlib", "contextlib", "weakref", "_weakrefset", "tqdm")
 _NEVER_BELOW += ("logging", "warnings", "torch", "salience")

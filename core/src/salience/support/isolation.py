@@ -81,7 +81,9 @@ def moved_by_us(names: Collection[str]) -> None:
         _moved.update(names)
 
 
-def generator_states(names: Collection[str] = ("python", "numpy", "torch", "cuda")) -> dict[str, Any]:
+def generator_states(
+    names: Collection[str] = ("python", "numpy", "torch", "cuda"),
+) -> dict[str, Any]:
     """States of the global random generators; "cuda" only where CUDA is in use.
 
     Args:

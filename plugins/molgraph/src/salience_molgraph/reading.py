@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -14,6 +15,8 @@ from rdkit import Chem
 from salience import tell
 from salience.errors import InputError, brief, nearest
 
+# Most characters of a SMILES string; a protein of 400 residues has 5000.
+_LONGEST = 20_000
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
 
 
@@ -152,11 +155,16 @@ def _without_hs(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _parse(text: str) -> Chem.Mol:
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{brief(text, 60)} has {len(text)} characters, more than the {_LONGEST} that a SMILES "
+            f"string may have; mend it or leave it out"
+        )
     mol = Chem.MolFromSmiles(text, as_written())
     if mol is None:
         reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
         raise InputError(
-            f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
+            f"{brief(text)} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
         )
     return mol
 
@@ -169,7 +177,7 @@ def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
     read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)

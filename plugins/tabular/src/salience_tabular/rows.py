@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
         InputError: The file does not exist, is no text or no CSV, or has no row that can be read.
     """
     # pandas would also download from a URL; only local files are read here.
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
     try:
         names, *rows = _cells(_text(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def open_photo(path: Path, name: str) -> Image.Image:
         InputError: The file is a folder, missing, not an image, unreadable, or too large for
             Pillow.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(
             f"{name}: {str(path)!r} is a folder; pass its files, e.g. sorted(folder.glob('*.jpg'))"
         )
