@@ -2,8 +2,8 @@
 
 Half of the interrupts come at random moments, from another process; the others at a line of core
 each, all lines in turn where ``--number`` allows. After each one, modes, hooks, flags, generators,
-threads and files are as before, what arrived was a KeyboardInterrupt, and the same explanation gives
-the same numbers. ``make sigint`` sends 1000.
+threads and files are as before, what arrived was a KeyboardInterrupt, and the same explanation
+gives the same numbers. ``make sigint`` sends 1000.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 import salience
 from salience import IntegratedGradients, Occlusion, Posterior, Target, Tensors
 
-Job = Callable[[], Tensor]
+Job = Callable[[], Any]
 
 _CORE = f"{Path(salience.__file__).parent}{os.sep}"
 _TORCH = (f"torch{os.sep}overrides.py", f"torch{os.sep}autograd{os.sep}grad_mode.py")
@@ -60,9 +61,10 @@ def jobs(net: nn.Module, images: nn.Module, folder: Path) -> dict[str, Job]:
     x = torch.randn(4, 3, generator=generator)
     photos = torch.randn(2, 3, 8, 8, generator=generator)
     dense = Tensors(axes=("item", "channel", "height", "width"))
-    torn = {"samplers": ["gaussian"], "n_samples": 4, "progress": False}
+    inner, window = Target("0", axes=("item", "unit")), {"height": 4, "width": 4}
+    torn: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 4, "progress": False}
 
-    def explain(*given: Any, data: Any = x, domain: Any = None, **more: Any) -> Tensor:
+    def explain(*given: Any, data: Any = x, domain: Any = None, **more: Any) -> Any:
         own = {"max_rows": 16, "progress": False} | more
         model = images if data is photos else net
         return salience.explain(model, data, domain or Tensors(), *given, **own).values
@@ -73,30 +75,26 @@ def jobs(net: nn.Module, images: nn.Module, folder: Path) -> dict[str, Job]:
         found = explainer.stream(chunks, samplers=["gaussian"], n_samples=2)
         return torch.cat([one.values for one in found])
 
-    def kept() -> Tensor:
+    def kept() -> Any:
         explainer = salience.Explainer(net, Tensors(), max_rows=16)
         return explainer.aggregate(explainer.compute(x, **torn), "raw").values
 
-    def saved() -> Tensor:
+    def saved() -> Any:
         found = salience.explain(net, x, Tensors(), progress=False)
         found.save(folder / "found.salience")
         return found.values
 
-    dropout = {"samplers": ["mc_dropout"], "n_samples": 2}
+    dropout: dict[str, Any] = {"samplers": ["mc_dropout"], "n_samples": 2}
     return {
         "gradient": lambda: explain(),
         "smoothgrad": lambda: explain(**torn),
         "integrated": lambda: explain(IntegratedGradients(steps=4)),
-        "inner": lambda: explain(
-            IntegratedGradients(steps=4), target=Target("0", axes=("item", "unit")), **dropout
-        ),
+        "inner": lambda: explain(IntegratedGradients(steps=4), target=inner, **dropout),
         "dropout": lambda: explain(**dropout),
         "posterior": lambda: explain(samplers=[Posterior(_Drawn(net, False))], n_samples=3),
         "numpy": lambda: explain(samplers=[Posterior(_Drawn(net, True))], n_samples=3),
         "weights": lambda: explain(samplers=["weight_noise"], n_samples=3),
-        "photos": lambda: explain(
-            Occlusion(window={"height": 4, "width": 4}), data=photos, domain=dense
-        ),
+        "photos": lambda: explain(Occlusion(window=window), data=photos, domain=dense),
         "folded": lambda: explain(data=photos, domain=dense, **torn),
         "devices": lambda: explain(device=["cpu", "cpu"], **torn),
         "bf16": lambda: explain(precision="bf16"),
@@ -106,11 +104,11 @@ def jobs(net: nn.Module, images: nn.Module, folder: Path) -> dict[str, Job]:
     }
 
 
-def look(models: list[nn.Module], folder: Path) -> dict[str, Any]:
+def look(models: Sequence[nn.Module], folder: Path) -> dict[str, Any]:
     """All that an interrupt could leave otherwise, to be compared by ``==``."""
     modules = [module for model in models for module in model.modules()]
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    kind, keys, *rest = np.random.get_state()
+    numpy: Any = np.random.get_state()
     return {
         "function modes": torch._C._len_torch_function_stack(),
         "dispatch modes": torch._C._len_torch_dispatch_stack(),
@@ -131,13 +129,12 @@ def look(models: list[nn.Module], folder: Path) -> dict[str, Any]:
         "weights": [p.detach().clone().numpy().tobytes() for m in models for p in m.parameters()],
         "generators": (
             random.getstate(),
-            kind,
-            keys.tobytes(),
-            rest,
+            numpy[1].tobytes(),
+            numpy[2:],
             torch.get_rng_state().numpy().tobytes(),
         ),
         "threads": [t.name for t in threading.enumerate() if type(t).__module__ != "tqdm._monitor"],
-        "files": sorted(name for name in os.listdir(folder) if name != "found.salience"),
+        "files": sorted(path.name for path in folder.iterdir() if path.name != "found.salience"),
     }
 
 
@@ -201,7 +198,7 @@ class Interrupts:
         images = nn.Sequential(
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
         )
-        self.models, self.folder = [net.eval(), images.eval()], folder
+        self.models, self.folder = (net.eval(), images.eval()), folder
         self.jobs = jobs(net, images, folder)
         self.bad: list[str] = []
         self.sent = self.arrived = 0
@@ -269,7 +266,7 @@ class Interrupts:
             if time.monotonic() > until:
                 break
             where = f"{Path(site[0]).relative_to(Path(site[0]).parents[1])}:{site[1]}"
-            self.send(name, lambda n=name, s=site: at_line(self.jobs[n], s, 1), where)
+            self.send(name, partial(at_line, self.jobs[name], site, 1), where)
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
 
+_END = 2**63
 _PLAIN = {"bool", "int", "float", "str", "None"}
 
 
@@ -45,9 +46,7 @@ def integer(value: Any, name: str, minimum: int | None = None) -> int:
     """
     value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
-    if is_whole and abs(int(value)) >= 2**63:
-        raise InputError(f"{name}={brief(value)}; pass a whole number below 2**63")
-    if is_whole and (minimum is None or int(value) >= minimum):
+    if is_whole and int(value) in range(-_END if minimum is None else minimum, _END):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
     raise InputError(f"{name}={brief(value)}; pass {expected}")
@@ -61,19 +60,11 @@ def real(value: Any, name: str) -> float:
     """
     value = scalar(value)
     if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
-        if isinstance(value, Integral) and abs(int(value)) < 2**63:
+        if isinstance(value, Integral) and int(value) in range(-_END, _END):
             return int(value)
-        value = _as_float(value)
-        if math.isfinite(value):
+        if not isinstance(value, Integral) and math.isfinite(value):
             return float(value)
     raise InputError(f"{name}={brief(value)}; pass a finite number")
-
-
-def _as_float(value: Real) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def choice(value: Any, name: str, known: Collection[str]) -> str:

@@ -18,8 +18,8 @@ def gauss_legendre(number: int) -> tuple[Any, Any]:
     """Nodes in (−1, 1), ascending, and weights that sum to 2, float64 of shape (S,) each.
 
     For many nodes the zeros of the Legendre polynomial P_S are found by Newton's method from
-    cos(π (i − 1/4) / (S + 1/2)), and the weights are 2 / ((1 − x²) P'_S(x)²) (Abramowitz and Stegun,
-    1964, 22.16.6 and 25.4.29).
+    cos(π (i − 1/4) / (S + 1/2)), and the weights are 2 / ((1 − x²) P'_S(x)²) (Abramowitz and
+    Stegun, 1964, 22.16.6 and 25.4.29).
 
     Args:
         number: Number of nodes S.

@@ -73,9 +73,10 @@ class Occlusion(Calculator):
             length, step = self._along(axis)
             if step > length:
                 where = f" along {axis!r}" if axis else ""
+                most = brief(length)
                 raise InputError(
-                    f"a stride of {brief(step)}{where} is longer than the window of {brief(length)}, so that "
-                    f"positions between would get no saliency; pass a stride from 1 to {brief(length)}"
+                    f"a stride of {brief(step)}{where} is longer than the window of {most}, so "
+                    f"that positions between would get no saliency; pass a stride from 1 to {most}"
                 )
 
     @property

@@ -44,6 +44,6 @@ def check_room(request: Request, predicted: PredictedBatch, n_items: int) -> Non
     if wanted > physical():
         raise InputError(
             f"{request.draws.total} draws of {n_items} items take {wanted / 2**30:.0f} GiB, more "
-            f"than the {physical() / 2**30:.0f} GiB of this machine; call explain, which aggregates "
-            f"draws as they come, or pass fewer"
+            f"than the {physical() / 2**30:.0f} GiB of this machine; call explain, which "
+            f"aggregates draws as they come, or pass fewer"
         )

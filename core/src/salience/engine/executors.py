@@ -13,7 +13,7 @@ import torch
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
 from salience.support.interrupts import answered, check
-from salience.support.threads import OURS
+from salience.support.isolation import OURS
 
 # Seconds between two looks whether Ctrl-C was pressed.
 _LOOK = 0.02

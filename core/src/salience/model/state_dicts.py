@@ -42,7 +42,7 @@ def read_state(source: Any) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
-    if not os.path.isfile(path):
+    if not os.path.isfile(path):  # noqa: PTH113 - no error for a long name
         raise InputError(f"there are no weights at {str(path)!r}; pass the path of a state dict")
     try:
         if path.suffix == ".safetensors":

@@ -73,7 +73,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
-    if not os.path.isfile(path):
+    if not os.path.isfile(path):  # noqa: PTH113 - no error for a long name
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
         with safe_open(path, framework="pt") as file:

@@ -142,8 +142,8 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         outer, inner = (int(n) for n in n_samples)
         if min(outer, inner) < 2:
             raise InputError(
-                f"n_samples=({brief(outer)}, {brief(inner)}): a variance needs 2 draws or more of each, of "
-                f"parameters and of noise"
+                f"n_samples=({brief(outer)}, {brief(inner)}): a variance needs 2 draws or more of "
+                f"each, of parameters and of noise"
             )
         if pairs:
             raise InputError(
@@ -154,7 +154,8 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         return Draws(outer * inner, inner)
     if not _is_whole_number(n_samples) or n_samples < 1:
         raise InputError(
-            f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), or Until"
+            f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), "
+            f"or Until"
         )
     _check_number(int(n_samples), f"n_samples={brief(n_samples)}")
     if pairs and n_samples % 2:

@@ -15,9 +15,8 @@ from salience.errors import InputError, brief
 from salience.model.state_dicts import State, own_weights, read_state
 from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 from salience.support.interrupts import called
-from salience.support.isolation import differing, generator_states, restore
+from salience.support.isolation import differing, generator_states, restore, threads_beside
 from salience.support.private_draws import PrivateDraws
-from salience.support.threads import threads_beside
 
 # Threads share the global generators of numpy and Python, from which a posterior may draw.
 _lock = threading.Lock()
@@ -30,10 +29,10 @@ _TRIES = 8
 class Posterior(WeightSampler):
     """Draws weights from an object that the user passes, such as a Laplace approximation.
 
-    What ``sample()`` draws comes from (seed, draw), so that a draw does not depend on when it is made,
-    nor on what other threads draw: torch's functions draw from generators of this thread alone.
-    Where ``sample()`` draws from numpy or Python, their global generators are set before each draw
-    and set back behind it, and with other threads about, the draw is made until it comes twice.
+    What ``sample()`` draws comes from (seed, draw), so that a draw does not depend on when it is
+    made, nor on what other threads draw: torch draws from generators of this thread alone. Where
+    ``sample()`` draws from numpy or Python, their global generators are set before each draw and
+    set back behind it, and with other threads about, the draw is made until it comes twice.
     ``sample()`` is called once for each draw and batch of items otherwise.
 
     Args:

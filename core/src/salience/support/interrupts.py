@@ -2,8 +2,8 @@
 
 Python runs the handler of SIGINT between any two steps of the main thread, also between those that
 belong together, such as switching a mode on and making sure that it goes off again. While a
-:class:`holding` context is open, the handler of whoever called us is thus run at once only where the
-user's code is running, and otherwise at the next :func:`check` or at the end of the context.
+:class:`holding` context is open, the caller's handler is thus run at once only where the user's
+code is running, and otherwise at the next :func:`check` or at the end of the context.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ _NEVER_IN = frozenset(
     ("__enter__", "__exit__", "__torch_function__", "__torch_dispatch__", "__del__")
 )
 # Modules that keep state of the whole process, which an exception could leave half changed.
-_NEVER_BELOW = ("importlib", "_frozen_importlib", "contextlib", "weakref", "_weakrefset", "tqdm")
-_NEVER_BELOW += ("logging", "warnings", "torch", "salience")
+_NEVER_BELOW = frozenset(
+    (
+        *("importlib", "_frozen_importlib", "contextlib", "weakref", "_weakrefset", "tqdm"),
+        *("logging", "warnings", "torch", "salience"),
+    )
+)
 # What torch runs between the user's modules keeps no state.
 _PLAIN = ("torch.nn",)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 import threading
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
 from salience.support.interrupts import holding
-from salience.support.threads import starts, threads_beside
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+#: Names of the threads that explain units begin with this.
+OURS = "salience"
+_ALL = ("python", "numpy", "torch", "cuda")
 _lock = threading.Lock()
 _inside = 0
 _before: dict[str, Any] = {}
@@ -28,12 +32,12 @@ _started = -1
 class isolated:  # noqa: N801
     """Context manager and decorator: at the end, generators that our passes moved are set back.
 
-    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread ran in
-    the meantime, all of them are ours, and the generators are set back. Otherwise only those are
-    that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as a training
-    loop, goes on with numbers that it has not seen. Where several threads are inside, the last
-    thread to leave restores the states that the first one found. Inference mode is off inside
-    because tensors made in it cannot take part in autograd. SIGINT is held back as in
+    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread ran
+    in the meantime, all of them are ours, and the generators are set back. Otherwise only those are
+    that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as a
+    training loop, goes on with numbers that it has not seen. Where several threads are inside, the
+    last thread to leave restores the states that the first one found. Inference mode is off
+    inside because tensors made in it cannot take part in autograd. SIGINT is held back as in
     :class:`salience.support.interrupts.holding`.
     """
 
@@ -81,9 +85,7 @@ def moved_by_us(names: Collection[str]) -> None:
         _moved.update(names)
 
 
-def generator_states(
-    names: Collection[str] = ("python", "numpy", "torch", "cuda"),
-) -> dict[str, Any]:
+def generator_states(names: Collection[str] = _ALL) -> dict[str, Any]:
     """States of the global random generators; "cuda" only where CUDA is in use.
 
     Args:
@@ -135,3 +137,34 @@ def restore(states: dict[str, Any]) -> None:
         torch.set_rng_state(states["torch"])
     if "cuda" in states:
         torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def threads_beside() -> bool:
+    """Whether another thread runs now that may draw random numbers."""
+    own = threading.current_thread()
+    return any(thread is not own and not _quiet(thread) for thread in threading.enumerate())
+
+
+def starts() -> int:
+    """A number that grows with each thread or pool of threads that is made without a name.
+
+    A thread that has come and gone leaves no other trace. Python counts these to name them.
+    """
+    monitors = sum(map(_monitors, threading.enumerate()))
+    return _count(threading) + _count(ThreadPoolExecutor) - monitors
+
+
+def _count(owner: Any) -> int:
+    """What the counter of names would give next, without moving it on; 0 where there is none."""
+    counter = getattr(getattr(owner, "_counter", None), "__self__", None)
+    found = re.search(r"\d+", repr(counter)) if counter is not None else None
+    return int(found[0]) if found else 0
+
+
+def _quiet(thread: threading.Thread) -> bool:
+    return thread.name.startswith(OURS) or _monitors(thread)
+
+
+def _monitors(thread: threading.Thread) -> bool:
+    """Whether a thread moves progress bars."""
+    return type(thread).__module__.split(".")[0] == "tqdm"

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _lock = threading.Lock()
 
 
-class PrivateDraws(TorchDispatchMode):
+class PrivateDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lets this thread's torch draw from a seed, and leaves the global generators as they are.
 
     The numbers are those of the global generators after ``torch.manual_seed(seed)``. Other threads
@@ -23,7 +23,7 @@ class PrivateDraws(TorchDispatchMode):
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._seed, self._generators = seed, dict[torch.device, torch.Generator]()
 
     def __torch_dispatch__(
@@ -52,11 +52,11 @@ class PrivateDraws(TorchDispatchMode):
         return self._generators[device]
 
 
-class DrawWatch(TorchDispatchMode):
+class DrawWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes whether this thread's torch draws from the global generators."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         #: Whether anything was drawn.
         self.drawn = False
 

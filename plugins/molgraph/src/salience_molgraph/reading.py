@@ -164,7 +164,8 @@ def _parse(text: str) -> Chem.Mol:
     if mol is None:
         reason = _chemistry_problem(Chem.MolFromSmiles(text, as_written(sanitize=False)))
         raise InputError(
-            f"{brief(text)} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
+            f"{brief(text)} is not a SMILES string that can be parsed{reason}; mend it or leave it "
+            f"out"
         )
     return mol
 
@@ -177,7 +178,7 @@ def _file(path: Path) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
-    if not os.path.isfile(path):
+    if not os.path.isfile(path):  # noqa: PTH113 - no error for a long name
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
     read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)
