@@ -96,7 +96,7 @@ def test_kept_draws_that_fit_no_memory_are_refused_before_the_first() -> None:
         passes.append(x)
         return x.sum(1)
 
-    explainer = Explainer(model, Tensors())
+    explainer = Explainer(model, Tensors(), output="value")
     data = torch.randn(2, 300_000)
     message = refused(lambda: explainer.compute(data, n_samples=10**7, **NOISE))
     assert "explain" in message

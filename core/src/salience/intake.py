@@ -18,7 +18,6 @@ from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
 
-_END = 2**63
 _PLAIN = {"bool", "int", "float", "str", "None"}
 
 
@@ -33,20 +32,20 @@ def boolean(value: Any, name: str) -> bool:
     raise InputError(f"{name}={brief(value)} is no truth value; pass True or False")
 
 
-def integer(value: Any, name: str, minimum: int | None = None) -> int:
+def integer(value: Any, name: str, minimum: int | None = None, *, end: int = 2**63) -> int:
     """A whole number of Python; a truth value and a number with a point are none.
 
     Args:
         value: What the user handed in.
         name: Name of the setting, for the error.
-        minimum: Smallest valid number.
+        minimum: Smallest valid number; ``end`` bounds the others.
 
     Raises:
         InputError: The value is no whole number, or too small.
     """
     value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
-    if is_whole and int(value) in range(-_END if minimum is None else minimum, _END):
+    if is_whole and int(value) in range(-end if minimum is None else minimum, end):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
     raise InputError(f"{name}={brief(value)}; pass {expected}")
@@ -60,7 +59,7 @@ def real(value: Any, name: str) -> float:
     """
     value = scalar(value)
     if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
-        if isinstance(value, Integral) and int(value) in range(-_END, _END):
+        if isinstance(value, Integral) and int(value) in range(-(2**63), 2**63):
             return int(value)
         if not isinstance(value, Integral) and math.isfinite(value):
             return float(value)

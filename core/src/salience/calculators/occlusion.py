@@ -20,7 +20,7 @@ from salience.model.probe import Values
 from salience.scoring.score import Score
 
 # Most windows of an item. A small model takes minutes for as many.
-_MOST_WINDOWS = 10**8
+_MAX_WINDOWS = 10**8
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ class Occlusion(Calculator):
             length, step = self._along(axis)
             if step > length:
                 where = f" along {axis!r}" if axis else ""
-                most = brief(length)
+                longest = brief(length)
                 raise InputError(
-                    f"a stride of {brief(step)}{where} is longer than the window of {most}, so "
-                    f"that positions between would get no saliency; pass a stride from 1 to {most}"
+                    f"a stride of {brief(step)}{where} is longer than the window of {longest}, so "
+                    f"that positions between would get no saliency; pass a stride from 1 to "
+                    f"{longest}"
                 )
 
     @property
@@ -189,11 +190,11 @@ class Occlusion(Calculator):
 
 
 def _check_count(windows: WindowGrid | ElementGroups) -> None:
-    most = int(windows.count.max()) if len(windows.count) else 0
-    if most > _MOST_WINDOWS:
+    n_windows = int(windows.count.max()) if len(windows.count) else 0
+    if n_windows > _MAX_WINDOWS:
         raise InputError(
-            f"an item has {most} windows, each with a row of its own, which would not end; pass a "
-            f"larger window or stride"
+            f"an item has {n_windows} windows, each with a row of its own, which would not end; "
+            f"pass a larger window or stride"
         )
 
 

@@ -8,7 +8,7 @@ from salience.errors import InputError
 from salience.support.memory import physical
 
 # Most rows of a computation: a small model on fast hardware takes days for as many.
-_MOST_ROWS = 10**12
+_MAX_ROWS = 10**12
 
 
 def check_rows(request: Request, n_items: int) -> None:
@@ -22,7 +22,7 @@ def check_rows(request: Request, n_items: int) -> None:
     points = steps if isinstance(steps, int) else 1
     draws = request.draws.total if request.draws.until is None else request.draws.until.min
     rows = n_items * draws * points
-    if rows > _MOST_ROWS:
+    if rows > _MAX_ROWS:
         raise InputError(
             f"{n_items} items with {draws} draws and {points} points each are {rows:.0e} rows, "
             f"which would not end; pass fewer draws, fewer steps or fewer items"

@@ -288,9 +288,8 @@ class Probe:
         state.output = self._domain.by_item(state.output, named)
         if batch.n_items == 1:
             two = partial(twice, batch, values, self.variables)
-            state.output = self._single_row.restored(
-                state.output, lambda: self._run(*two(), weights=weights).output
-            )
+            run = partial(self._run, weights=weights)
+            state.output = self._single_row.restored(state.output, lambda: run(*two()).output)
         return state
 
     def _arguments(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

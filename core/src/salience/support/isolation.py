@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import random
 import re
+import sys
 import threading
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -25,17 +27,17 @@ _lock = threading.Lock()
 _inside = 0
 _before: dict[str, Any] = {}
 _moved: set[str] = set()
-# As of starts(); -1 where other threads ran beside us from the first.
-_started = -1
+# As of starts() and clocks() when the first thread came in.
+_started, _ticks = 0, dict[int, float | None]()
 
 
 class isolated:  # noqa: N801
     """Context manager and decorator: at the end, generators that our passes moved are set back.
 
-    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread ran
-    in the meantime, all of them are ours, and the generators are set back. Otherwise only those are
-    that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as a
-    training loop, goes on with numbers that it has not seen. Where several threads are inside, the
+    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread
+    computed in the meantime, all of them are ours, and the generators are set back. Otherwise only
+    those are that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as
+    a training loop, goes on with numbers that it has not seen. Where several threads are inside, the
     last thread to leave restores the states that the first one found. Inference mode is off
     inside because tensors made in it cannot take part in autograd. SIGINT is held back as in
     :class:`salience.support.interrupts.holding`.
@@ -46,13 +48,13 @@ class isolated:  # noqa: N801
         self._inference: Any = None
 
     def __enter__(self) -> None:
-        global _inside, _before, _started
+        global _inside, _before, _started, _ticks
         self._holding.__enter__()
         with _lock:
             if _inside == 0:
                 _before = generator_states()
                 _moved.clear()
-                _started = -1 if threads_beside() else starts()
+                _started, _ticks = starts(), clocks()
             _inside += 1
         self._inference = torch.inference_mode(False)
         self._inference.__enter__()
@@ -110,10 +112,9 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
 
 
 def _set_back() -> None:
-    if _started != starts() or threads_beside():
-        names = set(_moved)
-    else:
-        names = differing(_before, generator_states())
+    names = differing(_before, generator_states())
+    if names and (_started != starts() or _ran()):
+        names &= _moved
     restore({name: _before[name] for name in names if name in _before})
 
 
@@ -143,6 +144,31 @@ def threads_beside() -> bool:
     """Whether another thread runs now that may draw random numbers."""
     own = threading.current_thread()
     return any(thread is not own and not _quiet(thread) for thread in threading.enumerate())
+
+
+def clocks() -> dict[int, float | None]:
+    """Seconds that each other thread has computed so far; ``None`` where the system does not say.
+
+    On Linux a thread's clock is known by the number of the thread, of which it is the complement
+    (``clock_getcpuclockid(3)``).
+    """
+    own, found = threading.current_thread(), dict[int, float | None]()
+    for thread in threading.enumerate():
+        number = thread.native_id
+        if thread is own or _quiet(thread) or number is None:
+            continue
+        try:
+            known = sys.platform == "linux"
+            found[number] = time.clock_gettime(~number << 3 | 6) if known else None
+        except OSError:
+            found[number] = None
+    return found
+
+
+def _ran() -> bool:
+    """Whether another thread has computed anything since the first thread came in."""
+    now = clocks()
+    return now != _ticks or None in now.values()
 
 
 def starts() -> int:

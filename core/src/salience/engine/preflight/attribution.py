@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from salience.support.isolation import differing, generator_states, moved_by_us
+from salience.support.isolation import clocks, differing, generator_states, moved_by_us
 from salience.support.private_draws import DrawWatch
 
 Result = TypeVar("Result")
 
 
-def attributed(moved: set[str], again: Callable[[], Result]) -> Result:
-    """Find out by a second pass which generators our pass moved, and note that these are set back.
+# Passes that are tried until no other thread computes meanwhile.
+_TRIES = 3
 
-    For torch a mode of this thread watches each function that draws. The generators of numpy and
-    Python are ours where they move again. A generator that ends in the state that the first pass
-    left was seeded by the pass.
+
+def attributed(moved: set[str], again: Callable[[], Result]) -> Result:
+    """Find out by further passes which generators our pass moved, and note it.
+
+    A mode of this thread watches each of torch's functions that draws. Nothing tells so for the
+    generators of numpy and Python: what moves while no other thread computes is ours.
 
     Args:
-        moved: Names of the generators that moved during the first pass, just before.
+        moved: Names of the generators that moved during the first pass.
         again: Runs the pass again.
 
     Returns:
-        What ``again`` returned.
+        What ``again`` returned first.
     """
-    before, watch = generator_states(moved), DrawWatch()
-    with watch:
-        found = again()
-    again_moved = differing(before, generator_states(moved))
-    seeded = moved - again_moved
-    drawn = {"torch", "cuda"} if watch.drawn else set()
-    moved_by_us(seeded | (moved & (drawn | (again_moved & {"python", "numpy"}))))
-    return found
+    watch, found = DrawWatch(), list[Result]()
+    for _ in range(_TRIES):
+        before, ticks = generator_states(moved), clocks()
+        with watch:
+            found.append(again())
+        now = clocks()
+        if now == ticks and None not in now.values():
+            moved_by_us(differing(before, generator_states(moved)))
+            break
+    if watch.drawn:
+        moved_by_us(moved & {"torch", "cuda"})
+    return found[0]
