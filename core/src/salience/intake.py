@@ -38,10 +38,11 @@ def integer(value: Any, name: str, minimum: int | None = None, *, end: int = 2**
     Args:
         value: What the user handed in.
         name: Name of the setting, for the error.
-        minimum: Smallest valid number; ``end`` bounds the others.
+        minimum: Smallest valid number.
+        end: Bound of the magnitude.
 
     Raises:
-        InputError: The value is no whole number, or too small.
+        InputError: The value is no such number.
     """
     value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)

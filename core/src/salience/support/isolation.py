@@ -37,8 +37,8 @@ class isolated:  # noqa: N801
     The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread
     computed in the meantime, all of them are ours, and the generators are set back. Otherwise only
     those are that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as
-    a training loop, goes on with numbers that it has not seen. Where several threads are inside, the
-    last thread to leave restores the states that the first one found. Inference mode is off
+    a training loop, goes on with numbers that it has not seen. Where several threads are inside,
+    the last thread to leave restores the states that the first one found. Inference mode is off
     inside because tensors made in it cannot take part in autograd. SIGINT is held back as in
     :class:`salience.support.interrupts.holding`.
     """

@@ -31,12 +31,16 @@ def attributed(moved: set[str], again: Callable[[], Result]) -> Result:
     watch, found = DrawWatch(), list[Result]()
     for _ in range(_TRIES):
         before, ticks = generator_states(moved), clocks()
-        with watch:
-            found.append(again())
-        now = clocks()
-        if now == ticks and None not in now.values():
-            moved_by_us(differing(before, generator_states(moved)))
+        try:
+            with watch:
+                found.append(again())
+        finally:
+            now = clocks()
+            clean = now == ticks and None not in now.values()
+            if clean:
+                moved_by_us(differing(before, generator_states(moved)))
+            if watch.drawn:
+                moved_by_us(moved & {"torch", "cuda"})
+        if clean:
             break
-    if watch.drawn:
-        moved_by_us(moved & {"torch", "cuda"})
     return found[0]
