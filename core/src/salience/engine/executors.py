@@ -41,6 +41,9 @@ class Executor(ABC):
 
         Yields:
             The result of each unit, in the order of the units.
+
+        Ctrl-C arrives at once in an executor of another author's, and where our own code runs, at
+        the next pass.
         """
 
 

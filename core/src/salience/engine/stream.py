@@ -51,7 +51,7 @@ def streamed(
 
 @isolated()
 def _next(results: Iterator[UnitResult]) -> UnitResult | None:
-    return next(results, None)
+    return called(next, results, None)
 
 
 def _units(
