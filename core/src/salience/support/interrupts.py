@@ -54,7 +54,7 @@ class holding:  # noqa: N801
 
     def __enter__(self) -> None:
         global _open
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() or _open is not None:
             return
         former = signal.getsignal(signal.SIGINT)
         if not callable(former) or isinstance(getattr(former, "__self__", None), holding):
@@ -68,8 +68,9 @@ class holding:  # noqa: N801
         if self._former is None:
             return
         _open = None
-        if signal.getsignal(signal.SIGINT) == self._handler:
-            signal.signal(signal.SIGINT, self._former)
+        now = signal.signal(signal.SIGINT, self._former)
+        if now is not self._handler:  # the user's code has set one of its own meanwhile
+            signal.signal(signal.SIGINT, now)
         if self._waiting and not self._arrived(error):
             self._former(signal.SIGINT, None)
 

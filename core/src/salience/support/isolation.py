@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 import sys
 import threading
 import time
@@ -183,8 +182,8 @@ def starts() -> int:
 def _count(owner: Any) -> int:
     """What the counter of names would give next, without moving it on; 0 where there is none."""
     counter = getattr(getattr(owner, "_counter", None), "__self__", None)
-    found = re.search(r"\d+", repr(counter)) if counter is not None else None
-    return int(found[0]) if found else 0
+    found = repr(counter).removeprefix("count(").removesuffix(")")
+    return int(found) if found.isdigit() else 0
 
 
 def _quiet(thread: threading.Thread) -> bool:
