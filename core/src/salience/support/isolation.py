@@ -51,9 +51,10 @@ class isolated:  # noqa: N801
         self._holding.__enter__()
         with _lock:
             if _inside == 0:
+                # The clocks first, so that they show what moves a generator from then on.
+                _started, _ticks = starts(), clocks()
                 _before = generator_states()
                 _moved.clear()
-                _started, _ticks = starts(), clocks()
             _inside += 1
         self._inference = torch.inference_mode(False)
         self._inference.__enter__()
@@ -84,6 +85,11 @@ def moved_by_us(names: Collection[str]) -> None:
     """Take note of generators, by their names in :func:`generator_states`, to be set back."""
     with _lock:
         _moved.update(names)
+
+
+def moved_so_far() -> set[str]:
+    """Names of the generators that moved since the first thread came in, whoever moved them."""
+    return differing(_before, generator_states())
 
 
 def generator_states(names: Collection[str] = _ALL) -> dict[str, Any]:

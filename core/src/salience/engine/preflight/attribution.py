@@ -30,15 +30,16 @@ def attributed(moved: set[str], again: Callable[[], Result]) -> Result:
     """
     watch, found = DrawWatch(), list[Result]()
     for _ in range(_TRIES):
-        before, ticks = generator_states(moved), clocks()
+        ticks, before = clocks(), generator_states(moved)
         try:
             with watch:
                 found.append(again())
         finally:
-            now = clocks()
+            ours = differing(before, generator_states(moved))
+            now = clocks()  # the clocks are looked at around the states
             clean = now == ticks and None not in now.values()
             if clean:
-                moved_by_us(differing(before, generator_states(moved)))
+                moved_by_us(ours)
             if watch.drawn:
                 moved_by_us(moved & {"torch", "cuda"})
         if clean:

@@ -31,7 +31,7 @@ from salience.model.probe import Probe
 from salience.results.preflight import HOLDS, Preflight, Verdict, worst
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
-from salience.support.isolation import differing, generator_states
+from salience.support.isolation import moved_so_far
 from salience.support.numerics import close
 
 DRAWS = "the model draws no random numbers of its own"
@@ -114,10 +114,9 @@ class Proof:
         if self._watched:
             yield outputs.append
             return
-        before = generator_states()
         yield outputs.append
         self._watched = True
-        moved = differing(before, generator_states())
+        moved = moved_so_far()
         if not moved or _equal(outputs[0], attributed(moved, again)):
             self.verdicts.append(Verdict(DRAWS, HOLDS, "shown by the state of the generators"))
             return
