@@ -17,6 +17,10 @@ from typing import Any, ParamSpec, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+# What Python's functions wrap, which make an enumeration of numbers at a price of some 4 µs.
+_get: Any = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+_set: Any = getattr(signal.signal, "__wrapped__", signal.signal)
+_SIGINT = int(signal.SIGINT)
 #: The outermost context of the main thread.
 _open: holding | None = None
 
@@ -56,11 +60,11 @@ class holding:  # noqa: N801
         global _open
         if threading.current_thread() is not threading.main_thread() or _open is not None:
             return
-        former = signal.getsignal(signal.SIGINT)
+        former = _get(_SIGINT)
         if not callable(former) or isinstance(getattr(former, "__self__", None), holding):
             return
         self._former = former
-        signal.signal(signal.SIGINT, self._handler)
+        _set(_SIGINT, self._handler)
         _open = self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -68,9 +72,9 @@ class holding:  # noqa: N801
         if self._former is None:
             return
         _open = None
-        now = signal.signal(signal.SIGINT, self._former)
+        now = _set(_SIGINT, self._former)
         if now is not self._handler:  # the user's code has set one of its own meanwhile
-            signal.signal(signal.SIGINT, now)
+            _set(_SIGINT, now)
         if self._waiting and not self._arrived(error):
             self._former(signal.SIGINT, None)
 
