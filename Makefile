@@ -8,7 +8,7 @@ PACKAGES := core $(PLUGINS:%=plugins/%)
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check bench release clean
+.PHONY: help demo test fuzz check sigint bench release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(VENV)/.test ## ruff, mypy --strict and the layers of import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks scripts
 	$(BIN)/lint-imports --no-logo
+
+sigint: $(VENV)/.test ## send 1000 SIGINTs into explanations and see what they leave
+	$(BIN)/python scripts/sigint.py --number 1000
 
 # Takes about 40 minutes on two cores; BENCH="--quick --repeats 1" shows in minutes that it runs.
 bench: $(VENV)/.bench ## measure times and memory beside the peers

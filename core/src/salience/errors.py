@@ -63,11 +63,18 @@ def brief(value: object, length: int = 120) -> str:
     Where an object has no ``repr`` that works, the name of its class stands for it.
     """
     try:
-        text = str(value) if isinstance(value, BaseException) else repr(value)
+        text = str(value) if isinstance(value, BaseException) else _shown(value, length)
     except Exception:  # the code of the user's class may raise anything
         text = f"<{type(value).__name__} object>"
     line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
     return one_line(line if len(line) <= length else line[: length - 1] + "…")
+
+
+def _shown(value: object, length: int) -> str:
+    """The ``repr`` of a value, of which a long text shows no more than its beginning."""
+    if isinstance(value, str) and len(value) > length:
+        return repr(value[:length])[:-1] + "…"
+    return repr(value)
 
 
 def one_line(text: str, longest: int | None = LONGEST) -> str:

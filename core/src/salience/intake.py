@@ -33,20 +33,21 @@ def boolean(value: Any, name: str) -> bool:
     raise InputError(f"{name}={brief(value)} is no truth value; pass True or False")
 
 
-def integer(value: Any, name: str, minimum: int | None = None) -> int:
+def integer(value: Any, name: str, minimum: int | None = None, *, end: int = 2**63) -> int:
     """A whole number of Python; a truth value and a number with a point are none.
 
     Args:
         value: What the user handed in.
         name: Name of the setting, for the error.
         minimum: Smallest valid number.
+        end: Bound of the magnitude.
 
     Raises:
-        InputError: The value is no whole number, or too small.
+        InputError: The value is no such number.
     """
     value = scalar(value)
     is_whole = isinstance(value, Integral) and not isinstance(value, _NO_NUMBERS)
-    if is_whole and (minimum is None or int(value) >= minimum):
+    if is_whole and int(value) in range(-end if minimum is None else minimum, end):
         return int(value)
     expected = "a whole number" if minimum is None else f"a whole number from {minimum}"
     raise InputError(f"{name}={brief(value)}; pass {expected}")
@@ -58,8 +59,7 @@ def real(value: Any, name: str) -> float:
     Raises:
         InputError: The value is no real number, or not finite.
     """
-    value = scalar(value)
-    if isinstance(value, Real) and not isinstance(value, _NO_NUMBERS):
+    if isinstance(value := scalar(value), Real) and not isinstance(value, _NO_NUMBERS):
         if isinstance(value, Integral) and abs(int(value)) < 2**53:
             return int(value)
         if not (isinstance(value, Integral) and abs(int(value)) >> 1023) and math.isfinite(value):

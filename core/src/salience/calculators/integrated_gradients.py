@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from salience.calculators.base import Attribution, Calculator
 from salience.calculators.baselines import baseline_of, check_baseline
-from salience.errors import InputError
+from salience.calculators.legendre import MAX_STEPS, gauss_legendre
+from salience.errors import InputError, brief
 from salience.intake import choice
 from salience.model.probe import Values
 from salience.scoring.score import Score
@@ -44,9 +44,10 @@ class IntegratedGradients(Calculator):
         super().__post_init__()
         choice(self.rule, "rule", _RULES)
         fewest = 2 if self.rule == "trapezoid" else 1
-        if not isinstance(self.steps, int) or self.steps < fewest:
+        if not isinstance(self.steps, int) or not fewest <= self.steps <= MAX_STEPS:
             raise InputError(
-                f"steps={self.steps!r}; {self.rule} needs a whole number from {fewest}"
+                f"steps={brief(self.steps)}; {self.rule} needs a whole number from {fewest} to "
+                f"{MAX_STEPS}"
             )
 
     @property
@@ -81,7 +82,7 @@ def quadrature(rule: str, steps: int) -> tuple[Tensor, Tensor]:
         steps: Number of nodes S.
     """
     if rule == "gauss_legendre":
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        nodes, weights = gauss_legendre(steps)
         return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
     if rule == "trapezoid":
         even = torch.full((steps,), 1 / (steps - 1), dtype=torch.float64)

@@ -14,10 +14,13 @@ from salience.calculators.baselines import baseline_of, check_baseline
 from salience.calculators.windows import ElementGroups, Slide, WindowGrid
 from salience.data.layout import ITEM
 from salience.data.views import RowView
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.intake import integer, integer_array, per_item
 from salience.model.probe import Values
 from salience.scoring.score import Score
+
+# Most windows of an item. A small model takes minutes for as many.
+_MAX_WINDOWS = 10**8
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,11 @@ class Occlusion(Calculator):
             length, step = self._along(axis)
             if step > length:
                 where = f" along {axis!r}" if axis else ""
+                longest = brief(length)
                 raise InputError(
-                    f"a stride of {step}{where} is longer than the window of {length}, so that "
-                    f"positions between would get no saliency; pass a stride from 1 to {length}"
+                    f"a stride of {brief(step)}{where} is longer than the window of {longest}, so "
+                    f"that positions between would get no saliency; pass a stride from 1 to "
+                    f"{longest}"
                 )
 
     @property
@@ -107,6 +112,7 @@ class Occlusion(Calculator):
         replacement, full_score = baseline_of(self.value, score, x), score.value(x)
         saliency = {}
         for name, windows in every.items():
+            _check_count(windows)
             total = torch.zeros_like(windows.cover)
             for part in score.split(windows.count):
                 at = part.take(x)
@@ -185,6 +191,15 @@ class Occlusion(Calculator):
             group = torch.cat(chosen).to(x.device)
         count = group.new_zeros(len(score)).scatter_reduce_(0, view.owner, group + 1, "amax")
         return ElementGroups(group, view, count, x)
+
+
+def _check_count(windows: WindowGrid | ElementGroups) -> None:
+    n_windows = int(windows.count.max()) if len(windows.count) else 0
+    if n_windows > _MAX_WINDOWS:
+        raise InputError(
+            f"an item has {n_windows} windows, each with a row of its own, which would not end; "
+            f"pass a larger window or stride"
+        )
 
 
 def _check_known(stride: Mapping[str, int], slid: Collection[str]) -> None:

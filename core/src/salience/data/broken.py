@@ -9,6 +9,8 @@ from salience.support.notices import tell
 
 _SETTINGS = ("raise", "skip")
 # Reasons in a message, and positions or ranges of positions in it.
+# Characters of the reasons together.
+_ROOM = 190
 _REASONS = 5
 _LISTED = 100
 # Characters for the positions in a refusal.
@@ -87,6 +89,8 @@ class BrokenItems:
     def _reasons(self) -> str:
         shown = [self._sentences[position] for position in self.positions[:_REASONS]]
         left = len(self._sentences) - len(shown)
+        if len(shown) > 1:
+            shown = [_cut(sentence, _ROOM // len(shown)) for sentence in shown]
         return " | ".join([*shown, f"and {left} more"] if left else shown)
 
 
@@ -107,3 +111,7 @@ def listed(positions: Sequence[int]) -> str:
     shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:_LISTED]]
     left = len(spans) - len(shown)
     return ", ".join(shown) + (f" and {left} more ranges" if left else "")
+
+
+def _cut(sentence: str, length: int) -> str:
+    return sentence if len(sentence) <= length else f"{sentence[: length - 1]}…"

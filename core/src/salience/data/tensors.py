@@ -127,6 +127,9 @@ class _Rows(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, slice):
+            if not -len(self) <= index < len(self):
+                raise IndexError(index)  # ends a loop over all of them
+            index = index % len(self)
             index = slice(index, index + 1)
         start, stop, _ = index.indices(len(self))
         return _Rows(self.layout, self.full, self.start + start, self.start + stop)

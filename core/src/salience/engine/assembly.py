@@ -20,6 +20,7 @@ from salience.results.provenance import recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.samples import Samples
 from salience.samplers.design import draws_of
+from salience.support.interrupts import answered, called
 from salience.support.notices import tell
 
 
@@ -36,7 +37,7 @@ def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult
     """
     done: list[UnitResult] = []
     try:
-        for result in results:
+        while (result := called(next, results, None)) is not None:
             for sentence in result.notices:
                 tell(sentence)
             done.append(result)
@@ -45,6 +46,8 @@ def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult
     except KeyboardInterrupt:
         if not partial:
             raise
+    if partial and done:
+        answered()
     if not done:
         raise KeyboardInterrupt
     return join(done)

@@ -20,6 +20,7 @@ from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
+from salience.support.interrupts import called
 from salience.support.numerics import all_finite, at_least_float32
 
 
@@ -85,7 +86,7 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     score, x = rows_of(request, runner, predicted, draws)
     views = {name: score.view(name) for name in x}
     drawn = _drawn(request, predicted, x, views)
-    result = request.calculator(score, x)
+    result = called(request.calculator, score, x)
     saliency = {}
     for name, view in views.items():
         # Draws are added up, squared and compared, for which 16 bits are too few.

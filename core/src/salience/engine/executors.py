@@ -5,13 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 
 import torch
 
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
+from salience.support.interrupts import answered, check
+from salience.support.isolation import OURS
+
+# Seconds between two looks whether Ctrl-C was pressed.
+_LOOK = 0.02
 
 
 class Executor(ABC):
@@ -36,6 +41,9 @@ class Executor(ABC):
 
         Yields:
             The result of each unit, in the order of the units.
+
+        Ctrl-C arrives at once in an executor of another author's, and where our own code runs, at
+        the next pass.
         """
 
 
@@ -79,21 +87,32 @@ class Threads(Executor):
             finally:
                 free.put(own)
 
-        with ThreadPoolExecutor(len(self.devices)) as pool:
+        with ThreadPoolExecutor(len(self.devices), OURS) as pool:
             try:
                 for unit in units:
                     if len(waiting) == len(self.devices):
-                        yield waiting[0].result()
+                        yield _result(waiting[0])
                         waiting.popleft()
                     waiting.append(pool.submit(work, unit))
                 while waiting:
-                    yield waiting[0].result()
+                    yield _result(waiting[0])
                     waiting.popleft()
             except KeyboardInterrupt:
                 stop.set()
+                if worker.request.partial:
+                    answered()
                 yield from _finished(waiting, worker.request.partial)
             finally:
                 stop.set()
+
+
+def _result(future: Future[UnitResult]) -> UnitResult:
+    """Wait for a unit, and let Ctrl-C arrive meanwhile."""
+    while not future.done():
+        check()
+        wait([future], timeout=_LOOK)
+    check()
+    return future.result()
 
 
 def _finished(waiting: Iterable[Future[UnitResult]], partial: bool) -> Iterator[UnitResult]:

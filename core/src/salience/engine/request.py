@@ -197,7 +197,7 @@ def make_request(
         calculator=calculator,
         samplers=made,
         draws=draws,
-        seed=integer(seed, "seed"),
+        seed=integer(seed, "seed", end=2**256),
         aggregator=aggregator,
         partial=boolean(partial, "partial"),
     )

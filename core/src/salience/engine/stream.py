@@ -8,13 +8,15 @@ from itertools import chain
 from typing import Any
 
 from salience.engine.assembly import explanation, gathered
+from salience.engine.endless import check_rows
 from salience.engine.executors import Executor
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
 from salience.engine.request import Request
-from salience.engine.units import Unit, read
+from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
 from salience.results.explanation import Explanation
+from salience.support.interrupts import called
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
 
@@ -38,12 +40,18 @@ def streamed(
         with isolated(), hearing:
             worker = with_means(Worker.of(request.fitted(first.samples)), first.samples)
             worker = preflight(worker, first)
-        for result in executor.run(worker, chain([first], units)):
-            with hearing:
+        results = executor.run(worker, chain([first], units))
+        while (result := _next(results)) is not None:
+            with isolated(), hearing:
                 done = gathered(iter([result]))
                 explained = explanation(done, worker.request, waiting.popleft())
             for item in range(len(explained)):
                 yield explained.item(item)
+
+
+@isolated()
+def _next(results: Iterator[UnitResult]) -> UnitResult | None:
+    return called(next, results, None)
 
 
 def _units(
@@ -56,11 +64,17 @@ def _units(
             items are left over.
     """
     offset, info = 0, None
-    for chunk in chunks:
+    each = iter(chunks)
+    while True:
+        with isolated():
+            chunk = called(next, each, each)
+        if chunk is each:
+            return
         with isolated(), hearing:
             unit = read(request.settings.domain, chunk, offset=offset, like=info)
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
+            check_rows(request, offset + len(unit))
             info = info or request.settings.domain.dataset_info(unit.samples)
         offset += len(unit)
         waiting.append(unit)

@@ -17,6 +17,7 @@ from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
+from salience.support.interrupts import called
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def read(
         InputError: The data is empty, or the domain cannot read it, or the ids are not unique, or
             their number is not that of the items.
     """
-    samples = domain.read(data) if like is None else domain.read_like(data, like)
+    samples = called(domain.read, data) if like is None else called(domain.read_like, data, like)
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
     return Unit(samples, _checked_ids(ids, len(samples), offset), offset)

@@ -12,6 +12,7 @@ from torch import nn
 
 from salience.engine.batching import batches
 from salience.engine.collect import collected
+from salience.engine.endless import check_room
 from salience.engine.preflight.diagnosis import diagnosed
 from salience.engine.preflight.proof import DisprovedError, Proof
 from salience.engine.preflight.reference import probe_of
@@ -21,6 +22,7 @@ from salience.results.preflight import Preflight
 from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.runner import Runner
+from salience.support.interrupts import answered
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
 
@@ -141,11 +143,13 @@ class Worker:
         try:
             for predicted in batches(self.runner, unit, self.request):
                 part = unit.part(n_items, n_items + len(predicted))
+                check_room(self.request, predicted, len(unit))
                 done.append(collected(self.request, self.runner, predicted, part, self.report))
                 n_items += len(predicted)
         except KeyboardInterrupt:
             if not self.request.partial or not done:
                 raise
+            answered()
         return done
 
     def rebuilt(self, request: Request) -> Worker:

@@ -244,7 +244,7 @@ def make_output(spec: Any) -> Output:
             raise InputError(f"the output {brief(spec)} has no 'name'; known are: {known}")
     elif isinstance(spec, str):
         name, _, rest = spec.partition(":")
-        if rest.removeprefix("-").isdecimal():
+        if rest.removeprefix("-").isdecimal() and len(rest) < 20:
             parameters = {"index": int(rest)}
         else:
             name, parameters = parse(spec)

@@ -22,6 +22,7 @@ from salience.model.replica import home, replicate
 from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable
 from salience.model.weighted import Swapping, row_axes, scalars_of_draws, twice, values_of_draws
+from salience.support.interrupts import called
 from salience.support.signatures import by_name
 from salience.support.single_row import SingleRow
 
@@ -282,14 +283,13 @@ class Probe:
             args, kwargs = self._arguments(self._speedups.copied(named))
             autocast = torch.autocast(self.device.type, torch.bfloat16, self._half)
             with autocast, guarding, self._swapping.weights(weights):
-                result = self._replica(*args, **kwargs)
+                result = called(self._replica, *args, **kwargs)
         state.finish(result, self._output)
         state.output = self._domain.by_item(state.output, named)
         if batch.n_items == 1:
             two = partial(twice, batch, values, self.variables)
-            state.output = self._single_row.restored(
-                state.output, lambda: self._run(*two(), weights=weights).output
-            )
+            run = partial(self._run, weights=weights)
+            state.output = self._single_row.restored(state.output, lambda: run(*two()).output)
         return state
 
     def _arguments(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

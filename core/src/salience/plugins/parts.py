@@ -68,6 +68,8 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
 
 # What Python raises of a text that is no literal, or nested too deep.
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
+# Most characters of a part that is named in one line.
+_LONGEST = 10_000
 # Words for truth values and nothing, as they are written on command lines and in TOML.
 _WORDS = {"true": True, "false": False, "none": None}
 
@@ -78,9 +80,14 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: The text does not have that form.
     """
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{brief(text, 60)} has {len(text)} characters, more than the {_LONGEST} that a name "
+            f"with parameters may have; pass an object or a mapping"
+        )
     name, _, arguments = text.partition(":")
     mistake = InputError(
-        f"cannot read {text!r}; write a name and parameters as in "
+        f"cannot read {brief(text)}; write a name and parameters as in "
         f"'gaussian:scale=0.15,mode=relative'"
     )
     if "(" in name:
@@ -97,7 +104,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         if keyword.arg is None:
             raise mistake
         if keyword.arg in parameters:
-            raise InputError(f"{text!r} sets {keyword.arg!r} twice; set it once")
+            raise InputError(f"{brief(text)} sets {keyword.arg!r} twice; set it once")
         if isinstance(value, ast.Name):
             parameters[keyword.arg] = _WORDS.get(value.id.lower(), value.id)
             continue

@@ -14,6 +14,9 @@ from salience.intake import check_settings, scalar
 # The number of draws grows by this factor between two looks at the error. A smaller factor costs
 # more looks; a larger factor makes more draws than an item needs.
 _GROWTH = 1.2
+# Largest number of draws of an item. A small model takes minutes for as many, and an error that is
+# still too large needs another method.
+MAX_DRAWS = 10**8
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Until:
             raise InputError(
                 f"Until has min={brief(self.min)} and max={brief(self.max)}; pass 2 ≤ min ≤ max"
             )
+        _check_number(int(self.max), f"Until has max={brief(self.max)}")
 
 
 @dataclass(frozen=True)
@@ -140,23 +144,34 @@ def draws_of(n_samples: Any, pairs: bool = False) -> Draws:
         outer, inner = (int(n) for n in n_samples)
         if min(outer, inner) < 2:
             raise InputError(
-                f"n_samples=({outer}, {inner}): a variance needs 2 draws or more of each, of "
-                f"parameters and of noise"
+                f"n_samples=({brief(outer)}, {brief(inner)}): a variance needs 2 draws or more of "
+                f"each, of parameters and of noise"
             )
         if pairs:
             raise InputError(
                 "nested draws split the variance of single draws, which antithetic pairs hide; "
                 "leave antithetic out or pass a number as n_samples"
             )
+        _check_number(outer * inner, f"n_samples=({brief(outer)}, {brief(inner)})")
         return Draws(outer * inner, inner)
     if not _is_whole_number(n_samples) or n_samples < 1:
         raise InputError(
             f"n_samples={brief(n_samples)}; pass a whole number from 1, a pair such as (8, 16), "
             f"or Until"
         )
+    _check_number(int(n_samples), f"n_samples={brief(n_samples)}")
     if pairs and n_samples % 2:
         raise InputError(f"n_samples={n_samples} leaves an antithetic draw alone; pass an even one")
     return Draws(int(n_samples), 1, pairs)
+
+
+def _check_number(total: int, asked: str) -> None:
+    """Raise InputError where an item would have more draws than any computation ends with."""
+    if total > MAX_DRAWS:
+        raise InputError(
+            f"{asked} asks for more than {MAX_DRAWS} draws of an item, which would not end; pass "
+            f"fewer: the standard error falls with the root of their number"
+        )
 
 
 def _is_whole_number(number: Any) -> bool:

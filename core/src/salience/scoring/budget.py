@@ -53,7 +53,8 @@ class Budget:
         if not auto and not (whole_number and int(max_rows) >= 1):
             raise InputError(f"max_rows={brief(max_rows)}; pass 'auto' or a whole number from 1")
         self.fixed = not auto
-        self.current = int(max_rows) if self.fixed else _START
+        # More rows than any pass holds are as many as the largest number that torch counts with.
+        self.current = min(int(max_rows), 2**62) if self.fixed else _START
         self._searching = not self.fixed
         self._n_weights = n_weights
         self._kind = ""

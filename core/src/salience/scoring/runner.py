@@ -20,6 +20,7 @@ from salience.samplers.weight_source import Weights, WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
+from salience.support.interrupts import check
 from salience.support.memory import elapsed, out_of_memory, too_large
 
 
@@ -112,7 +113,8 @@ class Runner:
         return {v.name: v.axes for v in self.probe.variables}
 
     def check_stop(self) -> None:
-        """Raise KeyboardInterrupt where :attr:`stop` is set."""
+        """Raise KeyboardInterrupt where :attr:`stop` is set, or Ctrl-C was pressed."""
+        check()
         if self.stop.is_set():
             raise KeyboardInterrupt
 
@@ -154,6 +156,7 @@ class Runner:
 
     def show(self, done: FinishedPass) -> None:
         """Show a finished pass to the observer."""
+        check()
         if self.observer is not None:
             self.observer.passed(self, done)
 

@@ -1,66 +1,201 @@
-"""Isolation of a computation from global state: random generators and torch's inference mode."""
+"""Isolation of a computation from global state: random generators, inference mode, interrupts."""
 
 from __future__ import annotations
 
+import functools
 import random
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
+from salience.support.interrupts import holding
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+#: Names of the threads that explain units begin with this.
+OURS = "salience"
+_ALL = ("python", "numpy", "torch", "cuda")
 _lock = threading.Lock()
 _inside = 0
-_before: Any = None
+_before: dict[str, Any] = {}
+_moved: set[str] = set()
+# As of starts() and clocks() when the first thread came in.
+_started, _ticks = 0, dict[int, float | None]()
 
 
-@contextmanager
-def isolated() -> Iterator[None]:
-    """Restore the global random states at the end, and switch inference mode off inside.
+class isolated:  # noqa: N801
+    """Context manager and decorator: at the end, generators that our passes moved are set back.
 
-    The user's forward may draw random numbers, from Python, NumPy or torch. Where several threads
-    are inside, the last thread to leave restores the states that the first one found. Another
-    thread that draws from the global generators in the meantime, such as a training loop, finds
-    its generators set back. Inference mode is off inside because tensors made in it cannot take
-    part in autograd.
+    The user's code may draw random numbers, from Python, NumPy or torch. Where no other thread
+    computed in the meantime, all of them are ours, and the generators are set back. Otherwise only
+    those are that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as
+    a training loop, goes on with numbers that it has not seen. Where several threads are inside,
+    the last thread to leave restores the states that the first one found. Inference mode is off
+    inside because tensors made in it cannot take part in autograd. SIGINT is held back as in
+    :class:`salience.support.interrupts.holding`.
     """
-    global _inside, _before
-    with _lock:
-        if _inside == 0:
-            _before = _states()
-        _inside += 1
-    try:
-        with torch.inference_mode(False):
-            yield
-    finally:
+
+    def __init__(self) -> None:
+        self._holding = holding()
+        self._inference: Any = None
+
+    def __enter__(self) -> None:
+        global _inside, _before, _started, _ticks
+        self._holding.__enter__()
         with _lock:
-            _inside -= 1
             if _inside == 0:
-                _restore(_before)
+                # The clocks first, so that they show what moves a generator from then on.
+                _started, _ticks = starts(), clocks()
+                _before = generator_states()
+                _moved.clear()
+            _inside += 1
+        self._inference = torch.inference_mode(False)
+        self._inference.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        global _inside
+        try:
+            self._inference.__exit__(kind, error, trace)
+            with _lock:
+                _inside -= 1
+                if _inside == 0:
+                    _set_back()
+        finally:
+            self._holding.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[Given, Result]) -> Callable[Given, Result]:
+        """The function, run inside such a context."""
+
+        @functools.wraps(function)
+        def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            with isolated():
+                return function(*args, **kwargs)
+
+        return run
 
 
-def generator_states() -> list[Any]:
-    """States of the global random generators of Python, NumPy and torch, to be compared by ``==``.
+def moved_by_us(names: Collection[str]) -> None:
+    """Take note of generators, by their names in :func:`generator_states`, to be set back."""
+    with _lock:
+        _moved.update(names)
 
-    A pass that draws from one of them changes its state.
+
+def moved_so_far() -> set[str]:
+    """Names of the generators that moved since the first thread came in, whoever moved them."""
+    return differing(_before, generator_states())
+
+
+def generator_states(names: Collection[str] = _ALL) -> dict[str, Any]:
+    """States of the global random generators; "cuda" only where CUDA is in use.
+
+    Args:
+        names: Which of ``"python"``, ``"numpy"``, ``"torch"`` and ``"cuda"``.
     """
-    python, numpy, cpu, cuda = _states()
-    devices = [] if cuda is None else [state.numpy().tobytes() for state in cuda]
-    return [python, numpy[1].tobytes(), numpy[2:], cpu.numpy().tobytes(), devices]
-
-
-def _states() -> tuple[Any, Any, Any, Any]:
+    found: dict[str, Any] = {}
+    if "python" in names:
+        found["python"] = random.getstate()
+    if "numpy" in names:
+        found["numpy"] = np.random.get_state()
+    if "torch" in names:
+        found["torch"] = torch.get_rng_state()
     # Reading the state of a GPU that is not in use would initialise CUDA.
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda
+    if "cuda" in names and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found["cuda"] = torch.cuda.get_rng_state_all()
+    return found
 
 
-def _restore(states: tuple[Any, Any, Any, Any]) -> None:
-    python, numpy, cpu, cuda = states
-    random.setstate(python)
-    np.random.set_state(numpy)
-    torch.set_rng_state(cpu)
-    if cuda is not None:
-        torch.cuda.set_rng_state_all(cuda)
+def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """Names of the generators whose states differ; a pass that draws from one changes its state."""
+    return {name for name, state in other.items() if not _same(one.get(name), state)}
+
+
+def _set_back() -> None:
+    names = differing(_before, generator_states())
+    if names and (_started != starts() or _ran()):
+        names &= _moved
+    restore({name: _before[name] for name in names if name in _before})
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(other, torch.Tensor):
+        return isinstance(one, torch.Tensor) and torch.equal(one, other)
+    if isinstance(other, list):
+        return isinstance(one, list) and all(map(torch.equal, one, other))
+    if isinstance(other, tuple) and isinstance(other[1], np.ndarray):
+        return one is not None and bool((one[1] == other[1]).all()) and one[2:] == other[2:]
+    return bool(one == other)
+
+
+def restore(states: dict[str, Any]) -> None:
+    """Set global generators to states as :func:`generator_states` returned them."""
+    if "python" in states:
+        random.setstate(states["python"])
+    if "numpy" in states:
+        np.random.set_state(states["numpy"])
+    if "torch" in states:
+        torch.set_rng_state(states["torch"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def threads_beside() -> bool:
+    """Whether another thread runs now that may draw random numbers."""
+    own = threading.current_thread()
+    return any(thread is not own and not _quiet(thread) for thread in threading.enumerate())
+
+
+def clocks() -> dict[int, float | None]:
+    """Seconds that each other thread has computed so far; ``None`` where the system does not say.
+
+    On Linux a thread's clock is known by the number of the thread, of which it is the complement
+    (``clock_getcpuclockid(3)``).
+    """
+    own, found = threading.current_thread(), dict[int, float | None]()
+    for thread in threading.enumerate():
+        number = thread.native_id
+        if thread is own or _quiet(thread) or number is None:
+            continue
+        try:
+            known = sys.platform == "linux"
+            found[number] = time.clock_gettime(~number << 3 | 6) if known else None
+        except OSError:
+            found[number] = None
+    return found
+
+
+def _ran() -> bool:
+    """Whether another thread has computed anything since the first thread came in."""
+    now = clocks()
+    return now != _ticks or None in now.values()
+
+
+def starts() -> int:
+    """A number that grows with each thread or pool of threads that is made without a name.
+
+    A thread that has come and gone leaves no other trace. Python counts these to name them.
+    """
+    monitors = sum(map(_monitors, threading.enumerate()))
+    return _count(threading) + _count(ThreadPoolExecutor) - monitors
+
+
+def _count(owner: Any) -> int:
+    """What the counter of names would give next, without moving it on; 0 where there is none."""
+    counter = getattr(getattr(owner, "_counter", None), "__self__", None)
+    found = repr(counter).removeprefix("count(").removesuffix(")")
+    return int(found) if found.isdigit() else 0
+
+
+def _quiet(thread: threading.Thread) -> bool:
+    return thread.name.startswith(OURS) or _monitors(thread)
+
+
+def _monitors(thread: threading.Thread) -> bool:
+    """Whether a thread moves progress bars."""
+    return type(thread).__module__.split(".")[0] == "tqdm"

@@ -14,6 +14,8 @@ from rdkit import Chem
 from salience import is_file, tell
 from salience.errors import InputError, brief, nearest
 
+# Most characters of a SMILES string; a protein of 400 residues has 5000.
+_LONGEST = 20_000
 _SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
 
 
@@ -152,13 +154,19 @@ def _without_hs(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _parse(text: str) -> Chem.Mol:
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{brief(text, 60)} has {len(text)} characters, more than the {_LONGEST} that a SMILES "
+            f"string may have; mend it or leave it out"
+        )
     readable = text.isascii() or text.encode(errors="ignore").decode() == text
     mol = Chem.MolFromSmiles(text, as_written()) if readable else None
     if mol is None:
         loose = Chem.MolFromSmiles(text, as_written(sanitize=False)) if readable else None
         reason = _chemistry_problem(loose)
         raise InputError(
-            f"{text!r} is not a SMILES string that can be parsed{reason}; mend it or leave it out"
+            f"{brief(text)} is not a SMILES string that can be parsed{reason}; mend it or leave it "
+            f"out"
         )
     return mol
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
+from salience.engine.preflight.attribution import attributed
 from salience.engine.preflight.choice import (
     chosen_rows,
     same_slope,
@@ -30,7 +31,7 @@ from salience.model.probe import Probe
 from salience.results.preflight import HOLDS, Preflight, Verdict, worst
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
-from salience.support.isolation import generator_states
+from salience.support.isolation import moved_so_far
 from salience.support.numerics import close
 
 DRAWS = "the model draws no random numbers of its own"
@@ -115,11 +116,14 @@ class Proof:
         if self._watched:
             yield outputs.append
             return
-        before = generator_states()
         yield outputs.append
         self._watched = True
+        moved = moved_so_far()
         # A discrete draw, such as one of two branches, is often the same twice.
-        if before == generator_states() or all(_equal(outputs[0], again()) for _ in range(_TIMES)):
+        if not moved or (
+            _equal(outputs[0], attributed(moved, again))
+            and all(_equal(outputs[0], again()) for _ in range(_TIMES))
+        ):
             self.verdicts.append(Verdict(DRAWS, HOLDS, "shown by the state of the generators"))
             return
         if self.request.parameters and not self.request.verdicts.calm:

@@ -21,6 +21,7 @@ from salience.model.replica import replicate
 from salience.samplers.base import ModelDraw, ParameterSampler
 from salience.support.hooks import removing
 from salience.support.numerics import close
+from salience.support.private_draws import PrivateDraws
 
 
 class Training:
@@ -119,7 +120,7 @@ class Training:
             plain, model = self._replica(), self._replica()
             for path in paths:
                 model.get_submodule(path).training = True
-            with sampler.inactive():
+            with sampler.inactive(), PrivateDraws(0):
                 before = tree_leaves(self._forward(plain))
                 after = tree_leaves(self._forward(model))
             for path in paths:
