@@ -40,6 +40,8 @@ class Block:
     delta: Tensor
     gap: Tensor
     drawn: Tensor
+    converged: Tensor | None = None
+    n_points: Tensor | None = None
 
 
 def blocks(
@@ -103,7 +105,14 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     for name, values in by_draw.items():
         if not all_finite(values):
             raise _not_finite(name, values, predicted)
-    return Block(by_draw, delta.reshape(shape), gap.reshape(shape), drawn=drawn)
+    return Block(
+        by_draw,
+        delta.reshape(shape),
+        gap.reshape(shape),
+        drawn=drawn,
+        converged=None if result.converged is None else result.converged.reshape(shape),
+        n_points=None if result.n_points is None else result.n_points.reshape(shape),
+    )
 
 
 def _drawn(
@@ -136,6 +145,25 @@ def axes_of(request: Request, view: RowView) -> tuple[str, ...]:
     """
     components = request.settings.domain.layout.components if request.calculator.additive else ()
     return tuple(axis for axis in view.inner_axes if axis not in components)
+
+
+def settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Request:
+    """The request whose calculator has decided what the draws of this batch share.
+
+    Args:
+        request: The request.
+        runner: Runs the model, which is not moved here.
+        predicted: The batch.
+    """
+    if not request.samplers:
+        return request
+    without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
+    still = replace(runner, samplers=(), source=None)
+
+    def clean() -> tuple[Score, Values]:
+        return rows_of(without, still, predicted, torch.zeros(1, dtype=torch.int64))
+
+    return replace(request, calculator=request.calculator.settle(clean))
 
 
 def _not_finite(name: str, values: Tensor, predicted: PredictedBatch) -> NotFiniteError:

@@ -139,6 +139,8 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     if head["format"] < 5:  # formats up to 4 gave the positions of an item along its first axis
         head["places"] = {}
         tensors["drawn"] = torch.ones_like(tensors["n_independent"], dtype=torch.bool)
+        tensors["n_points"] = torch.zeros_like(tensors["n_independent"])
+        tensors["converged"] = tensors["n_points"] == 0
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

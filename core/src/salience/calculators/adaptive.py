@@ -1,0 +1,199 @@
+"""Integrals of the gradient over paths, at the same points of every row or at as many as it needs.
+
+The rows are those of a group (see :meth:`salience.Score.groups`); the path of each goes from its
+baseline ``at`` along ``step`` to x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from salience.calculators.path import Path
+from salience.calculators.quadrature import quadrature
+from salience.model.probe import Values
+from salience.scoring.score import Part, Score
+from salience.support.numerics import at_least_float32
+
+#: Gauss–Legendre points of every row in the first look.
+FIRST_LOOK = 32
+
+
+@dataclass(frozen=True)
+class Line:
+    """The straight paths of R rows.
+
+    Args:
+        rows: The rows.
+        at: Target variable → where the path of each row starts.
+        step: Target variable → the way from there to x.
+        start: f at the start, shape (R,).
+        stop: f at x, shape (R,).
+    """
+
+    rows: Score
+    at: Values
+    step: Values
+    start: Tensor
+    stop: Tensor
+
+    def of(self, group: Part) -> Line:
+        """The paths of a group of the rows."""
+        index = group.selection.rows
+        ends = self.start[index], self.stop[index]
+        return Line(group.score, group.take(self.at), group.take(self.step), *ends)
+
+    def gradients(
+        self, variants: int | Tensor, alphas: Tensor
+    ) -> Iterator[tuple[Part, Tensor, Values]]:
+        """F and its gradient at points of the paths, pass by pass.
+
+        Args:
+            variants: Number of points of each row: one number for all rows, or int64 of shape (R,).
+            alphas: The points, shape (S,), or (R, S) where rows have their own.
+        """
+        for part in self.rows.split(variants):
+            value, gradient = part.score.gradient(part.along(self.at, self.step, alphas))
+            yield part, value, gradient
+
+
+@dataclass(frozen=True)
+class Look:
+    """Gradients at points of the paths, kept for the final weights of the points.
+
+    Args:
+        part: The pairs of a row and a point.
+        gradient: Target variable → gradient at each pair.
+        before: Number of points of each row before, int64 of shape (R,); ``None`` in the first
+            look.
+    """
+
+    part: Part
+    gradient: Values
+    before: Tensor | None
+
+    def add_to(self, total: Values, weights: Tensor) -> None:
+        """Add the weighted gradients, in place, to the total of their rows.
+
+        Args:
+            total: Target variable → a total for all the rows.
+            weights: Weight of each point: shape (S,) for those of the first look in every row, or
+                (R, S) for all points of each row.
+        """
+        if self.before is not None:
+            last = weights.shape[1] - 1
+            columns = torch.arange(last + 1, device=weights.device) + self.before[:, None]
+            weights = weights.gather(1, columns.clamp(max=last))
+        self.part.add_to(total, self.gradient, weights)
+
+
+def integral(line: Line, nodes: Tensor, weights: Tensor) -> tuple[Values, Tensor, Tensor]:
+    """Integrate by a quadrature rule whose points all rows share.
+
+    Args:
+        line: The paths.
+        nodes: The points, shape (S,).
+        weights: Their weights, shape (S,).
+
+    Returns:
+        Three results: target variable → the integral of the gradient; the smallest and the largest
+        f at the points of each row, shape (R,) each.
+    """
+    total = _nothing(line)
+    low, high = line.start.clone(), line.start.clone()
+    for part, value, gradient in line.gradients(len(nodes), nodes):
+        part.add_to(total, gradient, weights)
+        low.scatter_reduce_(0, part.selection.rows, value, "amin")
+        high.scatter_reduce_(0, part.selection.rows, value, "amax")
+    return total, low, high
+
+
+def find_points(line: Line, rtol: float, max_points: int, looks: list[Look] | None = None) -> Path:
+    """Look at points of each path until the gaps of its segments are small enough.
+
+    Args:
+        line: The paths.
+        rtol: As for :meth:`Path.allowed`.
+        max_points: Largest number of points of a row.
+        looks: Where not ``None``, all the gradients are appended to it.
+    """
+    nodes, _ = _first_rule(line)
+    path = Path.without_points(line.start, line.stop, line.rows.eps)
+    alphas = nodes.expand(len(line.rows), -1)
+    counts = torch.full_like(path.counts, FIRST_LOOK)
+    variants: int | Tensor = FIRST_LOOK
+    while counts.any():
+        before = path.counts if isinstance(variants, Tensor) else None
+        values, slopes = alphas.new_zeros(2, *alphas.shape)
+        by = nodes if before is None else alphas
+        for part, value, gradient in line.gradients(variants, by):
+            pair = part.selection.rows, part.variant
+            values[pair] = value.double()
+            slopes[pair] = part.dot(gradient, line.step).double()
+            if looks is not None:
+                looks.append(Look(part, gradient, before))
+        path = path.with_points(alphas, values, slopes, counts)
+        alphas, counts = path.cuts(rtol, max_points)
+        variants = counts
+    return path
+
+
+def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values, Path]:
+    """Integrate over each path with as many points as it needs.
+
+    Args:
+        line: The paths.
+        rtol: As for :meth:`Path.allowed`.
+        max_points: Largest number of points of a row.
+
+    Returns:
+        Two results: target variable → the integral of the gradient; the points.
+    """
+    looks: list[Look] = []
+    path = find_points(line, rtol, max_points, looks)
+    _, weights = _first_rule(line)
+    total = _nothing(line)
+    for look in looks:
+        if look.before is None:
+            look.add_to(total, weights)
+    moved = path.counts > FIRST_LOOK
+    if moved.any():
+        own = _nothing(line)
+        for look in looks:
+            look.add_to(own, path.weights())
+        for name, value in total.items():
+            own[name] = torch.where(line.rows.view(name).spread(moved), own[name], value)
+        total = own
+    return total, path
+
+
+def integral_at(line: Line, path: Path) -> Values:
+    """Integrate over each path at its own points, which were found on another path.
+
+    Args:
+        line: The paths.
+        path: The points of each row.
+    """
+    nodes, weights = _first_rule(line)
+    if bool((path.counts == FIRST_LOOK).all()):
+        return integral(line, nodes, weights)[0]
+    first = F.pad(weights, (0, path.alphas.shape[1] - FIRST_LOOK)).expand_as(path.alphas)
+    own = torch.where((path.counts > FIRST_LOOK)[:, None], path.weights(), first)
+    total = _nothing(line)
+    for part, _, gradient in line.gradients(path.counts, path.alphas):
+        part.add_to(total, gradient, own)
+    return total
+
+
+def _first_rule(line: Line) -> tuple[Tensor, Tensor]:
+    nodes, weights = quadrature("gauss_legendre", FIRST_LOOK)
+    return nodes.to(line.start.device), weights.to(line.start.device)
+
+
+def _nothing(line: Line) -> Values:
+    """An integral of 0 for each target variable, in float32 at least."""
+    return {name: torch.zeros_like(at_least_float32(v)) for name, v in line.step.items()}
