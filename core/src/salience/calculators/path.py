@@ -13,7 +13,7 @@ from torch import Tensor
 _SHORTEST = 2.0**-20
 # In each look, the segments with the largest gaps are cut until those of the others add up to this
 # share of what is allowed.
-_LEFT = 0.5
+_LEFT = 0.35
 # Unless f changes by this share of its range, the error is measured by that share of the range.
 _LEAST_CHANGE = 0.1
 
