@@ -55,9 +55,7 @@ class GCN(nn.Module):
         self.dropout = nn.Dropout(0.1)
         self.out = nn.Linear(width, 1)
 
-    def forward(
-        self, atoms: Tensor, edge_index: Tensor, owner: Tensor, n_molecules: int
-    ) -> Tensor:
+    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor, n_molecules: int) -> Tensor:
         """One value a molecule, shape (B,)."""
         state, (start, end) = self.embed(atoms), edge_index
         ones = torch.ones_like(end, dtype=state.dtype)

@@ -16,13 +16,14 @@ from salience.aggregators.base import Aggregator
 from salience.aggregators.moments import as_float64
 from salience.data.layout import Layout
 from salience.engine.batching import PredictedBatch
-from salience.engine.draws import Block, axes_of, blocks, settled
+from salience.engine.draws import Block, axes_of, blocks, rows_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.errors import InputError
 from salience.results.items import ItemTable
 from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
+from salience.scoring.score import Score
 from salience.support.numerics import all_finite
 
 #: Target variable → name of a tensor → its values, as in :class:`UnitResult`.
@@ -89,6 +90,25 @@ class CompletenessSums:
             self.n_points[items] = block.n_points.amax(0).maximum(self.n_points[items])
 
 
+def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Request:
+    """The request whose calculator has decided what the draws of this batch share.
+
+    Args:
+        request: The request.
+        runner: Runs the model, which is not moved here.
+        predicted: The batch.
+    """
+    if not request.samplers:
+        return request
+    without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
+    still = replace(runner, samplers=(), source=None)
+
+    def clean() -> tuple[Score, Values]:
+        return rows_of(without, still, predicted, torch.zeros(1, dtype=torch.int64))
+
+    return replace(request, calculator=request.calculator.settle(clean))
+
+
 def collected(
     request: Request,
     runner: Runner,
@@ -106,7 +126,7 @@ def collected(
         report: Called with the number of draws, summed over items, that were computed or spared.
     """
     sums = CompletenessSums.of(predicted.score)
-    request = settled(request, runner, predicted)
+    request = _settled(request, runner, predicted)
 
     def draws_of(going: PredictedBatch, start: int, stop: int) -> Iterator[Block]:
         for block in blocks(request, runner, going, start, stop):

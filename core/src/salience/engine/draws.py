@@ -147,25 +147,6 @@ def axes_of(request: Request, view: RowView) -> tuple[str, ...]:
     return tuple(axis for axis in view.inner_axes if axis not in components)
 
 
-def settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Request:
-    """The request whose calculator has decided what the draws of this batch share.
-
-    Args:
-        request: The request.
-        runner: Runs the model, which is not moved here.
-        predicted: The batch.
-    """
-    if not request.samplers:
-        return request
-    without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
-    still = replace(runner, samplers=(), source=None)
-
-    def clean() -> tuple[Score, Values]:
-        return rows_of(without, still, predicted, torch.zeros(1, dtype=torch.int64))
-
-    return replace(request, calculator=request.calculator.settle(clean))
-
-
 def _not_finite(name: str, values: Tensor, predicted: PredictedBatch) -> NotFiniteError:
     position = int((~values.isfinite()).nonzero()[0, 1])
     counts = predicted.view(name).counts()

@@ -106,11 +106,6 @@ class Probe:
         """Whether passes run in 16-bit precision, by the model's own dtype or under autocast."""
         return self._half or self.dtype in (torch.bfloat16, torch.float16)
 
-    @property
-    def eps(self) -> float:
-        """Spacing of numbers near 1 in the precision in which passes run."""
-        return torch.finfo(torch.bfloat16 if self._half else self.dtype or torch.float32).eps
-
     def predict(
         self, batch: Batch, graph: bool = False, on_reach: Callable[[], object] | None = None
     ) -> tuple[Values, Any, Values]:

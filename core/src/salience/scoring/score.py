@@ -61,8 +61,9 @@ class Score:
 
     @property
     def eps(self) -> float:
-        """Relative rounding of f: the eps of the dtype in which the model runs."""
-        return self.runner.probe.eps
+        """Relative rounding of f: the eps of the precision in which the model runs."""
+        probe = self.runner.probe
+        return torch.finfo(torch.bfloat16 if probe.is_half else probe.dtype or torch.float32).eps
 
     def value(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
