@@ -127,7 +127,8 @@ class Path:
         at = self._sorted()
         middle, width = (at[:, 1:] + at[:, :-1]) / 2, at.diff(dim=1)
         worst, order = torch.where(width > _SHORTEST, gaps, 0).sort(1, descending=True)
-        left = gaps.sum(1, keepdim=True) - worst.cumsum(1) + worst  # before the segment is cut
+        # What is left of the gaps that can be made smaller, before each of the segments is cut.
+        left = worst.sum(1, keepdim=True) - worst.cumsum(1) + worst
         wanted = (left > _LEFT * allowed[:, None]) & (worst > 0)
         wanted &= (gaps.sum(1) > allowed)[:, None]
         count = torch.minimum(wanted.sum(1), (max_points - self.counts).clamp(min=0))

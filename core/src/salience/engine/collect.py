@@ -6,7 +6,7 @@ A per-item column of :class:`ItemTable` gets its values in :func:`collected`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from salience.engine.draws import Block, axes_of, blocks, rows_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.errors import InputError
+from salience.model.probe import Values
 from salience.results.items import ItemTable
 from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
