@@ -64,7 +64,7 @@ def test_kinks_are_found_and_the_points_gather_there() -> None:
         torch.testing.assert_close(found.values.sum(1), found.delta, rtol=rtol, atol=0)
     assert errors[2] < errors[0] / 5
     plain = salience.explain(hinge, x, DOMAIN, IntegratedGradients(steps=64))
-    assert float((plain.values - truth).abs().sum() / truth.sum()) > 10 * errors[2]
+    assert float((plain.values - truth).abs().sum() / truth.sum()) > 5 * errors[2]
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 5, 40, "auto"])
