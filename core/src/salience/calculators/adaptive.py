@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,33 @@ from salience.support.numerics import at_least_float32
 FIRST_LOOK = 32
 
 
+class Ends:
+    """F at both ends of the paths of R rows, computed when it is first asked for.
+
+    The gradients come first: rows are proven by the first pass, and at a baseline that all rows
+    share none could be told from another.
+
+    Args:
+        rows: The rows.
+        at: Target variable → where the path of each row starts.
+        x: Target variable → where it stops.
+    """
+
+    def __init__(self, rows: Score, at: Values, x: Values) -> None:
+        self._rows, self._at, self._x = rows, at, x
+
+    @cached_property
+    def start(self) -> Tensor:
+        """F at the start of each path, shape (R,)."""
+        # Noise does not change the baseline, which is thus the same in all draws of an item.
+        return self._rows.value_of_items(self._at)
+
+    @cached_property
+    def stop(self) -> Tensor:
+        """F at x, shape (R,)."""
+        return self._rows.value(self._x)
+
+
 @dataclass(frozen=True)
 class Line:
     """The straight paths of R rows.
@@ -31,21 +59,31 @@ class Line:
         rows: The rows.
         at: Target variable → where the path of each row starts.
         step: Target variable → the way from there to x.
-        start: f at the start, shape (R,).
-        stop: f at x, shape (R,).
+        ends: f at both ends, of the rows that were cut into groups.
+        index: Index of each row among those, int64 of shape (R,); ``None`` if it is all of them.
     """
 
     rows: Score
     at: Values
     step: Values
-    start: Tensor
-    stop: Tensor
+    ends: Ends
+    index: Tensor | None = None
+
+    @property
+    def start(self) -> Tensor:
+        """F at the start of each path, shape (R,)."""
+        return self.ends.start if self.index is None else self.ends.start[self.index]
+
+    @property
+    def stop(self) -> Tensor:
+        """F at x, shape (R,)."""
+        return self.ends.stop if self.index is None else self.ends.stop[self.index]
 
     def of(self, group: Part) -> Line:
         """The paths of a group of the rows."""
         index = group.selection.rows
-        ends = self.start[index], self.stop[index]
-        return Line(group.score, group.take(self.at), group.take(self.step), *ends)
+        at, step = group.take(self.at), group.take(self.step)
+        return Line(group.score, at, step, self.ends, index=index)
 
     def gradients(
         self, variants: int | Tensor, alphas: Tensor
@@ -104,9 +142,12 @@ def integral(line: Line, nodes: Tensor, weights: Tensor) -> tuple[Values, Tensor
         f at the points of each row, shape (R,) each.
     """
     total = _nothing(line)
-    low, high = line.start.clone(), line.start.clone()
+    low = high = nodes.new_empty(0)
     for part, value, gradient in line.gradients(len(nodes), nodes):
         part.add_to(total, gradient, weights)
+        if not len(low):
+            low = value.new_full((len(line.rows),), torch.inf)
+            high = -low
         low.scatter_reduce_(0, part.selection.rows, value, "amin")
         high.scatter_reduce_(0, part.selection.rows, value, "amax")
     return total, low, high
@@ -122,12 +163,12 @@ def find_points(line: Line, rtol: float, max_points: int, looks: list[Look] | No
         looks: Where not ``None``, all the gradients are appended to it.
     """
     nodes, _ = _first_rule(line)
-    path = Path.without_points(line.start, line.stop, line.rows.eps)
+    path: Path | None = None
     alphas = nodes.expand(len(line.rows), -1)
-    counts = torch.full_like(path.counts, FIRST_LOOK)
+    counts = torch.full((len(line.rows),), FIRST_LOOK, device=nodes.device)
     variants: int | Tensor = FIRST_LOOK
-    while counts.any():
-        before = path.counts if isinstance(variants, Tensor) else None
+    while path is None or counts.any():
+        before = None if path is None else path.counts
         values, slopes = alphas.new_zeros(2, *alphas.shape)
         by = nodes if before is None else alphas
         for part, value, gradient in line.gradients(variants, by):
@@ -136,6 +177,8 @@ def find_points(line: Line, rtol: float, max_points: int, looks: list[Look] | No
             slopes[pair] = part.dot(gradient, line.step).double()
             if looks is not None:
                 looks.append(Look(part, gradient, before))
+        if path is None:
+            path = Path.without_points(line.start, line.stop, line.rows.eps)
         path = path.with_points(alphas, values, slopes, counts)
         alphas, counts = path.cuts(rtol, max_points)
         variants = counts
@@ -190,8 +233,9 @@ def integral_at(line: Line, path: Path) -> Values:
 
 
 def _first_rule(line: Line) -> tuple[Tensor, Tensor]:
+    device = line.rows.rows.keys.device
     nodes, weights = quadrature("gauss_legendre", FIRST_LOOK)
-    return nodes.to(line.start.device), weights.to(line.start.device)
+    return nodes.to(device), weights.to(device)
 
 
 def _nothing(line: Line) -> Values:

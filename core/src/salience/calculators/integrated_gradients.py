@@ -11,6 +11,7 @@ from torch import Tensor
 
 from salience.calculators.adaptive import (
     FIRST_LOOK,
+    Ends,
     Line,
     adaptive_integral,
     find_points,
@@ -121,15 +122,21 @@ class IntegratedGradients(Calculator):
     def __call__(self, score: Score, x: Values) -> Attribution:
         """Integrate the gradients at the path points of all rows, in passes within the budget."""
         line = self._line(score, x)
+        if self.steps != "auto":
+            found, good = self._integrated(line)
+            self._tell(good)
+            n_points = torch.full_like(good, int(self.steps), dtype=torch.int64)
+            return self.attribution(line, found, good, n_points)
         total = {name: torch.zeros_like(at_least_float32(v)) for name, v in x.items()}
-        converged, n_points = [], []
+        paths = []
         for group in score.groups(FIRST_LOOK, _PASSES_KEPT):
-            part, good, count = self._integrated(line.of(group))
+            part, path = adaptive_integral(line.of(group), self.rtol, self.max_steps)
             group.add_to(total, part)
-            converged.append(good)
-            n_points.append(count)
-        self._tell(torch.cat(converged))
-        return self.attribution(line, total, torch.cat(converged), torch.cat(n_points))
+            paths.append(path)
+        path = Path.join(paths)
+        good = path.converged(self.rtol)
+        self._tell(good)
+        return self.attribution(line, total, good, path.counts)
 
     def attribution(
         self, line: Line, total: Values, converged: Tensor, n_points: Tensor
@@ -150,22 +157,19 @@ class IntegratedGradients(Calculator):
     def _line(self, score: Score, x: Values) -> Line:
         base = baseline_of(self.baseline, score, x)
         step = {name: x[name] - base[name] for name in x}
-        # Noise does not change the baseline, which is thus the same in all draws of an item.
-        return Line(score, base, step, score.value_of_items(base), score.value(x))
+        return Line(score, base, step, Ends(score, base, x))
 
-    def _integrated(self, line: Line) -> tuple[Values, Tensor, Tensor]:
-        """The integral over the path of each row, whether it has converged, and its points."""
-        if self.steps == "auto":
-            total, path = adaptive_integral(line, self.rtol, self.max_steps)
-            return total, path.converged(self.rtol), path.counts
+    def _integrated(self, line: Line) -> tuple[Values, Tensor]:
+        """The integral over the path of each row by a fixed rule, and whether it has converged."""
         assert isinstance(self.steps, int)
-        nodes, weights = (t.to(line.start.device) for t in quadrature(self.rule, self.steps))
+        device = line.rows.rows.keys.device
+        nodes, weights = (t.to(device) for t in quadrature(self.rule, self.steps))
         total, low, high = integral(line, nodes, weights)
         sums = [line.rows.view(n).sum(line.step[n] * v).flatten() for n, v in total.items()]
         gap = (torch.stack(sums).sum(0) - (line.stop - line.start)).abs()
         rounding = self.steps * line.rows.eps * torch.maximum(high.abs(), low.abs())
         good = gap <= allowed_error(line.start, line.stop, (low, high), self.rtol) + rounding
-        return total, good, torch.full_like(good, self.steps, dtype=torch.int64)
+        return total, good
 
     def _tell(self, converged: Tensor) -> None:
         """Tell the user where an integral has not converged."""

@@ -102,10 +102,10 @@ def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Req
     if not request.samplers:
         return request
     without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
-    still = replace(runner, samplers=(), source=None)
+    unmoved = replace(runner, samplers=(), source=None)
 
     def clean() -> tuple[Score, Values]:
-        return rows_of(without, still, predicted, torch.zeros(1, dtype=torch.int64))
+        return rows_of(without, unmoved, predicted, torch.zeros(1, dtype=torch.int64))
 
     return replace(request, calculator=request.calculator.settle(clean))
 

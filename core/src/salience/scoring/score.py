@@ -128,7 +128,7 @@ class Score:
         """
         size = self.rows.batch.size() * n_variants
         number = min(-(-size // (n_passes * self.runner.budget.current)), len(self))
-        if number <= 1:
+        if number <= 1 or self.rows.draws is not None:  # draws of weights stay in one piece
             full = self.rows.batch.all_rows()
             yield self._part(full, torch.zeros_like(full.rows))
             return
