@@ -22,6 +22,9 @@ from salience.support.numerics import at_least_float32
 
 #: Gauss–Legendre points of every row in the first look.
 FIRST_LOOK = 32
+# The gradients of later looks are kept until the paths of a group of rows have converged. With 32
+# more points each, the rows of a group take this many passes.
+_PASSES_KEPT = 4
 
 
 class Ends:
@@ -100,7 +103,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Look:
+class PointGradients:
     """Gradients at points of the paths, kept for the final weights of the points.
 
     Args:
@@ -153,40 +156,63 @@ def integral(line: Line, nodes: Tensor, weights: Tensor) -> tuple[Values, Tensor
     return total, low, high
 
 
-def find_points(line: Line, rtol: float, max_points: int, looks: list[Look] | None = None) -> Path:
-    """Look at points of each path until the gaps of its segments are small enough.
+def first_look(line: Line, looks: list[PointGradients] | None = None) -> tuple[Path, Values]:
+    """Look at the points that all paths share, in the passes that a rule of 32 points takes.
 
     Args:
         line: The paths.
+        looks: Where not ``None``, the gradients are appended to it.
+
+    Returns:
+        Two results: the points; target variable → the integral of the gradient by them.
+    """
+    nodes, weights = _first_rule(line)
+    total = _nothing(line)
+    values, slopes = nodes.new_zeros(2, len(line.rows), FIRST_LOOK)
+    for part, value, gradient in line.gradients(FIRST_LOOK, nodes):
+        pair = part.selection.rows, part.variant
+        values[pair] = value.double()
+        slopes[pair] = part.dot(gradient, line.step).double()
+        part.add_to(total, gradient, weights)
+        if looks is not None:
+            looks.append(PointGradients(part, gradient, None))
+    path = Path.without_points(line.start, line.stop, line.rows.eps)
+    counts = torch.full_like(path.counts, FIRST_LOOK)
+    return path.with_points(nodes.expand_as(values), values, slopes, counts), total
+
+
+def find_points(
+    line: Line, path: Path, rtol: float, max_points: int, looks: list[PointGradients] | None = None
+) -> Path:
+    """Look at further points of each path until the gaps of its segments are small enough.
+
+    Args:
+        line: The paths.
+        path: The points so far.
         rtol: As for :meth:`Path.allowed`.
         max_points: Largest number of points of a row.
-        looks: Where not ``None``, all the gradients are appended to it.
+        looks: Where not ``None``, the gradients are appended to it.
     """
-    nodes, _ = _first_rule(line)
-    path: Path | None = None
-    alphas = nodes.expand(len(line.rows), -1)
-    counts = torch.full((len(line.rows),), FIRST_LOOK, device=nodes.device)
-    variants: int | Tensor = FIRST_LOOK
-    while path is None or counts.any():
-        before = None if path is None else path.counts
+    alphas, counts = path.cuts(rtol, max_points)
+    while counts.any():
         values, slopes = alphas.new_zeros(2, *alphas.shape)
-        by = nodes if before is None else alphas
-        for part, value, gradient in line.gradients(variants, by):
+        for part, value, gradient in line.gradients(counts, alphas):
             pair = part.selection.rows, part.variant
             values[pair] = value.double()
             slopes[pair] = part.dot(gradient, line.step).double()
             if looks is not None:
-                looks.append(Look(part, gradient, before))
-        if path is None:
-            path = Path.without_points(line.start, line.stop, line.rows.eps)
+                looks.append(PointGradients(part, gradient, path.counts))
         path = path.with_points(alphas, values, slopes, counts)
         alphas, counts = path.cuts(rtol, max_points)
-        variants = counts
     return path
 
 
 def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values, Path]:
     """Integrate over each path with as many points as it needs.
+
+    The gradients of the first look are kept for all rows, those of later looks for a group of rows
+    at a time. The first are 32 tensors of the size of the target variables for each row, where a
+    pass of the same rows takes several for every layer.
 
     Args:
         line: The paths.
@@ -196,22 +222,28 @@ def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values,
     Returns:
         Two results: target variable → the integral of the gradient; the points.
     """
-    looks: list[Look] = []
-    path = find_points(line, rtol, max_points, looks)
-    _, weights = _first_rule(line)
-    total = _nothing(line)
+    looks: list[PointGradients] = []
+    path, total = first_look(line, looks)
+    if bool(path.converged(rtol).all()):
+        return total, path
+    own, paths = _nothing(line), []
+    for group in line.rows.groups(FIRST_LOOK, _PASSES_KEPT):
+        of_group = line.of(group)
+        later: list[PointGradients] = []
+        before = path.take(group.selection.rows)
+        paths.append(find_points(of_group, before, rtol, max_points, later))
+        weights, part = paths[-1].weights(), _nothing(of_group)
+        for look in later:
+            look.add_to(part, weights)
+        group.add_to(own, part)
+    path = Path.join(paths)
+    weights = path.weights()
     for look in looks:
-        if look.before is None:
-            look.add_to(total, weights)
+        look.add_to(own, weights)
     moved = path.counts > FIRST_LOOK
-    if moved.any():
-        own = _nothing(line)
-        for look in looks:
-            look.add_to(own, path.weights())
-        for name, value in total.items():
-            own[name] = torch.where(line.rows.view(name).spread(moved), own[name], value)
-        total = own
-    return total, path
+    for name, value in total.items():
+        own[name] = torch.where(line.rows.view(name).spread(moved), own[name], value)
+    return own, path
 
 
 def integral_at(line: Line, path: Path) -> Values:

@@ -15,6 +15,7 @@ from salience.calculators.adaptive import (
     Line,
     adaptive_integral,
     find_points,
+    first_look,
     integral,
     integral_at,
 )
@@ -27,11 +28,6 @@ from salience.intake import choice
 from salience.model.probe import Values
 from salience.scoring.score import Score
 from salience.support.notices import tell
-from salience.support.numerics import at_least_float32
-
-# The gradients of a group of rows are kept until their paths have converged: those of a first look
-# of this many passes.
-_PASSES_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,9 @@ class IntegratedGradients(Calculator):
     by the trapezoidal rule. Where the gaps add up to at most
     ``rtol`` · max(|f(x) − f(b)|, range of f along the path / 10), the result is that of the 32
     points. Elsewhere the segments with the largest gaps are halved until they do, or ``max_steps``
-    is reached, and the result is that of the trapezoidal rule over all the points. The networks of
-    today have kinks, at which the error of any rule falls only as the length of the segments: there
-    the points gather. With samplers, all the draws of an item have the points of the clean item.
+    is reached. In the result, the two points of a segment then share it such that its integral of
+    the slope is the change of f, as far as shares can do so. The networks of today have kinks, at
+    which the error of any rule falls only as the length of the segments: there the points gather. With samplers, all the draws of an item have the points of the clean item.
 
     Args:
         steps: Number of path points S, or ``"auto"``.
@@ -111,11 +107,8 @@ class IntegratedGradients(Calculator):
         if self.steps != "auto":
             return self
         line = self._line(*clean())
-        paths = [
-            find_points(line.of(group), self.rtol, self.max_steps)
-            for group in line.rows.groups(FIRST_LOOK, _PASSES_KEPT)
-        ]
-        settled = _AtPoints(self, Path.join(paths))
+        path, _ = first_look(line)
+        settled = _AtPoints(self, find_points(line, path, self.rtol, self.max_steps))
         self._tell(settled.path.converged(self.rtol))
         return settled
 
@@ -127,13 +120,7 @@ class IntegratedGradients(Calculator):
             self._tell(good)
             n_points = torch.full_like(good, int(self.steps), dtype=torch.int64)
             return self.attribution(line, found, good, n_points)
-        total = {name: torch.zeros_like(at_least_float32(v)) for name, v in x.items()}
-        paths = []
-        for group in score.groups(FIRST_LOOK, _PASSES_KEPT):
-            part, path = adaptive_integral(line.of(group), self.rtol, self.max_steps)
-            group.add_to(total, part)
-            paths.append(path)
-        path = Path.join(paths)
+        total, path = adaptive_integral(line, self.rtol, self.max_steps)
         good = path.converged(self.rtol)
         self._tell(good)
         return self.attribution(line, total, good, path.counts)
