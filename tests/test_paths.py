@@ -194,6 +194,50 @@ def test_ragged_and_padded_items_have_points_of_their_own(
         torch.testing.assert_close(alone.values[0], found.values[i], rtol=1e-9, atol=1e-12)
 
 
+class TwoInside(nn.Module):
+    """Reads two embeddings, which are of different size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Embedding(5, 6), nn.Embedding(7, 3)
+        self.hidden, self.out = nn.Linear(9, 16), nn.Linear(16, 1)
+        self.norm = nn.LayerNorm(16)
+        self.double()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        state = torch.cat([self.first(a).mean(1), self.second(b).mean(1)], 1)
+        return self.out(self.norm(self.hidden(state)).relu())[:, 0]
+
+
+@pytest.mark.parametrize("samplers", [[], ["gaussian:scale=0"]])
+def test_several_inner_targets_share_the_points_of_their_path(samplers: list[str]) -> None:
+    domain = Tensors(
+        {"a": ("item", "column"), "b": ("item", "column")}, inner=("item", "column", "channel")
+    )
+    data = {"a": torch.arange(12).reshape(6, 2) % 5, "b": torch.arange(24).reshape(6, 4) % 7}
+    targets = ["first", "second"]
+    found = [
+        salience.explain(
+            *(TwoInside(), data, domain, IntegratedGradients(rtol=1e-3)),
+            target=targets,
+            output="value",
+            max_rows=max_rows,
+            samplers=samplers,
+            n_samples=2 if samplers else 1,
+        )
+        for max_rows in (1, 2, 5, 1000)
+    ]
+    assert found[0].n_points.max() > 32 and found[0].converged.all()
+    assert bool((found[0].completeness_gap <= 2e-3 * found[0].delta.abs().clamp(min=0.1)).all())
+    for other in found[1:]:
+        assert other.n_points.tolist() == found[0].n_points.tolist()
+        for name, saliency in found[0].saliency.items():
+            torch.testing.assert_close(
+                other.saliency[name].values, saliency.values, rtol=1e-9, atol=1e-12
+            )
+
+
 def test_the_mean_gradient_along_the_path() -> None:
     net, x = smooth(), rows()
     found = salience.explain(net, x, DOMAIN, IntegratedGradients(multiply_by_inputs=False))

@@ -44,7 +44,8 @@ class IntegratedGradients(Calculator):
     points. Elsewhere the segments with the largest gaps are halved until they do, or ``max_steps``
     is reached. In the result, the two points of a segment then share it such that its integral of
     the slope is the change of f, as far as shares can do so. The networks of today have kinks, at
-    which the error of any rule falls only as the length of the segments: there the points gather. With samplers, all the draws of an item have the points of the clean item.
+    which the error of any rule falls only as the length of the segments: there the points gather.
+    With samplers, all the draws of an item have the points of the clean item.
 
     Args:
         steps: Number of path points S, or ``"auto"``.
