@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import salience
 from salience import InputError, IntegratedGradients, Tensors
+from salience.results.storage import _upgrade
 
 DOMAIN = Tensors(output="value")
 FIXED = IntegratedGradients(steps=32)
@@ -275,3 +276,9 @@ WRONG: list[dict[str, Any]] = [
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         IntegratedGradients(**wrong)
+
+
+def test_files_of_before_say_that_no_points_were_counted() -> None:
+    tensors = {"n_independent": torch.tensor([1, 4])}
+    _upgrade({"format": 5}, tensors)
+    assert tensors["n_points"].tolist() == [0, 0] and tensors["converged"].tolist() == [True, True]
