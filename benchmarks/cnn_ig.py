@@ -26,6 +26,9 @@ def make(quick: bool) -> Task:
         rows = batch or "auto"
         return found(salience.explain(given.net, photos, DOMAIN, calculator, max_rows=rows))
 
+    def auto(_: int) -> Found:
+        return found(salience.explain(given.net, photos, DOMAIN, "integrated_gradients"))
+
     def captum(batch: int) -> Tensor:
         method = IntegratedGradients(given.fast if batch else given.net)
         if not batch:
@@ -56,6 +59,7 @@ def make(quick: bool) -> Task:
         {
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),
+            "salience, steps='auto'": Contender(auto, own=True, compare="nothing"),
             "Captum": Contender(captum),
             "Captum, tuned": Contender(captum, BATCHES),
             "seed's loop": Contender(lambda _: loop(given.net, 1)),

@@ -31,6 +31,10 @@ def make(quick: bool) -> Task:
             salience.explain(given.net, photo, DOMAIN, calculator, max_rows=rows, **settings)
         )
 
+    def auto(_: int) -> Found:
+        settings: dict[str, Any] = {"samplers": [sampler], "n_samples": n_draws}
+        return found(salience.explain(given.net, photo, DOMAIN, "integrated_gradients", **settings))
+
     def captum(batch: int) -> Tensor:
         method = NoiseTunnel(IntegratedGradients(given.fast if batch else given.net))
         values: Tensor = method.attribute(
@@ -69,6 +73,7 @@ def make(quick: bool) -> Task:
         {
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),
+            "salience, steps='auto'": Contender(auto, own=True, compare="nothing"),
             "Captum": Contender(captum, compare="draws"),
             "Captum, tuned": Contender(captum, BATCHES, compare="draws"),
             "seed's loop": Contender(lambda _: loop(given.net, 1), compare="draws"),

@@ -30,6 +30,9 @@ def make(quick: bool) -> Task:
     def ours(data: object) -> Found:
         return found(salience.explain(given.net, data, DOMAIN, calculator))
 
+    def auto(_: int) -> Found:
+        return found(salience.explain(given.net, given.graphs, DOMAIN, "integrated_gradients"))
+
     def captum(batch: int) -> Tensor:
         net = given.frozen if batch else given.net
         with torch.no_grad():
@@ -87,6 +90,7 @@ def make(quick: bool) -> Task:
         {
             "salience": Contender(lambda _: ours(given.graphs)),
             "salience, from RDKit's molecules": Contender(lambda _: ours(given.mols), own=True),
+            "salience, steps='auto'": Contender(auto, own=True, compare="nothing"),
             "Captum": Contender(captum, may_fail=True),
             "Captum, tuned: one path point a pass": Contender(lambda _: captum(1)),
             one_by_one: Contender(

@@ -29,6 +29,13 @@ def make(quick: bool) -> Task:
         settings: dict[str, Any] = {"output": "value", "max_rows": batch or "auto"}
         return found(salience.explain(given.net, rows, salience.Tensors(), calculator, **settings))
 
+    def auto(_: int) -> Found:
+        return found(
+            salience.explain(
+                given.net, rows, salience.Tensors(), "integrated_gradients", output="value"
+            )
+        )
+
     def captum(net: nn.Module, batch: int) -> Tensor:
         method = IntegratedGradients(net)
         return torch.cat(
@@ -54,6 +61,7 @@ def make(quick: bool) -> Task:
         {
             "salience": Contender(ours),
             "salience, max_rows by hand": Contender(ours, BATCHES, own=True),
+            "salience, steps='auto'": Contender(auto, own=True, compare="nothing"),
             "Captum": Contender(lambda _: captum(given.net, 0)),
             "Captum, tuned": Contender(lambda batch: captum(given.frozen, batch), (256, *BATCHES)),
             "Captum, tuned, scores summed by hand": Contender(

@@ -37,6 +37,8 @@ def _explanation(mols, values) -> Explanation:
         domain=MolGraph(),
         ids=[f"id{i}" for i in range(len(mols))],
         drawn=torch.ones(len(mols), dtype=torch.bool),
+        converged=torch.ones(len(mols), dtype=torch.bool),
+        n_points=torch.zeros(len(mols), dtype=torch.int64),
         n_independent=torch.ones(len(mols), dtype=torch.int64),
     )
 

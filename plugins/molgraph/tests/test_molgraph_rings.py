@@ -40,6 +40,8 @@ def _explanation(smiles, values, errors, *, signed=True) -> Explanation:
         domain=MolGraph(),
         ids=list(range(len(smiles))),
         drawn=torch.ones(len(smiles), dtype=torch.bool),
+        converged=torch.ones(len(smiles), dtype=torch.bool),
+        n_points=torch.zeros(len(smiles), dtype=torch.int64),
         n_independent=torch.full((len(smiles),), 1 if errors is None else UNITS),
     )
 

@@ -38,6 +38,8 @@ def explanation_of(
         domain=Tabular(),
         ids=list(range(n)) if ids is None else list(ids),
         drawn=torch.ones(n, dtype=torch.bool),
+        converged=torch.ones(n, dtype=torch.bool),
+        n_points=torch.zeros(n, dtype=torch.int64),
         n_independent=torch.full((n,), 1 if errors is None else 30),
     )
 

@@ -42,6 +42,8 @@ def explanation(
         domain=Vision(),
         ids=list(range(count)),
         drawn=torch.ones(count, dtype=torch.bool),
+        converged=torch.ones(count, dtype=torch.bool),
+        n_points=torch.zeros(count, dtype=torch.int64),
         n_independent=torch.full((count,), 1 if bool(error.isnan().all()) else UNITS),
     )
 

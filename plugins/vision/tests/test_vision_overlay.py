@@ -34,6 +34,8 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
         "ids": list(range(count)),
         "n_independent": torch.ones(count, dtype=torch.int64),
         "drawn": torch.ones(count, dtype=torch.bool),
+        "converged": torch.ones(count, dtype=torch.bool),
+        "n_points": torch.zeros(count, dtype=torch.int64),
     }
     return Explanation(**(made | changes))
 

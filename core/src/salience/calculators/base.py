@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,11 +24,17 @@ class Attribution:
         score: f(x) of each row, shape (R,).
         baseline_score: f(baseline) of each row, shape (R,), for methods whose saliency sums to
             f(x) − f(baseline); else ``None``.
+        converged: Whether the integral of each row has converged, bool of shape (R,), for methods
+            that integrate; else ``None``.
+        n_points: Number of points at which the gradient of each row was taken, int64 of shape (R,),
+            for methods that integrate; else ``None``.
     """
 
     saliency: Values
     score: Tensor
     baseline_score: Tensor | None = None
+    converged: Tensor | None = None
+    n_points: Tensor | None = None
 
 
 class Calculator(CheckedSettings, ABC):
@@ -60,6 +67,18 @@ class Calculator(CheckedSettings, ABC):
             n_items: Number of items in the data set, or in the part of a stream read so far.
             more: Whether further items may follow, as in a stream.
         """
+
+    def settle(self, clean: Callable[[], tuple[Score, Values]]) -> Calculator:
+        """Decide what all the draws of a batch share, such as the points of a path.
+
+        The engine calls this once a batch where there are samplers, and computes the draws with
+        the calculator that is returned. By default nothing is decided.
+
+        Args:
+            clean: Makes the score of the items without samplers, and their values. Row i of every
+                draw belongs to the item ``score.rows.items[i]``, counted in this batch.
+        """
+        return self
 
     @abstractmethod
     def __call__(self, score: Score, x: Values) -> Attribution:

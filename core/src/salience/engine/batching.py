@@ -20,9 +20,9 @@ from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
 from salience.model.targets import Variable, view_of
 from salience.scoring.budget import Budget, fitting
+from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
-from salience.scoring.score import ReusablePass
 from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
 

@@ -6,7 +6,7 @@ A per-item column of :class:`ItemTable` gets its values in :func:`collected`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,13 +16,15 @@ from salience.aggregators.base import Aggregator
 from salience.aggregators.moments import as_float64
 from salience.data.layout import Layout
 from salience.engine.batching import PredictedBatch
-from salience.engine.draws import Block, axes_of, blocks
+from salience.engine.draws import Block, axes_of, blocks, rows_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.errors import InputError
+from salience.model.probe import Values
 from salience.results.items import ItemTable
 from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
+from salience.scoring.score import Score
 from salience.support.numerics import all_finite
 
 #: Target variable → name of a tensor → its values, as in :class:`UnitResult`.
@@ -41,19 +43,31 @@ class CompletenessSums:
         gap: Sum of |Σ saliency − (f(x') − f(baseline))| over the draws, shape (B,).
         draws: Number of draws so far, int64 of shape (B,).
         drawn: Whether anything was drawn for each item, bool of shape (B,).
+        converged: Whether the integrals of all draws have converged, bool of shape (B,).
+        n_points: Largest number of points of these integrals, int64 of shape (B,).
     """
 
     delta: Tensor
     gap: Tensor
     draws: Tensor
     drawn: Tensor
+    converged: Tensor
+    n_points: Tensor
 
     @staticmethod
     def of(score: Tensor) -> CompletenessSums:
         """Sums without any draw yet, for as many items as there are scores."""
         # A sum over many draws needs more digits than the dtype of a single draw has.
         nothing = as_float64(torch.zeros_like(score))
-        return CompletenessSums(nothing, nothing.clone(), nothing.long(), nothing != 0)
+        none = nothing.long()
+        return CompletenessSums(
+            nothing,
+            nothing.clone(),
+            none,
+            drawn=none != 0,
+            converged=none == 0,
+            n_points=none.clone(),
+        )
 
     def add(self, block: Block, items: Tensor) -> None:
         """Add the draws of a block.
@@ -72,6 +86,28 @@ class CompletenessSums:
             self.gap[items] += gap
             self.draws[items] += len(block.delta)
         self.drawn[items] |= block.drawn
+        if block.converged is not None and block.n_points is not None:
+            self.converged[items] &= block.converged.all(0)
+            self.n_points[items] = block.n_points.amax(0).maximum(self.n_points[items])
+
+
+def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Request:
+    """The request whose calculator has decided what the draws of this batch share.
+
+    Args:
+        request: The request.
+        runner: Runs the model, which is not moved here.
+        predicted: The batch.
+    """
+    if not request.samplers:
+        return request
+    without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
+    unmoved = replace(runner, samplers=(), source=None)
+
+    def clean() -> tuple[Score, Values]:
+        return rows_of(without, unmoved, predicted, torch.zeros(1, dtype=torch.int64))
+
+    return replace(request, calculator=request.calculator.settle(clean))
 
 
 def collected(
@@ -91,6 +127,7 @@ def collected(
         report: Called with the number of draws, summed over items, that were computed or spared.
     """
     sums = CompletenessSums.of(predicted.score)
+    request = _settled(request, runner, predicted)
 
     def draws_of(going: PredictedBatch, start: int, stop: int) -> Iterator[Block]:
         for block in blocks(request, runner, going, start, stop):
@@ -114,6 +151,8 @@ def collected(
         score=predicted.score.cpu(),
         delta=(sums.delta / sums.draws).to(dtype).cpu(),
         completeness_gap=(sums.gap / sums.draws).to(dtype).cpu(),
+        converged=sums.converged.cpu(),
+        n_points=sums.n_points.cpu(),
         n_independent=sums.draws.cpu() // request.draws.group,
         drawn=sums.drawn.cpu(),
         annotations=predicted.rows.batch.annotations,

@@ -41,6 +41,8 @@ class Block:
     delta: Tensor
     gap: Tensor
     drawn: Tensor
+    converged: Tensor | None = None
+    n_points: Tensor | None = None
 
 
 def blocks(
@@ -104,7 +106,14 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     for name, values in by_draw.items():
         if not all_finite(values):
             raise _not_finite(name, values, predicted)
-    return Block(by_draw, delta.reshape(shape), gap.reshape(shape), drawn=drawn)
+    return Block(
+        by_draw,
+        delta.reshape(shape),
+        gap.reshape(shape),
+        drawn=drawn,
+        converged=None if result.converged is None else result.converged.reshape(shape),
+        n_points=None if result.n_points is None else result.n_points.reshape(shape),
+    )
 
 
 def _drawn(

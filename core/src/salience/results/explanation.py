@@ -30,9 +30,9 @@ class Explanation(UncertainSaliency, ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
 
     An explanation is the table of its items (``ids``, ``prediction``, ``score``, ``delta``,
-    ``completeness_gap``, ``n_independent``, ``drawn``, ``annotations``) with the saliency of each
-    target variable (``saliency``), the record of how it was computed (``provenance``) and how its
-    draws depend on each other (``design``).
+    ``completeness_gap``, ``converged``, ``n_points``, ``n_independent``, ``drawn``,
+    ``annotations``) with the saliency of each target variable (``saliency``), the record of how it
+    was computed (``provenance``) and how its draws depend on each other (``design``).
 
     Args:
         saliency: Target variable → its saliency. :attr:`values`, :attr:`std_error` and

@@ -28,6 +28,10 @@ class ItemTable:
             baseline.
         completeness_gap: |Σ saliency − (f(x) − f(baseline))|, mean over draws, shape (B,); NaN for
             calculators without a baseline.
+        converged: Whether the integral over the path has converged, in all draws, bool of shape
+            (B,); True for calculators that do not integrate.
+        n_points: Number of points of that integral, at which the gradient was taken, in a single
+            draw, int64 of shape (B,); 0 for calculators that do not integrate.
         n_independent: Number of independent draws of each item, int64 of shape (B,). An
             antithetic pair counts as one; where noise is nested in draws of the parameters, the
             draws of the parameters are counted.
@@ -41,6 +45,8 @@ class ItemTable:
     score: Tensor
     delta: Tensor
     completeness_gap: Tensor
+    converged: Tensor
+    n_points: Tensor
     n_independent: Tensor
     drawn: Tensor
     annotations: Sequence[Mapping[str, Any]]

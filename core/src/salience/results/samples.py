@@ -69,8 +69,8 @@ class Samples:
         their draws (common random numbers). Noise that affects both sides alike then cancels, and
         the standard error that an aggregator computes is that of the difference. ``score`` and
         ``delta`` become differences as well, ``prediction`` becomes the difference of the scores,
-        and ``completeness_gap`` the sum of both gaps. All other fields, such as ``provenance``, are
-        those of ``self``.
+        ``completeness_gap`` the sum of both gaps, and ``n_points`` the larger number. All other
+        fields, such as ``provenance``, are those of ``self``.
 
         Raises:
             InputError: The two differ in items, sizes of items, target variables, seed, samplers or
@@ -93,6 +93,8 @@ class Samples:
             delta=self.items.delta - other.items.delta,
             drawn=self.items.drawn | other.items.drawn,
             completeness_gap=self.items.completeness_gap + other.items.completeness_gap,
+            converged=self.items.converged & other.items.converged,
+            n_points=self.items.n_points.maximum(other.items.n_points),
         )
         return replace(self, draws=draws, items=items)
 

@@ -31,7 +31,7 @@ from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 5
+_FORMAT = 6
 _PARTS = ("parameters", "noise", "total")
 
 
@@ -140,6 +140,9 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     if head["format"] < 5:  # formats up to 4 gave the positions of an item along its first axis
         head["places"] = {}
         tensors["drawn"] = torch.ones_like(tensors["n_independent"], dtype=torch.bool)
+    if head["format"] < 6:  # formats up to 5 did not say how many points integrals took
+        tensors["n_points"] = torch.zeros_like(tensors["n_independent"])
+        tensors["converged"] = tensors["n_points"] == 0
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

@@ -21,39 +21,11 @@ from salience.model.backward import gradients
 from salience.model.probe import Values
 from salience.model.targets import view_of
 from salience.scoring.cuts import cuts
+from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
 from salience.scoring.stack import Stack
 from salience.support.memory import elapsed, out_of_memory
-
-
-@dataclass
-class ReusablePass:
-    """Results of the forward pass that predicted a batch, kept to spare a second such pass.
-
-    Args:
-        scalars: f(x) of each item, shape (B,).
-        leaves: Target variable → its values as a leaf of the graph of ``scalars``; empty without a
-            graph.
-        seconds: Duration of the pass.
-        start: Target variable → its values. Where a calculator asks for f or the gradient at these
-            very tensors, the result comes from this pass.
-    """
-
-    scalars: Tensor
-    leaves: Values
-    seconds: float
-    start: Values
-
-    def is_at(self, x: Values) -> bool:
-        """Whether ``x`` holds the very tensors of :attr:`start`."""
-        return all(x[name] is value for name, value in self.start.items())
-
-    def take_graph(self) -> tuple[Tensor, Values]:
-        """Return scalars and leaves, and drop the graph, which serves one backward pass only."""
-        scalars, leaves = self.scalars, self.leaves
-        self.scalars, self.leaves = scalars.detach(), {}
-        return scalars, leaves
 
 
 @dataclass(frozen=True)
@@ -86,6 +58,12 @@ class Score:
             name: Name of the target variable.
         """
         return view_of(self.runner.probe.variables, name, self.rows.batch)
+
+    @property
+    def eps(self) -> float:
+        """Relative rounding of f: the eps of the precision in which the model runs."""
+        probe = self.runner.probe
+        return torch.finfo(torch.bfloat16 if probe.is_half else probe.dtype or torch.float32).eps
 
     def value(self, x: Values) -> Tensor:
         """f(x) of each row, shape (R,), without autograd."""
@@ -136,6 +114,26 @@ class Score:
             return
         for selection, variant in cuts(self.rows, variants, self.runner.budget):
             yield self._part(selection, variant)
+
+    def groups(self, n_variants: int, n_passes: int) -> Iterator[Part]:
+        """Cut the rows into groups whose pairs with all the variants take some passes.
+
+        Args:
+            n_variants: Number of variants of each row.
+            n_passes: Number of passes within the budget that the pairs of a group take, about; a
+                group has at least one row.
+
+        Yields:
+            Groups of consecutive rows, as parts with a single variant.
+        """
+        size = self.rows.batch.size() * n_variants
+        number = min(-(-size // (n_passes * self.runner.budget.current)), len(self))
+        if number <= 1 or self.rows.draws is not None:  # draws of weights stay in one piece
+            full = self.rows.batch.all_rows()
+            yield self._part(full, torch.zeros_like(full.rows))
+            return
+        for rows in torch.arange(len(self), device=self.rows.keys.device).tensor_split(number):
+            yield self._part(self.rows.batch.select(rows), torch.zeros_like(rows))
 
     def _split_variants(self, variants: int) -> Iterator[Part]:
         """Yield parts of all the rows, each with as many variants as the budget allows."""
@@ -207,12 +205,13 @@ class Part:
         Args:
             start: Target variable → values of the rows that were split.
             step: Target variable → values of these rows.
-            by: One number for each variant, counted by :attr:`variant`.
+            by: One number for each variant, counted by :attr:`variant`; or, of shape (R, S), one
+                for each of the rows that were split and each variant.
         """
-        if self.stack is None:
+        if self.stack is None or by.ndim == 2:
             at, steps = self.take(start), self.take(step)
             return {
-                name: at[name] + self.expand(by[self.variant], name).to(v.dtype) * v
+                name: at[name] + self.expand(self._of_pairs(by), name).to(v.dtype) * v
                 for name, v in steps.items()
             }
         points = {}
@@ -229,18 +228,45 @@ class Part:
         Args:
             total: Target variable → a total for the rows that were split.
             values: Target variable → values of the pairs.
-            weights: Factor for each variant, counted by :attr:`variant`; 1 where ``None``.
+            weights: Factor for each variant, or for each row and variant, as in :meth:`along`; 1
+                where ``None``.
         """
         axes = self.score.runner.axes
         for name, value in values.items():
-            if self.stack is not None:
+            if self.stack is not None and (weights is None or weights.ndim == 1):
                 total[name] += self._summed(value, weights, name)
                 continue
             if weights is not None:
                 # Not in place: autograd may return an expanded gradient, whose elements share
                 # memory.
-                value = value * self.expand(weights[self.variant], name).to(value.dtype)
-            self.selection.add_to(total[name], value, axes[name])
+                value = value * self.expand(self._of_pairs(weights), name).to(value.dtype)
+            self.selection.add_to(total[name], value.to(total[name].dtype), axes[name])
+
+    def dot(self, values: Values, step: Values) -> Tensor:
+        """Σ values · step over the real positions of each pair, shape (P,).
+
+        Args:
+            values: Target variable → values of the pairs.
+            step: Target variable → values of the rows that were split.
+        """
+        sums = []
+        for name, value in values.items():
+            if self.stack is None:
+                product = value * self.selection.take(step[name], self.score.runner.axes[name])
+            else:
+                axis, stack = self._row_axis(name), self.stack
+                sizes = (stack.n_draws, stack.n_variants, -1)
+                stacked = value.unflatten(axis, sizes)  # type: ignore[no-untyped-call]
+                product = stacked * stack.apart(step[name], axis).unsqueeze(axis + 1)
+                product = product.flatten(axis, axis + 2)
+            sums.append(self.score.view(name).sum(product).flatten())
+        return torch.stack(sums).sum(0)
+
+    def _of_pairs(self, numbers: Tensor) -> Tensor:
+        """The number of each pair, shape (P,), as :meth:`along` takes them."""
+        if numbers.ndim == 1:
+            return numbers[self.variant]
+        return numbers[self.selection.rows, self.variant]
 
     def _summed(self, values: Tensor, weights: Tensor | None, name: str) -> Tensor:
         """Weighted sum of the stacked values over the variants."""
