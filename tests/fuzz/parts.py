@@ -58,7 +58,7 @@ def _expected(
 
     def by_loop() -> dict[str, Any]:
         """Each item by itself, by the equation."""
-        settings = {"steps": 32} | dict(calculator.plain)  # type: ignore[arg-type]
+        settings = dict(calculator.plain)  # type: ignore[arg-type]
         if "multiply_by_target" in settings:
             settings["multiply_by_input"] = settings["multiply_by_target"]
         found = torch.stack([slow(calculator.name, x, settings) for x in rows()])
@@ -72,11 +72,20 @@ def _expected(
         settings: Any = {} if isinstance(aggregator.plain, Mark) else dict(aggregator.plain)
         return {"values": [aggregated(aggregator.name, samples.values, settings)]}
 
+    def alone() -> dict[str, Any]:
+        """Each item by itself, by salience: as many path points as it needs."""
+        own = explainer(max_rows=1)
+        found = [own.explain(x[None], calculator.plainly()).values[0] for x in rows()]
+        settings = dict(aggregator.plain)  # type: ignore[arg-type]
+        return {"values": [aggregated(aggregator.name, torch.stack(found)[None], settings)]}
+
     if samplers:
         clipped = aggregator.name == "signal_to_noise"
         return MAYBE if clipped or aggregator.plain is MAYBE else by_one_row
     if isinstance(calculator.plain, Mark) or isinstance(aggregator.plain, Mark):
         return MAYBE
+    if calculator.name == "integrated_gradients" and "steps" not in calculator.plain:
+        return alone
     return by_loop
 
 

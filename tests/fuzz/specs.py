@@ -51,6 +51,8 @@ GRAMMAR: dict[str, dict[str, dict[str, Setting]]] = {
             "steps": whole(1, 1000, good=9),
             "baseline": numbers(WIDTH),
             "rule": word("gauss_legendre", "trapezoid", "midpoint"),
+            "multiply_by_inputs": truth(),
+            "rtol": real(lambda v: v > 0, 0.05, 0.2),
         },
         "occlusion": {
             "window": Setting(whole(1, good=WIDTH).plain, _window),
@@ -152,6 +154,8 @@ def of_name(draw: Any, kind: str, name: str, good: bool = False) -> Spec:
     grammar = {k: v for k, v in GRAMMAR[kind][name].items() if k in known(kind, name)}
     needed = [k for k in grammar if k in ("members", "checkpoints", "posterior")]
     chosen = [k for k in grammar if k in needed or draw(st.booleans())]
+    if "rule" in chosen and "steps" not in chosen:  # steps="auto" has a rule of its own
+        chosen.append("steps")
     odd = "" if good or not chosen else draw(st.sampled_from([*chosen, ""]))
     given = {k: draw(grammar[k].any() if k == odd else grammar[k].good()) for k in chosen}
     assume(limits.of_steps() or not limits.is_huge(given.get("steps")))

@@ -81,7 +81,7 @@ def slow(
         total = sum(
             w * gradient(base + a * (x - base)) for a, w in zip(nodes, weights, strict=True)
         )
-        return (x - base) * total
+        return (x - base) * total if settings.get("multiply_by_inputs", True) else total
     assert name == "occlusion"
     window, step = settings.get("window", 1), settings.get("stride")
     step = max(1, window // 2) if step is None else step

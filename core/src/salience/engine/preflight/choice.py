@@ -33,19 +33,21 @@ def chosen_rows(rows: Rows, number: int) -> list[int]:
     others = _differing(_but(rows, largest), (rows.items, draws, sizes), largest)
     if not bool(others.any()):
         return [largest]
-    alone = _last(others & (sizes == sizes[others].min()))
+    single = _last(others & (sizes == sizes[others].min()))
     if number == 1:
-        return [alone]
-    pool = _but(rows, alone) if rows.draws is None else _but(rows, alone) & (draws == draws[alone])
+        return [single]
+    pool = (
+        _but(rows, single) if rows.draws is None else _but(rows, single) & (draws == draws[single])
+    )
     if not bool(pool.any()):
-        return [alone] if rows.draws is not None else [largest, alone]
+        return [single] if rows.draws is not None else [largest, single]
     if not bool(pool[largest]):
         largest = _last(pool & (sizes == sizes[pool].max()))
     pool[largest] = False
     if not bool(pool.any()):
-        return [largest, alone]
+        return [largest, single]
     pool = _differing(pool, (rows.items, draws), largest)
-    return [largest, _last(_differing(pool, (rows.items,), alone)), alone]
+    return [largest, _last(_differing(pool, (rows.items,), single)), single]
 
 
 def turned_round(chosen: Sequence[int]) -> list[int]:
