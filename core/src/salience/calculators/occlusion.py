@@ -64,6 +64,8 @@ class Occlusion(Calculator):
             if setting is None and name == "stride":
                 continue
             if isinstance(setting, Mapping):
+                if not setting:
+                    raise InputError(f"{name}={{}} names no axis; pass axis → length, or a number")
                 plain: Any = {axis: integer(length, name, 1) for axis, length in setting.items()}
             else:
                 plain = integer(setting, name, 1)

@@ -20,6 +20,9 @@ from salience.plugins import host
 from salience.plugins.parts import is_placeholder, to_config
 from salience.support.notices import sentences
 
+# Values inside each other that a record may hold.
+_DEEPEST = 30
+
 
 def record(request: Request) -> dict[str, Any]:
     """The record of a computation, which an explanation holds as its provenance.
@@ -78,7 +81,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
-    for placeholder in _placeholders(chosen):
+    for placeholder in _placeholders(chosen, _DEEPEST):
         raise InputError(
             f"the record tells of {placeholder} without holding it, since no plugin "
             f"registers it or it is no data; pass the object to salience.explain yourself"
@@ -99,19 +102,31 @@ def _target(recorded: Any) -> Any:
         ) from error
 
 
-def _placeholders(value: Any) -> Iterator[str]:
-    """Yield the placeholders in a value of a record, at any depth.
+def _placeholders(value: Any, depth: int) -> Iterator[str]:
+    """Yield the placeholders in a value of a record.
 
     A placeholder is a name in angle brackets that stands for an object which a record cannot hold.
+
+    Args:
+        value: The value.
+        depth: Largest number of values inside each other.
+
+    Raises:
+        InputError: The value is nested deeper, as one that contains itself.
     """
+    if depth == 0:
+        raise InputError(
+            f"the record holds values inside each other more than {_DEEPEST} deep; pass the whole "
+            f"of Explanation.provenance"
+        )
     if is_placeholder(value):
         yield str(value)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _placeholders(item)
+            yield from _placeholders(item, depth - 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _placeholders(item)
+            yield from _placeholders(item, depth - 1)
 
 
 def _versions() -> dict[str, str]:

@@ -69,7 +69,7 @@ def _units(
         with isolated():
             chunk = called(next, each, each)
         if chunk is each:
-            return
+            break
         with isolated(), hearing:
             unit = read(request.settings.domain, chunk, offset=offset, like=info)
             request = request.fitted(unit.samples)

@@ -87,11 +87,6 @@ def moved_by_us(names: Collection[str]) -> None:
         _moved.update(names)
 
 
-def moved_so_far() -> set[str]:
-    """Names of the generators that moved since the first thread came in, whoever moved them."""
-    return differing(_before, generator_states())
-
-
 def generator_states(names: Collection[str] = _ALL) -> dict[str, Any]:
     """States of the global random generators; "cuda" only where CUDA is in use.
 

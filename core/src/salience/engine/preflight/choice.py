@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from salience.model.probe import Probe
 from salience.scoring.rows import Rows
+from salience.support.numerics import close
 
 
 def chosen_rows(rows: Rows, number: int) -> list[int]:
@@ -128,3 +131,13 @@ def same_slope(one: Tensor, other: Tensor, tolerance: float, nothing: float) -> 
         return True
     difference, norm = (one - other).double().norm(), other.double().norm()
     return bool(difference <= tolerance * norm + nothing)
+
+
+def same_output(one: Any, other: Any) -> bool:
+    """Whether two outputs of the model differ by no more than rounding."""
+    pairs = zip(tree_leaves(one), tree_leaves(other), strict=False)
+    return all(
+        a.shape == b.shape and (close(a, b) if a.is_floating_point() else torch.equal(a, b))
+        for a, b in pairs
+        if isinstance(a, Tensor) and isinstance(b, Tensor)
+    )

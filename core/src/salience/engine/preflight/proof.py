@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
 from salience.engine.preflight.attribution import attributed
 from salience.engine.preflight.choice import (
     chosen_rows,
+    same_output,
     same_slope,
     sizes_differ,
     tolerances,
@@ -31,7 +30,7 @@ from salience.model.probe import Probe
 from salience.results.preflight import HOLDS, Preflight, Verdict, worst
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
-from salience.support.isolation import moved_so_far
+from salience.support.isolation import differing, generator_states
 from salience.support.numerics import close
 
 DRAWS = "the model draws no random numbers of its own"
@@ -116,13 +115,14 @@ class Proof:
         if self._watched:
             yield outputs.append
             return
+        before = generator_states()
         yield outputs.append
         self._watched = True
-        moved = moved_so_far()
+        moved = differing(before, generator_states())
         # A discrete draw, such as one of two branches, is often the same twice.
         if not moved or (
-            _equal(outputs[0], attributed(moved, again))
-            and all(_equal(outputs[0], again()) for _ in range(_TIMES))
+            same_output(outputs[0], attributed(moved, again))
+            and all(same_output(outputs[0], again()) for _ in range(_TIMES))
         ):
             self.verdicts.append(Verdict(DRAWS, HOLDS, "shown by the state of the generators"))
             return
@@ -288,14 +288,4 @@ def drawing(served: bool) -> InputError:
     return InputError(
         f"the model draws random numbers in eval mode, so that its output differs from pass to "
         f"pass; switch them off in eval mode (dropout by training=self.training){dropout}"
-    )
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Whether two outputs of the model differ by no more than rounding."""
-    pairs = zip(tree_leaves(one), tree_leaves(other), strict=False)
-    return all(
-        a.shape == b.shape and (close(a, b) if a.is_floating_point() else torch.equal(a, b))
-        for a, b in pairs
-        if isinstance(a, Tensor) and isinstance(b, Tensor)
     )
