@@ -226,6 +226,8 @@ class Interrupts:
                 faults.append("the interrupt did not arrive")
         after = look(self.models, self.folder)
         faults += [f"{what} left" for what in before if before[what] != after[what]]
+        if before["threads"] != after["threads"]:
+            faults.append(f"threads {before['threads']} became {after['threads']}")
         try:
             if not torch.equal(self.jobs[name](), self.truth[name]):
                 faults.append("other numbers afterwards")

@@ -1,5 +1,6 @@
 """CSV files: broken rows are named at once or left out, and what is no text is refused."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import salience
 from salience import InputError, Notice
 from salience_tabular import Tabular
 
@@ -64,3 +66,21 @@ def test_files_that_are_no_table_are_refused(tmp_path, content, words, on_error)
 def test_a_csv_file_with_a_mark_of_byte_order_keeps_its_names(tmp_path):
     table = Tabular().read(written(tmp_path, "\ufeffa,b\n1,2\n"))
     assert table.columns == ("a", "b")
+
+
+def test_labels_do_not_go_with_a_stream_that_leaves_out_rows():
+    net = torch.nn.Linear(2, 3)
+    explainer = salience.Explainer(
+        net, Tabular(on_error="skip"), output=salience.CrossEntropy([0, 1, 2, 0])
+    )
+    with pytest.raises(InputError, match="go by their positions"):
+        list(explainer.stream([np.eye(2), np.eye(2)]))
+
+
+@pytest.mark.parametrize("header, told", [("0,1", False), ("a,1", False), ("5.1,3", True)])
+def test_a_first_line_of_numbers_is_told(tmp_path, header, told):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = Tabular().read(written(tmp_path, f"{header}\n1,2\n3,4\n"))
+    assert table.numeric.shape == (2, 2)
+    assert any("first line of a.csv" in str(w.message) for w in caught) == told

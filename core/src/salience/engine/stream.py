@@ -15,6 +15,7 @@ from salience.engine.preflight.samplers import preflight
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
+from salience.errors import InputError
 from salience.results.explanation import Explanation
 from salience.support.interrupts import called
 from salience.support.isolation import isolated
@@ -33,6 +34,7 @@ def streamed(
         executor: Explains the chunks.
         warned: Notices that were shown to the user before, as in :class:`Hearing`.
     """
+    _check_positions(request)
     waiting: deque[Unit] = deque()
     hearing = Hearing(warned)
     units = _units(request, chunks, waiting, hearing)
@@ -52,6 +54,20 @@ def streamed(
 @isolated()
 def _next(results: Iterator[UnitResult]) -> UnitResult | None:
     return called(next, results, None)
+
+
+def _check_positions(request: Request) -> None:
+    """Raise InputError where values of single items would belong to others behind a broken one."""
+    if getattr(request.settings.domain, "on_error", "raise") != "skip":
+        return
+    try:
+        request.check(0)
+    except InputError as error:
+        raise InputError(
+            "labels, baselines and groups of single items go by their positions, which a stream "
+            "loses where it leaves out broken items; pass on_error='raise', or explain the data at "
+            "once"
+        ) from error
 
 
 def _units(

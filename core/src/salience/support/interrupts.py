@@ -75,7 +75,10 @@ class holding:  # noqa: N801
         now = _set(_SIGINT, self._former)
         if now is not self._handler:  # the user's code has set one of its own meanwhile
             _set(_SIGINT, now)
-        if self._waiting and not self._arrived(error):
+        waits = self._waiting and not self._arrived(error)
+        # An error that is kept would keep the frames that it went through, and their generators.
+        self.take()
+        if waits:
             self._former(signal.SIGINT, None)
 
     def deliver(self, frame: FrameType | None = None) -> None:

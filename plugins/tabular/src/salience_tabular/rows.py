@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from salience import BrokenItems, InputError, is_file
+from salience import BrokenItems, InputError, is_file, tell
 
 
 class Rows:
@@ -56,6 +56,9 @@ class Rows:
 def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
     """Read a CSV file in UTF-8, whose rows have as many cells as its header.
 
+    The first line is the header; where it holds numbers only, one of them no whole number, the user
+    is told, since it is likely a row.
+
     Raises:
         InputError: The file does not exist, is no text or no CSV, or has no row that can be read.
     """
@@ -71,6 +74,11 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
             f"{str(path)!r} cannot be read as CSV ({error}); "
             f"expected text in UTF-8: a line of column names, then one line a row"
         ) from error
+    if names[1] and all(map(_is_number, names[1])) and not all(map(str.isdecimal, names[1])):
+        tell(
+            f"the first line of {path.name} holds numbers only, and is read as the names of the "
+            f"columns; where it is a row, write a line of names above it"
+        )
     for i in sorted(set(range(len(rows))) - set(right)):
         line, row = rows[i]
         broken.add(
@@ -82,6 +90,14 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
     if rows and not right:
         found.settle()
     return _numbers(table, found), found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(path: Path) -> str:
