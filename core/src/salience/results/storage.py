@@ -1,19 +1,19 @@
 """Saving and loading explanations: one safetensors file with a JSON header, without pickle.
 
-Tensors among the data of the header (images in annotations, baselines in the provenance) are
-replaced by ``{"$tensor": name}`` and stored as tensors of the file. An object that JSON cannot
-hold, such as a function, is replaced by a placeholder that names it.
+What JSON lacks is packed (:mod:`salience.results.packing`). The header has a schema
+(:mod:`salience.results.schema`) and the file a checksum (:mod:`salience.results.checksum`). A
+function or another object among the settings is replaced in the record by a placeholder that names
+it; one among the annotations of items is refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
@@ -21,17 +21,18 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.grid import Grid
-from salience.data.per_item import Mean, PerItem
 from salience.errors import InputError, brief
 from salience.naming import is_file
-from salience.plugins.parts import is_placeholder, make, placeholder, to_config
+from salience.plugins.parts import is_placeholder, make, to_config
+from salience.results import checksum, schema
 from salience.results.design import Design
 from salience.results.items import COLUMNS
+from salience.results.packing import pack, unpack
 from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 6
+_FORMAT = 7
 _PARTS = ("parameters", "noise", "total")
 
 
@@ -54,6 +55,10 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
     if isinstance(domain, Domain):
         annotations = [domain.encode(annotation) for annotation in annotations]
         domain = to_config("domains", domain)
+    annotations = [
+        pack(annotation, tensors, strict=f"the annotation of item {position}")
+        for position, annotation in enumerate(annotations)
+    ]
     head = {
         "format": _FORMAT,
         "variables": list(explanation["saliency"]),
@@ -62,12 +67,11 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         "dataset_info": explanation["dataset_info"],
         "provenance": explanation["provenance"],
         "design": asdict(explanation["design"]),
-        **{name: list(column) for name, column in columns.items() if name not in tensors},
-        "annotations": annotations,
+        "ids": list(explanation["ids"]),
     }
-    text = json.dumps(_pack(head, tensors))
+    text = json.dumps(pack(head, tensors) | {"annotations": annotations})
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    payload = serialize(data, metadata={_KEY: text})
+    payload = checksum.summed(serialize(data, metadata={_KEY: text, checksum.KEY: checksum.ZEROS}))
     write_whole(path, lambda stream: stream.write(payload))
 
 
@@ -76,28 +80,52 @@ def load(path: Path) -> dict[str, Any]:
     if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
+        whole = checksum.holds(path)
+        if whole is False:
+            raise InputError(
+                f"{str(path)!r} is damaged, since it is not what its checksum tells; save it anew, "
+                f"or load a copy"
+            )
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{str(path)!r} is no explanation of salience: {brief(error)}") from error
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be read: {brief(error)}") from error
     if text is None:
         raise InputError(f"{str(path)!r} is no explanation of salience; pass what save wrote")
     try:
-        return _explanation(_unpack(json.loads(text), tensors), tensors, path)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        head = json.loads(text)
+        _check_format(head, path, whole is not None)
+        return _explanation(unpack(head, tensors), tensors)
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError),
+        *(RuntimeError, OverflowError),
+    ) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"{str(path)!r} is no explanation of salience, or a damaged one: {brief(error)}"
         ) from error
 
 
-def _explanation(head: Any, tensors: dict[str, Tensor], path: Path) -> dict[str, Any]:
-    if head["format"] > _FORMAT:
+def _check_format(head: Any, path: Path, has_checksum: bool) -> None:
+    number = head["format"]
+    if type(number) is not int or number < 1 or (number >= 7 and not has_checksum):
         raise InputError(
-            f"{str(path)!r} has format {head['format']}, this salience reads up to {_FORMAT}; "
+            f"{str(path)!r} is damaged, since it has no checksum; save it anew, or load a copy"
+        )
+    if number > _FORMAT:
+        raise InputError(
+            f"{str(path)!r} has format {number}, this salience reads up to {_FORMAT}; "
             f"upgrade salience"
         )
+
+
+def _explanation(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
     _upgrade(head, tensors)
+    schema.check(head, tensors)
     saliency = {
         name: Saliency(
             tensors[f"values/{name}"],
@@ -155,44 +183,3 @@ def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
         # that its plugin is missing.
         return config
     return made
-
-
-def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Convert ``value`` to JSON types; tensors in it are moved to ``tensors`` under new names."""
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(value)
-    if isinstance(value, Tensor):
-        name = f"data/{len(tensors)}"
-        tensors[name] = value
-        return {"$tensor": name}
-    if isinstance(value, Mapping):
-        return {str(key): _pack(item, tensors) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, Sequence | set | frozenset):
-        return [_pack(item, tensors) for item in value]
-    if isinstance(value, PerItem):
-        return {"$per_item": _pack(value.values, tensors)}
-    if is_dataclass(value) and not isinstance(value, type | Mean):
-        # A dataclass among the settings, such as a transform, is stored as a mapping of its fields,
-        # from which its part can be made again.
-        own = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        return _pack(own, tensors)
-    # A function or an object of the user's own class cannot be stored; a placeholder names it.
-    return placeholder(getattr(value, "__qualname__", type(value).__qualname__))
-
-
-def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if isinstance(value, dict):
-        if set(value) == {"$tensor"}:
-            return tensors[value["$tensor"]]
-        if set(value) == {"$per_item"}:
-            return PerItem(_unpack(value["$per_item"], tensors))
-        return {key: _unpack(item, tensors) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_unpack(item, tensors) for item in value]
-    return value
