@@ -88,7 +88,7 @@ def test_a_file_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
         {"at": Path("a/b"), "bits": frozenset((1, (2, 3)))},
         {"none": None, "far": float("inf"), "long": 2**70, "deep": [({"a": (1,)},)]},
     ],
-    ids=repr,
+    ids=["tuple", "set", "keys", "bytes", "path", "numbers"],
 )
 def test_annotations_come_back_as_they_were(tmp_path: Path, note: dict[Any, Any]) -> None:
     found = replace(explained(), annotations=[note] * 4)
@@ -109,7 +109,9 @@ def test_arrays_and_tensors_of_annotations_keep_their_type(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "held", [object(), print, 1j, np.array(["a"], object), torch.eye(2) * 1j, range(3)], ids=repr
+    "held",
+    [object(), print, 1j, np.array(["a"], object), torch.eye(2) * 1j, range(3)],
+    ids=["object", "function", "complex", "array", "tensor", "range"],
 )
 def test_what_a_file_cannot_hold_is_refused_not_named(tmp_path: Path, held: Any) -> None:
     found = replace(explained(), annotations=[{"held": held}] * 4)
@@ -118,7 +120,9 @@ def test_what_a_file_cannot_hold_is_refused_not_named(tmp_path: Path, held: Any)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ids", [list("abcd"), [2**63 - 1, -(2**63), 0, "0"]], ids=repr)
+@pytest.mark.parametrize(
+    "ids", [list("abcd"), [2**63 - 1, -(2**63), 0, "0"]], ids=["words", "numbers"]
+)
 def test_ids_come_back(tmp_path: Path, ids: list[Any]) -> None:
     found = explained(ids=ids)
     found.save(tmp_path / "a.salience")

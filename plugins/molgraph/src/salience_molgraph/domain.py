@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rdkit import Chem, rdBase
-from rdkit.Chem import rdMolInterchange
 from torch import Tensor
 
 from salience import Batch, BrokenItems, Domain, InputError, Layout, names_of
@@ -18,6 +17,7 @@ from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
+from salience_molgraph.saving import from_json, to_json
 from salience_molgraph.survey import survey
 
 
@@ -229,23 +229,19 @@ class MolGraph(Domain):
         return {"axes": axes | {"input": axes[layout.main]}}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert an annotation's molecule to RDKit's JSON, which keeps order and coordinates.
+        """Convert an annotation's molecule to RDKit's JSON and what that omits (:mod:`saving`).
 
-        The numbers that map atoms, which that JSON omits, are kept beside it as ``"map"``.
+        Raises:
+            InputError: The molecule has query features that a file does not keep.
         """
         mol = annotation["mol"]
-        if mol is None:
-            return dict(annotation)
-        made = {**annotation, "mol": rdMolInterchange.MolToJSON(mol)}
-        numbers = [atom.GetAtomMapNum() for atom in mol.GetAtoms()]
-        return made | {"map": numbers} if any(numbers) else made
+        return {**annotation, **({"mol": None} if mol is None else to_json(mol))}
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Restore an annotation from what :meth:`encode` returned."""
-        made = dict(annotation)
-        numbers = made.pop("map", ())
+        made = {k: v for k, v in annotation.items() if k not in ("map", "atoms", "bonds")}
         if made["mol"] is not None:
-            made["mol"] = _from_json(made["mol"], numbers)
+            made["mol"] = from_json(annotation)
         return made
 
     def _graph(self, source: Source) -> Graph:
@@ -302,14 +298,3 @@ class MolGraph(Domain):
 
 def _iterates(data: Any) -> bool:
     return hasattr(type(data), "__iter__")
-
-
-def _from_json(text: str, numbers: Sequence[int]) -> Chem.Mol:
-    mol: Chem.Mol = rdMolInterchange.JSONToMols(text)[0]
-    for atom, number in enumerate(numbers):
-        mol.GetAtomWithIdx(atom).SetAtomMapNum(number)
-    # RDKit's JSON omits conjugation and hybridization, which the 2-D layout of a drawing needs, as
-    # for straight alkynes.
-    Chem.SetConjugation(mol)
-    Chem.SetHybridization(mol)
-    return mol
