@@ -215,3 +215,20 @@ def test_bytes_and_name_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", fsync)
     write(tmp_path / "a")
     assert synced == [False, True]
+
+
+# --- Records --------------------------------------------------------------------------------------
+
+
+def test_a_record_tells_of_files_before_they_are_opened(tmp_path: Path) -> None:
+    net, rows = nn.Linear(3, 2), torch.randn(4, 3)
+    paths = [tmp_path / f"{name}.pt" for name in "ab"]
+    for path in paths:
+        torch.save(nn.Linear(3, 2).state_dict(), path)
+    sampler = salience.Ensemble([str(path) for path in paths])
+    found = salience.explain(net, rows, salience.Tensors(), samplers=[sampler], n_samples=2)
+    with pytest.warns(salience.Notice, match=r"names files, which are opened now: .*a\.pt"):
+        salience.rerun(net, rows, found.provenance)
+    paths[0].write_bytes(b"no weights")
+    with pytest.warns(salience.Notice, match="names files"), pytest.raises(InputError):
+        salience.rerun(net, rows, found.provenance)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +16,10 @@ from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.model.outputs import output_config
 from salience.model.targets import Target
-from salience.naming import listed
+from salience.naming import is_file, listed
 from salience.plugins import host
 from salience.plugins.parts import is_placeholder, to_config
-from salience.support.notices import sentences
+from salience.support.notices import sentences, tell
 
 # Values inside each other that a record may hold.
 _DEEPEST = 30
@@ -69,6 +70,8 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: The record holds a placeholder for a part that no plugin registers, or for an
             object that cannot be saved; or it lacks an entry.
+
+    Files that the record names, such as weights, are told before they are opened.
     """
     is_map = isinstance(record, Mapping)
     names = ("domain", "output", "calculator", "samplers", "n_samples", "seed", "precision")
@@ -86,9 +89,27 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
             f"the record tells of {placeholder} without holding it, since no plugin "
             f"registers it or it is no data; pass the object to salience.explain yourself"
         )
+    parts = {name: value for name, value in chosen.items() if name != "ids"}
+    files = sorted({text for text in _strings(parts) if is_file(Path(text))})
+    if files:
+        tell(
+            f"the record names files, which are opened now: {brief(', '.join(files))}; run records "
+            f"that you trust"
+        )
     targets = [_target(t) for t in listed(record["target"], "target of the record")]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the strings of a value of a record, but for the names of parts."""
+    if isinstance(value, str | Path):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        yield from _strings([item for key, item in value.items() if key != "name"])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
 
 
 def _target(recorded: Any) -> Any:

@@ -1,7 +1,8 @@
 """The checksum of a saved file: SHA-256 of all its bytes, but those of the checksum itself.
 
-The header of a safetensors file holds the sum as 64 hexadecimal digits. It is made with zeros in
-their place, so that any other bit of the file, of the header and of its length included, counts.
+The JSON of salience in the header of a safetensors file begins with the sum as 64 hexadecimal
+digits. It is made with zeros in their place, so that any other bit of the file, of the header and
+of its length included, counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 KEY = "sha256"
 #: What stands in the place of the sum while it is made.
 ZEROS = "0" * 64
-_PLACE = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+_PLACE = re.compile(rb'"salience":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
 # Bytes that are read at once.
 _CHUNK = 2**20
 # The longest header of safetensors.
@@ -36,8 +37,8 @@ def holds(path: Path) -> bool | None:
     with path.open("rb") as stream:
         length = stream.read(8)
         number = int.from_bytes(length, "little")
-        if number > _LONGEST:
-            return False
+        if number > _LONGEST:  # no file of safetensors
+            return None
         head = length + stream.read(number)
         try:
             start, stop = _place(head)

@@ -69,9 +69,10 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         "design": asdict(explanation["design"]),
         "ids": list(explanation["ids"]),
     }
-    text = json.dumps(pack(head, tensors) | {"annotations": annotations})
+    first = {checksum.KEY: checksum.ZEROS}
+    text = json.dumps(first | pack(head, tensors) | {"annotations": annotations})
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    payload = checksum.summed(serialize(data, metadata={_KEY: text, checksum.KEY: checksum.ZEROS}))
+    payload = checksum.summed(serialize(data, metadata={_KEY: text}))
     write_whole(path, lambda stream: stream.write(payload))
 
 
@@ -80,8 +81,8 @@ def load(path: Path) -> dict[str, Any]:
     if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:
-        whole = checksum.holds(path)
-        if whole is False:
+        sound = checksum.holds(path)
+        if sound is False:
             raise InputError(
                 f"{str(path)!r} is damaged, since it is not what its checksum tells; save it anew, "
                 f"or load a copy"
@@ -97,7 +98,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"{str(path)!r} is no explanation of salience; pass what save wrote")
     try:
         head = json.loads(text)
-        _check_format(head, path, whole is not None)
+        _check_format(head, path, sound is not None)
         return _explanation(unpack(head, tensors), tensors)
     except (
         *(KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError),
@@ -112,14 +113,14 @@ def load(path: Path) -> dict[str, Any]:
 
 def _check_format(head: Any, path: Path, has_checksum: bool) -> None:
     number = head["format"]
-    if type(number) is not int or number < 1 or (number >= 7 and not has_checksum):
-        raise InputError(
-            f"{str(path)!r} is damaged, since it has no checksum; save it anew, or load a copy"
-        )
-    if number > _FORMAT:
+    if type(number) is int and number > _FORMAT:
         raise InputError(
             f"{str(path)!r} has format {number}, this salience reads up to {_FORMAT}; "
             f"upgrade salience"
+        )
+    if type(number) is not int or number < 1 or (number >= 7 and not has_checksum):
+        raise InputError(
+            f"{str(path)!r} is damaged, since it has no checksum; save it anew, or load a copy"
         )
 
 

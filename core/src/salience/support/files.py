@@ -86,7 +86,7 @@ def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             with suppress(PermissionError):  # only root gives files away
                 os.chown(temporary, former.st_uid, former.st_gid)
             temporary.chmod(stat.S_IMODE(former.st_mode))
-        os.replace(temporary, path)  # noqa: PTH105 - the same as Path.replace
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

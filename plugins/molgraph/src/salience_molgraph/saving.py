@@ -28,7 +28,7 @@ def to_json(mol: Chem.Mol) -> dict[str, Any]:
     properties = [{k: v for k, v in one.items() if _is_plain(v)} for one in properties]
     if any(properties):
         made["atoms"] = properties
-    bonds = {str(b.GetIdx()): b.GetSmarts() for b in mol.GetBonds() if b.HasQuery()}
+    bonds = {str(b.GetIdx()): _smarts(b) for b in mol.GetBonds() if b.HasQuery()}
     if bonds:
         made["bonds"] = bonds
     is_query = bool(bonds) or any(atom.HasQuery() for atom in mol.GetAtoms())
@@ -71,6 +71,11 @@ def _restore_bonds(mol: Chem.Mol, bonds: Mapping[str, str]) -> Chem.Mol:
         if query is not None:
             editable.ReplaceBond(int(index), query)
     return editable.GetMol()
+
+
+def _smarts(bond: Chem.Bond) -> str:
+    made: str = bond.GetSmarts()  # type: ignore[call-arg]  # RDKit's stubs lack the default
+    return made
 
 
 def _set(atom: Chem.Atom, name: str, value: Any) -> None:
