@@ -87,7 +87,7 @@ def saved(draw: Any) -> Case:
     return Case(
         text,
         lambda: _used(raw),
-        (lambda: everything(explained(domain))) if is_summed() else MAYBE,
+        (lambda: _used(whole)) if is_summed() else MAYBE,
         late=True,
     )
 

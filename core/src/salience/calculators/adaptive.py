@@ -207,12 +207,12 @@ def find_points(
     return path
 
 
-def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values, Path]:
+def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values, Tensor, Tensor]:
     """Integrate over each path with as many points as it needs.
 
-    The gradients of the first look are kept for all rows, those of later looks for a group of rows
-    at a time. The first are 32 tensors of the size of the target variables for each row, where a
-    pass of the same rows takes several for every layer.
+    The gradients of the first look are kept for all rows, those of later looks for a group of the
+    rows that need them at a time. The first are 32 tensors of the size of the target variables for
+    each row, where a pass of the same rows takes several for every layer.
 
     Args:
         line: The paths.
@@ -220,30 +220,31 @@ def adaptive_integral(line: Line, rtol: float, max_points: int) -> tuple[Values,
         max_points: Largest number of points of a row.
 
     Returns:
-        Two results: target variable → the integral of the gradient; the points.
+        Three results: target variable → the integral of the gradient; whether each row has
+        converged, bool of shape (R,); its number of points, int64 of shape (R,).
     """
     looks: list[PointGradients] = []
     path, total = first_look(line, looks)
-    if bool(path.converged(rtol).all()):
-        return total, path
-    own, paths = _nothing(line), []
-    for group in line.rows.groups(FIRST_LOOK, _PASSES_KEPT):
-        of_group = line.of(group)
+    converged, n_points = path.converged(rtol), path.counts.clone()
+    if bool(converged.all()):
+        return total, converged, n_points
+    own, first = _nothing(line), path.alphas.new_zeros(len(path.counts), FIRST_LOOK)
+    for group in line.rows.groups((~converged).nonzero()[:, 0], FIRST_LOOK, _PASSES_KEPT):
+        of_group, rows = line.of(group), group.selection.rows
         later: list[PointGradients] = []
-        before = path.take(group.selection.rows)
-        paths.append(find_points(of_group, before, rtol, max_points, later))
-        weights, part = paths[-1].weights(), _nothing(of_group)
+        found = find_points(of_group, path.take(rows), rtol, max_points, later)
+        weights, part = found.weights(), _nothing(of_group)
         for look in later:
             look.add_to(part, weights)
         group.add_to(own, part)
-    path = Path.join(paths)
-    weights = path.weights()
+        first[rows] = weights[:, :FIRST_LOOK]
+        converged[rows], n_points[rows] = found.converged(rtol), found.counts
     for look in looks:
-        look.add_to(own, weights)
-    moved = path.counts > FIRST_LOOK
+        look.add_to(own, first)
+    moved = n_points > FIRST_LOOK
     for name, value in total.items():
         own[name] = torch.where(line.rows.view(name).spread(moved), own[name], value)
-    return own, path
+    return own, converged, n_points
 
 
 def integral_at(line: Line, path: Path) -> Values:

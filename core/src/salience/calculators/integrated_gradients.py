@@ -123,10 +123,9 @@ class IntegratedGradients(Calculator):
             self._tell(good)
             n_points = torch.full_like(good, int(self.steps), dtype=torch.int64)
             return self.attribution(line, found, good, n_points)
-        total, path = adaptive_integral(line, self.rtol, self.max_steps)
-        good = path.converged(self.rtol)
+        total, good, n_points = adaptive_integral(line, self.rtol, self.max_steps)
         self._tell(good)
-        return self.attribution(line, total, good, path.counts)
+        return self.attribution(line, total, good, n_points)
 
     def attribution(
         self, line: Line, total: Values, converged: Tensor, n_points: Tensor

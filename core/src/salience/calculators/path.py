@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -161,18 +160,6 @@ class Path:
         """The paths of some rows, by their index, int64 of shape (R',)."""
         taken = {name: getattr(self, name)[rows] for name in _TENSORS}
         return Path(**taken, eps=self.eps)
-
-    @staticmethod
-    def join(paths: Sequence[Path]) -> Path:
-        """The paths of the rows of several groups, in their order."""
-        width = max(path.alphas.shape[1] for path in paths)
-        joined = {}
-        for name in _TENSORS:
-            parts = [getattr(path, name) for path in paths]
-            if parts[0].ndim == 2:
-                parts = [F.pad(part, (0, width - part.shape[1])) for part in parts]
-            joined[name] = torch.cat(parts)
-        return Path(**joined, eps=paths[0].eps)
 
     def _known(self) -> tuple[Tensor, Tensor, Tensor]:
         """α, f and slopes in the order of the path, both ends included, shape (R, S + 2) each."""

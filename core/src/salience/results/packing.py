@@ -68,7 +68,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
         return {"$map": [[inner(key), inner(item)] for key, item in value.items()]}
     if isinstance(value, set | frozenset):
         return {f"${type(value).__name__}": [inner(item) for item in value]}
-    if type(value) is tuple and strict:
+    if type(value) is tuple:
         return {"$tuple": [inner(item) for item in value]}
     if isinstance(value, list) or (not strict and isinstance(value, Sequence)):
         plain = isinstance(value, str)

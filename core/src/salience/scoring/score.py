@@ -115,24 +115,26 @@ class Score:
         for selection, variant in cuts(self.rows, variants, self.runner.budget):
             yield self._part(selection, variant)
 
-    def groups(self, n_variants: int, n_passes: int) -> Iterator[Part]:
-        """Cut the rows into groups whose pairs with all the variants take some passes.
+    def groups(self, wanted: Tensor, n_variants: int, n_passes: int) -> Iterator[Part]:
+        """Cut some of the rows into groups whose pairs with all the variants take some passes.
 
         Args:
+            wanted: Index of each of these rows, int64 of shape (R',).
             n_variants: Number of variants of each row.
             n_passes: Number of passes within the budget that the pairs of a group take, about; a
                 group has at least one row.
 
         Yields:
-            Groups of consecutive rows, as parts with a single variant.
+            Groups of these rows in their order, as parts with a single variant; all the rows in
+            one, where weights are drawn, whose draws stay in one piece.
         """
-        size = self.rows.batch.size() * n_variants
-        number = min(-(-size // (n_passes * self.runner.budget.current)), len(self))
-        if number <= 1 or self.rows.draws is not None:  # draws of weights stay in one piece
+        if self.rows.draws is not None:
             full = self.rows.batch.all_rows()
             yield self._part(full, torch.zeros_like(full.rows))
             return
-        for rows in torch.arange(len(self), device=self.rows.keys.device).tensor_split(number):
+        size = -(-self.rows.batch.size() * len(wanted) // len(self)) * n_variants
+        number = min(-(-size // (n_passes * self.runner.budget.current)), len(wanted))
+        for rows in wanted.tensor_split(max(1, number)):
             yield self._part(self.rows.batch.select(rows), torch.zeros_like(rows))
 
     def _split_variants(self, variants: int) -> Iterator[Part]:
