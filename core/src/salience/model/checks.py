@@ -159,8 +159,8 @@ class NotFiniteError(InputError):
             f"repair this item, or look for overflow in the model"
         )
 
-    def __reduce__(self) -> tuple[type[NotFiniteError], tuple[str, int]]:
-        return type(self), (self.what, self.item)  # for copies and other processes
+    def __reduce__(self) -> tuple[type[NotFiniteError], tuple[str, int], dict[str, Any]]:
+        return type(self), (self.what, self.item), self.__dict__  # for copies, with their notes
 
 
 def missed(what: str, call: int, met: int) -> InputError:
