@@ -64,7 +64,6 @@ def test_results_and_explainers(way: str) -> None:
     other = WAYS[way](explainer).explain(X, **options)
     for one, truth in ((WAYS[way](found), found), (other, found), (WAYS[way](samples), samples)):
         assert torch.equal(one.values, truth.values)
-        assert list(one.ids) == list(found.ids)
     assert WAYS[way](found).preflight == found.preflight
     assert torch.equal(WAYS[way](found.item(1)).values, found.item(1).values)
 
