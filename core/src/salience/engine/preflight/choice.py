@@ -32,11 +32,12 @@ def chosen_rows(rows: Rows, number: int) -> list[int]:
     """
     sizes = _sizes(rows)
     draws = rows.keys if rows.draws is None else rows.draws
-    largest = int(sizes.argmax())
-    others = _differing(_but(rows, largest), (rows.items, draws, sizes), largest)
+    largest = 0 if sizes is None else int(sizes.argmax())
+    columns = (rows.items, draws) if sizes is None else (rows.items, draws, sizes)
+    others = _differing(_but(rows, largest), columns, largest)
     if not bool(others.any()):
         return [largest]
-    single = _last(others & (sizes == sizes[others].min()))
+    single = _last(others if sizes is None else others & (sizes == sizes[others].min()))
     if number == 1:
         return [single]
     pool = (
@@ -45,7 +46,7 @@ def chosen_rows(rows: Rows, number: int) -> list[int]:
     if not bool(pool.any()):
         return [single] if rows.draws is not None else [largest, single]
     if not bool(pool[largest]):
-        largest = _last(pool & (sizes == sizes[pool].max()))
+        largest = _last(pool if sizes is None else pool & (sizes == sizes[pool].max()))
     pool[largest] = False
     if not bool(pool.any()):
         return [largest, single]
@@ -80,8 +81,8 @@ def _last(pool: Tensor) -> int:
     return int(pool.nonzero()[-1, 0])
 
 
-def _sizes(rows: Rows) -> Tensor:
-    """Size of each row: its elements, its real positions, or 1."""
+def _sizes(rows: Rows) -> Tensor | None:
+    """Size of each row: its elements or its real positions; ``None`` where all have one."""
     batch = rows.batch
     if batch.layout.elements:
         return batch.sizes()
@@ -89,14 +90,14 @@ def _sizes(rows: Rows) -> Tensor:
     masks = [batch.arguments.get(name) for name in names if name is not None]
     real = [mask for mask in masks if isinstance(mask, Tensor) and len(mask) == len(rows)]
     if not real:
-        return torch.ones_like(rows.items)
+        return None
     return torch.stack([mask.flatten(1).sum(1) for mask in real]).sum(0)
 
 
 def sizes_differ(rows: Rows) -> bool:
     """Whether the rows have several sizes."""
     sizes = _sizes(rows)
-    return bool((sizes != sizes[0]).any())
+    return sizes is not None and bool((sizes != sizes[0]).any())
 
 
 def tolerances(probe: Probe, scalars: Tensor) -> tuple[float, float, float]:
