@@ -12,7 +12,6 @@ from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
-from salience.engine.endless import check_rows
 from salience.engine.executors import Executor, Serial, Threads
 from salience.engine.means import with_means
 from salience.engine.preflight.check import checked
@@ -285,7 +284,6 @@ class Explainer:
     ) -> tuple[Worker, Iterator[UnitResult]]:
         """The worker after preflight, and the results of the units, computed as they are asked."""
         request.check(len(unit))
-        check_rows(request, len(unit))
         request = request.fitted(unit.samples)
         executor = self._executor()
         worker = with_means(Worker.of(request, report=report), unit.samples)

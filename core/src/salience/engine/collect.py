@@ -101,13 +101,14 @@ def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Req
     """
     if not request.samplers:
         return request
-    without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
-    unmoved = replace(runner, samplers=(), source=None)
 
     def clean() -> tuple[Score, Values]:
+        without = replace(request, samplers=(), verdicts=replace(request.verdicts, samplers=()))
+        unmoved = replace(runner, samplers=(), source=None)
         return rows_of(without, unmoved, predicted, torch.zeros(1, dtype=torch.int64))
 
-    return replace(request, calculator=request.calculator.settle(clean))
+    settled = request.calculator.settle(clean)
+    return request if settled is request.calculator else replace(request, calculator=settled)
 
 
 def collected(

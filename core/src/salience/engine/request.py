@@ -10,6 +10,7 @@ from typing import Any
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.columns import by_position
+from salience.engine.endless import check_rows
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
 from salience.intake import boolean, integer
@@ -125,12 +126,15 @@ class Request:
     def check(self, n_items: int, more: bool = False) -> None:
         """Raise InputError where the output variable or the calculator does not fit the data.
 
+        The items may also have more rows than would ever end.
+
         Args:
             n_items: Number of items in the data set, or in the part of a stream read so far.
             more: Whether further items may follow, as in a stream.
         """
         self.settings.output.check(n_items, more)
         self.calculator.check(n_items, more)
+        check_rows(self.calculator, self.draws, n_items)
 
     def pickled(self) -> bytes:
         """The request as bytes, for another process.
@@ -165,7 +169,7 @@ def make_request(
     n_samples: Any,
     *,
     seed: int,
-    aggregator: Any = None,
+    aggregator: Aggregator | None = None,
     partial: bool = False,
 ) -> Request:
     """Make the parts of a request from the user's arguments, and check that they fit together.
@@ -176,7 +180,7 @@ def make_request(
         samplers: Sequence of names, config mappings or objects.
         n_samples: Draws per item, in any form that :func:`draws_of` takes.
         seed: Seed of all draws.
-        aggregator: Name, config mapping or object; ``None`` where the draws are kept.
+        aggregator: What :func:`make_aggregator` made; ``None`` where the draws are kept.
         partial: As in :class:`Request`.
 
     Raises:
@@ -186,7 +190,6 @@ def make_request(
     calculator = make("calculators", calculator)
     given = listed(samplers, "samplers", f"a sequence, [{brief(samplers)}] or []")
     made = tuple(make("samplers", sampler) for sampler in given)
-    aggregator = None if aggregator is None else make_aggregator(aggregator)
     _check_parts(calculator, made)
     noise = [s for s in made if isinstance(s, NoiseSampler)]
     draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))

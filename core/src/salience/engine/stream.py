@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any
 
 from salience.engine.assembly import explanation, gathered
-from salience.engine.endless import check_rows
 from salience.engine.executors import Executor
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
@@ -90,7 +89,6 @@ def _units(
             unit = read(request.settings.domain, chunk, offset=offset, like=info)
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
-            check_rows(request, offset + len(unit))
             info = info or request.settings.domain.dataset_info(unit.samples)
         offset += len(unit)
         waiting.append(unit)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from salience.engine.batching import batches
+from salience.engine.batching import PredictedBatch, batches
 from salience.engine.collect import collected
 from salience.engine.endless import check_room
 from salience.engine.preflight.diagnosis import diagnosed
@@ -143,7 +143,7 @@ class Worker:
         try:
             for predicted in batches(self.runner, unit, self.request):
                 part = unit.part(n_items, n_items + len(predicted))
-                check_room(self.request, predicted, len(unit))
+                self._check_room(predicted, len(unit))
                 done.append(collected(self.request, self.runner, predicted, part, self.report))
                 n_items += len(predicted)
         except KeyboardInterrupt:
@@ -151,6 +151,16 @@ class Worker:
                 raise
             answered()
         return done
+
+    def _check_room(self, predicted: PredictedBatch, n_items: int) -> None:
+        """Raise InputError where draws that are kept do not fit into memory.
+
+        A draw of saliency is as large as the target variables; draws that are aggregated need no
+        memory of their own.
+        """
+        if self.request.aggregator is None and self.request.calculator.needs_gradient:
+            of_batch = sum(x.numel() * x.element_size() for x in predicted.x.values())
+            check_room(of_batch / len(predicted), self.request.draws, n_items)
 
     def rebuilt(self, request: Request) -> Worker:
         """A worker for another request of the same model, with a new replica.

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from salience.engine.batching import batches
 from salience.engine.draws import blocks
-from salience.engine.endless import check_rows
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
 from salience.engine.request import Request
@@ -28,7 +27,6 @@ def checked(request: Request, unit: Unit) -> Preflight:
     worker: Worker | None = None
     try:
         request.check(len(unit))
-        check_rows(request, len(unit))
         worker = Worker.of(request)
         worker = preflight(with_means(worker, unit.samples), unit)
         return worker.proven(unit, lambda own: _first_block(own, unit))[1]
