@@ -67,7 +67,12 @@ def brief(value: object, length: int = 120) -> str:
     except Exception:  # the code of the user's class may raise anything
         text = f"<{type(value).__name__} object>"
     line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
-    return one_line(line if len(line) <= length else line[: length - 1] + "…")
+    return one_line(shortened(line, length))
+
+
+def shortened(text: str, length: int) -> str:
+    """A text whose end is left out where it has more than ``length`` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _shown(value: object, length: int) -> str:

@@ -169,10 +169,7 @@ def first_look(line: Line, looks: list[PointGradients] | None = None) -> tuple[P
     nodes, weights = _first_rule(line)
     total = _nothing(line)
     values, slopes = nodes.new_zeros(2, len(line.rows), FIRST_LOOK)
-    for part, value, gradient in line.gradients(FIRST_LOOK, nodes):
-        pair = part.selection.rows, part.variant
-        values[pair] = value.double()
-        slopes[pair] = part.dot(gradient, line.step).double()
+    for part, gradient in _looked(line, FIRST_LOOK, nodes, values=values, slopes=slopes):
         part.add_to(total, gradient, weights)
         if looks is not None:
             looks.append(PointGradients(part, gradient, None))
@@ -196,10 +193,7 @@ def find_points(
     alphas, counts = path.cuts(rtol, max_points)
     while counts.any():
         values, slopes = alphas.new_zeros(2, *alphas.shape)
-        for part, value, gradient in line.gradients(counts, alphas):
-            pair = part.selection.rows, part.variant
-            values[pair] = value.double()
-            slopes[pair] = part.dot(gradient, line.step).double()
+        for part, gradient in _looked(line, counts, alphas, values=values, slopes=slopes):
             if looks is not None:
                 looks.append(PointGradients(part, gradient, path.counts))
         path = path.with_points(alphas, values, slopes, counts)
@@ -263,6 +257,25 @@ def integral_at(line: Line, path: Path) -> Values:
     for part, _, gradient in line.gradients(path.counts, path.alphas):
         part.add_to(total, gradient, own)
     return total
+
+
+def _looked(
+    line: Line, variants: int | Tensor, alphas: Tensor, *, values: Tensor, slopes: Tensor
+) -> Iterator[tuple[Part, Values]]:
+    """The gradient at points of the paths, pass by pass, as :meth:`Line.gradients` gives it.
+
+    Args:
+        line: The paths.
+        variants: Number of points of each row.
+        alphas: The points.
+        values: Gets f at the points, shape (R, S).
+        slopes: Gets df/dα at the points, shape (R, S).
+    """
+    for part, value, gradient in line.gradients(variants, alphas):
+        pair = part.selection.rows, part.variant
+        values[pair] = value.double()
+        slopes[pair] = part.dot(gradient, line.step).double()
+        yield part, gradient
 
 
 def _first_rule(line: Line) -> tuple[Tensor, Tensor]:

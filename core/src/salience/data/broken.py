@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from salience.errors import LONGEST, InputError, brief, nearest
+from salience.errors import LONGEST, InputError, brief, nearest, shortened
 from salience.support.notices import tell
 
 _SETTINGS = ("raise", "skip")
 # Reasons in a message, and positions or ranges of positions in it.
-# Characters of the reasons together.
-_ROOM = 190
 _REASONS = 5
 _LISTED = 100
+# Characters of the reasons together.
+_ROOM = 190
 # Characters for the positions in a refusal.
 _POSITIONS = 60
 
@@ -68,19 +68,19 @@ class BrokenItems:
             raise self._refusal(n_items, "no item is left by on_error='skip': ")
         tell(
             f"{len(self.positions)} of {n_items} items cannot be read and are left out, items "
-            f"{listed(self.positions)} by their positions in the data: {self._reasons()}"
+            f"{as_text(self.positions)} by their positions in the data: {self._reasons()}"
         )
 
     def _refusal(self, n_items: int, before: str = "") -> InputError:
         """The refusal in a short sentence; where items are several, notes tell all the reasons."""
         if len(self.positions) == 1:
             return InputError(f"{before}{self._reasons()}")
-        where = _shortened(listed(self.positions), _POSITIONS)
+        where = shortened(as_text(self.positions), _POSITIONS)
         head = f"{before}{len(self.positions)} of {n_items} items cannot be read, items {where}: "
         end = "; mend them or leave them out, as on_error='skip' does"
         shown = self.positions[:_REASONS]
         room = (LONGEST - len(head) - len(end)) // len(shown) - len(" | ")
-        reasons = [_shortened(self._sentences[position], room) for position in shown]
+        reasons = [shortened(self._sentences[position], room) for position in shown]
         error = InputError(head + " | ".join(reasons) + end)
         for sentence in self._sentences.values():
             error.add_note(sentence)
@@ -90,15 +90,11 @@ class BrokenItems:
         shown = [self._sentences[position] for position in self.positions[:_REASONS]]
         left = len(self._sentences) - len(shown)
         if len(shown) > 1:
-            shown = [_cut(sentence, _ROOM // len(shown)) for sentence in shown]
+            shown = [shortened(sentence, _ROOM // len(shown)) for sentence in shown]
         return " | ".join([*shown, f"and {left} more"] if left else shown)
 
 
-def _shortened(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"
-
-
-def listed(positions: Sequence[int]) -> str:
+def as_text(positions: Sequence[int]) -> str:
     """Ascending positions as text; from 100 on, with neighbours as ranges: ``"1, 4-6"``."""
     if len(positions) <= _LISTED:
         return ", ".join(map(str, positions))
@@ -111,7 +107,3 @@ def listed(positions: Sequence[int]) -> str:
     shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:_LISTED]]
     left = len(spans) - len(shown)
     return ", ".join(shown) + (f" and {left} more ranges" if left else "")
-
-
-def _cut(sentence: str, length: int) -> str:
-    return sentence if len(sentence) <= length else f"{sentence[: length - 1]}…"

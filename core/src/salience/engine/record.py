@@ -84,13 +84,16 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
-    for placeholder in _placeholders(chosen, _DEEPEST):
+    texts = list(_texts(chosen, _DEEPEST))
+    for _, text in texts:
+        if not is_placeholder(text):
+            continue
         raise InputError(
-            f"the record tells of {placeholder} without holding it, since no plugin "
+            f"the record tells of {text} without holding it, since no plugin "
             f"registers it or it is no data; pass the object to salience.explain yourself"
         )
-    parts = {name: value for name, value in chosen.items() if name != "ids"}
-    files = sorted({text for text in _strings(parts) if is_file(Path(text))})
+    own = (str(text) for key, text in texts if key not in ("name", "ids"))
+    files = sorted({text for text in own if is_file(Path(text))})
     if files:
         tell(
             f"the record names files, which are opened now: {brief(', '.join(files))}; run records "
@@ -99,17 +102,6 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     targets = [_target(t) for t in listed(record["target"], "target of the record")]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Yield the strings of a value of a record, but for the names of parts."""
-    if isinstance(value, str | Path):
-        yield str(value)
-    elif isinstance(value, Mapping):
-        yield from _strings([item for key, item in value.items() if key != "name"])
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
 
 
 def _target(recorded: Any) -> Any:
@@ -123,14 +115,15 @@ def _target(recorded: Any) -> Any:
         ) from error
 
 
-def _placeholders(value: Any, depth: int) -> Iterator[str]:
-    """Yield the placeholders in a value of a record.
+def _texts(value: Any, depth: int, key: str = "") -> Iterator[tuple[str, str | Path]]:
+    """Yield the strings and paths in a value of a record, each with the name of its entry.
 
-    A placeholder is a name in angle brackets that stands for an object which a record cannot hold.
+    A :func:`placeholder` among them stands for an object which a record cannot hold.
 
     Args:
         value: The value.
         depth: Largest number of values inside each other.
+        key: Name of the nearest entry that holds the value.
 
     Raises:
         InputError: The value is nested deeper, as one that contains itself.
@@ -140,14 +133,14 @@ def _placeholders(value: Any, depth: int) -> Iterator[str]:
             f"the record holds values inside each other more than {_DEEPEST} deep; pass the whole "
             f"of Explanation.provenance"
         )
-    if is_placeholder(value):
-        yield str(value)
+    if isinstance(value, str | Path):
+        yield key, value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _placeholders(item, depth - 1)
+        for name, item in value.items():
+            yield from _texts(item, depth - 1, name)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _placeholders(item, depth - 1)
+            yield from _texts(item, depth - 1, key)
 
 
 def _versions() -> dict[str, str]:

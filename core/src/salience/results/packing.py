@@ -50,7 +50,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
 
     if value is None or type(value) in (str, bool, int, float):
         return value
-    if isinstance(value, np.generic) and not isinstance(value, str | bytes) and _is_plain(value):
+    if isinstance(value, np.bool_ | np.integer | np.floating):
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"$array": _stored(torch.from_numpy(np.ascontiguousarray(value)), tensors)}
@@ -70,11 +70,10 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
         return {f"${type(value).__name__}": [inner(item) for item in value]}
     if type(value) is tuple:
         return {"$tuple": [inner(item) for item in value]}
-    if isinstance(value, list) or (not strict and isinstance(value, Sequence)):
-        plain = isinstance(value, str)
-        return str(value) if plain else [inner(item) for item in value]
-    if isinstance(value, str | int | float) and not strict:
+    if not strict and isinstance(value, str | int | float):
         return value
+    if isinstance(value, list) or (not strict and isinstance(value, Sequence)):
+        return [inner(item) for item in value]
     if strict:
         raise InputError(
             f"{strict} holds {brief(value, 60)} of type {type(value).__name__}, which a file "
@@ -121,7 +120,3 @@ def _stored(tensor: Tensor, tensors: dict[str, Tensor]) -> str:
     name = f"data/{len(tensors)}"
     tensors[name] = tensor
     return name
-
-
-def _is_plain(value: np.generic) -> bool:
-    return isinstance(value, np.bool_ | np.integer | np.floating)

@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief
+from salience.intake import ids
 from salience.results.design import Design
 
 _SHAPES = {
@@ -70,7 +71,10 @@ def check(head: Any, tensors: Mapping[str, Tensor]) -> None:
     for name, length in lengths.items():
         if length != n_items:
             raise _wrong(f"it has {length} {name} for {n_items} items")
-    _check_ids(head["ids"])
+    try:
+        ids(head["ids"])
+    except InputError as error:
+        raise _wrong(brief(error)) from error
     if set(head["design"]) != {f.name for f in fields(Design)}:
         raise _wrong(f"its design has the entries {brief(sorted(head['design']))}")
     if not all(isinstance(annotation, dict) for annotation in head["annotations"]):
@@ -94,14 +98,6 @@ def _check_variable(name: str, head: Mapping[str, Any], tensors: Mapping[str, Te
         raise _wrong(f"it has values of {name!r} for {len(values)} of {n_items} items")
     if name in head["places"] and f"lengths/{name}" not in tensors:
         raise _wrong(f"it has no lengths of {name!r}")
-
-
-def _check_ids(ids: list[Any]) -> None:
-    for one in ids:
-        if type(one) is not str and (type(one) is not int or not -(2**63) <= one < 2**63):
-            raise _wrong(f"{brief(one, 60)} is no id")
-    if len(set(ids)) != len(ids):
-        raise _wrong("two items have one id")
 
 
 def _is(tensor: Tensor, kind: str) -> bool:

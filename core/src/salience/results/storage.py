@@ -33,6 +33,10 @@ from salience.support.files import write_whole
 
 _KEY = "salience"
 _FORMAT = 7
+# Files from this format on have a checksum.
+_SUMMED = 7
+# What a header that is no header of ours may raise.
+_DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
 _PARTS = ("parameters", "noise", "total")
 
 
@@ -100,12 +104,9 @@ def load(path: Path) -> dict[str, Any]:
         head = json.loads(text)
         _check_format(head, path, sound is not None)
         return _explanation(unpack(head, tensors), tensors)
-    except (
-        *(KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError),
-        *(RuntimeError, OverflowError),
-    ) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except _DAMAGED as error:
         raise InputError(
             f"{str(path)!r} is no explanation of salience, or a damaged one: {brief(error)}"
         ) from error
@@ -118,7 +119,7 @@ def _check_format(head: Any, path: Path, has_checksum: bool) -> None:
             f"{str(path)!r} has format {number}, this salience reads up to {_FORMAT}; "
             f"upgrade salience"
         )
-    if type(number) is not int or number < 1 or (number >= 7 and not has_checksum):
+    if type(number) is not int or number < 1 or (number >= _SUMMED and not has_checksum):
         raise InputError(
             f"{str(path)!r} is damaged, since it has no checksum; save it anew, or load a copy"
         )

@@ -40,7 +40,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         )
     with holding():
         try:
-            target = check_target(path)
+            target = _target(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(target, write)
         except OSError as error:
@@ -51,7 +51,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             ) from error
 
 
-def check_target(path: Path) -> Path:
+def _target(path: Path) -> Path:
     """The file that is written for a path: where it leads to, if it is a symbolic link.
 
     Raises:

@@ -17,7 +17,7 @@ from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
-from salience_molgraph.saving import from_json, to_json
+from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
 
 
@@ -239,7 +239,7 @@ class MolGraph(Domain):
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Restore an annotation from what :meth:`encode` returned."""
-        made = {k: v for k, v in annotation.items() if k not in ("map", "atoms", "bonds")}
+        made = {k: v for k, v in annotation.items() if k not in BESIDE}
         if made["mol"] is not None:
             made["mol"] = from_json(annotation)
         return made

@@ -11,6 +11,8 @@ from rdkit.Chem import rdMolInterchange
 from salience.errors import InputError
 
 _MAP = "molAtomMapNumber"
+#: Entries that may be there beside ``"mol"``.
+BESIDE = ("atoms", "bonds", "map")
 
 
 def to_json(mol: Chem.Mol) -> dict[str, Any]:
