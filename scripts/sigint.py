@@ -32,6 +32,8 @@ import salience
 from salience import IntegratedGradients, Occlusion, Posterior, Target, Tensors
 
 Job = Callable[[], Any]
+# File and line.
+Site = tuple[str, int]
 
 _CORE = f"{Path(salience.__file__).parent}{os.sep}"
 _TORCH = (f"torch{os.sep}overrides.py", f"torch{os.sep}autograd{os.sep}grad_mode.py")
@@ -143,38 +145,32 @@ def _ours(frame: FrameType) -> bool:
     return name.startswith(_CORE) or name.endswith(_TORCH)
 
 
-def sites(job: Job) -> list[tuple[str, int]]:
+def sites(job: Job) -> list[Site]:
     """The lines of core, and of torch's modes, that a job runs in the main thread."""
-    seen: dict[tuple[str, int], None] = {}
+    seen: dict[Site, None] = {}
+    traced(job, lambda site: seen.setdefault(site))
+    return list(seen)
+
+
+def at_line(job: Job, wanted: Site) -> None:
+    """Run a job and send SIGINT when it first comes to a line."""
+
+    def visit(site: Site) -> None:
+        if site == wanted:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGINT)
+
+    traced(job, visit)
+
+
+def traced(job: Job, visit: Callable[[Site], object]) -> None:
+    """Run a job, and call ``visit`` at each line of core, and of torch's modes."""
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         if not _ours(frame):
             return None
         if event == "line":
-            seen[frame.f_code.co_filename, frame.f_lineno] = None
-        return trace
-
-    sys.settrace(trace)
-    try:
-        job()
-    finally:
-        sys.settrace(None)
-    return list(seen)
-
-
-def at_line(job: Job, site: tuple[str, int], visit: int) -> None:
-    """Run a job and send SIGINT when it comes to a line for the ``visit``-th time, from 1."""
-    left = visit
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal left
-        if not _ours(frame):
-            return None
-        if event == "line" and (frame.f_code.co_filename, frame.f_lineno) == site:
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                signal.raise_signal(signal.SIGINT)
+            visit((frame.f_code.co_filename, frame.f_lineno))
         return trace
 
     sys.settrace(trace)
@@ -258,7 +254,7 @@ class Interrupts:
             sender.stdin.close()
 
     def at_lines(self, number: int, until: float) -> None:
-        """Send interrupts at lines of core, in turn; lines that a job runs often, at any visit."""
+        """Send interrupts at lines of core, in turn."""
         found = [(name, site) for name, job in self.jobs.items() for site in sites(job)]
         self.random.shuffle(found)
         # Each line once, whatever the job, before a line comes again.
@@ -268,7 +264,7 @@ class Interrupts:
             if time.monotonic() > until:
                 break
             where = f"{Path(site[0]).relative_to(Path(site[0]).parents[1])}:{site[1]}"
-            self.send(name, partial(at_line, self.jobs[name], site, 1), where)
+            self.send(name, partial(at_line, self.jobs[name], site), where)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from salience import Batch, Domain, Field, Layout
+from salience import Batch, Domain, Field, Layout, Notice
 
 # The models here are too small for an operation to profit from threads, and where several
 # processes run side by side the threads stand in each other's way.
@@ -186,6 +187,41 @@ def graphs() -> GraphKit:
     return GraphKit()
 
 
+# --- Series of several lengths --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Series(Domain):
+    """Items of shape (band, frames), padded with zeros along the frames."""
+
+    in_front: bool = False
+    visualizer: ClassVar[str] = ""
+
+    @property
+    def layout(self) -> Layout:
+        axes = ("item", "band", "frame")
+        return Layout({"x": Field(axes, mask="mask"), "mask": Field(("item", "frame"))})
+
+    def read(self, data: Any) -> list[Tensor]:
+        return list(data)
+
+    def collate(self, samples: Any) -> Batch:
+        lengths = torch.tensor([one.shape[1] for one in samples])
+        longest = int(lengths.max())
+        mask = torch.arange(longest) < lengths[:, None]
+        mask = mask.flip(1) if self.in_front else mask
+        x = torch.zeros(len(samples), samples[0].shape[0], longest, dtype=samples[0].dtype)
+        for row, real, one in zip(x, mask, samples, strict=True):
+            row[:, real] = one
+        return Batch({"x": x, "mask": mask}, self.layout, len(samples))
+
+
+@pytest.fixture
+def series() -> type[Series]:
+    """A domain of series of several lengths."""
+    return Series
+
+
 # --- Watching forward passes ---------------------------------------------------------------------
 
 
@@ -237,3 +273,16 @@ def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(nn.functional, "batch_norm", counted)
     return calls
+
+
+@pytest.fixture
+def shown() -> Callable[[Callable[[], object]], list[str]]:
+    """Calls a function and returns the notices that the user was shown."""
+
+    def notices(call: Callable[[], object]) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call()
+        return [str(w.message) for w in caught if w.category is Notice]
+
+    return notices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +27,7 @@ def explainer(**settings: Any) -> salience.Explainer:
     return salience.Explainer(nn.Linear(3, 1), salience.Tensors(), output="value", **settings)
 
 
-def shown(call: Callable[[], object]) -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        call()
-    return [str(w.message) for w in caught if w.category is salience.Notice]
-
-
-def test_a_sentence_is_shown_once_and_recorded_each_time() -> None:
+def test_a_sentence_is_shown_once_and_recorded_each_time(shown: Any) -> None:
     own, data = explainer(max_rows=4), torch.randn(5, 3)
     made: list[salience.Explanation] = []
     run = lambda: made.append(own.explain(data, "gradient", [Telling()], 6))  # noqa: E731
@@ -46,7 +38,7 @@ def test_a_sentence_is_shown_once_and_recorded_each_time() -> None:
     assert "notices" not in own.explain(data).provenance
 
 
-def test_threads_streams_and_kept_draws_tell_too() -> None:
+def test_threads_streams_and_kept_draws_tell_too(shown: Any) -> None:
     data = torch.randn(5, 3)
     two = explainer(device=["cpu", "cpu"], max_rows=4)
     assert shown(lambda: two.explain(data, "gradient", [Telling()], 6)) == [SENTENCE]
@@ -59,7 +51,7 @@ def test_threads_streams_and_kept_draws_tell_too() -> None:
     assert own.compute(data, "gradient", [Telling()], 2).provenance["notices"] == [SENTENCE]
 
 
-def test_a_stream_hears_nothing_of_what_its_user_does_between_two_items() -> None:
+def test_a_stream_hears_nothing_of_what_its_user_does_between_two_items(shown: Any) -> None:
     stream = explainer().stream([torch.randn(2, 3), torch.randn(1, 3)], "gradient")
     assert next(stream) is not None
     assert shown(lambda: salience.tell("something else")) == ["something else"]

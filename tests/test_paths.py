@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -94,14 +93,7 @@ def jump(x: Tensor) -> Tensor:
     return (x.sum(1) > 0.4).to(x.dtype) + 0.1 * x.sum(1)
 
 
-def shown(call: Callable[[], object]) -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        call()
-    return [str(w.message) for w in caught if w.category is salience.Notice]
-
-
-def test_a_jump_never_converges_and_is_told_once() -> None:
+def test_a_jump_never_converges_and_is_told_once(shown: Any) -> None:
     explainer = salience.Explainer(jump, DOMAIN)
     made: list[Any] = []
 
@@ -114,7 +106,7 @@ def test_a_jump_never_converges_and_is_told_once() -> None:
     assert made[0].n_points.max() < 64  # a segment of no width is not cut again
 
 
-def test_a_fixed_number_of_steps_that_misses_is_told_once() -> None:
+def test_a_fixed_number_of_steps_that_misses_is_told_once(shown: Any) -> None:
     explainer = salience.Explainer(kinked(), DOMAIN)
     calculator = IntegratedGradients(steps=8)
     (sentence,) = shown(lambda: explainer.explain(rows(), calculator))

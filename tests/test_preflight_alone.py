@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 import salience
-from salience import Batch, ClassScore, Domain, Field, Layout, Tensors
+from salience import ClassScore, Tensors
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 
@@ -45,28 +43,6 @@ def test_a_factor_that_some_rows_change_is_seen(way: str, turned: bool) -> None:
         torch.testing.assert_close(values, truth, rtol=1e-4, atol=1e-5)
 
 
-@dataclass(frozen=True)
-class Series(Domain):
-    """Items of shape (band, frames), padded with zeros along the frames."""
-
-    visualizer: ClassVar[str] = ""
-
-    @property
-    def layout(self) -> Layout:
-        axes = ("item", "band", "frame")
-        return Layout({"x": Field(axes, mask="mask"), "mask": Field(("item", "frame"))})
-
-    def read(self, data: Any) -> list[Tensor]:
-        return list(data)
-
-    def collate(self, samples: Any) -> Batch:
-        lengths = torch.tensor([one.shape[1] for one in samples])
-        longest = int(lengths.max())
-        x = torch.stack([pad(one, (0, longest - one.shape[1])) for one in samples])
-        mask = torch.arange(longest) < lengths[:, None]
-        return Batch({"x": x, "mask": mask}, self.layout, len(samples))
-
-
 class Highest(nn.Module):
     """Takes the highest frame, which for some items is one of padding."""
 
@@ -80,11 +56,11 @@ class Highest(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::salience.Notice")
-def test_padding_that_only_some_items_read_is_seen() -> None:
+def test_padding_that_only_some_items_read_is_seen(series: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     data = [torch.randn(3, length, generator=generator) for length in (5, 3, 7, 3, 4)]
     net = Highest().eval()
-    found = salience.explain(net, data, Series(), output="value")
+    found = salience.explain(net, data, series(), output="value")
     for one, values in zip(data, found.values, strict=True):
         x = one[None].clone().requires_grad_()
         truth = torch.autograd.grad(net(x, torch.ones(1)).sum(), x)[0][0]
