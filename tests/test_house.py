@@ -17,7 +17,7 @@ CORE = TOP / "core" / "src" / "salience"
 LINTER = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]
 LAYERS, PLUGINS = LINTER["contracts"]
 #: What authors outside of this repository may import, beside ``salience`` itself.
-PUBLIC = {"errors", "scalers", "hookspecs", "testing"}
+PUBLIC = {"errors", "scalers", "colors", "hookspecs", "testing"}
 
 # Words that said nothing before their docstring was read, and what stands in their place.
 OLD_WORDS = {

@@ -1,5 +1,6 @@
 """The public names and where they live; read by type checkers and by `__init__` alike."""
 
+from . import colors as colors
 from . import scalers as scalers
 from . import testing as testing
 from ._version import __version__ as __version__

@@ -94,6 +94,42 @@ def watched(
     return call
 
 
+def _is_scaled(found: Any) -> bool:
+    return isinstance(found, Scaling) or hasattr(found, "__array__")
+
+
+def _affine(scaler: Callable[[Array], Any]) -> Scaler:
+    """The scaler of a function that may return the scaled values."""
+
+    def call(values: Array) -> Scaling:
+        found = scaler(values)
+        if isinstance(found, Scaling):
+            return found
+        scaled = np.asarray(found, dtype=float)
+        if scaled.shape != np.shape(values) or not np.isfinite(scaled).all():
+            raise InputError(
+                f"the scaler returned values of shape {scaled.shape} for {np.shape(values)}, or "
+                f"some that are not finite; let it return a Scaling, or one number for each value"
+            )
+        return _fitted(np.ravel(values).astype(float), scaled.ravel())
+
+    return call
+
+
+def _fitted(values: Array, scaled: Array) -> Scaling:
+    low, high = int(values.argmin()), int(values.argmax())
+    width = float(values[high] - values[low])
+    factor = float(scaled[high] - scaled[low]) / width if width > 0 else 1.0
+    scaling = Scaling(factor, float(scaled[low]) - factor * float(values[low]))
+    room = 1e-5 * max(float(np.abs(scaled).max()), float(np.ptp(scaled)))
+    if not np.allclose(scaling(values), scaled, rtol=0, atol=room):
+        raise InputError(
+            "the scaler is not affine, so that standard errors cannot be scaled with the values; "
+            "let it return values times one factor plus one offset, or a Scaling"
+        )
+    return scaling
+
+
 _SCALERS: dict[str, Scaler] = {
     "min_max": min_max,
     "abs_max": abs_max,
@@ -105,11 +141,14 @@ _SCALERS: dict[str, Scaler] = {
 def get_scaler(scaler: str | Scaler) -> Scaler:
     """Look up a scaler by name; a function of the user's is called as :func:`watched` says.
 
+    A function may also return the scaled values, where it is affine: the same factor and the same
+    offset for all values. Its :class:`Scaling`, by which errors are scaled, is found from them.
+
     Raises:
         InputError: The name is unknown, or the scaler is a class.
     """
     if callable(scaler) and not isinstance(scaler, type):
-        return watched(scaler, "scaler", "a Scaling", lambda found: isinstance(found, Scaling))
+        return _affine(watched(scaler, "scaler", "a Scaling, or the scaled values", _is_scaled))
     if not isinstance(scaler, str) or scaler not in _SCALERS:
         raise InputError(f"unknown scaler {brief(scaler)}; {nearest(scaler, _SCALERS)}")
     return _SCALERS[scaler]

@@ -25,7 +25,7 @@ def explain(
     target: Any = None,
     output: Any = None,
     max_rows: int | str = "auto",
-    device: str | torch.device | Sequence[str | torch.device] | None = None,
+    device: str | int | torch.device | Sequence[str | int | torch.device] | None = None,
     precision: str = "full",
     executor: Executor | None = None,
     speedups: Collection[str] = SPEEDUPS,

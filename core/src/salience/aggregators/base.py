@@ -28,6 +28,11 @@ class Aggregator(CheckedSettings):
     #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
 
+    @property
+    def averages(self) -> bool:
+        """Whether values are means over draws, so that draws spread by error · √M around them."""
+        return type(self).finalize is Aggregator.finalize
+
     def transform(self, draws: Tensor) -> Tensor:
         """Transform draws before axes are summed, keeping the shape; by default the identity."""
         return draws

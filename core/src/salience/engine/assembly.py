@@ -119,7 +119,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
         dataset_info=kept.dataset_info,
         provenance=dict(kept.provenance) | record.aggregated(aggregator),
         domain=kept.domain,
-        design=replace(kept.design, signed=aggregator.signed),
+        design=replace(kept.design, signed=aggregator.signed, averages=aggregator.averages),
     )
 
 

@@ -107,6 +107,7 @@ class Request:
             samples_parameters=any(moves_model(sampler) for sampler in self.samplers),
             shared_draws=any(isinstance(sampler, WeightSampler) for sampler in self.samplers),
             signed=self.aggregator is not None and self.aggregator.signed,
+            averages=self.aggregator is None or self.aggregator.averages,
         )
 
     def fitted(self, samples: Sequence[Any]) -> Request:

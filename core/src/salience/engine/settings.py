@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -39,10 +40,11 @@ class Settings:
     speedups: Collection[str] = SPEEDUPS
 
 
-def _device(device: str | torch.device) -> torch.device:
+def _device(device: Any) -> torch.device:
     try:
         # torch reports a missing device only when a tensor is made on it.
-        found = torch.empty(0, device=device).device
+        number = int(device) if isinstance(device, Integral) else device
+        found = torch.empty(0, device=number).device
     except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(
             f"device {brief(device)} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
@@ -56,12 +58,14 @@ def devices_of(device: Any) -> tuple[torch.device | None, ...]:
     """The devices to run on, at least one; ``None`` stands for the model's own device.
 
     Args:
-        device: A device, a sequence of them, or ``None``.
+        device: A device, also by its number as in ``torch.device(0)``, a sequence of them, or
+            ``None``.
 
     Raises:
         InputError: A device cannot be used, or the sequence is empty.
     """
-    if device is None or isinstance(device, str | torch.device):
+    single = isinstance(device, str | torch.device | Integral) and not isinstance(device, bool)
+    if device is None or single:
         return (None if device is None else _device(device),)
     if not isinstance(device, Sequence):
         raise InputError(f"device is {brief(device)}; pass a device or a sequence of them")

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from salience import hookspecs
 from salience.errors import InputError, brief, nearest
 from salience.plugins import builtin
+from salience.plugins.words import what_to_write
 
 #: The kinds of parts; each kind has one hook, ``salience_<kind>``.
 KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers")
@@ -158,6 +159,8 @@ class PluginHost:
 
     def _unknown(self, kind: str, name: str) -> str:
         text = f"unknown {kind[:-1]} {name!r}; installed are: {', '.join(self.names(kind))}"
+        if written := what_to_write(name):
+            return f"{text}; {written}"
         package = _PACKAGES.get(name, "") if kind == "domains" else ""
         broken = [r.error for r in self.records if r.error]
         for record in self.records:

@@ -14,10 +14,10 @@ from salience.intake import integer
 from salience.naming import path_of
 from salience.results.design import Design
 from salience.results.items import ItemTable
+from salience.results.means import MeanSaliency
 from salience.results.preflight import Preflight
 from salience.results.provenance import inner_axes, recorded_ids
 from salience.results.saliency import Saliency
-from salience.results.uncertainty import UncertainSaliency
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation(UncertainSaliency, ItemTable):
+class Explanation(MeanSaliency, ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
 
     An explanation is the table of its items (``ids``, ``prediction``, ``score``, ``delta``,

@@ -7,6 +7,8 @@ of independent draws of each item, int64 of shape (B,). They return tensors of t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy import stats
@@ -17,61 +19,82 @@ from salience.intake import real
 from salience.results.saliency import Saliency
 
 
-def confidence_interval(
-    saliency: Saliency, n_independent: Tensor, level: float
+def interval(
+    saliency: Saliency, n_independent: Tensor, level: float, of: str
 ) -> tuple[Tensor, Tensor]:
-    """Student's t interval of the mean over draws; see :meth:`Explanation.confidence_interval`.
+    """Student's t interval of the mean over draws or of a further draw.
+
+    See :meth:`salience.Explanation.interval`.
+
+    Args:
+        saliency: The saliency.
+        n_independent: Independent draws of each item.
+        level: Share of such intervals that contain what they are of.
+        of: ``"mean"`` or ``"draw"``.
 
     Raises:
-        InputError: The level is not between 0 and 1, or an item has fewer than two independent
-            draws.
+        InputError: The level is not between 0 and 1, or an item has too few independent draws.
+    """
+    level = share(level, 0.95)
+    number = _per_value(saliency, n_independent, of)
+    half = _spread(saliency, number, of) * quantile(level, number)
+    # Rounding to the precision of the saliency keeps the signs of the bounds, so that the interval
+    # leaves out 0 exactly where the p-value is below 1 - level.
+    values, dtype = saliency.flat.double(), saliency.flat.dtype
+    return (values - half).to(dtype), (values + half).to(dtype)
+
+
+def share(level: float, example: float) -> float:
+    """A level between 0 and 1.
+
+    Raises:
+        InputError: It is none.
     """
     level = real(level, "level")
     if not 0 < level < 1:
-        raise InputError(f"level={brief(level)}; pass a share between 0 and 1, such as 0.95")
-    number = _per_value(saliency, n_independent)
-    reach = torch.from_numpy(stats.t.ppf((1 + level) / 2, number.numpy() - 1))
-    half = saliency.flat_error * reach.to(saliency.flat.dtype)
-    return saliency.flat - half, saliency.flat + half
+        raise InputError(f"level={brief(level)}; pass a share between 0 and 1, such as {example}")
+    return level
 
 
-def p_values(saliency: Saliency, n_independent: Tensor, samples_parameters: bool) -> Tensor:
+def quantile(level: float, number: Tensor) -> Tensor:
+    """Half the width of a two-sided interval, in errors; float64 of the shape of ``number``.
+
+    Args:
+        level: Level of the interval.
+        number: Independent draws, a few distinct numbers; 0 where unknown, which counts as many.
+    """
+    known, place = torch.unique(number, return_inverse=True)
+    return torch.from_numpy(stats.t.ppf((1 + level) / 2, _freedom(known)))[place]
+
+
+def p_values(saliency: Saliency, n_independent: Tensor, of: str) -> Tensor:
     """Two-sided p-values of "the saliency is 0"; see :meth:`Explanation.p_values`.
 
     Args:
         saliency: Signed saliency.
         n_independent: Independent draws of each item.
-        samples_parameters: Whether parameters of the model were drawn; the test is then about a
-            further draw of the parameters instead of the mean over draws.
+        of: ``"draw"`` for a test about a further draw, ``"mean"`` for one about the mean over
+            draws.
 
     Raises:
-        InputError: An item has fewer than two independent draws.
+        InputError: An item has too few independent draws.
     """
-    number = _per_value(saliency, n_independent).double()
-    errors = saliency.flat_error.double()
-    if samples_parameters:
-        # The difference between a further draw and the mean has the variance number · error² +
-        # error², the sum of the variances of both.
-        errors = errors * (number + 1).sqrt()
-    ratio = (saliency.flat.double().abs() / errors).numpy()
-    p = 2 * stats.t.sf(ratio, number.numpy() - 1)
+    number = _per_value(saliency, n_independent, of)
+    ratio = (saliency.flat.double().abs() / _spread(saliency, number, of)).numpy()
+    p = 2 * stats.t.sf(ratio, _freedom(number))
     # The ratio is 0 / 0 where a value is 0 in every draw; such a value does not differ from 0. It
     # is NaN, too, for items for which nothing was drawn; these were not tested.
     return torch.from_numpy(np.where(np.isnan(ratio), 1.0, p))
 
 
-def significant(
-    saliency: Saliency, n_independent: Tensor, samples_parameters: bool, level: float
-) -> Tensor:
+def significant(saliency: Saliency, n_independent: Tensor, of: str, level: float) -> Tensor:
     """Which values differ significantly from 0, bool; see :meth:`Explanation.significant`.
 
     Raises:
         InputError: As :func:`p_values`, or the level is not between 0 and 1.
     """
-    level = real(level, "level")
-    if not 0 < level < 1:
-        raise InputError(f"level={brief(level)}; pass a share between 0 and 1, such as 0.05")
-    p = p_values(saliency, n_independent, samples_parameters)
+    level = share(level, 0.05)
+    p = p_values(saliency, n_independent, of)
     counts = saliency.counts
     sizes = [1] * len(p) if counts is None else counts.tolist()
     adjusted = [
@@ -83,13 +106,11 @@ def significant(
     return torch.cat(adjusted) <= level
 
 
-def certainty_of_sign(
-    saliency: Saliency, n_independent: Tensor, samples_parameters: bool
-) -> Tensor:
+def certainty_of_sign(saliency: Saliency, n_independent: Tensor, of: str) -> Tensor:
     """1 − p-value for signed saliency; all NaN where an item has a single independent draw."""
-    if int(n_independent.min()) < 2:
+    if bool((n_independent == 1).any()):
         return torch.full_like(saliency.flat, torch.nan)
-    return (1 - p_values(saliency, n_independent, samples_parameters)).to(saliency.flat.dtype)
+    return (1 - p_values(saliency, n_independent, of)).to(saliency.flat.dtype)
 
 
 def certainty_of_magnitude(saliency: Saliency) -> Tensor:
@@ -99,14 +120,33 @@ def certainty_of_magnitude(saliency: Saliency) -> Tensor:
     return certainty.masked_fill(saliency.flat_error.isnan(), torch.nan)
 
 
-def _per_value(saliency: Saliency, n_independent: Tensor) -> Tensor:
+def _per_value(saliency: Saliency, n_independent: Tensor, of: str) -> Tensor:
     """Number of independent draws behind each value, broadcastable against ``saliency.flat``.
 
     Raises:
-        InputError: An item has fewer than two independent draws.
+        InputError: An item has a single independent draw, or their number is unknown but needed.
     """
-    if int(n_independent.min()) < 2:
+    if bool((n_independent == 1).any()):
         raise InputError(
             "a single draw says nothing of its error; pass a sampler and n_samples of 2 or more"
         )
+    if of == "draw" and bool((n_independent == 0).any()):
+        raise InputError(
+            "how a further draw spreads follows from the standard error and the number of draws, "
+            "which is unknown; pass n_samples to from_arrays, or ask for of='mean'"
+        )
     return saliency.per_value(n_independent)
+
+
+def _spread(saliency: Saliency, number: Tensor, of: str) -> Tensor:
+    """Standard error of the mean or, for a further draw, of its difference from the mean.
+
+    That difference has the variance number · error² + error², the sum of the variances of both.
+    """
+    errors = saliency.flat_error.double()
+    return errors if of == "mean" else errors * (number.double() + 1).sqrt()
+
+
+def _freedom(number: Tensor) -> Any:
+    """Degrees of freedom of the errors of so many independent draws; 0 draws are unknown many."""
+    return np.where(number.numpy() == 0, np.inf, number.numpy() - 1.0)

@@ -32,12 +32,14 @@ from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 
 _KEY = "salience"
-_FORMAT = 7
+_FORMAT = 8
 # Files from this format on have a checksum.
 _SUMMED = 7
 # What a header that is no header of ours may raise.
 _DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
 _PARTS = ("parameters", "noise", "total")
+# The aggregators of core that make no mean of draws, for files that do not say so.
+_NO_AVERAGES = ("sign", "variance", "mean_plus_std", "signal_to_noise", "quantile")
 
 
 def save(explanation: Mapping[str, Any], path: Path) -> None:
@@ -173,6 +175,9 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     if head["format"] < 6:  # formats up to 5 did not say how many points integrals took
         tensors["n_points"] = torch.zeros_like(tensors["n_independent"])
         tensors["converged"] = tensors["n_points"] == 0
+    if head["format"] < 8:  # formats up to 7 did not say which aggregators average
+        used = head["provenance"].get("aggregator", {}).get("name")
+        head["design"]["averages"] = used not in _NO_AVERAGES
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:

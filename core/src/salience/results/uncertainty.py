@@ -1,4 +1,4 @@
-"""Saliency with its uncertainty: intervals, tests against 0, and means over items."""
+"""Saliency with its uncertainty: standard errors, intervals and tests against 0."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
+from salience.intake import choice
 from salience.results.design import Design
 from salience.results.saliency import Saliency
 
@@ -64,6 +65,11 @@ class UncertainSaliency:
         return self.design.samples_parameters
 
     @property
+    def interval_of(self) -> str:
+        """What intervals and tests are about by default, as :attr:`salience.Design.interval_of`."""
+        return self.design.interval_of
+
+    @property
     def n_samples(self) -> int:
         """Number of draws per item, M; the largest where items have different numbers of draws."""
         return int(self.draws.max())
@@ -91,31 +97,53 @@ class UncertainSaliency:
             )
         return {name: self.only.split(part) for name, part in self.only.flat_parts.items()}
 
-    def confidence_interval(
-        self, level: float = 0.95, variable: str | None = None
+    def interval(
+        self, level: float = 0.95, of: str | None = None, variable: str | None = None
     ) -> tuple[Any, Any]:
-        """Confidence interval of the mean over draws: lower and upper bounds.
+        """Interval of the mean over draws, or of a further draw: lower and upper bounds.
 
-        The bounds are mean ± t · standard error, where t is the quantile of Student's t
-        distribution with :attr:`n_independent` − 1 degrees of freedom. The interval is for the mean
-        over infinitely many draws.
+        With M = :attr:`n_independent` and t the quantile of Student's t distribution with M − 1
+        degrees of freedom, the bounds are
+
+        - mean ± t · standard error for ``of="mean"``: where infinitely many draws would end up;
+        - mean ± t · standard error · √(M + 1) for ``of="draw"``: where one more independent draw
+          falls (an antithetic pair or nested group of draws, where draws depend on each other),
+          provided that draws are normal (Hahn and Meeker, "Statistical Intervals", 1991).
+
+        By default the interval is of what :meth:`p_values` tests: of a draw where parameters of
+        the model were drawn, and else of the mean. It then leaves out 0 exactly where the p-value
+        is below 1 − level.
 
         Args:
-            level: Confidence level: the share of such intervals that contain the true mean.
+            level: Share of such intervals that contain what they are of.
+            of: ``"mean"`` or ``"draw"``; :attr:`interval_of` where ``None``.
             variable: Target variable; may be omitted where only one was explained.
 
         Returns:
             The lower and the upper bounds, each of the form of :attr:`values`.
 
         Raises:
-            InputError: The level is not between 0 and 1, or an item has fewer than two independent
-                draws.
+            InputError: The level is not between 0 and 1, an item has fewer than two independent
+                draws, or ``of="draw"`` is asked where the aggregator does not average draws.
         """
-        from salience.results.significance import confidence_interval
+        from salience.results.significance import interval
 
+        of = self.interval_of if of is None else choice(of, "of", ("mean", "draw"))
+        if of == "draw" and not self.design.averages:
+            name = self.provenance["aggregator"]["name"]
+            raise InputError(
+                f"the aggregator {name!r} measures how draws spread, so that no single draw has "
+                f"such a value; ask for of='mean', or aggregate by 'raw'"
+            )
         saliency = self._chosen(variable)
-        low, high = confidence_interval(saliency, self.n_independent, level)
+        low, high = interval(saliency, self.n_independent, level, of)
         return saliency.split(low), saliency.split(high)
+
+    def confidence_interval(
+        self, level: float = 0.95, variable: str | None = None
+    ) -> tuple[Any, Any]:
+        """Confidence interval of the mean over draws: :meth:`interval` with ``of="mean"``."""
+        return self.interval(level, "mean", variable)
 
     def p_values(self, variable: str | None = None) -> Any:
         """Two-sided p-value of "the saliency is 0" for each value, of the form of :attr:`values`.
@@ -147,7 +175,7 @@ class UncertainSaliency:
         from salience.results.significance import p_values
 
         saliency = self._chosen_signed(variable)
-        return saliency.split(p_values(saliency, self.n_independent, self.samples_parameters))
+        return saliency.split(p_values(saliency, self.n_independent, self.interval_of))
 
     def significant(self, level: float = 0.05, variable: str | None = None) -> Any:
         """Which values differ significantly from 0, bool, of the form of :attr:`values`.
@@ -168,9 +196,7 @@ class UncertainSaliency:
         from salience.results.significance import significant
 
         saliency = self._chosen_signed(variable)
-        return saliency.split(
-            significant(saliency, self.n_independent, self.samples_parameters, level)
-        )
+        return saliency.split(significant(saliency, self.n_independent, self.interval_of, level))
 
     def certainty(self, variable: str | None = None) -> Any:
         """Certainty of each value, from 0 to 1, of the form of :attr:`values`; for pictures.
@@ -186,9 +212,7 @@ class UncertainSaliency:
         saliency = self._chosen(variable)
         if not self.signed:
             return saliency.split(certainty_of_magnitude(saliency))
-        return saliency.split(
-            certainty_of_sign(saliency, self.n_independent, self.samples_parameters)
-        )
+        return saliency.split(certainty_of_sign(saliency, self.n_independent, self.interval_of))
 
     def _chosen(self, variable: str | None) -> Saliency:
         return self.only if variable is None else self[variable]
@@ -206,35 +230,3 @@ class UncertainSaliency:
                 f"nothing matters; aggregate by 'raw' to test it"
             )
         return self._chosen(variable)
-
-    def mean(self) -> Tensor:
-        """Mean saliency over the items, the importance of each position, shape (…).
-
-        Raises:
-            InputError: Items are ragged and so have no positions in common, or there are several
-                target variables.
-        """
-        return self._dense("mean").flat.mean(0)
-
-    def mean_std_error(self) -> Tensor:
-        """Standard error of :meth:`mean` over the draws, shape (…).
-
-        The error describes how the mean varies with other draws for the same items, not with other
-        items. Where the items share draws of the weights, their errors may be fully correlated;
-        the upper bound, the mean of the items' standard errors, is then returned.
-
-        Raises:
-            InputError: As :meth:`mean`.
-        """
-        errors = self._dense("mean").flat_error
-        if self.design.shared_draws:
-            return errors.mean(0)
-        return errors.square().sum(0).sqrt() / len(errors)
-
-    def _dense(self, what: str) -> Saliency:
-        if self.only.counts is not None:
-            raise InputError(
-                f"the {what} over items needs items of one shape, but these are ragged; "
-                f"use .values, one tensor an item"
-            )
-        return self.only
