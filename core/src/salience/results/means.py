@@ -42,7 +42,7 @@ class MeanSaliency(UncertainSaliency):
           the items' standard errors, is then returned. For magnitudes the error is an upper bound
           as well, since a magnitude varies at most as its value does.
         - over items: how the mean varies with another sample of items, s / √B, with the standard
-          deviation s of the B items' values. It includes what their draws add.
+          deviation s of the B items' values. It includes what their draws add; NaN for one item.
 
         Args:
             over: ``"draws"`` or ``"items"``.
@@ -53,6 +53,8 @@ class MeanSaliency(UncertainSaliency):
         """
         values = self._items(of)
         if choice(over, "over", ("draws", "items")) == "items":
+            if len(values) == 1:
+                return torch.full_like(values[0], torch.nan)
             spread: Tensor = values.double().std(0)
             return spread.div(len(values) ** 0.5).to(values.dtype)
         return self._error_over_draws(torch.ones_like(self.n_independent))
