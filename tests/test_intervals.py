@@ -149,8 +149,8 @@ def hills(x: Tensor) -> Tensor:
 
 NOISES: dict[str, Any] = {
     "normal": (bowl, 8, TRUTH),
-    # Means of pairs are sin(x) cos(ε), which is far from normal; their mean over 50 is not.
-    "pairs": (hills, 100, TRUTH.sin() * np.exp(-(0.5**2) / 2)),
+    # Means of pairs are sin(x) cos(ε), which is far from normal; their mean over 200 is not.
+    "pairs": (hills, 400, TRUTH.sin() * np.exp(-(0.5**2) / 2)),
 }
 
 
