@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import salience
 from salience import InputError, IntegratedGradients, Tensors
-from salience.results.storage import _upgrade
+from salience.results.files.storage import _upgrade
 
 DOMAIN = Tensors(output="value")
 FIXED = IntegratedGradients(steps=32)

@@ -24,6 +24,7 @@ from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain
 from .data.layout import Field as Field
 from .data.layout import Layout as Layout
+from .data.names import row_names as row_names
 from .data.per_item import Mean as Mean
 from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors

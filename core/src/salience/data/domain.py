@@ -86,6 +86,21 @@ class Domain(CheckedSettings, ABC):
         """
         return self.read(data)
 
+    def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
+        """What the data itself calls its items; ``None``, by default, where it has no names.
+
+        Names say which item is meant (``explanation.loc[name]``) and may repeat. They never key
+        draws, which only ``ids=`` does.
+
+        Args:
+            samples: What :meth:`read` returned.
+
+        Returns:
+            For each sample a whole number, a string or another label, which becomes text; ``None``
+            for a sample without a name, which is then called by its position.
+        """
+        return None
+
     @abstractmethod
     def collate(self, samples: Sequence[Any]) -> Batch:
         """Collate a slice of the samples that :meth:`read` returned into one batch on the CPU."""

@@ -43,9 +43,9 @@ class Grid:
             for part, shape in parts
         ]
 
-    def item(self, position: int) -> Grid:
-        """The grid of a single item."""
-        return Grid(self.lengths[position : position + 1].clone(), self.places)
+    def select(self, positions: Tensor) -> Grid:
+        """The grid of the items at ``positions``, int64."""
+        return Grid(self.lengths[positions], self.places)
 
     @staticmethod
     def join(grids: Sequence[Grid | None]) -> Grid | None:

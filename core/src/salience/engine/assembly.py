@@ -75,7 +75,9 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
 
 def _provenance(result: UnitResult, request: Request, unit: Unit) -> dict[str, Any]:
     found = {"preflight": result.preflight.record()}
-    return found | record.record(request) | recorded_ids(unit.ids)
+    # Where the computation was interrupted, the first items are done.
+    keys = unit.ids[: len(result.items)]
+    return found | record.record(request) | recorded_ids(keys)
 
 
 def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:

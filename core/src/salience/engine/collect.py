@@ -147,7 +147,7 @@ def collected(
         saliency = collector.collect(predicted, draws_of, report)
     dtype = predicted.score.dtype
     items = ItemTable(
-        ids=unit.ids,
+        ids=unit.ids if unit.names is None else unit.names,
         prediction=predicted.prediction.cpu(),
         score=predicted.score.cpu(),
         delta=(sums.delta / sums.draws).to(dtype).cpu(),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.grid import Grid
+from salience.data.names import plain_names
 from salience.errors import InputError
 from salience.intake import ids as plain_ids
 from salience.results.items import ItemTable
@@ -26,13 +27,16 @@ class Unit:
 
     Args:
         samples: The samples that :meth:`Domain.read` returned, one per item.
-        ids: Id of each item.
+        ids: What keys the draws of each item: its id where the user gave ids, else its position.
         offset: Position of the first item in the whole data set.
+        names: What the data itself calls each item; ``None`` where it has no names, or where the
+            user gave ids.
     """
 
     samples: Sequence[Any]
     ids: Sequence[int | str]
     offset: int = 0
+    names: Sequence[int | str] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -43,7 +47,9 @@ class Unit:
 
     def part(self, start: int, stop: int) -> Unit:
         """The items from ``start`` to ``stop`` − 1."""
-        return Unit(self.samples[start:stop], self.ids[start:stop], self.offset + start)
+        part = slice(start, stop)
+        names = None if self.names is None else self.names[part]
+        return Unit(self.samples[part], self.ids[part], self.offset + start, names)
 
     def parts(self, number: int, domain: Domain, max_rows: int | str) -> Iterator[Unit]:
         """Cut the unit into about equal parts, where the batches of a fixed budget end.
@@ -158,7 +164,14 @@ def read(
     samples = called(domain.read, data) if like is None else called(domain.read_like, data, like)
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
-    return Unit(samples, _checked_ids(ids, len(samples), offset), offset)
+    keys = _checked_ids(ids, len(samples), offset)
+    names = called(domain.ids, samples) if ids is None else None
+    if names is not None and len(names) != len(samples):
+        raise InputError(
+            f"{type(domain).__name__}.ids gave {len(names)} names for {len(samples)} items; let it "
+            f"return one for each, or None"
+        )
+    return Unit(samples, keys, offset, None if names is None else plain_names(names, offset))
 
 
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:

@@ -7,17 +7,20 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from salience.data.domain import Domain
 from salience.data.layout import ITEM
-from salience.errors import InputError
-from salience.intake import integer
 from salience.naming import path_of
 from salience.results.design import Design
+from salience.results.differences import of_explanations
 from salience.results.items import ItemTable
 from salience.results.means import MeanSaliency
 from salience.results.preflight import Preflight
-from salience.results.provenance import inner_axes, recorded_ids
+from salience.results.provenance import inner_axes, keys_of, recorded_ids
 from salience.results.saliency import Saliency
+from salience.results.selection import ById, ByPosition, position_of, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,28 +59,68 @@ class Explanation(MeanSaliency, ItemTable):
         """What was found out about the model; it holds for the items that were tried."""
         return Preflight.of(self.provenance.get("preflight"))
 
-    def item(self, position: int) -> Explanation:
+    @property
+    def loc(self) -> ById:
+        """Items by their ids: ``loc[id]``, ``loc[[id, …]]``; all of them where an id repeats."""
+        return ById(self)
+
+    @property
+    def iloc(self) -> ByPosition:
+        """Items by position: ``iloc[0]``, ``iloc[2:5]``, ``iloc[[0, 4]]``, ``iloc[mask]``."""
+        return ByPosition(self)
+
+    def item(self, item: int | str) -> Explanation:
         """The explanation of a single item, as an explanation with B = 1.
 
         Args:
-            position: Position of the item; negative positions count from the end.
+            item: The item's position, where negative ones count from the end; or its id, where that
+                is a string.
 
         Raises:
-            InputError: There is no such item.
+            InputError: There is no such item, or several have the id.
         """
-        chosen = position_of(self, position)
-        columns = self.select(slice(chosen, chosen + 1))
+        return self.at(torch.tensor([position_of(self.ids, item)]))
+
+    def where(self, chosen: Any = None, /, **columns: Any) -> Explanation:
+        """The explanation of the items that fit.
+
+        Args:
+            chosen: A truth value for each item, such as ``explanation.score > 0``; or a function
+                that returns these for the explanation.
+            **columns: Values that a column of the items, or an entry of their annotations, is to
+                have, as in ``where(converged=False)``.
+
+        Raises:
+            InputError: No item fits, or there is no such column.
+        """
+        return self.at(where(self, chosen, columns))
+
+    def at(self, positions: Tensor) -> Explanation:
+        """The explanation of the items at ``positions`` (from 0), int64, in that order."""
+        keys = keys_of(self.provenance, len(self))
         record = {k: v for k, v in self.provenance.items() if k != "ids"}
         return replace(
             self,
-            **columns,
-            saliency={name: saliency.item(chosen) for name, saliency in self.saliency.items()},
-            provenance=record | recorded_ids(columns["ids"]),
+            **self.select(positions),
+            saliency={name: saliency.select(positions) for name, saliency in self.saliency.items()},
+            provenance=record | recorded_ids([keys[at] for at in positions.tolist()]),
         )
+
+    def __sub__(self, other: Explanation) -> Explanation:
+        """The difference of two explanations of the same items that are single, without draws.
+
+        An explanation keeps no draws, so that the error of a difference cannot be had from two of
+        them; see :meth:`salience.Samples.__sub__`.
+
+        Raises:
+            InputError: Draws were made, or the two differ in items or target variables.
+        """
+        difference: Explanation = of_explanations(self, other)
+        return difference
 
     def visualize(
         self,
-        item: int | None = None,
+        item: int | str | None = None,
         *,
         path: str | Path | None = None,
         visualizer: str | Visualizer | None = None,
@@ -86,8 +129,8 @@ class Explanation(MeanSaliency, ItemTable):
         """Render the saliency of one item, or the mean saliency over the data set.
 
         Args:
-            item: Position of the item; negative positions count from the end. The mean
-                is rendered where ``None``.
+            item: Position of the item, where negative ones count from the end, or its id, where
+                that is a string. The mean is rendered where ``None``.
             path: File to which the picture is also written; the suffix sets the format.
             visualizer: Name or object of a visualizer; the domain's own where ``None``.
             **options: Parameters of the named visualizer.
@@ -105,7 +148,7 @@ class Explanation(MeanSaliency, ItemTable):
         renderer = visualizer_of(self, visualizer, options)
         if path is not None and (suffix := path_of(path).suffix[1:]):
             renderer.check_format(suffix)
-        position = None if item is None else position_of(self, item)
+        position = None if item is None else position_of(self.ids, item)
         figure = renderer.mean(self) if position is None else renderer.item(self, position)
         if path is not None:
             save_figure(figure, path)
@@ -120,7 +163,7 @@ class Explanation(MeanSaliency, ItemTable):
         Raises:
             InputError: pandas is not installed.
         """
-        from salience.results.frame import to_dataframe
+        from salience.results.files.frame import to_dataframe
 
         names = {variable: self.column_names(variable) for variable in self.saliency}
         return to_dataframe(self.saliency, self.ids, names)
@@ -154,7 +197,7 @@ class Explanation(MeanSaliency, ItemTable):
 
         The file is written atomically: completely or not at all.
         """
-        from salience.results.storage import save
+        from salience.results.files.storage import save
 
         save({f.name: getattr(self, f.name) for f in fields(self)}, path_of(path))
 
@@ -165,18 +208,6 @@ class Explanation(MeanSaliency, ItemTable):
         Raises:
             InputError: There is no such file, or it holds no explanation of salience.
         """
-        from salience.results.storage import load
+        from salience.results.files.storage import load
 
         return Explanation(**load(path_of(path)))
-
-
-def position_of(explanation: Explanation, item: int) -> int:
-    """The position of an item from 0, where a negative ``item`` counts from the end.
-
-    Raises:
-        InputError: There is no such item.
-    """
-    item = integer(item, "item")
-    if not -len(explanation) <= item < len(explanation):
-        raise InputError(f"no item {item}: the explanation holds items 0 to {len(explanation) - 1}")
-    return item % len(explanation)

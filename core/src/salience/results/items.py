@@ -20,7 +20,8 @@ class ItemTable:
     """The columns of a data set of B items.
 
     Args:
-        ids: The id of each item; its position where the data has no ids.
+        ids: The id of each item: the user's; else its name in the data, which several items may
+            share; else its position.
         prediction: The model's output for the items without noise, shape (B, …); the output
             variable f(x) where the model does not return one tensor of that shape.
         score: The output variable f(x) of the items without noise, shape (B,).
@@ -58,10 +59,16 @@ class ItemTable:
         """Name → column."""
         return {name: getattr(self, name) for name in COLUMNS}
 
-    def select(self, items: slice) -> dict[str, Any]:
-        """Name → the entries of the column for some items; tensors are copied."""
-        chosen = {name: column[items] for name, column in self.columns().items()}
-        return {n: c.clone() if isinstance(c, Tensor) else c for n, c in chosen.items()}
+    def select(self, positions: Tensor) -> dict[str, Any]:
+        """Name → the entries of the column for the items at ``positions``, int64, copied."""
+        rows = positions.tolist()
+
+        def entries(column: Any) -> Any:
+            if isinstance(column, Tensor):
+                return column[positions]
+            return [column[row] for row in rows] if len(column) else column
+
+        return {name: entries(column) for name, column in self.columns().items()}
 
     @staticmethod
     def join(tables: Sequence[ItemTable]) -> ItemTable:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from salience.errors import InputError
 from salience.intake import choice
-from salience.results.significance import quantile, share
 from salience.results.uncertainty import UncertainSaliency
 
 
@@ -77,6 +76,8 @@ class MeanSaliency(UncertainSaliency):
             InputError: As :meth:`mean`; or the level is not between 0 and 1; or there are fewer
                 than two independent draws, or items.
         """
+        from salience.results.significance import quantile, share
+
         level, number = share(level, 0.95), self.n_independent.min()
         mean, error = self.mean(of), self.mean_std_error(over, of)
         if over == "items":

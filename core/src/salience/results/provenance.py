@@ -15,6 +15,12 @@ def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
     return {} if ids == positions or list(ids) == list(positions) else {"ids": list(ids)}
 
 
+def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
+    """What keyed the draws of each item: the ids that the user gave, else positions."""
+    keys: Sequence[int | str] = provenance.get("ids", range(n_items))
+    return keys
+
+
 def inner_axes(provenance: Mapping[str, Any], layout: Layout) -> dict[str, tuple[str, ...]]:
     """Names of the axes of each target variable inside the model, by the variable's name.
 

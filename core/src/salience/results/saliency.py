@@ -45,17 +45,20 @@ class Saliency:
         """Standard error of :attr:`values`, of the same form; NaN for a single draw."""
         return self.split(self.flat_error)
 
-    def item(self, position: int) -> Saliency:
-        """The saliency of the item at ``position`` (from 0), copied."""
-        one, counts = slice(position, position + 1), None
+    def select(self, positions: Tensor) -> Saliency:
+        """The saliency of the items at ``positions`` (from 0), int64, copied."""
+        rows = positions
         if self.counts is not None:
-            counts = self.counts[one].clone()
-            start = int(self.counts[:position].sum())
-            one = slice(start, start + int(counts))
-        parts = {name: part[one].clone() for name, part in self.flat_parts.items()}
-        grid = None if self.grid is None else self.grid.item(position)
+            # Element e of the i-th chosen item is the element e of its item in the whole.
+            sizes = self.counts[positions]
+            shift = (self.counts.cumsum(0) - self.counts)[positions] - (sizes.cumsum(0) - sizes)
+            rows = torch.arange(int(sizes.sum())) + torch.repeat_interleave(shift, sizes)
         return Saliency(
-            self.flat[one].clone(), self.flat_error[one].clone(), counts, parts, grid=grid
+            self.flat[rows],
+            self.flat_error[rows],
+            None if self.counts is None else self.counts[positions],
+            {name: part[rows] for name, part in self.flat_parts.items()},
+            grid=None if self.grid is None else self.grid.select(positions),
         )
 
     def per_value(self, column: Tensor) -> Tensor:

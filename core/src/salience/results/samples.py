@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +13,9 @@ from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.errors import InputError, brief
 from salience.results.design import Design
+from salience.results.differences import equal, of_items
 from salience.results.items import ItemTable
+from salience.results.provenance import keys_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,44 +79,23 @@ class Samples:
         """
         two = other._drawn()
         for what, one in self._drawn().items():
-            if not _same(one, two[what]):
+            if not equal(one, two[what]):
                 raise InputError(
                     f"samples differ in their {what}, {brief(one)} and {brief(two[what])}, so that "
                     f"they have no draws in common; compute both on the same data, with the same "
                     f"seed, samplers and n_samples"
                 )
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
-        score = self.items.score - other.items.score
-        items = replace(
-            self.items,
-            prediction=score,
-            score=score,
-            delta=self.items.delta - other.items.delta,
-            drawn=self.items.drawn | other.items.drawn,
-            completeness_gap=self.items.completeness_gap + other.items.completeness_gap,
-            converged=self.items.converged & other.items.converged,
-            n_points=self.items.n_points.maximum(other.items.n_points),
-        )
+        items = replace(self.items, **of_items(self.items, other.items))
         return replace(self, draws=draws, items=items)
 
     def _drawn(self) -> dict[str, Any]:
         """Settings that two objects must share for their draws to be the same; name → value."""
         return {
-            "items": list(self.items.ids),
+            "items": list(keys_of(self.provenance, len(self))),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
             "sizes of items": self.counts,
             "seed": self.provenance["seed"],
             "samplers": self.provenance["samplers"],
             "n_samples": self.provenance["n_samples"],
         }
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two settings are equal; arrays and tensors are compared element by element."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if hasattr(one, "shape") or hasattr(other, "shape"):
-        return bool(np.array_equal(np.asarray(one), np.asarray(other)))
-    return bool(one == other)

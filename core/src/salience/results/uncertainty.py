@@ -22,7 +22,12 @@ class UncertainSaliency:
     n_independent: Tensor
 
     def __getitem__(self, variable: str) -> Saliency:
-        if not isinstance(variable, str) or variable not in self.saliency:
+        if not isinstance(variable, str):
+            raise InputError(
+                f"[{brief(variable, 60)}] is no target variable ({', '.join(self.saliency)}); "
+                f"items are had by item(0), iloc[0:5], iloc[mask], loc[id] or where(...)"
+            )
+        if variable not in self.saliency:
             raise InputError(
                 f"no target variable {brief(variable)} was explained; "
                 f"{nearest(variable, self.saliency)}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
 from salience.errors import InputError, brief
-from salience.intake import integer
 from salience.naming import listed
 from salience.plugins.parts import make
+from salience.results.selection import position_of
 from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def grid(
     explanations: Mapping[str, Explanation],
-    items: Sequence[int] | None = None,
+    items: Sequence[int | str] | None = None,
     *,
     path: str | Path | None = None,
     visualizer: str | Visualizer | None = None,
@@ -29,7 +29,8 @@ def grid(
 
     Args:
         explanations: Title → explanation, all of the same items.
-        items: Positions of the items, from 0; all items where ``None``.
+        items: Positions of the items, from 0, or their ids, where these are strings; all items
+            where ``None``.
         path: File to which the picture is also written; the suffix sets the format.
         visualizer: Name or object of a visualizer; that of the first explanation's domain where
             ``None``.
@@ -48,9 +49,9 @@ def grid(
         raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
     first = next(iter(explanations.values()))
     given = range(len(first)) if items is None else listed(items, "items", "a list of positions")
-    chosen = [integer(item, "item") for item in given]
-    if not chosen or not all(0 <= item < len(first) for item in chosen):
-        raise InputError(f"items {brief(chosen)} are not among items 0 to {len(first) - 1}")
+    chosen = [position_of(first.ids, item) for item in given]
+    if not chosen:
+        raise InputError("items names no item; pass positions or ids, or leave it out for all")
     figure = visualizer_of(first, visualizer, options).grid(explanations, chosen)
     if path is not None:
         save_figure(figure, path)

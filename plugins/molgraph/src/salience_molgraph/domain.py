@@ -78,6 +78,8 @@ class MolGraph(Domain):
             PyG's ``DataLoader``.
         on_error: ``"raise"`` refuses data with molecules that cannot be read, and names them all;
             ``"skip"`` goes on without them and tells which.
+        id_column: Column of a table or CSV file that names its molecules. Where ``None``, these are
+            called by their titles, by the index of a frame or series, or by their SMILES.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
@@ -96,6 +98,7 @@ class MolGraph(Domain):
     node: int | Sequence[int] | None = None
     follow_batch: Sequence[str] = ()
     on_error: str = "raise"
+    id_column: str | None = None
     _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -222,6 +225,10 @@ class MolGraph(Domain):
         """The rows of the atoms that ``node`` names, where the model returns one row an atom."""
         return output if self.node is None else nodes.rows(output, values)
 
+    def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
+        """Titles of molecules, or their SMILES; PyG data without a molecule has no name."""
+        return [graph.name or None for graph in samples]
+
     def dataset_info(self, samples: Sequence[Graph]) -> dict[str, Any]:
         """The axes of each argument (``"axes"``), of which a picture shows those by atom."""
         layout = self.fitted(samples).layout
@@ -270,7 +277,7 @@ class MolGraph(Domain):
         given = [data] if pyg.is_pyg(data) else data
         if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
             given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
-        for source in sources(given):
+        for source in sources(given, self.id_column):
             for value in pyg.graphs_of(source.value, self.follow_batch):
                 yield replace(source, value=value)
 

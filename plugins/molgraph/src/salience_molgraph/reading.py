@@ -11,7 +11,7 @@ from typing import Any
 
 from rdkit import Chem
 
-from salience import is_file, tell
+from salience import is_file, row_names, tell
 from salience.errors import InputError, brief, nearest
 
 # Most characters of a SMILES string; a protein of 400 residues has 5000.
@@ -37,19 +37,21 @@ class Source:
     problem: str = ""
 
 
-def sources(data: Any) -> Iterator[Source]:
+def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
     """Yield the items of the user's data, one by one.
 
     Args:
         data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
             .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
+        id_column: Column of a table that names its molecules. Where ``None``, the index of a frame
+            or series does, unless it just counts the rows.
 
     Raises:
         InputError: The file does not exist or is of another kind, the data is of another type, or a
-            table has no ``smiles`` column.
+            table has no ``smiles`` column, or no ``id_column``.
     """
     if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
-        yield from _file(Path(data))
+        yield from _file(Path(data), id_column)
     elif isinstance(data, str | Chem.Mol):
         yield Source(data)
     elif hasattr(data, "to_data_list"):
@@ -57,7 +59,9 @@ def sources(data: Any) -> Iterator[Source]:
     elif is_graph(data):
         yield Source(data)
     elif hasattr(data, "columns") or isinstance(data, Mapping):
-        yield from map(Source, data[_smiles_column(list(data))])
+        yield from _table(data, id_column)
+    elif row_names(data) is not None:
+        yield from map(Source, data, map(str, row_names(data) or ()))
     elif isinstance(data, Iterable):
         yield from map(Source, data)
     else:
@@ -65,6 +69,12 @@ def sources(data: Any) -> Iterator[Source]:
             f"cannot read molecules from a {type(data).__name__}; pass SMILES, RDKit molecules, "
             f"PyG Data, a list of these, or the path of an .sdf, .smi or .csv file"
         )
+
+
+def _table(data: Any, id_column: str | None) -> Iterator[Source]:
+    smiles = data[_smiles_column(list(data))]
+    names = row_names(data) if id_column is None else data[_id_column(list(data), id_column)]
+    yield from map(Source, smiles) if names is None else map(Source, smiles, map(str, names))
 
 
 def is_graph(value: Any) -> bool:
@@ -175,15 +185,17 @@ def _is_path(text: str) -> bool:
     return text.lower().endswith(_SUFFIXES)
 
 
-def _file(path: Path) -> Iterator[Source]:
+def _file(path: Path, id_column: str | None) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
     if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
-    read = {".smi": _smi, ".csv": _csv}.get(suffix, _sdf)
-    yield from read(text, path.name)
+    if suffix == ".csv":
+        yield from _csv(text, path.name, id_column)
+    else:
+        yield from (_smi if suffix == ".smi" else _sdf)(text, path.name)
 
 
 def _text(path: Path, *, latin: bool) -> str:
@@ -238,15 +250,17 @@ def _smi(text: str, file: str) -> Iterator[Source]:
             yield Source(smiles, name.strip(), f" (line {number} of {file})")
 
 
-def _csv(text: str, file: str) -> Iterator[Source]:
+def _csv(text: str, file: str, id_column: str | None) -> Iterator[Source]:
     rows = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         names = next(rows, [])
         column = names.index(_smiles_column(names))
+        named = None if id_column is None else names.index(_id_column(names, id_column))
         for row in filter(None, rows):
             where = f" (line {rows.line_num} of {file})"
             if len(row) == len(names):
-                yield Source(row[column].strip(), where=where)
+                name = "" if named is None else row[named].strip()
+                yield Source(row[column].strip(), name, where)
             else:
                 problem = f"it has {len(row)} cells where the header has {len(names)}"
                 yield Source(None, where=where, problem=problem)
@@ -265,6 +279,16 @@ def _smiles_column(names: list[Any]) -> Any:
         raise InputError(f"the table has {len(found)} columns 'smiles'; keep one of them")
     shown = [str(name) for name in names]
     raise InputError(f"the table has no column 'smiles'; {nearest('smiles', shown)}; rename one")
+
+
+def _id_column(names: list[Any], id_column: str) -> str:
+    if names.count(id_column) == 1:
+        return id_column
+    shown = [str(name) for name in names]
+    raise InputError(
+        f"the table has {names.count(id_column)} columns {brief(id_column)}; "
+        f"{nearest(id_column, shown)}"
+    )
 
 
 def _chemistry_problem(mol: Chem.Mol | None) -> str:

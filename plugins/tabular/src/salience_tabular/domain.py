@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from salience import Batch, BrokenItems, Domain, Field, InputError, Layout, tell
 from salience.errors import brief, nearest
-from salience_tabular.order import in_order, labels_of, listed, numbered_names
+from salience_tabular.order import in_order, labels_of, listed, numbered_names, take_names
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.rows import Rows
 from salience_tabular.table import Row, Table
@@ -45,6 +45,8 @@ class Tabular(Domain):
             column names of a data frame.
         on_error: ``"raise"`` refuses data with rows that cannot be read, and names them all;
             ``"skip"`` goes on without them and tells which.
+        id_column: The column of a data frame or CSV file that says what each row is called, and is
+            no feature; positions of columns leave it out.
 
     Raises:
         InputError: A column is declared twice.
@@ -55,6 +57,7 @@ class Tabular(Domain):
     categorical: Sequence[str | int] = ()
     feature_names: Sequence[str] | None = None
     on_error: str = "raise"
+    id_column: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,7 +117,8 @@ class Tabular(Domain):
                 or, in a categorical column, not a code. The message names the column, and the row
                 where the value is a number.
         """
-        return self._read(*load(data, BrokenItems(self.on_error)))
+        table, rows = load(data, BrokenItems(self.on_error), self.id_column)
+        return self._read(*take_names(table, self.id_column), rows)
 
     def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> Table:
         """Read a further table, whose columns are taken by name in the order of the first.
@@ -124,10 +128,11 @@ class Tabular(Domain):
         Raises:
             InputError: As :meth:`read`; or the table lacks a column of the first.
         """
-        table, rows = load(data, BrokenItems(self.on_error))
-        return self._read(in_order(table, dataset_info), rows)
+        table, rows = load(data, BrokenItems(self.on_error), self.id_column)
+        table, row_names = take_names(table, self.id_column)
+        return self._read(in_order(table, dataset_info), row_names, rows)
 
-    def _read(self, table: Any, rows: Rows) -> Table:
+    def _read(self, table: Any, row_names: Sequence[Any] | None, rows: Rows) -> Table:
         names = self._names(table)
         at = self._positions(names, getattr(table, "columns", None))
         array = to_array(table, names, at)
@@ -138,7 +143,15 @@ class Tabular(Domain):
         if not rows.good.all():
             good = torch.from_numpy(rows.good)
             numeric, categorical = numeric[good], categorical[good]
-        return Table(numeric, categorical, names, rest, at, labels=labels_of(table))
+            if row_names is not None:
+                row_names = [name for name, kept in zip(row_names, rows.good, strict=True) if kept]
+        return Table(
+            numeric, categorical, names, rest, at, labels=labels_of(table), names=row_names
+        )
+
+    def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
+        """Entries of the ``id_column``, or the index of a data frame that is not just counted."""
+        return samples.names if isinstance(samples, Table) else None
 
     def collate(self, samples: Sequence[Any]) -> Batch:
         """Collate a slice of a :class:`Table`, or a sequence of its rows, into one batch."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from salience import InputError
+from salience import InputError, row_names
 from salience.errors import brief
 
 
@@ -19,6 +19,42 @@ def labels_of(table: Any) -> tuple[str, ...] | None:
 def numbered_names(width: int) -> list[str]:
     """Names of the columns of an array."""
     return [f"feature {i}" for i in range(width)]
+
+
+def take_names(table: Any, id_column: str | None) -> tuple[Any, list[Any] | None]:
+    """Part the names of the rows from a table.
+
+    Args:
+        table: A frame or an array.
+        id_column: The column of names; the index of the frame where ``None``.
+
+    Returns:
+        The table without that column; and a name for each row, or ``None`` where the rows are just
+        counted.
+
+    Raises:
+        InputError: There is not exactly one such column, or no other.
+    """
+    if id_column is None:
+        return table, row_names(table) if isinstance(table, pd.DataFrame) else None
+    labels = labels_of(table)
+    if labels is None or labels.count(id_column) != 1 or len(labels) == 1:
+        have = "no names of columns" if labels is None else f"the columns {brief(list(labels))}"
+        raise InputError(
+            f"id_column={brief(id_column)}, but the table has {have}; name one column of a data "
+            f"frame or CSV file that has others too"
+        )
+    at = labels.index(id_column)
+    names = _as_written(table.iloc[:, at].tolist())
+    return table.iloc[:, [i for i in range(len(labels)) if i != at]], names
+
+
+def _as_written(names: list[Any]) -> list[Any]:
+    """Whole numbers written as text, without leading zeros, as numbers; else the names."""
+    plain = all(isinstance(name, str) and name.isascii() and name.isdecimal() for name in names)
+    if plain and all(len(name) < 18 and str(int(name)) == name for name in names):
+        return [int(name) for name in names]
+    return names
 
 
 def listed(names: Any, setting: str) -> tuple[Any, ...]:

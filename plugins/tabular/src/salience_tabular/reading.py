@@ -18,7 +18,9 @@ from salience_tabular.frames import foreign_frame, numbers, plain_array
 from salience_tabular.rows import Rows, read_csv
 
 
-def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, Rows]:
+def load(
+    data: Any, broken: BrokenItems, id_column: str | None = None
+) -> tuple[NDArray[Any] | pd.DataFrame, Rows]:
     """Load the user's table as an array or data frame with two axes and at least one cell.
 
     Rows of a CSV file that cannot be read are noted and left out.
@@ -27,6 +29,7 @@ def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, R
         data: An array or tensor of shape (B, F), a data frame of pandas, polars or Arrow, or the
             path of a CSV file; also a list that holds one such path, as the command line passes it.
         broken: Where faults of rows are noted.
+        id_column: Column of a CSV file that holds ids, which are read as they are written.
 
     Raises:
         InputError: The data is of another kind or shape, is empty, or cannot be read.
@@ -35,7 +38,7 @@ def load(data: Any, broken: BrokenItems) -> tuple[NDArray[Any] | pd.DataFrame, R
         data = data[0]
     rows = None
     if _is_path(data):
-        data, rows = read_csv(Path(data), broken)
+        data, rows = read_csv(Path(data), broken, id_column)
     elif isinstance(data, Tensor):
         data = _from_tensor(data)
     elif type(data).__module__.partition(".")[0] in ("polars", "pyarrow"):

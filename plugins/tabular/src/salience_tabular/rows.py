@@ -53,7 +53,9 @@ class Rows:
         self._broken.settle(self.n_items)
 
 
-def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
+def read_csv(
+    path: Path, broken: BrokenItems, id_column: str | None = None
+) -> tuple[pd.DataFrame, Rows]:
     """Read a CSV file in UTF-8, whose rows have as many cells as its header.
 
     The first line is the header; where it holds numbers only, one of them no whole number, the user
@@ -68,7 +70,7 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
     try:
         names, *rows = _cells(_text(path))
         right = [i for i, (_, row) in enumerate(rows) if len(row) == len(names[1])]
-        table = _parsed([names[1], *(rows[i][1] for i in right)])
+        table = _parsed([names[1], *(rows[i][1] for i in right)], id_column)
     except (ValueError, OSError, csv.Error) as error:
         raise InputError(
             f"{str(path)!r} cannot be read as CSV ({error}); "
@@ -89,7 +91,7 @@ def read_csv(path: Path, broken: BrokenItems) -> tuple[pd.DataFrame, Rows]:
     found = Rows(len(rows), broken, right)
     if rows and not right:
         found.settle()
-    return _numbers(table, found), found
+    return _numbers(table, found, id_column), found
 
 
 def _is_number(text: str) -> bool:
@@ -120,14 +122,15 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _parsed(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
+def _parsed(rows: Sequence[Sequence[str]], id_column: str | None) -> pd.DataFrame:
     text = StringIO()
     csv.writer(text).writerows(rows)
     text.seek(0)
-    return pd.read_csv(text, index_col=False)
+    as_written: dict[Any, Any] = {} if id_column is None else {id_column: str}
+    return pd.read_csv(text, index_col=False, dtype=as_written)
 
 
-def _numbers(table: pd.DataFrame, rows: Rows) -> pd.DataFrame:
+def _numbers(table: pd.DataFrame, rows: Rows, id_column: str | None) -> pd.DataFrame:
     """Turn columns of text in which numbers prevail into numbers, noting the other cells.
 
     A column where text prevails is left as it is.
@@ -135,7 +138,7 @@ def _numbers(table: pd.DataFrame, rows: Rows) -> pd.DataFrame:
     made = table.copy(deep=False)
     for at, name in enumerate(table.columns):
         column: Any = table.iloc[:, at]
-        if pd.api.types.is_numeric_dtype(column.dtype):
+        if pd.api.types.is_numeric_dtype(column.dtype) or name == id_column:
             continue
         numbers = pd.to_numeric(column, errors="coerce")
         wrong = (numbers.isna() & column.notna()).to_numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import Any, overload
 
 from torch import Tensor
 
@@ -33,6 +33,7 @@ class Table(Sequence[Row]):
         numeric_at: Position in ``columns`` of each numeric column.
         categorical_at: Position in ``columns`` of each categorical column.
         labels: The table's own label of each column; ``None`` where its columns have none.
+        names: What the table calls each row; ``None`` where rows have no names.
     """
 
     numeric: Tensor
@@ -41,6 +42,7 @@ class Table(Sequence[Row]):
     numeric_at: tuple[int, ...]
     categorical_at: tuple[int, ...]
     labels: tuple[str, ...] | None = None
+    names: Sequence[Any] | None = None
 
     def __len__(self) -> int:
         return int(self.numeric.shape[0])
@@ -53,5 +55,10 @@ class Table(Sequence[Row]):
 
     def __getitem__(self, index: int | slice) -> Row | Table:
         if isinstance(index, slice):
-            return replace(self, numeric=self.numeric[index], categorical=self.categorical[index])
+            return replace(
+                self,
+                numeric=self.numeric[index],
+                categorical=self.categorical[index],
+                names=None if self.names is None else self.names[index],
+            )
         return Row(self.numeric[index], self.categorical[index])

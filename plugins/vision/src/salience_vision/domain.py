@@ -158,6 +158,13 @@ class Vision(Domain):
         image = torch.stack(tensors)
         return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
 
+    def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
+        """Names of files; arrays and tensors have none."""
+        return [
+            None if sample.item.name == f"item {sample.item.number}" else sample.item.name
+            for sample in samples
+        ]
+
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """A mapping with the names of the classes as ``class_names``; empty without names."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}

@@ -72,8 +72,9 @@ def check(head: Any, tensors: Mapping[str, Tensor]) -> None:
         if length != n_items:
             raise _wrong(f"it has {length} {name} for {n_items} items")
     try:
-        ids(head["ids"])
-    except InputError as error:
+        distinct = {(type(name), name) for name in head["ids"]}  # several items may share a name
+        ids([name for _, name in distinct])
+    except (InputError, TypeError) as error:
         raise _wrong(brief(error)) from error
     if set(head["design"]) != {f.name for f in fields(Design)}:
         raise _wrong(f"its design has the entries {brief(sorted(head['design']))}")

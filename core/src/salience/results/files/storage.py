@@ -1,9 +1,9 @@
 """Saving and loading explanations: one safetensors file with a JSON header, without pickle.
 
-What JSON lacks is packed (:mod:`salience.results.packing`). The header has a schema
-(:mod:`salience.results.schema`) and the file a checksum (:mod:`salience.results.checksum`). A
-function or another object among the settings is replaced in the record by a placeholder that names
-it; one among the annotations of items is refused.
+What JSON lacks is packed (:mod:`salience.results.files.packing`). The header has a schema
+(:mod:`salience.results.files.schema`) and the file a checksum
+(:mod:`salience.results.files.checksum`). A function or another object among the settings is
+replaced in the record by a placeholder that names it; one among the annotations is refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from salience.data.grid import Grid
 from salience.errors import InputError, brief
 from salience.naming import is_file
 from salience.plugins.parts import is_placeholder, make, to_config
-from salience.results import checksum, schema
 from salience.results.design import Design
+from salience.results.files import checksum, schema
+from salience.results.files.packing import pack, unpack
 from salience.results.items import COLUMNS
-from salience.results.packing import pack, unpack
 from salience.results.saliency import Saliency
 from salience.support.files import write_whole
 

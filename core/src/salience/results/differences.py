@@ -1,0 +1,84 @@
+"""Differences of two results for the same items: of classes, methods or models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from salience.errors import InputError, brief
+from salience.results.items import ItemTable
+from salience.results.provenance import keys_of
+
+
+def of_items(one: ItemTable, other: ItemTable) -> dict[str, Any]:
+    """Columns of the items of a difference, by name; those that are left out stay as in ``one``.
+
+    Scores and changes from the baseline are subtracted, completeness gaps add up at most, and a
+    path has converged where both have.
+    """
+    score = one.score - other.score
+    return {
+        "prediction": score,
+        "score": score,
+        "delta": one.delta - other.delta,
+        "drawn": one.drawn | other.drawn,
+        "completeness_gap": one.completeness_gap + other.completeness_gap,
+        "converged": one.converged & other.converged,
+        "n_points": one.n_points.maximum(other.n_points),
+    }
+
+
+def of_explanations(one: Any, other: Any) -> Any:
+    """The difference of two explanations without draws; see :meth:`Explanation.__sub__`.
+
+    Raises:
+        InputError: Draws were made, or the two differ in items or target variables.
+    """
+    if not isinstance(other, type(one)):
+        raise InputError(f"{brief(other)} is no explanation; subtract one of the same items")
+    if _has_draws(one) or _has_draws(other):
+        raise InputError(
+            "explanations keep no draws, so that the error of their difference is unknown; "
+            "subtract what compute returns, on the same data with the same seed: "
+            "explainer.aggregate(samples - other_samples)"
+        )
+    both = [
+        {
+            "items": list(keys_of(e.provenance, len(e))),
+            "target variables": {n: tuple(s.flat.shape) for n, s in e.saliency.items()},
+            "sizes of items": {n: s.counts for n, s in e.saliency.items()},
+            "signs": e.signed,
+        }
+        for e in (one, other)
+    ]
+    for what, mine in both[0].items():
+        if not equal(mine, both[1][what]):
+            raise InputError(
+                f"the explanations differ in their {what}, {brief(mine)} and "
+                f"{brief(both[1][what])}; subtract explanations of the same items"
+            )
+    saliency = {
+        name: replace(mine, flat=mine.flat - other.saliency[name].flat)
+        for name, mine in one.saliency.items()
+    }
+    return replace(one, saliency=saliency, **of_items(one, other))
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two settings are equal; arrays and tensors are compared element by element."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    if hasattr(one, "shape") or hasattr(other, "shape"):
+        return bool(np.array_equal(np.asarray(one), np.asarray(other)))
+    return bool(one == other)
+
+
+def _has_draws(explanation: Any) -> bool:
+    errors = (saliency.flat_error for saliency in explanation.saliency.values())
+    known = any(bool(error.isfinite().any()) for error in errors)
+    return known or bool(explanation.provenance.get("samplers"))

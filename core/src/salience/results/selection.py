@@ -1,0 +1,236 @@
+"""Finding items: by position, by id, by a mask or by what their columns hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salience.data.names import plain_name
+from salience.errors import InputError, brief, nearest
+from salience.intake import array, integer
+
+if TYPE_CHECKING:
+    from salience.results.items import ItemTable
+
+# Of more ids, those closest to an unknown one are not looked for.
+_COMPARED = 10_000
+
+
+@dataclass(frozen=True, repr=False)
+class ByPosition:
+    """What ``explanation.iloc`` is: items by their positions.
+
+    Args:
+        explanation: The explanation.
+    """
+
+    explanation: Any
+
+    def __getitem__(self, chosen: Any) -> Any:
+        """The explanation of the items at a position, a slice, positions, or where a mask is true.
+
+        Args:
+            chosen: A whole number from 0, where negative ones count from the end; a slice; several
+                numbers; or a truth value for each item.
+
+        Raises:
+            InputError: There is no such item, or no item is chosen.
+        """
+        return self.explanation.at(positions(chosen, len(self.explanation)))
+
+    def __repr__(self) -> str:
+        return f"iloc of {len(self.explanation)} items: iloc[0], iloc[2:5], iloc[mask]"
+
+
+@dataclass(frozen=True, repr=False)
+class ById:
+    """What ``explanation.loc`` is: items by their ids.
+
+    Args:
+        explanation: The explanation.
+    """
+
+    explanation: Any
+
+    def __getitem__(self, chosen: Any) -> Any:
+        """The explanation of all items with an id, or with each of several ids in their order.
+
+        Args:
+            chosen: An id; a list of ids; or a truth value for each item.
+
+        Raises:
+            InputError: No item has such an id.
+        """
+        several = not isinstance(chosen, str | tuple) and np.ndim(_listed(chosen)) == 1
+        if not several:
+            return self.explanation.at(positions_of(self.explanation.ids, [chosen]))
+        wanted = list(_listed(chosen))
+        if _is_mask(wanted):
+            return self.explanation.at(positions(wanted, len(self.explanation)))
+        if not wanted:
+            raise InputError("no id was given; pass at least one")
+        return self.explanation.at(positions_of(self.explanation.ids, wanted))
+
+    def __repr__(self) -> str:
+        shown = brief(next(iter(self.explanation.ids), 0), 60)
+        return f"loc of {len(self.explanation)} items: loc[{shown}], loc[[{shown}]]"
+
+
+def positions(chosen: Any, n_items: int) -> Tensor:
+    """Positions of items, from 0, int64; the argument is that of :class:`ByPosition`.
+
+    Raises:
+        InputError: There is no such item, or no item is chosen.
+    """
+    every = torch.arange(n_items)
+    if isinstance(chosen, slice):
+        ends = (chosen.start, chosen.stop, chosen.step)
+        start, stop, step = (None if end is None else integer(end, "slice") for end in ends)
+        if step == 0:
+            raise InputError("slice has a step of 0; pass one such as 1")
+        found = torch.tensor(range(n_items)[slice(start, stop, step)], dtype=torch.int64)
+        return _some(found, f"the slice {brief(chosen)}")
+    listed = _listed(chosen)
+    if np.ndim(listed) == 0:
+        return torch.tensor([position(chosen, n_items)])
+    entries = list(listed)
+    if _is_mask(entries):
+        mask = array(entries, "mask", "a truth value for each item")
+        if len(mask) != n_items:
+            raise InputError(
+                f"the mask has {len(mask)} entries for {n_items} items; pass a truth value for each"
+            )
+        return _some(every[mask], "the mask")
+    at = [position(entry, n_items) for entry in entries]
+    return _some(torch.tensor(at, dtype=torch.int64), "the list of positions")
+
+
+def position(item: Any, n_items: int) -> int:
+    """Position of an item, from 0, where a negative number counts from the end.
+
+    Raises:
+        InputError: There is no such item.
+    """
+    number = integer(item, "item")
+    if not -n_items <= number < n_items:
+        raise InputError(f"no item {number}: the explanation holds items 0 to {n_items - 1}")
+    return number % n_items
+
+
+def positions_of(ids: Sequence[int | str], wanted: Sequence[Any]) -> Tensor:
+    """Positions of all items with each of the wanted ids, int64, in the order of these.
+
+    Raises:
+        InputError: No item has such an id.
+    """
+    places: dict[int | str, list[int]] = {}
+    for at, own in enumerate(ids):
+        places.setdefault(own, []).append(at)
+    found: list[int] = []
+    for label in wanted:
+        name = plain_name(label)
+        if name is None or name not in places:
+            raise InputError(_unknown(label, places))
+        found += places[name]
+    return torch.tensor(found, dtype=torch.int64)
+
+
+def position_of(ids: Sequence[int | str], item: Any) -> int:
+    """Position of one item, given by its position or, as a string, by its id.
+
+    Raises:
+        InputError: There is no such item, or several have the id.
+    """
+    if not isinstance(item, str):
+        return position(item, len(ids))
+    found = positions_of(ids, [item])
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} items have the id {brief(item)}; take all of them by .loc[{brief(item)}]"
+            f", or one by its position"
+        )
+    return int(found[0])
+
+
+def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | None = None) -> Tensor:
+    """Positions of the items that fit; see :meth:`salience.Explanation.where`.
+
+    Raises:
+        InputError: No item fits, or there is no such column.
+    """
+    mask = torch.ones(len(table), dtype=torch.bool)
+    if isinstance(chosen, Callable):  # type: ignore[arg-type]
+        chosen = chosen(table)
+    if chosen is not None:
+        mask &= _mask(chosen, len(table))
+    for name, value in (columns or {}).items():
+        mask &= torch.tensor([_equal(entry, value) for entry in _column(table, name)])
+    return _some(mask.nonzero()[:, 0], "what was asked")
+
+
+def _mask(chosen: Any, n_items: int) -> Tensor:
+    entries = list(_listed(chosen)) if np.ndim(_listed(chosen)) == 1 else []
+    if len(entries) != n_items or not _is_mask(entries):
+        raise InputError(
+            f"{brief(chosen)} is no truth value for each of {n_items} items; pass a mask, such as "
+            f"explanation.score > 0, or a function that returns one"
+        )
+    return array(entries, "mask", "a truth value for each item")
+
+
+def _column(table: ItemTable, name: str) -> Sequence[Any]:
+    columns = table.columns()
+    known = [key for key in columns if key != "annotations"]
+    if name in known:
+        column = columns[name]
+        return column.tolist() if isinstance(column, Tensor) else list(column)
+    entries = [dict(annotation) for annotation in table.annotations]
+    if not any(name in entry for entry in entries):
+        known += sorted({key for entry in entries[:100] for key in entry})
+        raise InputError(f"items have no column {brief(name)}; {nearest(name, known)}")
+    return [entry.get(name) for entry in entries]
+
+
+def _equal(entry: Any, value: Any) -> bool:
+    try:
+        return bool(np.all(np.asarray(entry == value)))
+    except (TypeError, ValueError, RuntimeError):
+        return False
+
+
+def _some(found: Tensor, what: str) -> Tensor:
+    if not len(found):
+        raise InputError(f"{what} fits no item; choose at least one")
+    return found
+
+
+def _listed(chosen: Any) -> Any:
+    """A sequence of plain entries; a single value as it is."""
+    if isinstance(chosen, Tensor):
+        return chosen.detach().cpu().numpy()
+    if hasattr(chosen, "to_numpy"):
+        return chosen.to_numpy()
+    if isinstance(chosen, list | tuple | range | set | frozenset):
+        made = np.empty(len(chosen), dtype=object)
+        made[:] = list(chosen)
+        return made
+    return chosen
+
+
+def _is_mask(entries: Sequence[Any]) -> bool:
+    return bool(entries) and all(isinstance(entry, bool | np.bool_) for entry in entries)
+
+
+def _unknown(label: Any, known: Mapping[int | str, Any]) -> str:
+    if len(known) > _COMPARED:
+        return f"no item has the id {brief(label)}, nor has it any of the {len(known)} ids"
+    near = nearest(label if isinstance(label, str) else str(label), map(str, known))
+    number = isinstance(label, Integral) and label in range(-len(known), len(known))
+    more = f"; a position is iloc[{label}]" if number else ""
+    return f"no item has the id {brief(label)}; {near}{more}"
