@@ -743,10 +743,10 @@ def test_a_picture_is_written_in_the_format_of_the_suffix(
         (lambda e: {}, None, "of the same items"),
         (lambda e: {"a": e, "b": shorter(e)}, None, r"\{'a': 4, 'b': 3\}"),
         (lambda e: {"a": e}, [], "items"),
-        (lambda e: {"a": e}, [4], r"\[4\] are not among items 0 to 3"),
-        (lambda e: {"a": e}, [0, -1], "0 to 3"),
+        (lambda e: {"a": e}, [4], "no item 4: the explanation holds items 0 to 3"),
+        (lambda e: {"a": e}, [0, -5], "0 to 3"),
     ],
-    ids=["none", "of different numbers", "no items", "an item too high", "a negative item"],
+    ids=["none", "of different numbers", "no items", "an item too high", "an item too low"],
 )
 def test_a_grid_refuses_what_it_cannot_draw(
     explanations: Any, items: Any, said: str, noted: Explanation
