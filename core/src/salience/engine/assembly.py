@@ -12,7 +12,7 @@ from torch import Tensor
 from salience.aggregators.base import Aggregator
 from salience.data.domain import Domain
 from salience.engine import record
-from salience.engine.collect import estimate, reduced
+from salience.engine.collecting.collect import estimate, reduced
 from salience.engine.request import Request, check_aggregator
 from salience.engine.units import Unit, UnitResult, join
 from salience.results.explanation import Explanation

@@ -35,11 +35,10 @@ def record(request: Request) -> dict[str, Any]:
         request: The request, whose baselines that are means of data have been computed.
     """
     own = request.settings
-    targets = own.target if isinstance(own.target, list | tuple) else [own.target]
     made: dict[str, Any] = {
         "model": type(own.model).__qualname__,
         "domain": to_config("domains", own.domain),
-        "target": [asdict(t) if isinstance(t, Target) else t for t in targets],
+        "target": recorded_targets(request),
         "output": output_config(own.output),
         "calculator": to_config("calculators", request.calculator),
         "samplers": [to_config("samplers", sampler) for sampler in request.samplers],
@@ -51,6 +50,13 @@ def record(request: Request) -> dict[str, Any]:
     if notices := sentences():
         made["notices"] = notices
     return made if request.aggregator is None else made | aggregated(request.aggregator)
+
+
+def recorded_targets(request: Request) -> list[Any]:
+    """The target variables of a request, as its record holds them."""
+    own = request.settings.target
+    targets = own if isinstance(own, list | tuple) else [own]
+    return [asdict(t) if isinstance(t, Target) else t for t in targets]
 
 
 def aggregated(aggregator: Aggregator) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.columns import by_position
+from salience.data.groups import Pool
 from salience.engine.endless import check_rows
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
@@ -68,6 +69,7 @@ class Request:
         partial: Whether a KeyboardInterrupt ends the computation with the batches that are
             finished by then.
         verdicts: What preflight found out about the model.
+        pool: Groups of positions over which saliency is summed; ``None`` where it is not.
     """
 
     settings: Settings
@@ -78,6 +80,7 @@ class Request:
     aggregator: Aggregator | None = None
     partial: bool = False
     verdicts: Verdicts = field(default_factory=Verdicts)
+    pool: Pool | None = None
 
     @property
     def noise(self) -> list[NoiseSampler]:
@@ -136,6 +139,8 @@ class Request:
         self.settings.output.check(n_items, more)
         self.calculator.check(n_items, more)
         check_rows(self.calculator, self.draws, n_items)
+        if self.pool is not None:
+            self.pool.check(n_items, more)
 
     def pickled(self) -> bytes:
         """The request as bytes, for another process.
@@ -172,6 +177,7 @@ def make_request(
     seed: int,
     aggregator: Aggregator | None = None,
     partial: bool = False,
+    pool: Any = None,
 ) -> Request:
     """Make the parts of a request from the user's arguments, and check that they fit together.
 
@@ -183,6 +189,7 @@ def make_request(
         seed: Seed of all draws.
         aggregator: What :func:`make_aggregator` made; ``None`` where the draws are kept.
         partial: As in :class:`Request`.
+        pool: Groups of positions, in any form that :meth:`Pool.of` takes, or ``None``.
 
     Raises:
         InputError: A part is unknown or of the wrong kind, or the parts, the draws and the model do
@@ -204,7 +211,23 @@ def make_request(
         seed=integer(seed, "seed", end=2**256),
         aggregator=aggregator,
         partial=boolean(partial, "partial"),
+        pool=None if pool is None else made_pool(pool, aggregator),
     )
+
+
+def made_pool(pool: Any, aggregator: Aggregator | None) -> Pool:
+    """The groups of a pool, for an aggregator that can sum them.
+
+    Raises:
+        InputError: The groups are of no known form, or the aggregator adds draws in its own way.
+    """
+    made = Pool.of(pool)
+    if aggregator is not None and type(aggregator).update is not Aggregator.update:
+        raise InputError(
+            f"{type(aggregator).__name__} looks at all positions of a draw, so that groups of them "
+            f"cannot be summed; leave pool out, or aggregate by 'raw' or 'abs'"
+        )
+    return made
 
 
 def make_aggregator(spec: Any) -> Aggregator:

@@ -87,6 +87,8 @@ class UnitResult:
         counts: Target variable → number of elements or real positions of each item, int64, or
             ``None`` where each item is one position.
         grids: Target variable → how the positions of each item are arranged; see :class:`Grid`.
+        names: Target variable → names of its pooled groups, as in :class:`salience.Saliency`; empty
+            where nothing is pooled.
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
         notices: What the user is to be told, in the words of :func:`salience.tell`.
@@ -101,6 +103,7 @@ class UnitResult:
     complete: bool = True
     notices: tuple[str, ...] = ()
     preflight: Preflight = field(default_factory=Preflight)
+    names: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
 
 
 def join(
@@ -133,7 +136,16 @@ def join(
         complete=complete,
         notices=notices,
         preflight=joined([result.preflight for result in results]),
+        names={name: _joined_names(results, name) for name in first.names},
     )
+
+
+def _joined_names(results: Sequence[UnitResult], name: str) -> tuple[Any, ...] | None:
+    """Names of groups: those of the first result, where all items share them, else of each item."""
+    first = results[0].names[name]
+    if first is None or results[0].counts[name] is None:
+        return first
+    return tuple(names for result in results for names in result.names[name] or ())
 
 
 def _joined(parts: list[Tensor], what: str) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from salience.engine.batching import PredictedBatch, batches
-from salience.engine.collect import collected
+from salience.engine.collecting.collect import collected
 from salience.engine.endless import check_room
 from salience.engine.preflight.diagnosis import diagnosed
 from salience.engine.preflight.proof import DisprovedError, Proof
