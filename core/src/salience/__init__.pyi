@@ -22,6 +22,7 @@ from .cli.explain import load_model as load_model
 from .data.batch import Batch as Batch
 from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain
+from .data.groups import Blocks as Blocks
 from .data.layout import Field as Field
 from .data.layout import Layout as Layout
 from .data.names import row_names as row_names

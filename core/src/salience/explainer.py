@@ -52,10 +52,8 @@ class Explainer:
         max_rows: Largest number of rows in one forward pass (of elements, where items are
             ragged); ``"auto"`` searches for the fastest number.
         device: Device to run on; the model's device where ``None``. The user's model is not moved.
-            With a sequence of devices, :meth:`explain` divides the items among the devices, one
-            thread each, and gives the same numbers as on one device. Each device holds a copy of
-            the weights and the memory of a pass, so ``["cpu", "cpu"]`` takes twice the memory;
-            several threads on one CPU gain nothing where passes use all cores.
+            A sequence of devices divides the items among them, one thread each, with the same
+            numbers as on one device. Each holds a copy of the weights and the memory of a pass.
         precision: ``"full"``, or ``"bf16"`` to run forward and backward passes under autocast to
             bfloat16, which keeps 8 significant bits of each number. Activations take half the
             memory, and passes are faster on hardware with bfloat16 units. Results are less
@@ -180,6 +178,7 @@ class Explainer:
         ids: Sequence[int | str] | None = None,
         progress: bool | None = None,
         partial: bool = False,
+        pool: Any = None,
     ) -> Explanation:
         """Compute draws and aggregate them as they come, in memory independent of ``n_samples``.
 
@@ -195,14 +194,15 @@ class Explainer:
             progress: As in :meth:`compute`.
             partial: Whether a KeyboardInterrupt returns the items of the batches that are finished
                 by then, if there are any; the explanation's ids tell which items these are.
+            pool: Groups of positions whose saliency is summed in each draw, as in
+                :meth:`salience.Samples.pool`, or ``None``.
 
         Raises:
             InputError: As in :meth:`compute`; or the aggregator is unknown, or needs more draws or
                 independent ones.
         """
-        request = self._request(
-            calculator, samplers, n_samples, seed=seed, aggregator=aggregator, partial=partial
-        )
+        settings = {"seed": seed, "aggregator": aggregator, "partial": partial, "pool": pool}
+        request = self._request(calculator, samplers, n_samples, **settings)
         with Hearing(self._warned):
             unit = read(self.domain, data, ids)
             with progress_bar(len(unit) * request.draws.total, progress) as report:

@@ -33,6 +33,11 @@ class Aggregator(CheckedSettings):
         """Whether values are means over draws, so that draws spread by error · √M around them."""
         return type(self).finalize is Aggregator.finalize
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether each position is aggregated by itself, so that groups of them can be summed."""
+        return type(self).update is Aggregator.update
+
     def transform(self, draws: Tensor) -> Tensor:
         """Transform draws before axes are summed, keeping the shape; by default the identity."""
         return draws

@@ -19,6 +19,12 @@ from salience.errors import InputError, brief, nearest
 ITEM = "item"
 
 
+def summed_axes(axes: tuple[str, ...], layout: Layout) -> tuple[int, ...]:
+    """Positions, among some axes, of those over which a layout sums saliency."""
+    summed = (*layout.reduce, *layout.components)
+    return tuple(i for i, axis in enumerate(axes) if axis in summed)
+
+
 @dataclass(frozen=True)
 class Field:
     """How one model argument is indexed.

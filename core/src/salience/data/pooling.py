@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from salience.data.grid import Grid
-from salience.data.groups import Blocks, NamesOf, Pool, blocks_of_item, groups_of_item
+from salience.data.groups import Blocks, Pool
+from salience.data.members import NamesOf, blocks_of_item, groups_of_item
 from salience.errors import InputError
 
 #: Name of what is pooled of several target variables.
 POOLED = "pooled"
+#: Sums draws over some of their axes.
+Reduce = Callable[[Tensor, tuple[int, ...]], Tensor]
 #: Target variable → tensor, as :meth:`salience.Domain.join` takes and returns them.
 Join = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
@@ -60,7 +63,9 @@ class Arrangement:
         """The positions of each item, in the axes of its saliency."""
         if self.grid is not None:
             return self.grid.arrange(positions)
-        return positions if self.counts is None else torch.split(positions, self.counts.tolist())
+        if self.counts is None:
+            return list(positions)
+        return torch.split(positions, self.counts.tolist())
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,11 @@ class Pooling:
         """Name of what is pooled: that of the target variable, where there is one."""
         return next(iter(self.arrangements)) if len(self.arrangements) == 1 else POOLED
 
-    def reduce(
-        self, reduce: Callable[[Tensor, tuple[int, ...]], Tensor], draws: Mapping[str, Any]
-    ) -> Tensor:
+    def sums(self, reduce: Reduce, draws: Mapping[str, Tensor]) -> Tensor:
         """Sum each group of a single draw.
 
         Args:
-            reduce: :meth:`salience.Aggregator.reduce`, which transforms and sums.
+            reduce: Transforms and sums, as :meth:`salience.Aggregator.reduce` does.
             draws: Target variable → one draw, shape (1, L, …).
 
         Returns:
@@ -150,9 +153,10 @@ def pooling(
     numbers = {name: a.positions(firsts[name]) for name, a in arrangements.items()}
     widths = _Widths(list(firsts.values()), [a.width for a in arrangements.values()])
     dense = all(a.counts is None for a in arrangements.values())
-    places = {n: a.items(numbers[n]) for n, a in arrangements.items()}
     if dense and len(arrangements) > 1:
-        places = dict(_joined(join, numbers))
+        places = {name: list(each) for name, each in _joined(join, numbers).items()}
+    else:
+        places = {name: list(a.items(numbers[name])) for name, a in arrangements.items()}
     common = pool.common
     if isinstance(common, Tensor) and dense and len(places) == 1:
         one = next(iter(places.values()))[0]

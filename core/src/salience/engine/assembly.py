@@ -11,15 +11,17 @@ from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.data.domain import Domain
+from salience.data.grid import Grid
 from salience.engine import record
-from salience.engine.collecting.collect import estimate, reduced
+from salience.engine.collecting.aggregate import estimate, reduced
+from salience.engine.collecting.pooled import pooled
 from salience.engine.request import Request, check_aggregator
 from salience.engine.units import Unit, UnitResult, join
 from salience.results.explanation import Explanation
 from salience.results.provenance import recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.samples import Samples
-from salience.samplers.design import draws_of
+from salience.samplers.design import Draws, draws_of
 from salience.support.interrupts import answered, called
 from salience.support.notices import tell
 
@@ -109,20 +111,35 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
     """
     pairs = kept.design.group == 2 and any(s.get("antithetic") for s in kept.provenance["samplers"])
     draws = draws_of(kept.provenance["n_samples"], pairs)
-    check_aggregator(aggregator, draws)
-    found = {}
-    for name, values in kept.draws.items():
-        state = aggregator.init(kept.design.group)
-        state = aggregator.update(state, values, reduced(kept.axes[name], domain.layout))
-        found[name] = estimate(aggregator, state, draws)
+    check_aggregator(aggregator, draws, kept.groups)
+    if kept.groups is not None:
+        saliency = _pooled(kept, aggregator, draws)
+    else:
+        found = {}
+        for name, values in kept.draws.items():
+            state = aggregator.init(kept.design.group)
+            state = aggregator.update(state, values, reduced(kept.axes[name], domain.layout))
+            found[name] = estimate(aggregator, state, draws)
+        saliency = _saliencies(found, kept, kept.domain, kept.dataset_info)
+    pool = {} if kept.groups is None else {"pool": kept.groups.record()}
     return Explanation(
         **kept.items.columns(),
-        saliency=_saliencies(found, kept, kept.domain, kept.dataset_info),
+        saliency=saliency,
         dataset_info=kept.dataset_info,
-        provenance=dict(kept.provenance) | record.aggregated(aggregator),
+        provenance=dict(kept.provenance) | pool | record.aggregated(aggregator),
         domain=kept.domain,
         design=replace(kept.design, signed=aggregator.signed, averages=aggregator.averages),
     )
+
+
+def _pooled(kept: Samples, aggregator: Aggregator, draws: Draws) -> dict[str, Saliency]:
+    """The saliency of the groups of draws that were kept."""
+    found = kept.pooling()
+    state = pooled(aggregator, aggregator.init(kept.design.group), kept.draws, found)
+    tensors = {what: found.arranged(v) for what, v in estimate(aggregator, state, draws).items()}
+    names = {found.variable: found.names}
+    made = _made(tensors, found.ragged_counts, found.grid, names[found.variable])
+    return _tested({found.variable: made}, kept.items.drawn)
 
 
 def _saliencies(
@@ -133,22 +150,35 @@ def _saliencies(
 ) -> dict[str, Saliency]:
     """Combine the estimates by :meth:`Domain.join`, as for the columns of one feature."""
     whats: Sequence[str] = list(next(iter(found.values())))
+    pooled_already = isinstance(of, UnitResult) and bool(of.names)
     joint = {
-        what: domain.join({name: t[what] for name, t in found.items()}, dataset_info)
+        what: each if pooled_already else domain.join(each, dataset_info)
         for what in whats
+        for each in [{name: t[what] for name, t in found.items()}]
     }
-    parts = [what for what in whats if what not in ("values", "errors")]
     made = {
-        name: Saliency(
-            flat=values,
-            flat_error=joint["errors"][name],
-            counts=of.counts.get(name),
-            grid=of.grids.get(name),
-            flat_parts={what: joint[what][name] for what in parts},
+        name: _made(
+            {what: joint[what][name] for what in whats},
+            of.counts.get(name),
+            of.grids.get(name),
+            of.names.get(name) if isinstance(of, UnitResult) else None,
         )
-        for name, values in joint["values"].items()
+        for name in joint["values"]
     }
-    drawn = of.items.drawn
+    return _tested(made, of.items.drawn)
+
+
+def _made(
+    tensors: Mapping[str, Tensor],
+    counts: Tensor | None,
+    grid: Grid | None,
+    names: tuple[Any, ...] | None,
+) -> Saliency:
+    parts = {what: t for what, t in tensors.items() if what not in ("values", "errors")}
+    return Saliency(tensors["values"], tensors["errors"], counts, parts, grid=grid, names=names)
+
+
+def _tested(made: dict[str, Saliency], drawn: Tensor) -> dict[str, Saliency]:
     return made if bool(drawn.all()) else {n: _untested(s, drawn) for n, s in made.items()}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from salience.aggregators.base import Aggregator
+from salience.data.groups import Pool
 from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.model.outputs import output_config
@@ -47,6 +48,8 @@ def record(request: Request) -> dict[str, Any]:
         "precision": own.precision,
         "versions": _versions(),
     }
+    if request.pool is not None:
+        made["pool"] = request.pool.record()
     if notices := sentences():
         made["notices"] = notices
     return made if request.aggregator is None else made | aggregated(request.aggregator)
@@ -90,6 +93,8 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
+    if "pool" in record:
+        chosen["pool"] = Pool.of_record(record["pool"])
     texts = list(_texts(chosen, _DEEPEST))
     for _, text in texts:
         if not is_placeholder(text):

@@ -201,7 +201,10 @@ def make_request(
     _check_parts(calculator, made)
     noise = [s for s in made if isinstance(s, NoiseSampler)]
     draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
-    _check_draws(draws, made, aggregator)
+    groups = None if pool is None else Pool.of(pool)
+    _check_draws(draws, made)
+    if aggregator is not None:
+        check_aggregator(aggregator, draws, groups)
     check_weights([s for s in made if isinstance(s, WeightSampler)], settings.model)
     return Request(
         settings=settings,
@@ -211,23 +214,8 @@ def make_request(
         seed=integer(seed, "seed", end=2**256),
         aggregator=aggregator,
         partial=boolean(partial, "partial"),
-        pool=None if pool is None else made_pool(pool, aggregator),
+        pool=groups,
     )
-
-
-def made_pool(pool: Any, aggregator: Aggregator | None) -> Pool:
-    """The groups of a pool, for an aggregator that can sum them.
-
-    Raises:
-        InputError: The groups are of no known form, or the aggregator adds draws in its own way.
-    """
-    made = Pool.of(pool)
-    if aggregator is not None and type(aggregator).update is not Aggregator.update:
-        raise InputError(
-            f"{type(aggregator).__name__} looks at all positions of a draw, so that groups of them "
-            f"cannot be summed; leave pool out, or aggregate by 'raw' or 'abs'"
-        )
-    return made
 
 
 def make_aggregator(spec: Any) -> Aggregator:
@@ -250,13 +238,12 @@ def _check_parts(calculator: Any, samplers: Sequence[Any]) -> None:
             raise InputError(f"samplers holds {brief(sampler)}; pass samplers' names or objects")
 
 
-def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator | None) -> None:
-    """Raise InputError where the samplers cannot make the draws or the aggregator cannot use them.
+def _check_draws(draws: Draws, samplers: Sequence[Any]) -> None:
+    """Raise InputError where the samplers cannot make the draws.
 
     Args:
         draws: Number and structure of the draws of an item.
         samplers: Noise and parameter samplers.
-        aggregator: The aggregator of the draws; ``None`` where the draws are kept.
     """
     asked = brief(draws.record())
     if draws.total > 1 and not samplers:
@@ -283,18 +270,22 @@ def _check_draws(draws: Draws, samplers: Sequence[Any], aggregator: Aggregator |
                 f"{type(sampler).__name__} has {available} draws of weights, but n_samples={asked} "
                 f"asks for {draws.outer}; pass {enough}"
             )
-    if aggregator is not None:
-        check_aggregator(aggregator, draws)
 
 
-def check_aggregator(aggregator: Aggregator, draws: Draws) -> None:
-    """Raise InputError where the aggregator needs more draws, or independent ones.
+def check_aggregator(aggregator: Aggregator, draws: Draws, pool: Pool | None) -> None:
+    """Raise InputError where the aggregator needs more draws, or independent ones, or no groups.
 
     Args:
         aggregator: The aggregator of the draws.
         draws: Number and structure of the draws of an item.
+        pool: Groups of positions over which saliency is summed, or ``None``.
     """
     name = type(aggregator).__name__
+    if pool is not None and not aggregator.adds_up:
+        raise InputError(
+            f"{name} looks at all positions of a draw, so that groups of them cannot be summed; "
+            f"leave pool out, or aggregate by 'raw' or 'abs'"
+        )
     fewest = draws.total if draws.until is None else draws.until.min
     if fewest < aggregator.min_draws:
         raise InputError(

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from salience.data.domain import Domain
-from salience.data.layout import ITEM
 from salience.naming import path_of
 from salience.results.design import Design
 from salience.results.differences import of_explanations
 from salience.results.items import ItemTable
 from salience.results.means import MeanSaliency
 from salience.results.preflight import Preflight
-from salience.results.provenance import inner_axes, keys_of, recorded_ids
+from salience.results.provenance import column_names, keys_of, recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.selection import ById, ByPosition, position_of, where
 
@@ -99,6 +98,9 @@ class Explanation(MeanSaliency, ItemTable):
         """The explanation of the items at ``positions`` (from 0), int64, in that order."""
         keys = keys_of(self.provenance, len(self))
         record = {k: v for k, v in self.provenance.items() if k != "ids"}
+        if "each" in record.get("pool", {}):
+            each = record["pool"]["each"]
+            record["pool"] = {"each": [each[at] for at in positions.tolist()]}
         return replace(
             self,
             **self.select(positions),
@@ -177,20 +179,14 @@ class Explanation(MeanSaliency, ItemTable):
             variable: Name of the target variable.
 
         Returns:
-            The names of the columns that the variable holds, in order; ``None`` where the domain
-            gives none, and for a variable inside the model that lacks the axis of the columns.
+            The names of the columns that the variable holds, in order, or those of pooled groups;
+            ``None`` where the domain gives none, for a variable inside the model that lacks the
+            axis of the columns, and where each item has groups of its own.
         """
-        names = self.dataset_info.get("columns")
-        if names is None or not isinstance(self.domain, Domain):
-            return None if names is None else list(names)
-        layout = self.domain.layout
-        axes = inner_axes(self.provenance, layout).get(variable)
-        if axes is None:
-            argument = layout.main if variable == "input" else variable
-            held = self.dataset_info.get(argument, range(len(names)))
-            return [names[at] for at in held]
-        of_columns = {axis for axis in layout.fields[layout.main].axes if axis != ITEM}
-        return list(names) if of_columns <= set(axes) else None
+        pooled = self[variable].names if variable in self.saliency else None
+        if pooled is not None:
+            return list(pooled) if self[variable].counts is None else None
+        return column_names(self.domain, self.dataset_info, self.provenance, variable)
 
     def save(self, path: str | Path) -> None:
         """Write the explanation to one safetensors file with a JSON header.

@@ -1,7 +1,7 @@
 """The item table: everything that is known of each item beside its saliency, one column a field.
 
-A new column is a field here and its value in :mod:`salience.engine.collect`; results, selections
-and files take the columns from the fields.
+A new column is a field here and its value in :mod:`salience.engine.collecting.collect`; results,
+selections and files take the columns from the fields.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ class Saliency:
             its values, same shape as ``flat``; empty unless draws are nested.
         grid: How the positions of each item lie along the axes of its domain; ``None`` where they
             are the first axis of an item, and where all items have one shape.
+        names: Names of the positions, where these are groups that were pooled: of those that all
+            items have, or a tuple of names for each item; ``None`` where they have no names.
     """
 
     flat: Tensor
@@ -34,6 +36,7 @@ class Saliency:
     counts: Tensor | None = None
     flat_parts: Mapping[str, Tensor] = field(default_factory=dict)
     grid: Grid | None = None
+    names: tuple[Any, ...] | None = None
 
     @property
     def values(self) -> Any:
@@ -59,7 +62,14 @@ class Saliency:
             None if self.counts is None else self.counts[positions],
             {name: part[rows] for name, part in self.flat_parts.items()},
             grid=None if self.grid is None else self.grid.select(positions),
+            names=self.names_at(positions),
         )
+
+    def names_at(self, positions: Tensor) -> tuple[Any, ...] | None:
+        """Names as in :attr:`names`, for the items at ``positions``."""
+        if self.names is None or self.counts is None:
+            return self.names
+        return tuple(self.names[at] for at in positions.tolist())
 
     def per_value(self, column: Tensor) -> Tensor:
         """Give each value the entry of its item, broadcastable against :attr:`flat`.

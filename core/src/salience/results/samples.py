@@ -11,11 +11,14 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.grid import Grid
+from salience.data.groups import Pool
+from salience.data.layout import summed_axes
+from salience.data.pooling import Arrangement, Pooling, pooling
 from salience.errors import InputError, brief
 from salience.results.design import Design
 from salience.results.differences import equal, of_items
 from salience.results.items import ItemTable
-from salience.results.provenance import keys_of
+from salience.results.provenance import column_names, keys_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Samples:
         provenance: As in :class:`salience.Explanation`, without an aggregator.
         domain: The domain that read the data.
         design: How the draws depend on each other, and what was drawn.
+        groups: Groups of positions over which aggregators sum; ``None`` where nothing is pooled.
     """
 
     draws: Mapping[str, Tensor]
@@ -46,6 +50,7 @@ class Samples:
     provenance: Mapping[str, Any]
     domain: Domain
     design: Design
+    groups: Pool | None = None
 
     def __len__(self) -> int:
         return len(self.items.ids)
@@ -54,14 +59,72 @@ class Samples:
     def values(self) -> Any:
         """Draws of the first target variable: a tensor of shape (M, B, …).
 
-        Where items are ragged, a list with one tensor of shape (M, n, …) per item.
+        Where items are ragged, a list with one tensor of shape (M, n, …) per item. Where groups are
+        pooled, their signed sums: (M, B, G), or a list of tensors of shape (M, G).
         """
+        if self.groups is not None:
+            return self._pooled_values()
         name = next(iter(self.draws))
         counts = self.counts[name]
         draws, grid = self.draws[name], self.grids[name]
         if grid is not None:
             return grid.arrange(draws, 1)
         return draws if counts is None else list(torch.split(draws, counts.tolist(), dim=1))
+
+    def pool(self, groups: Any) -> Samples:
+        """These draws, of which aggregators sum the values of each group of positions.
+
+        For the aggregators that average draws, "raw", "abs" and "square", the value of a group is
+        the sum of the values of its members. Its standard error is that of the sum over draws,
+        which no sum of the members' errors is, since members vary together.
+
+        Args:
+            groups: A mapping name → members for all items; an array of labels, one for each
+                position of an item (−1 in no group); a sequence with one of these, or with
+                sequences of members, for each item; or :class:`salience.Blocks`. Members are
+                positions from 0, names of columns, or a mask; with several target variables a
+                mapping variable → members.
+
+        Raises:
+            InputError: The groups do not fit the items.
+        """
+        made = replace(self, groups=Pool.of(groups))
+        assert made.groups is not None
+        made.groups.check(len(self))
+        made.pooling()  # raises InputError for groups that do not fit
+        return made
+
+    def pooling(self) -> Pooling:
+        """Which entries of the draws each group sums."""
+        assert self.groups is not None
+        arrangements = {}
+        for name, draws in self.draws.items():
+            summed = summed_axes(self.axes[name], self.domain.layout)
+            arrangements[name] = Arrangement(
+                tuple(draws.shape[1:]),
+                tuple(1 + axis for axis in summed),
+                self.counts[name],
+                self.grids[name],
+            )
+        info = self.dataset_info
+        return pooling(
+            self.groups,
+            arrangements,
+            range(len(self)),
+            lambda saliency: self.domain.join(saliency, info),
+            lambda variable: column_names(self.domain, info, self.provenance, variable),
+        )
+
+    def _pooled_values(self) -> Any:
+        found = self.pooling()
+        n_draws = len(next(iter(self.draws.values())))
+        one = [{n: d[m : m + 1] for n, d in self.draws.items()} for m in range(n_draws)]
+        sums = torch.cat([found.sums(lambda draws, axes: draws.sum(axes), draw) for draw in one])
+        if found.shape is not None:
+            return sums.reshape(n_draws, len(self), *found.shape)
+        if found.grid is not None:
+            return found.grid.arrange(sums, 1)
+        return list(torch.split(sums, found.counts.tolist(), dim=1))
 
     def __sub__(self, other: Samples) -> Samples:
         """Subtract, draw by draw, the saliency of another class, method or model for these items.
@@ -98,4 +161,5 @@ class Samples:
             "seed": self.provenance["seed"],
             "samplers": self.provenance["samplers"],
             "n_samples": self.provenance["n_samples"],
+            "groups": {} if self.groups is None else self.groups.record(),
         }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
-from salience.data.layout import Layout
+from salience.data.layout import Layout, summed_axes
 from salience.engine.batching import PredictedBatch
 from salience.engine.draws import Block
 from salience.errors import InputError
@@ -30,8 +30,7 @@ def reduced(axes: tuple[str, ...], layout: Layout) -> tuple[int, ...]:
         axes: Names of the axes behind L.
         layout: The layout of the domain.
     """
-    summed = (*layout.reduce, *layout.components)
-    return tuple(i + 2 for i, axis in enumerate(axes) if axis in summed)
+    return tuple(2 + axis for axis in summed_axes(axes, layout))
 
 
 def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
 
+
 def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Request:
     """The request whose calculator has decided what the draws of this batch share.
 

@@ -99,7 +99,7 @@ def pooled(aggregator: Aggregator, state: Any, draws: Mapping[str, Tensor], foun
     # One draw at a time, as Aggregator.update does it, so that rounding does not depend on blocks.
     for draw in range(len(next(iter(draws.values())))):
         one = {name: values[draw : draw + 1] for name, values in draws.items()}
-        state = state.add(found.reduce(aggregator.reduce, one)[0])
+        state = state.add(found.sums(aggregator.reduce, one)[0])
     return state
 
 

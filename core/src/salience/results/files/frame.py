@@ -40,6 +40,8 @@ def to_dataframe(
     for variable, found in saliency.items():
         item, position = _positions(found, len(ids))
         columns = names[variable]
+        if found.names is not None and found.counts is not None:
+            position = [name for own in found.names for name in own]
         if columns is not None and found.flat.shape[1:] == (len(columns),):
             position = [columns[p] for p in position]
         frames.append(

@@ -43,7 +43,7 @@ _SHAPES = {
 }
 _ENTRIES: dict[str, type] = {
     **dict.fromkeys(("variables", "ids", "annotations"), list),
-    **dict.fromkeys(("places", "domain", "dataset_info", "provenance", "design"), dict),
+    **dict.fromkeys(("places", "names", "domain", "dataset_info", "provenance", "design"), dict),
 }
 
 

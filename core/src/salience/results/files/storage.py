@@ -48,6 +48,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
     columns = {name: explanation[name] for name in COLUMNS}
     tensors = {name: column for name, column in columns.items() if isinstance(column, Tensor)}
     places: dict[str, list[int]] = {}
+    names: dict[str, Any] = {}
     for name, saliency in explanation["saliency"].items():
         tensors[f"values/{name}"] = saliency.flat
         tensors[f"std_error/{name}"] = saliency.flat_error
@@ -56,6 +57,8 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         if saliency.grid is not None:
             tensors[f"lengths/{name}"] = saliency.grid.lengths
             places[name] = list(saliency.grid.places)
+        if saliency.names is not None:
+            names[name] = list(saliency.names)
         tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
     annotations = explanation["annotations"]
     if isinstance(domain, Domain):
@@ -69,6 +72,7 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         "format": _FORMAT,
         "variables": list(explanation["saliency"]),
         "places": places,
+        "names": names,
         "domain": domain,
         "dataset_info": explanation["dataset_info"],
         "provenance": explanation["provenance"],
@@ -139,6 +143,7 @@ def _explanation(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
             grid=Grid(tensors[f"lengths/{name}"], tuple(head["places"][name]))
             if name in head["places"]
             else None,
+            names=_tuples(head["names"].get(name)),
         )
         for name in head["variables"]
     }
@@ -155,6 +160,13 @@ def _explanation(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
         "domain": domain,
         "design": Design(**head["design"]),
     }
+
+
+def _tuples(names: Any) -> tuple[Any, ...] | None:
+    """Names of groups, common to all items or of each, as they were saved."""
+    if names is None:
+        return None
+    return tuple(tuple(own) if isinstance(own, list | tuple) else own for own in names)
 
 
 def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -178,6 +190,7 @@ def _upgrade(head: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     if head["format"] < 8:  # formats up to 7 did not say which aggregators average
         used = head["provenance"].get("aggregator", {}).get("name")
         head["design"]["averages"] = used not in _NO_AVERAGES
+        head["names"] = {}
 
 
 def _domain(config: Mapping[str, Any]) -> Domain | Mapping[str, Any]:
