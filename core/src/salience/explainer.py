@@ -220,6 +220,7 @@ class Explainer:
         aggregator: str | Mapping[str, Any] | Aggregator = "raw",
         seed: int = 0,
         ids: Sequence[int | str] | None = None,
+        pool: Any = None,
     ) -> Preflight:
         """Find out what :meth:`explain` would assume of the model, and print it as a table.
 
@@ -230,7 +231,8 @@ class Explainer:
         Raises:
             InputError: A part is unknown, or the data cannot be read.
         """
-        request = self._request(calculator, samplers, n_samples, seed=seed, aggregator=aggregator)
+        settings = {"seed": seed, "aggregator": aggregator, "pool": pool}
+        request = self._request(calculator, samplers, n_samples, **settings)
         with Hearing():
             unit = read(self.domain, data, ids)
             found = checked(request.fitted(unit.samples), unit)
@@ -245,6 +247,7 @@ class Explainer:
         n_samples: int | tuple[int, int] | Until = 1,
         aggregator: str | Mapping[str, Any] | Aggregator = "raw",
         seed: int = 0,
+        pool: Any = None,
     ) -> Iterator[Explanation]:
         """Explain data that is larger than memory, chunk by chunk.
 
@@ -260,6 +263,7 @@ class Explainer:
             n_samples: As in :meth:`explain`.
             aggregator: As in :meth:`explain`.
             seed: As in :meth:`compute`.
+            pool: As in :meth:`explain`; groups of single items count through the whole stream.
 
         Yields:
             One explanation for each item, in order.
@@ -268,9 +272,8 @@ class Explainer:
             InputError: As in :meth:`explain`; a fault in the data is raised at its chunk.
         """
         with isolated():
-            request = self._request(
-                calculator, samplers, n_samples, seed=seed, aggregator=aggregator
-            )
+            settings = {"seed": seed, "aggregator": aggregator, "pool": pool}
+            request = self._request(calculator, samplers, n_samples, **settings)
         yield from streamed(request, chunks, self._executor(), self._warned)
 
     def _request(self, *parts: Any, **settings: Any) -> Request:

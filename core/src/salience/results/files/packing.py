@@ -53,7 +53,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
     if isinstance(value, np.bool_ | np.integer | np.floating):
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return {"$array": _stored(torch.from_numpy(np.ascontiguousarray(value)), tensors)}
+        return {"$array": _stored(torch.from_numpy(np.array(value, order="C")), tensors)}
     if isinstance(value, Tensor) and not value.is_complex() and value.layout == torch.strided:
         return {"$tensor": _stored(value, tensors)}
     if isinstance(value, bytes):
