@@ -272,5 +272,5 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_files_of_before_say_that_no_points_were_counted() -> None:
     tensors = {"n_independent": torch.tensor([1, 4])}
-    _upgrade({"format": 5}, tensors)
+    _upgrade({"format": 5, "provenance": {}, "design": {}}, tensors)
     assert tensors["n_points"].tolist() == [0, 0] and tensors["converged"].tolist() == [True, True]

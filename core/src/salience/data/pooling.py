@@ -197,7 +197,7 @@ def _common(
         rows = torch.arange(n_items)[:, None] * n_groups + at
         buckets.append((rows.flatten(), every.flatten(0, 1)))
     counts = torch.full((n_items,), n_groups)
-    return Pooling(arrangements, tuple(buckets), counts, shape, names)
+    return Pooling(arrangements, tuple(buckets), counts, shape=shape, names=names)
 
 
 def _each(
@@ -226,7 +226,8 @@ def _each(
         grid = Grid(torch.tensor(shapes), tuple(range(len(shapes[0]))))
     named = None if isinstance(pool.common, Blocks) else tuple(names)
     sizes = torch.tensor(counts)
-    return Pooling(arrangements, tuple(_by_size(every)), sizes, None, named, grid)
+    buckets = tuple(_by_size(every))
+    return Pooling(arrangements, buckets, sizes, shape=None, names=named, grid=grid)
 
 
 def _of_item(

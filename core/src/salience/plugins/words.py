@@ -9,7 +9,7 @@ _BAYES = 'pass samplers=["mc_dropout"], n_samples=30'
 
 #: Name, without spaces, hyphens and underscores, → what to write.
 _WRITTEN = {
-    **dict.fromkeys(("saliency", "vanilla", "vanillagradient", "grad", "gradients"), _GRADIENT),
+    **dict.fromkeys(("saliency", "vanilla", "vanillagradient", "grad"), _GRADIENT),
     **dict.fromkeys(("gradientcalculator", "sensitivity"), _GRADIENT),
     **dict.fromkeys(("ig", "integratedgradient", "integratedgradientscalculator"), _PATH),
     **dict.fromkeys(("integratedgrad", "intgrad", "pathintegratedgradients"), _PATH),

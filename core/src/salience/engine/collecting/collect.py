@@ -114,9 +114,9 @@ def _aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> 
         request.aggregator,
         request.draws,
         axes,
-        request.pool,
-        lambda saliency: domain.join(saliency, info),
-        names_of_positions(request, info),
+        pool=request.pool,
+        join=lambda saliency: domain.join(saliency, info),
+        names_of=names_of_positions(request, info),
     )
 
 
