@@ -18,11 +18,12 @@ from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
+from salience.shown import ShortRepr
 from salience.support.interrupts import called
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(ShortRepr):
     """Items that follow each other in the data set.
 
     Args:
@@ -75,7 +76,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitResult:
+class UnitResult(ShortRepr):
     """What was computed for the items of a unit, in plain tensors on the CPU.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,17 @@ import torch
 from torch import Tensor
 
 from salience.data.domain import Domain
+from salience.errors import brief
 from salience.naming import path_of
 from salience.results.design import Design
 from salience.results.differences import of_explanations
 from salience.results.items import ItemTable
 from salience.results.means import MeanSaliency
 from salience.results.preflight import Preflight
-from salience.results.provenance import column_names, keys_of, recorded_ids
+from salience.results.provenance import Record, column_names, keys_of, recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.selection import ById, ByPosition, position_of, where
+from salience.results.summary import explanation_facts, lines_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from salience.visualize.visualizer import Visualizer
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation(MeanSaliency, ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
 
@@ -52,6 +55,27 @@ class Explanation(MeanSaliency, ItemTable):
     design: Design = field(default_factory=Design)
     dataset_info: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provenance", Record(self.provenance))
+
+    def __repr__(self) -> str:
+        """At most six lines: what was computed, how sure it is, and what to call next."""
+        try:
+            head, facts = explanation_facts(self)
+            return lines_of(facts, head)
+        except Exception as error:  # a result that is damaged is shown nevertheless
+            return f"Explanation of {len(self.score)} items ({brief(error)})"
+
+    def _repr_html_(self) -> str:
+        """A small table and pictures of the first items, without script, for notebooks."""
+        from salience.visualize.drawing import html_of
+
+        try:
+            head, facts = explanation_facts(self)
+            return html_of(self, head, facts)
+        except Exception:  # notebooks then show the text
+            return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def preflight(self) -> Preflight:

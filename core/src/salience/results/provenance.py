@@ -8,6 +8,14 @@ from typing import Any
 from salience.data.domain import Domain
 from salience.data.layout import ITEM, Layout
 from salience.model.targets import Target
+from salience.shown import short
+
+
+class Record(dict[str, Any]):
+    """The record of a computation: a dictionary that shows itself on one line."""
+
+    def __repr__(self) -> str:
+        return f"Record{short(dict(self))}"
 
 
 def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from salience.errors import InputError, brief
 from salience.results.design import Design
 from salience.results.differences import equal, of_items
 from salience.results.items import ItemTable
-from salience.results.provenance import column_names, keys_of
+from salience.results.provenance import Record, column_names, keys_of
+from salience.results.summary import lines_of, samples_facts
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Samples:
     """All draws of the saliency of a data set, from which any aggregator makes an explanation.
 
@@ -51,6 +52,17 @@ class Samples:
     domain: Domain
     design: Design
     groups: Pool | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provenance", Record(self.provenance))
+
+    def __repr__(self) -> str:
+        """At most six lines: what was computed, and what to call next."""
+        try:
+            head, facts = samples_facts(self)
+            return lines_of(facts, head)
+        except Exception as error:  # what is damaged is shown nevertheless
+            return f"Samples of {len(self)} items ({brief(error)})"
 
     def __len__(self) -> int:
         return len(self.items.ids)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
-from salience.errors import InputError, brief
+from salience.errors import InputError, brief, shortened
 from salience.naming import listed
 from salience.plugins.parts import make
 from salience.results.selection import position_of
+from salience.visualize.display import page, pictures
 from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
@@ -56,6 +57,27 @@ def grid(
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def html_of(explanation: Explanation, head: str, facts: Sequence[tuple[str, str]]) -> str:
+    """An explanation as HTML: its facts, and pictures of its first three items in one figure.
+
+    Args:
+        explanation: The explanation.
+        head: The first line.
+        facts: Name and text of each fact.
+    """
+    items = range(min(3, len(explanation)))
+
+    def render() -> Any:
+        renderer = visualizer_of(explanation, None, {})
+        try:
+            return renderer.grid({"saliency": explanation}, items)
+        except InputError:  # the visualizer draws no grids
+            return renderer.item(explanation, 0)
+
+    named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
+    return page(head, facts, pictures(render, f"Saliency of {named}"))
 
 
 def visualizer_of(
