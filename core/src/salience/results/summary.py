@@ -133,7 +133,7 @@ def _values(explanation: MeanSaliency) -> str:
     if certain:
         text += f", {_percent(torch.cat(certain).double().mean())} certain (p < .05)"
     seen, total = len(flat), sum(s.flat.numel() for s in explanation.saliency.values())
-    return text if seen == total else f"{text}, of {seen:,} of {total:,} values"
+    return text if seen == total else f"{text}, of {seen:,} values"
 
 
 def _parts(explanation: MeanSaliency) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:

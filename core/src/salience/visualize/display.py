@@ -12,7 +12,8 @@ from typing import Any
 
 from salience.errors import InputError, brief
 
-_SHOWN_BY = ("_repr_png_", "_repr_svg_", "_repr_html_", "_repr_jpeg_", "_repr_mimebundle_")
+# Not ``_repr_html_``, which figures of matplotlib have, but mostly returns nothing.
+_SHOWN_BY = ("_repr_png_", "_repr_svg_", "_repr_jpeg_", "_repr_mimebundle_")
 # Pixels of the widest picture in a notebook, of a small one, and bytes of a page's pictures.
 _WIDEST, _SMALL, _ROOM = 1600, 900, 70_000
 
