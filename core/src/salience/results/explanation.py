@@ -22,7 +22,7 @@ from salience.results.preflight import Preflight
 from salience.results.provenance import Record, column_names, keys_of, recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.selection import ById, ByPosition, position_of, where
-from salience.results.summary import explanation_facts, lines_of
+from salience.results.summary import explanation_summary, lines_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,8 @@ class Explanation(MeanSaliency, ItemTable):
     def __repr__(self) -> str:
         """At most six lines: what was computed, how sure it is, and what to call next."""
         try:
-            head, facts = explanation_facts(self)
-            return lines_of(facts, head)
+            head, entries = explanation_summary(self)
+            return lines_of(entries, head)
         except Exception as error:  # a result that is damaged is shown nevertheless
             return f"Explanation of {len(self.score)} items ({brief(error)})"
 
@@ -72,8 +72,8 @@ class Explanation(MeanSaliency, ItemTable):
         from salience.visualize.drawing import html_of
 
         try:
-            head, facts = explanation_facts(self)
-            return html_of(self, head, facts)
+            head, entries = explanation_summary(self)
+            return html_of(self, head, entries)
         except Exception:  # notebooks then show the text
             return f"<pre>{escape(repr(self))}</pre>"
 

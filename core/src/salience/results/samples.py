@@ -19,7 +19,7 @@ from salience.results.design import Design
 from salience.results.differences import equal, of_items
 from salience.results.items import ItemTable
 from salience.results.provenance import Record, column_names, keys_of
-from salience.results.summary import lines_of, samples_facts
+from salience.results.summary import lines_of, samples_summary
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -59,8 +59,8 @@ class Samples:
     def __repr__(self) -> str:
         """At most six lines: what was computed, and what to call next."""
         try:
-            head, facts = samples_facts(self)
-            return lines_of(facts, head)
+            head, entries = samples_summary(self)
+            return lines_of(entries, head)
         except Exception as error:  # what is damaged is shown nevertheless
             return f"Samples of {len(self)} items ({brief(error)})"
 

@@ -14,32 +14,31 @@ from salience.plugins.parts import is_placeholder
 
 if TYPE_CHECKING:
     from salience.results.means import MeanSaliency
-    from salience.results.samples import Samples
 
 # Characters of a line, and values from which medians and shares are taken.
 _LINE, _VALUES = 98, 1_000_000
 
 
-def lines_of(facts: Sequence[tuple[str, str]], head: str) -> str:
+def lines_of(entries: Sequence[tuple[str, str]], head: str) -> str:
     """A result in at most six lines of at most 98 characters.
 
     Args:
-        facts: Name and text of each fact; a text without a name stands for itself.
+        entries: Name and text of each entry; a text without a name stands for itself.
         head: The first line.
     """
-    found = [head, *(f"{name}: {text}" if name else text for name, text in facts if text)]
+    found = [head, *(f"{name}: {text}" if name else text for name, text in entries if text)]
     return "\n".join(shortened(" ".join(line.split()), _LINE) for line in found[:6])
 
 
-def explanation_facts(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
-    """The first line, and the facts, of an explanation.
+def explanation_summary(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
+    """The first line, and the entries of an explanation.
 
     Returns:
-        The head; and name and text of each fact, some of them empty.
+        The head; and name and text of each entry, some of them empty.
     """
     record, n_items = explanation.provenance, len(explanation)
     head = f"Explanation of {_count(n_items, 'item')} ({_domain(explanation)})"
-    facts = [
+    entries = [
         ("target", f"{_targets(explanation.saliency)}; output {_output(record)}"),
         ("method", f"{_method(record)}, {_draws(explanation)}"),
         ("values", _values(explanation)),
@@ -49,11 +48,11 @@ def explanation_facts(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
         ),
         ("next", ".visualize(0), .item(0), .where(...), .to_dataframe(), .save(path)"),
     ]
-    return head, facts
+    return head, entries
 
 
-def samples_facts(samples: Samples) -> tuple[str, list[tuple[str, str]]]:
-    """The first line, and the facts, of samples, as :func:`explanation_facts`."""
+def samples_summary(samples: Any) -> tuple[str, list[tuple[str, str]]]:
+    """The first line, and the entries of samples, as :func:`explanation_summary`."""
     record = samples.provenance
     size = sum(draws.numel() * draws.element_size() for draws in samples.draws.values())
     number = len(next(iter(samples.draws.values())))
@@ -61,13 +60,13 @@ def samples_facts(samples: Samples) -> tuple[str, list[tuple[str, str]]]:
         f"Samples: {_count(number, 'draw')} of {_count(len(samples), 'item')} ({_domain(samples)})"
     )
     pooled = "" if samples.groups is None else ", pooled over groups"
-    facts = [
+    entries = [
         ("target", f"{_targets(samples.draws)}; output {_output(record)}"),
         ("method", f"{_method(record)}, seed {record.get('seed')}"),
         ("memory", f"{size / 1e6:.2f} MB{pooled}"),
         ("next", "explainer.aggregate(samples, 'raw'), samples.pool(groups), samples - other"),
     ]
-    return head, facts
+    return head, entries
 
 
 def _domain(result: Any) -> str:

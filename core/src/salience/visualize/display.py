@@ -57,19 +57,19 @@ def png_of(figure: Any, width: int = _WIDEST, format: str = "png") -> bytes:
     return stream.getvalue()
 
 
-def page(head: str, facts: Sequence[tuple[str, str]], picture: str) -> str:
+def page(head: str, entries: Sequence[tuple[str, str]], picture: str) -> str:
     """A result as HTML without script: a small table, and pictures below it.
 
     Args:
         head: The first line.
-        facts: Name and text of each fact.
+        entries: Name and text of each entry.
         picture: HTML of the pictures.
     """
     rows = "".join(
         f'<tr><th style="text-align:left;padding:1px 12px 1px 0;font-weight:600">'
         f"{html.escape(name)}</th>"
         f'<td style="text-align:left;padding:1px 0">{html.escape(text)}</td></tr>'
-        for name, text in facts
+        for name, text in entries
         if text
     )
     return (

@@ -59,13 +59,13 @@ def grid(
     return figure
 
 
-def html_of(explanation: Explanation, head: str, facts: Sequence[tuple[str, str]]) -> str:
-    """An explanation as HTML: its facts, and pictures of its first three items in one figure.
+def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, str]]) -> str:
+    """An explanation as HTML: its summary, and pictures of its first three items in one figure.
 
     Args:
         explanation: The explanation.
         head: The first line.
-        facts: Name and text of each fact.
+        entries: Name and text of each entry.
     """
     items = range(min(3, len(explanation)))
 
@@ -77,7 +77,7 @@ def html_of(explanation: Explanation, head: str, facts: Sequence[tuple[str, str]
             return renderer.item(explanation, 0)
 
     named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
-    return page(head, facts, pictures(render, f"Saliency of {named}"))
+    return page(head, entries, pictures(render, f"Saliency of {named}"))
 
 
 def visualizer_of(
