@@ -151,6 +151,22 @@ class Domain(CheckedSettings, ABC):
         """
         return saliency
 
+    def positions(
+        self, annotation: Mapping[str, Any], shape: tuple[int, ...]
+    ) -> Mapping[str, Sequence[Any]]:
+        """What is known of the positions of an item, for tables: the element of each atom.
+
+        The default knows nothing.
+
+        Args:
+            annotation: The annotation of the item.
+            shape: Shape of the saliency of the item.
+
+        Returns:
+            Name of a column → an entry for each position, in the order of the flattened saliency.
+        """
+        return {}
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Turn an item's annotation into JSON types and tensors, so that it can be saved."""
         return dict(annotation)
