@@ -152,7 +152,7 @@ class Domain(CheckedSettings, ABC):
         return saliency
 
     def positions(
-        self, annotation: Mapping[str, Any], shape: tuple[int, ...]
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
     ) -> Mapping[str, Sequence[Any]]:
         """What is known of the positions of an item, for tables: the element of each atom.
 
@@ -160,7 +160,7 @@ class Domain(CheckedSettings, ABC):
 
         Args:
             annotation: The annotation of the item.
-            shape: Shape of the saliency of the item.
+            axes: Names of the axes of the item's saliency.
 
         Returns:
             Name of a column → an entry for each position, in the order of the flattened saliency.

@@ -236,27 +236,25 @@ class MolGraph(Domain):
         return {"axes": axes | {"input": axes[layout.main]}}
 
     def positions(
-        self, annotation: Mapping[str, Any], shape: tuple[int, ...]
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
     ) -> Mapping[str, Sequence[Any]]:
         """Element and neighbours of each atom, or the two atoms of each directed bond.
 
         Args:
             annotation: The annotation of the item.
-            shape: Shape of its saliency: a value for each atom, or for each directed bond.
+            axes: Names of the axes of its saliency: ``("atom",)`` or ``("bond",)``.
         """
         mol = annotation.get("mol")
-        if mol is None or len(shape) != 1:
+        if mol is None or axes not in (("atom",), ("bond",)):
             return {}
-        atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
-        if shape == (len(atoms),):
+        if axes == ("atom",):
+            atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
             near = [sorted(other.GetIdx() for other in atom.GetNeighbors()) for atom in atoms]
             return {
                 "element": [atom.GetSymbol() for atom in atoms],
                 "neighbours": [" ".join(map(str, own)) for own in near],
             }
         bonds = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
-        if shape != (2 * len(bonds),):
-            return {}
         first = [bond.GetBeginAtomIdx() for bond in bonds]
         second = [bond.GetEndAtomIdx() for bond in bonds]
         return {"from_atom": [*first, *second], "to_atom": [*second, *first]}

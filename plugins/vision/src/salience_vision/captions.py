@@ -8,9 +8,10 @@ from salience import Explanation
 def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
     """Name of an item, and the parts of a text that describes its prediction.
 
-    There is none where the prediction is unknown. For several outputs per item, the parts are the class of the largest output (its name, or
+    For several outputs per item, the parts are the class of the largest output (its name, or
     ``class i`` where it has none) and the value of this output, usually a logit. For one output
-    per item, the only part is its value. For a prediction with more than two axes there is none.
+    per item, the only part is its value. There is none where the prediction is unknown or has more
+    than two axes.
     """
     name = f"item {item}"
     if explanation.annotations:

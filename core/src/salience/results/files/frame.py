@@ -105,13 +105,13 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
     }
     if places.shape[1] > 1 and len(axes) == places.shape[1]:
         columns |= {axis: places[:, i] for i, axis in enumerate(axes)}
-    columns |= _of_positions(explanation, variable)
+    columns |= _of_positions(explanation, variable, axes)
     columns["saliency"] = _column(saliency, saliency.flat)
     columns["std_error"] = _column(saliency, saliency.flat_error)
     return columns
 
 
-def _of_positions(explanation: Any, variable: str) -> dict[str, list[Any]]:
+def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, list[Any]]:
     """What the domain knows of positions, such as the element of an atom, in the table's order."""
     domain, saliency = explanation.domain, explanation[variable]
     if not isinstance(domain, Domain) or saliency.names is not None or not explanation.annotations:
@@ -119,10 +119,7 @@ def _of_positions(explanation: Any, variable: str) -> dict[str, list[Any]]:
     if type(domain).positions is Domain.positions:
         return {}
     shapes = [tuple(one.shape) for one in saliency.values]
-    each = [
-        domain.positions(annotation, shape)
-        for annotation, shape in zip(explanation.annotations, shapes, strict=True)
-    ]
+    each = [domain.positions(annotation, axes) for annotation in explanation.annotations]
     names = list(dict.fromkeys(name for own in each for name in own))
     found: dict[str, list[Any]] = {name: [] for name in names}
     for own, shape in zip(each, shapes, strict=True):
