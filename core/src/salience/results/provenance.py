@@ -7,7 +7,11 @@ from typing import Any
 
 from salience.data.domain import Domain
 from salience.data.layout import ITEM, Layout
+from salience.data.per_item import PerItem
+from salience.errors import InputError
+from salience.model.outputs import make_output
 from salience.model.targets import Target
+from salience.plugins import host
 from salience.shown import short
 
 
@@ -25,9 +29,94 @@ def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
 
 
 def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
-    """What keyed the draws of each item: the ids that the user gave, else positions."""
-    keys: Sequence[int | str] = provenance.get("ids", range(n_items))
-    return keys
+    """What keyed the draws of each item: the ids that the user gave, else positions.
+
+    Records of computations that were interrupted once held the keys of all items, of which those
+    that are done are the first.
+
+    Raises:
+        InputError: The record holds keys of fewer items.
+    """
+    keys = provenance.get("ids", range(n_items))
+    if not isinstance(keys, list | tuple | range) or len(keys) < n_items:
+        raise InputError(
+            f"the record holds under 'ids' no key for each of the {n_items} items; pass the "
+            f"provenance as it was made"
+        )
+    return keys[:n_items]
+
+
+def selected(
+    provenance: Mapping[str, Any], positions: Sequence[int], n_items: int
+) -> dict[str, Any]:
+    """The record of some of the items, by which the data of these is explained with the same draws.
+
+    Of what the record holds for each item (keys of draws, labels, baselines, groups) those of the
+    other items are left out.
+
+    Args:
+        provenance: The record of all the items.
+        positions: Positions of the items from 0.
+        n_items: Number of all the items.
+    """
+    keys = keys_of(provenance, n_items)
+    made = {name: value for name, value in provenance.items() if name != "ids"}
+    pool = made.get("pool")
+    if isinstance(pool, Mapping) and _is_of_items(pool.get("each"), n_items):
+        made["pool"] = {"each": [pool["each"][at] for at in positions]}
+    for part in ("calculator", "domain", "output"):
+        if isinstance(config := made.get(part), Mapping):
+            fields = _fields_per_item(part, config)
+            made[part] = of_items(config, fields, positions, n_items)
+    return made | recorded_ids([keys[at] for at in positions])
+
+
+def of_items(
+    config: Mapping[str, Any], per_item: Sequence[str], positions: Sequence[int], n_items: int
+) -> dict[str, Any]:
+    """The config of a part, whose values for single items are those of some of the items.
+
+    Args:
+        config: Name → value of its parameters.
+        per_item: Names of those that hold a value for each item; :class:`PerItem` always does.
+        positions: Positions of the items from 0.
+        n_items: Number of all the items; values of another number are kept.
+    """
+
+    def entry(name: str, value: Any) -> Any:
+        if isinstance(value, PerItem):
+            kept = _is_of_items(value.values, n_items)
+            return PerItem(_at(value.values, positions)) if kept else value
+        if isinstance(value, Mapping):
+            return {key: entry("", inner) for key, inner in value.items()}
+        kept = name in per_item and _is_of_items(value, n_items)
+        return _at(value, positions) if kept else value
+
+    return {name: entry(name, value) for name, value in config.items()}
+
+
+def _fields_per_item(part: str, config: Mapping[str, Any]) -> Sequence[str]:
+    """Names of a part's parameters that hold a value for each item; none of an unknown part."""
+    try:
+        if part == "output":
+            return make_output(config).per_item
+        cls: Any = host().get(f"{part}s", config.get("name", ""))
+        return tuple(cls.per_item)
+    except (InputError, AttributeError):
+        return ()
+
+
+def _is_of_items(value: Any, n_items: int) -> bool:
+    sized = hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping)
+    return sized and getattr(value, "ndim", 1) > 0 and len(value) == n_items
+
+
+def _at(values: Any, positions: Sequence[int]) -> Any:
+    """The values at some positions, in the type of the values."""
+    if hasattr(values, "shape"):
+        return values[list(positions)]
+    chosen = [values[at] for at in positions]
+    return tuple(chosen) if isinstance(values, tuple) else chosen
 
 
 def column_names(

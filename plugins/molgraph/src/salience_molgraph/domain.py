@@ -86,6 +86,7 @@ class MolGraph(Domain):
     """
 
     visualizer: ClassVar[str] = "molecule"
+    per_item: ClassVar[tuple[str, ...]] = ("node",)
 
     form: str = "ragged"
     atom_features: str | AtomFeatures = "labels"
