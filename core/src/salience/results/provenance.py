@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from salience.data.domain import Domain
@@ -62,37 +62,55 @@ def selected(
     keys = keys_of(provenance, n_items)
     made = {name: value for name, value in provenance.items() if name != "ids"}
     pool = made.get("pool")
-    if isinstance(pool, Mapping) and _is_of_items(pool.get("each"), n_items):
-        made["pool"] = {"each": [pool["each"][at] for at in positions]}
-    for part in ("calculator", "domain", "output"):
-        if isinstance(config := made.get(part), Mapping):
-            fields = _fields_per_item(part, config)
-            made[part] = of_items(config, fields, positions, n_items)
+    each = pool.get("each") if isinstance(pool, Mapping) else None
+    if isinstance(each, list | tuple) and len(each) == n_items:
+        made["pool"] = {"each": [each[at] for at in positions]}
+    made |= _of_items(made, ("calculator", "domain", "output"), positions, {n_items})
     return made | recorded_ids([keys[at] for at in positions])
 
 
-def of_items(
-    config: Mapping[str, Any], per_item: Sequence[str], positions: Sequence[int], n_items: int
+def of_part(provenance: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """The record of the items from ``start`` to ``stop`` − 1 of a stream, or of a data set.
+
+    Labels, baselines and groups of these and further items are reduced to those of these items.
+    """
+    enough = range(stop, 2**63)
+    parts = _of_items(provenance, ("calculator", "output"), range(start, stop), enough)
+    return {**provenance, **parts}
+
+
+def _of_items(
+    provenance: Mapping[str, Any],
+    parts: Sequence[str],
+    positions: Sequence[int],
+    numbers: Container[int],
 ) -> dict[str, Any]:
-    """The config of a part, whose values for single items are those of some of the items.
+    """The configs of parts, whose values for single items are those of some of the items.
 
     Args:
-        config: Name → value of its parameters.
-        per_item: Names of those that hold a value for each item; :class:`PerItem` always does.
+        provenance: The record of all the items.
+        parts: Names of the parts.
         positions: Positions of the items from 0.
-        n_items: Number of all the items; values of another number are kept.
+        numbers: How many values are values of all the items; others are kept.
     """
+    fields: Sequence[str] = ()
 
     def entry(name: str, value: Any) -> Any:
         if isinstance(value, PerItem):
-            kept = _is_of_items(value.values, n_items)
-            return PerItem(_at(value.values, positions)) if kept else value
+            return PerItem(_at(value.values, positions)) if many(value.values) else value
         if isinstance(value, Mapping):
             return {key: entry("", inner) for key, inner in value.items()}
-        kept = name in per_item and _is_of_items(value, n_items)
-        return _at(value, positions) if kept else value
+        return _at(value, positions) if name in fields and many(value) else value
 
-    return {name: entry(name, value) for name, value in config.items()}
+    def many(value: Any) -> bool:
+        return _is_sized(value) and len(value) in numbers
+
+    made = {}
+    for part in parts:
+        if isinstance(config := provenance.get(part), Mapping):
+            fields = _fields_per_item(part, config)
+            made[part] = {name: entry(name, value) for name, value in config.items()}
+    return made
 
 
 def _fields_per_item(part: str, config: Mapping[str, Any]) -> Sequence[str]:
@@ -106,9 +124,10 @@ def _fields_per_item(part: str, config: Mapping[str, Any]) -> Sequence[str]:
         return ()
 
 
-def _is_of_items(value: Any, n_items: int) -> bool:
-    sized = hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping)
-    return sized and getattr(value, "ndim", 1) > 0 and len(value) == n_items
+def _is_sized(value: Any) -> bool:
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__"):
+        return False
+    return getattr(value, "ndim", 1) > 0
 
 
 def _at(values: Any, positions: Sequence[int]) -> Any:
