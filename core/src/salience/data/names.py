@@ -105,3 +105,19 @@ def row_names(data: Any) -> list[Any] | None:
         return None
     labels: list[Any] = index.tolist()
     return labels
+
+
+def labels_in_column(cells: Sequence[Any]) -> list[Any]:
+    """Labels in a column: whole numbers that are written as text become numbers.
+
+    Where one is no whole number, or has leading zeros, all stay as they are written. Empty cells
+    are no labels.
+
+    Args:
+        cells: The cells of the column.
+    """
+    written = [cell for cell in cells if not (isinstance(cell, str) and not cell)]
+    plain = all(isinstance(cell, str) and cell.isascii() and cell.isdecimal() for cell in written)
+    if plain and all(len(cell) < 18 and str(int(cell)) == cell for cell in written):
+        return [int(cell) if cell else None for cell in cells]
+    return [None if isinstance(cell, str) and not cell else cell for cell in cells]

@@ -84,9 +84,7 @@ def explanation(
 def _provenance(result: UnitResult, request: Request, unit: Unit) -> dict[str, Any]:
     """The record of the items that are done, which may be some of a stream or of a unit."""
     found = {"preflight": result.preflight.record()} | record.record(request)
-    stop = unit.offset + len(result.items)
-    if unit.offset or len(result.items) < len(unit):
-        found = of_part(found, unit.offset, stop)
+    found = of_part(found, unit.offset, unit.offset + len(result.items))
     return found | recorded_ids(unit.ids[: len(result.items)])
 
 

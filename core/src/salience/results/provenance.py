@@ -74,7 +74,7 @@ def of_part(provenance: Mapping[str, Any], start: int, stop: int) -> dict[str, A
 
     Labels, baselines and groups of these and further items are reduced to those of these items.
     """
-    enough = range(stop, 2**63)
+    enough = range(stop if start else stop + 1, 2**63)  # there is nothing to leave out of all
     parts = _of_items(provenance, ("calculator", "output"), range(start, stop), enough)
     return {**provenance, **parts}
 
