@@ -90,6 +90,7 @@ class UnitResult(ShortRepr):
         grids: Target variable → how the positions of each item are arranged; see :class:`Grid`.
         names: Target variable → names of its pooled groups, as in :class:`salience.Saliency`; empty
             where nothing is pooled.
+        own_groups: Whether each item was given groups, or labels of its positions, of its own.
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
         notices: What the user is to be told, in the words of :func:`salience.tell`.
@@ -105,6 +106,7 @@ class UnitResult(ShortRepr):
     notices: tuple[str, ...] = ()
     preflight: Preflight = field(default_factory=Preflight)
     names: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
+    own_groups: bool = False
 
 
 def join(
@@ -138,6 +140,7 @@ def join(
         notices=notices,
         preflight=joined([result.preflight for result in results]),
         names={name: _joined_names(results, name) for name in first.names},
+        own_groups=first.own_groups,
     )
 
 

@@ -18,7 +18,7 @@ from salience.results.design import Design
 from salience.results.differences import of_explanations
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight
-from salience.results.provenance import Record, keys_of, recorded_ids
+from salience.results.provenance import Record, selected
 from salience.results.saliency import Saliency
 from salience.results.selection import ById, ByPosition, position_of, where
 from salience.results.summary import explanation_summary, lines_of
@@ -100,7 +100,7 @@ class Explanation(TabledSaliency, ItemTable):
         Raises:
             InputError: There is no such item, or several have the id.
         """
-        return self.at(torch.tensor([position_of(self.ids, item)]))
+        return self._at(torch.tensor([position_of(self.ids, item)]))
 
     def where(self, chosen: Any = None, /, **columns: Any) -> Explanation:
         """The explanation of the items that fit.
@@ -114,20 +114,15 @@ class Explanation(TabledSaliency, ItemTable):
         Raises:
             InputError: No item fits, or there is no such column.
         """
-        return self.at(where(self, chosen, columns))
+        return self._at(where(self, chosen, columns))
 
-    def at(self, positions: Tensor) -> Explanation:
+    def _at(self, positions: Tensor) -> Explanation:
         """The explanation of the items at ``positions`` (from 0), int64, in that order."""
-        keys = keys_of(self.provenance, len(self))
-        record = {k: v for k, v in self.provenance.items() if k != "ids"}
-        if "each" in record.get("pool", {}):
-            each = record["pool"]["each"]
-            record["pool"] = {"each": [each[at] for at in positions.tolist()]}
         return replace(
             self,
             **self.select(positions),
             saliency={name: saliency.select(positions) for name, saliency in self.saliency.items()},
-            provenance=record | recorded_ids([keys[at] for at in positions.tolist()]),
+            provenance=selected(self.provenance, positions.tolist(), len(self)),
         )
 
     def __sub__(self, other: Explanation) -> Explanation:

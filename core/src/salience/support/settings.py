@@ -15,6 +15,10 @@ class CheckedSettings(ShortRepr):
     A subclass with a ``__post_init__`` of its own calls that of its base first.
     """
 
+    #: Names of the fields that may hold a value for each item, in the order of the data. The record
+    #: of a selection of the items holds those of the selected ones.
+    per_item: ClassVar[tuple[str, ...]] = ()
+
     _shows_defaults: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

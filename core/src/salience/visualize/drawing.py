@@ -41,14 +41,16 @@ def grid(
         The figure.
 
     Raises:
-        InputError: There is nothing to draw, the explanations have different numbers of items, an
-            item or the visualizer does not exist, or the figure cannot be written in the format of
-            the suffix.
+        InputError: There is nothing to draw, the explanations are of different items, an item or
+            the visualizer does not exist, or the figure cannot be written in the format of the
+            suffix.
     """
     sizes = {title: len(explanation) for title, explanation in explanations.items()}
     if not sizes or len(set(sizes.values())) != 1:
         raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
     first = next(iter(explanations.values()))
+    for title, explanation in explanations.items():
+        _check_ids(first.ids, explanation.ids, title)
     given = range(len(first)) if items is None else listed(items, "items", "a list of positions")
     chosen = [position_of(first.ids, item) for item in given]
     if not chosen:
@@ -78,6 +80,19 @@ def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, st
 
     named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
     return page(head, entries, pictures(render, f"Saliency of {named}"))
+
+
+def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:
+    """Raise InputError where items of a row of a grid have different ids; positions are none."""
+    one, other, positions = list(first), list(ids), list(range(len(ids)))
+    if one == other or positions in (one, other):
+        return
+    at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
+    raise InputError(
+        f"a grid needs explanations of the same items in the same order, but item {at} is "
+        f"{brief(one[at], 40)} in the first and {brief(other[at], 40)} in {brief(title, 40)}; "
+        f"choose the same by .loc[[...]]"
+    )
 
 
 def visualizer_of(

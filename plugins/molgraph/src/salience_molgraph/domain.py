@@ -16,7 +16,7 @@ from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
-from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
+from salience_molgraph.reading import Hydrogens, Source, is_missing, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
 
@@ -78,14 +78,16 @@ class MolGraph(Domain):
             PyG's ``DataLoader``.
         on_error: ``"raise"`` refuses data with molecules that cannot be read, and names them all;
             ``"skip"`` goes on without them and tells which.
-        id_column: Column of a table or CSV file that names its molecules. Where ``None``, these are
-            called by their titles, by the index of a frame or series, or by their SMILES.
+        id_column: Column of a table or CSV file that says what each molecule is called. Where
+            ``None``, molecules are called by the index of a frame or series that does not just
+            count them, else by their titles, else by their SMILES.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
     """
 
     visualizer: ClassVar[str] = "molecule"
+    per_item: ClassVar[tuple[str, ...]] = ("node",)
 
     form: str = "ragged"
     atom_features: str | AtomFeatures = "labels"
@@ -176,7 +178,7 @@ class MolGraph(Domain):
         with rdBase.BlockLogs():
             for number, source in enumerate(self._sources(data)):
                 try:
-                    graphs.append(self._graph(source))
+                    graphs.append(replace(self._graph(source), id=source.id))
                 except InputError as error:
                     broken.add(number, f"item {number}{source.where} {error}")
                 else:
@@ -226,8 +228,11 @@ class MolGraph(Domain):
         return output if self.node is None else nodes.rows(output, values)
 
     def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
-        """Titles of molecules, or their SMILES; PyG data without a molecule has no name."""
-        return [graph.name or None for graph in samples]
+        """Entries of the ``id_column`` or of an index; else titles of molecules, or their SMILES.
+
+        PyG data without ``name`` and ``smiles`` has no name.
+        """
+        return [graph.name if is_missing(graph.id) else graph.id for graph in samples]
 
     def dataset_info(self, samples: Sequence[Graph]) -> dict[str, Any]:
         """The axes of each argument (``"axes"``), of which a picture shows those by atom."""

@@ -30,6 +30,7 @@ class Graph:
         data: PyG's ``Data`` for a model that takes PyG's own batch, else ``None``.
         problem: Why there is no molecule to draw; empty where there is one, or none was given.
         node: The atom whose output is explained, where the model returns one row an atom.
+        id: The label of the molecule in an index or a column of ids, where there is one.
     """
 
     mol: Chem.Mol | None
@@ -39,6 +40,7 @@ class Graph:
     data: Any = None
     problem: str = ""
     node: int = 0
+    id: Any = None
 
     @property
     def n_bonds(self) -> int:

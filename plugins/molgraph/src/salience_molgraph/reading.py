@@ -11,7 +11,7 @@ from typing import Any
 
 from rdkit import Chem
 
-from salience import is_file, row_names, tell
+from salience import is_file, labels_in_column, row_names, tell
 from salience.errors import InputError, brief, nearest
 
 # Most characters of a SMILES string; a protein of 400 residues has 5000.
@@ -29,12 +29,14 @@ class Source:
         name: Title of the molecule; empty where the source gives none.
         where: Position of the item in a file, for error messages; empty for other sources.
         problem: The reason why the item could not be read; empty where none is known.
+        id: What the data calls the item by an index or a column of ids; ``None`` where by neither.
     """
 
     value: Any
     name: str = ""
     where: str = ""
     problem: str = ""
+    id: Any = None
 
 
 def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
@@ -60,8 +62,8 @@ def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
         yield Source(data)
     elif hasattr(data, "columns") or isinstance(data, Mapping):
         yield from _table(data, id_column)
-    elif row_names(data) is not None:
-        yield from map(Source, data, map(str, row_names(data) or ()))
+    elif (labels := row_names(data)) is not None:
+        yield from _labelled(data, labels)
     elif isinstance(data, Iterable):
         yield from map(Source, data)
     else:
@@ -74,7 +76,19 @@ def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
 def _table(data: Any, id_column: str | None) -> Iterator[Source]:
     smiles = data[_smiles_column(list(data))]
     names = row_names(data) if id_column is None else data[_id_column(list(data), id_column)]
-    yield from map(Source, smiles) if names is None else map(Source, smiles, map(str, names))
+    yield from map(Source, smiles) if names is None else _labelled(smiles, list(names))
+
+
+def _labelled(values: Iterable[Any], labels: Iterable[Any]) -> Iterator[Source]:
+    """Items with labels; those that are text are titles as well."""
+    for value, label in zip(values, labels, strict=True):
+        yield Source(value, label if isinstance(label, str) else "", id=label)
+
+
+def is_missing(label: Any) -> bool:
+    """Whether a label says nothing: None, NaN, or an empty string."""
+    # NA of pandas cannot be compared with itself.
+    return label is None or label == "" or str(label) in ("nan", "NaT", "<NA>")
 
 
 def is_graph(value: Any) -> bool:
@@ -256,11 +270,18 @@ def _csv(text: str, file: str, id_column: str | None) -> Iterator[Source]:
         names = next(rows, [])
         column = names.index(_smiles_column(names))
         named = None if id_column is None else names.index(_id_column(names, id_column))
-        for row in filter(None, rows):
-            where = f" (line {rows.line_num} of {file})"
-            if len(row) == len(names):
-                name = "" if named is None else row[named].strip()
-                yield Source(row[column].strip(), name, where)
+        lines = [(rows.line_num, row) for row in rows if row]
+        whole_rows = [len(row) == len(names) for _, row in lines]
+        cells = [
+            row[named].strip() if full and named is not None else ""
+            for (_, row), full in zip(lines, whole_rows, strict=True)
+        ]
+        labels = labels_in_column(cells)
+        for (line, row), full, label in zip(lines, whole_rows, labels, strict=True):
+            where = f" (line {line} of {file})"
+            if full:
+                title = label if isinstance(label, str) else ""
+                yield Source(row[column].strip(), title, where, id=label)
             else:
                 problem = f"it has {len(row)} cells where the header has {len(names)}"
                 yield Source(None, where=where, problem=problem)
