@@ -25,7 +25,7 @@ Array = NDArray[np.floating[Any]]
 class SpectrumPlot(Visualizer):
     """Two panels: intensity coloured by saliency above, saliency with its 95 % interval below.
 
-    The interval is that of :meth:`salience.Explanation.interval`; the note below says what it is of.
+    The interval is :meth:`salience.Explanation.interval`; the note below says what it is of.
 
     Args:
         cmap: Colour map of the saliency, or its name. Its middle is at 0, so a diverging map fits.
