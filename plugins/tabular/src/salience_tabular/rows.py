@@ -129,7 +129,7 @@ def _parsed(rows: Sequence[Sequence[str]], id_column: str | None) -> pd.DataFram
     table = pd.read_csv(text, index_col=False)
     if id_column in rows[0]:  # as written: "007" and "NA" are names
         at = rows[0].index(id_column)
-        table.isetitem(at, pd.Series([row[at] for row in rows[1:]], dtype=object))
+        table.isetitem(at, np.array([row[at] for row in rows[1:]], dtype=object))
     return table
 
 
