@@ -10,6 +10,7 @@ import numpy as np
 
 from salience.data.grid import Grid
 from salience.errors import InputError, brief
+from salience.plugins.parts import is_placeholder
 from salience.results.items import ItemTable
 from salience.results.provenance import keys_of
 
@@ -46,13 +47,15 @@ def of_explanations(one: Any, other: Any) -> Any:
             "subtract what compute returns, on the same data with the same seed: "
             "explainer.aggregate(samples - other_samples)"
         )
+    # How values of another tool were aggregated is not known.
+    known = not any(is_placeholder(e.provenance["aggregator"]["name"]) for e in (one, other))
     both = [
         {
             "target variables": {n: tuple(s.flat.shape) for n, s in e.saliency.items()},
             "sizes of items": {n: (s.counts, sizes_of(s.grid)) for n, s in e.saliency.items()},
             "groups": {n: s.names for n, s in e.saliency.items()},
             "signs": e.signed,
-            "aggregator": e.provenance.get("aggregator"),
+            "aggregator": e.provenance.get("aggregator") if known else None,
         }
         for e in (one, other)
     ]

@@ -94,7 +94,7 @@ def _method(record: Mapping[str, Any]) -> str:
     samplers = " × ".join(_name(s.get("name")) for s in record.get("samplers") or ())
     aggregator = _name(_part(record, "aggregator"))
     by = f" under {samplers}" if samplers else ""
-    return f"{calculator}{by}" + (f", {aggregator}" if aggregator else "")
+    return f"{calculator}{by}" + (f", {aggregator}" if aggregator not in ("", "given") else "")
 
 
 def _part(record: Mapping[str, Any], kind: str) -> Any:

@@ -240,6 +240,30 @@ class MolGraph(Domain):
         axes = {name: list(spec.axes) for name, spec in layout.fields.items()}
         return {"axes": axes | {"input": axes[layout.main]}}
 
+    def positions(
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
+    ) -> Mapping[str, Sequence[Any]]:
+        """Element and neighbours of each atom, or the two atoms of each directed bond.
+
+        Args:
+            annotation: The annotation of the item.
+            axes: Names of the axes of its saliency: ``("atom",)`` or ``("bond",)``.
+        """
+        mol = annotation.get("mol")
+        if mol is None or axes not in (("atom",), ("bond",)):
+            return {}
+        if axes == ("atom",):
+            atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
+            near = [sorted(other.GetIdx() for other in atom.GetNeighbors()) for atom in atoms]
+            return {
+                "element": [atom.GetSymbol() for atom in atoms],
+                "neighbours": [" ".join(map(str, own)) for own in near],
+            }
+        bonds = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
+        first = [bond.GetBeginAtomIdx() for bond in bonds]
+        second = [bond.GetEndAtomIdx() for bond in bonds]
+        return {"from_atom": [*first, *second], "to_atom": [*second, *first]}
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Convert an annotation's molecule to RDKit's JSON and what that omits (:mod:`saving`).
 

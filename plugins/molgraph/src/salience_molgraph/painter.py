@@ -35,9 +35,11 @@ def meaning(scaler: str | Scaler) -> str:
 
 
 class Number(float):
-    """A number that is formatted with a minus sign in place of a hyphen."""
+    """A number that is formatted with a minus sign in place of a hyphen, and NaN as unknown."""
 
     def __format__(self, spec: str) -> str:
+        if self != self:
+            return "unknown"
         return super().__format__(spec).replace("-", "−")
 
 
