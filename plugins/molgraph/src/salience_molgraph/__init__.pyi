@@ -1,5 +1,5 @@
 """The public names and where they live."""
 
 from .domain import MolGraph as MolGraph
-from .drawing import Drawing as Drawing
+from .pictures.drawing import Drawing as Drawing
 from .plot import MoleculePlot as MoleculePlot
