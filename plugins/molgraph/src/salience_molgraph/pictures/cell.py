@@ -1,4 +1,4 @@
-"""The data that a picture shows of a molecule: values of atoms, bonds or groups, and their errors."""
+"""The data that a picture shows of a molecule: values of atoms, bonds or groups, and errors."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Question:
     """What is read of an explanation.
 
     Args:
-        variable: Name of the target variable, or ``None`` for the one of atoms and the one of bonds.
+        variable: Name of the target variable; the ones of atoms and of bonds where ``None``.
         level: Level of the tests; ``None`` for no tests.
         intervals: Whether intervals are read; of groups where ``None``.
     """

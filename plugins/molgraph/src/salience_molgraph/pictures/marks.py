@@ -17,6 +17,8 @@ RADIUS, BAND = 0.4, 0.44
 #: Lengths of dashes and of the gaps between them, and width of their line, in SVG units.
 _DASH, _GAP, _LINE = 3.2, 2.4, 1.5
 _EDGE = 0.9
+#: Smallest radius of a disc, in SVG units: less is hidden by its letter.
+_SMALLEST = 8.0
 
 Point = tuple[float, float]
 
@@ -31,7 +33,7 @@ class Marks:
         uncertain_atoms: Atoms that get a dashed ring, since their sign is uncertain.
         uncertain_bonds: Bonds that get a dashed outline.
         shared_atoms: Atoms of several groups, which have no one colour and get a plain ring.
-        edged: Whether discs and bands get a thin edge, so that a small value that is certain is
+        edged: Whether discs get a thin edge, so that a small value that is certain is
             told from an atom without a mark.
     """
 
@@ -118,16 +120,13 @@ class Band:
     width: float
     color: str | None
     kind: str
-    edged: bool = False
 
     def svg(self) -> str:
         """Return a closed ``path``; outlines have the further class ``hollow``."""
         corners = " L ".join(f"{x:.1f},{y:.1f}" for x, y in self._corners())
         if self.color is not None:
-            edge = f"stroke:{colors.LINE};stroke-width:{_EDGE}px" if self.edged else "stroke:none"
-            return (
-                f"<path class='{self.kind}' d='M {corners} Z' style='fill:{self.color};{edge}' />\n"
-            )
+            style = f"fill:{self.color};stroke:none"
+            return f"<path class='{self.kind}' d='M {corners} Z' style='{style}' />\n"
         style = (
             f"fill:none;stroke:{colors.UNCERTAIN};stroke-width:{_LINE}px;"
             f"stroke-dasharray:{_DASH} {_GAP}"
@@ -138,8 +137,7 @@ class Band:
         """Draw the band with ``scale`` pixels a unit."""
         corners = [(x * scale, y * scale) for x, y in self._corners()]
         if self.color is not None:
-            edge = colors.LINE if self.edged else self.color
-            image.polygon(corners, fill=self.color, outline=edge, width=round(_EDGE * scale))
+            image.polygon(corners, fill=self.color)
             return
         for one, two in zip(corners, [*corners[1:], corners[0]], strict=True):
             _dashed(image, one, two, scale)
@@ -197,8 +195,8 @@ def shapes(
                 both = _shortened(*both, 0.12)
             elif fill is None:
                 both = _shortened(*both, 0.3)
-            found.append(Band(*both, BAND * unit, fill, kind, marks.edged))
-    radius = RADIUS * unit
+            found.append(Band(*both, BAND * unit, fill, kind))
+    radius = max(RADIUS * unit, _SMALLEST)
     for atom, (x, y) in places.items():
         kind = f"atom-{atom}"
         if atom in marks.atoms:

@@ -12,7 +12,7 @@ from salience import colors
 from salience_molgraph.pictures.cell import LEVELS, Cell
 from salience_molgraph.pictures.scale import Scale, largest
 from salience_molgraph.pictures.shapes import Dot, Rule, Shape, Text, shorten, text_width
-from salience_molgraph.pictures.words import number
+from salience_molgraph.pictures.words import number, rounded
 
 #: Most rows; of more values, those of the largest magnitude are shown.
 MOST = 40
@@ -131,12 +131,15 @@ class Strip:
         return low, min(max(high, float(every.max(initial=0.0))), cut)
 
     def _value(self, i: int) -> str:
-        part, signed = self.cell.part, self.cell.signed
-        shown = number(float(self.scale.scaling(part.values)[i]), sign=signed)
-        low, high = (float(self._bound(LEVELS[-1], side)[i]) for side in (0, 1))
+        scaled = self.scale.scaling(self.cell.part.values)
+        value, low, high = (
+            float(column[i]) for column in (scaled, *(self._bound(LEVELS[-1], s) for s in (0, 1)))
+        )
+        peak = float(np.abs(scaled[self.rows]).max(initial=0.0))
+        said = [rounded(v, peak, sign=self.cell.signed) for v in (value, low, high)]
         if not (isfinite(low) and isfinite(high)):
-            return shown
-        return f"{shown} ({number(low, sign=signed)} to {number(high, sign=signed)})"
+            return said[0]
+        return f"{said[0]} ({said[1]} to {said[2]})"
 
     def _remark(self) -> str:
         shown, every = len(self.rows), len(self.cell.part.values)
@@ -160,7 +163,7 @@ def _muted(text: Text) -> Text:
 
 def _ticks(start: float, stop: float) -> Sequence[float]:
     """About three round numbers, 0 among them, from ``start`` to ``stop``."""
-    rough = (stop - start) / 3.5
+    rough = (stop - start) / 4.5
     unit = 10.0 ** floor(log10(rough))
     step = next(s * unit for s in (1, 2, 2.5, 5, 10) if s * unit >= rough * 0.999)
     first, last = int(np.ceil(start / step - 1e-9)), int(np.floor(stop / step + 1e-9))

@@ -30,8 +30,8 @@ _APART = 0.1
 #: letters of the labels have room.
 _MARGIN = (1.05, 0.75)
 #: Discs on which black letters have less contrast than this get letters with a white edge.
-_READABLE = 7.0
-_HALO = 2.6
+_READABLE = 4.5
+_HALO = 2.2
 _SMOOTH = 3
 _LETTER = re.compile(r"<path class='atom-(\d+)' d='([^']+)' fill='#000000'/>")
 _NUMBER = re.compile(r"[MLQ]|-?[\d.]+")

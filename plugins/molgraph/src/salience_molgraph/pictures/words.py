@@ -1,4 +1,4 @@
-"""The words of a picture: captions, what the scale is, what the marks mean, and text in its place."""
+"""The words of a picture: captions, the meaning of its scale and marks, and text in its place."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ def number(value: float, *, sign: bool = False) -> str:
     else:
         text = f"{value:+.3g}" if size < 999.5 else f"{value:+.0f}"
     return (text if sign and value else text.lstrip("+")).replace("-", "−")
+
+
+def rounded(value: float, largest: float, *, sign: bool = False) -> str:
+    """A number with as many decimals as the largest of its column needs for two or three digits."""
+    if not 1e-3 <= largest < 1e5 or not math.isfinite(value):
+        return number(value, sign=sign)
+    power = math.floor(math.log10(largest))
+    decimals = max(2 - power if power >= 0 else 1 - power, 0)
+    text = f"{value:+.{decimals}f}"
+    is_zero = not float(text)
+    text = text.lstrip("+-") if is_zero else text if sign else text.lstrip("+")
+    return text.replace("-", "−")
 
 
 def captions(explanation: Explanation, item: int, mol: Chem.Mol, naming: Naming) -> list[str]:
@@ -205,6 +217,7 @@ def notes(
         has_lines: Whether intervals are drawn as lines.
     """
     columns = list(dict.fromkeys(title for title, _, _ in cells))
+    tested: list[str] = []
     about: dict[str, list[str]] = {}
     found: list[str] = []
     lines: dict[str, list[str]] = {}
@@ -213,17 +226,21 @@ def notes(
         words = interval_words(own[0][0])
         if any(c.part.tested.any() for _, c in own):
             about.setdefault(words, []).append(column)
+            tested.append(column)
         if has_lines and any(c.part.intervals for _, c in own):
             lines.setdefault(words, []).append(column)
-    if has_lines:
-        found += _about(lines, columns, "lines: 66 and 95 % intervals of {}")
-    if about and level is not None:
-        share = f"{100 * (1 - level):.3g}"
-        found += _about(about, columns, "dashed where the " + share + " % interval of {} holds 0")
+    share = "" if level is None else f"{100 * (1 - level):.3g}"
+    open_marks = f"dashed and hollow where the {share} % interval holds 0"
+    for words, titles in lines.items():
+        marks = f"; {open_marks}" if about.pop(words, []) else ""
+        found.append(f"{_named(titles, lines)}lines: 66 and 95 % intervals of {words}{marks}")
+    for words, titles in about.items():
+        sentence = f"dashed where the {share} % interval of {words} holds 0"
+        found.append(f"{_named(titles, about)}{sentence}")
+    if tested and level is not None:
         found.append(_counts(cells, level))
-        tested = [c for group in about.values() for c in group]
         rest = [column for column in columns if column not in tested]
-        if rest and tested:
+        if rest:
             found.append(f"not tested: {', '.join(rest)}")
     remarks = dict.fromkeys(remark for _, _, cell in cells for remark in cell.remarks)
     if any(_has_shared(cell) for _, _, cell in cells):
@@ -231,13 +248,9 @@ def notes(
     return [*found, *remarks]
 
 
-def _about(columns: Mapping[str, Sequence[str]], every: Sequence[str], sentence: str) -> list[str]:
-    """A sentence for each meaning, which names its columns where there are several meanings."""
-    found = []
-    for words, own in columns.items():
-        named = "" if len(columns) == 1 else f"{', '.join(own)}: "
-        found.append(named + sentence.format(words))
-    return found
+def _named(own: Sequence[str], meanings: Mapping[str, Sequence[str]]) -> str:
+    """The columns of a sentence, where there are several meanings."""
+    return f"{', '.join(own)}: " if len(meanings) > 1 else ""
 
 
 def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str:
@@ -248,14 +261,14 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
             sums = counts.setdefault(column, [0, 0])
             sums[0] += cell.part.discoveries
             sums[1] += int(cell.part.tested.sum())
-    kind = {"atoms": "atoms", "bonds": "bonds", "groups": "groups"}
-    what = kind.get(cells[0][2].kind, "values")
-    each = [f"{found} of {n}" for found, n in counts.values()]
+    kind = cells[0][2].kind
+    what = kind if kind in ("atoms", "bonds", "groups") else "values"
+    each = [f"{found} of {n} {what}" for found, n in counts.values()]
     rate = f"at FDR {100 * level:.3g} %"
     if len(each) == 1:
-        return f"{each[0]} {what} {rate}"
-    named = (f"{column} {words}" for column, words in zip(counts, each, strict=True))
-    return f"{what} {rate}: {', '.join(named)}"
+        return f"{each[0]} {rate}"
+    named = (f"{words} ({column})" for column, words in zip(counts, each, strict=True))
+    return f"{rate}: {', '.join(named)}"
 
 
 def _has_shared(cell: Cell) -> bool:
