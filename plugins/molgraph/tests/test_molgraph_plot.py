@@ -282,7 +282,7 @@ def test_atom_numbers_are_drawn_on_request():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"color_fn": "bwrr"}, r"did you mean 'bwr_r' or 'bwr'\?"),
+        ({"color_fn": "bwrr"}, "did you mean 'bwr_r' or 'bwr'"),
         ({"scaler": "absmax"}, "'abs_max'"),
         ({"ratio": 1.5}, "ratio=1.5"),
         ({"ratio": float("nan")}, "ratio=nan"),

@@ -193,9 +193,13 @@ class MolGraph(Domain):
         return nodes.given_to(graphs, self.node, kept, number + 1)
 
     def collate(self, samples: Sequence[Graph]) -> Batch:
-        """Collate graphs into one batch on the CPU; annotations hold ``mol`` and ``name``."""
-        notes = tuple({"mol": g.mol, "name": g.name, "problem": g.problem} for g in samples)
+        """Collate graphs into one batch on the CPU; annotations say what pictures need."""
         domain = self.fitted(samples)
+        has_bonds = any(
+            "bond" in field.axes and name != "edge_index"
+            for name, field in domain.layout.fields.items()
+        )
+        notes = tuple(graph.note(has_bonds=has_bonds) for graph in samples)
         counts: dict[str, Tensor] = {}
         arguments: dict[str, Any]
         if domain._attributes is not None:

@@ -29,6 +29,8 @@ class Graph:
             there and holds both directions of each bond.
         data: PyG's ``Data`` for a model that takes PyG's own batch, else ``None``.
         problem: Why there is no molecule to draw; empty where there is one, or none was given.
+        has_own_edges: Whether the directed bonds are in an order of the user's, and not as
+            :func:`from_mol` makes them: all bonds of the molecule, then all of them turned.
         node: The atom whose output is explained, where the model returns one row an atom.
     """
 
@@ -39,6 +41,26 @@ class Graph:
     data: Any = None
     problem: str = ""
     node: int = 0
+    has_own_edges: bool = True
+
+    def note(self, *, has_bonds: bool) -> dict[str, Any]:
+        """What pictures need of it: ``mol``, ``name``, ``problem`` and, by need, ``edges``.
+
+        Args:
+            has_bonds: Whether the model reads values of bonds, which then may be explained.
+        """
+        found: dict[str, Any] = {"mol": self.mol, "name": self.name, "problem": self.problem}
+        if has_bonds and self.has_own_edges and self.mol is not None and self.edges is not None:
+            found["edges"] = self.edges
+        return found
+
+    @property
+    def edges(self) -> Tensor | None:
+        """The two atoms of each directed bond, int64 of shape (2, D); ``None`` where it has none."""
+        if "edge_index" in self.tensors:
+            return self.tensors["edge_index"]
+        found: Tensor | None = getattr(self.data, "edge_index", None)
+        return found
 
     @property
     def n_bonds(self) -> int:
@@ -92,7 +114,7 @@ def from_mol(
         kinds = torch.tensor([_kind(bond, bond_types) for bond in links], dtype=torch.int64)
         tensors["bond_type"] = kinds.repeat(2)
         tensors["edge_attr"] = tensors["bond_type"][:, None]
-    return Graph(mol, name, len(labels), tensors)
+    return Graph(mol, name, len(labels), tensors, has_own_edges=False)
 
 
 def _kind(bond: Chem.Bond, bond_types: tuple[str, ...]) -> int:
