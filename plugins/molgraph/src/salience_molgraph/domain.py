@@ -16,6 +16,7 @@ from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
+from salience_molgraph.properties import check_found, properties_of
 from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
@@ -80,6 +81,9 @@ class MolGraph(Domain):
             ``"skip"`` goes on without them and tells which.
         id_column: Column of a table or CSV file that names its molecules. Where ``None``, these are
             called by their titles, by the index of a frame or series, or by their SMILES.
+        properties: Measured values and the like, which pictures name and ``annotations`` hold:
+            columns of a table or CSV file, data fields of an SDF file, properties of RDKit
+            molecules, attributes of PyG graphs.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
@@ -99,6 +103,7 @@ class MolGraph(Domain):
     follow_batch: Sequence[str] = ()
     on_error: str = "raise"
     id_column: str | None = None
+    properties: Sequence[str] = ()
     _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +117,7 @@ class MolGraph(Domain):
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
         if self.add_hs and self.remove_hs:
             raise InputError("add_hs and remove_hs contradict each other; set one of them")
-        for name in ("fields", "follow_batch"):
+        for name in ("fields", "follow_batch", "properties"):
             given = getattr(self, name)
             many = (given,) if isinstance(given, str) else given
             object.__setattr__(self, name, names_of(many, name))
@@ -166,9 +171,16 @@ class MolGraph(Domain):
 
         Raises:
             InputError: There are no molecules; a molecule cannot be parsed, has no atoms or lacks
-                data that a field needs; or molecules differ in their number of features. A message
-                about a molecule names the item.
+                data that a field needs; molecules differ in their number of features; or no
+                molecule has one of ``properties``. A message about a molecule names the item.
         """
+        graphs = self.read_like(data, {})
+        mols = (graph.mol for graph in graphs if graph.mol is not None)
+        check_found([graph.properties for graph in graphs], self.properties, mols)
+        return graphs
+
+    def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> list[Graph]:
+        """Read further molecules, of which none need have the properties of the first."""
         graphs: list[Graph] = []
         kept: list[int] = []
         broken, hydrogens = BrokenItems(self.on_error), Hydrogens()
@@ -176,7 +188,9 @@ class MolGraph(Domain):
         with rdBase.BlockLogs():
             for number, source in enumerate(self._sources(data)):
                 try:
-                    graphs.append(self._graph(source))
+                    graph = self._graph(source)
+                    own = properties_of(source.value, source.row, self.properties)
+                    graphs.append(replace(graph, properties=own) if own else graph)
                 except InputError as error:
                     broken.add(number, f"item {number}{source.where} {error}")
                 else:
@@ -281,7 +295,7 @@ class MolGraph(Domain):
         given = [data] if pyg.is_pyg(data) else data
         if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
             given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
-        for source in sources(given, self.id_column):
+        for source in sources(given, self.id_column, self.properties):
             for value in pyg.graphs_of(source.value, self.follow_batch):
                 yield replace(source, value=value)
 

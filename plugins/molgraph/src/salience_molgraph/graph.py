@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Graph:
         problem: Why there is no molecule to draw; empty where there is one, or none was given.
         has_own_edges: Whether the directed bonds are in an order of the user's, and not as
             :func:`from_mol` makes them: all bonds of the molecule, then all of them turned.
+        properties: Measured values and other columns that the molecule carries along.
         node: The atom whose output is explained, where the model returns one row an atom.
     """
 
@@ -42,9 +43,10 @@ class Graph:
     problem: str = ""
     node: int = 0
     has_own_edges: bool = True
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
     def note(self, *, has_bonds: bool) -> dict[str, Any]:
-        """What pictures need of it: ``mol``, ``name``, ``problem`` and, by need, ``edges``.
+        """What pictures need of it: ``mol``, ``name``, ``problem`` and, where there are any, more.
 
         Args:
             has_bonds: Whether the model reads values of bonds, which then may be explained.
@@ -52,11 +54,13 @@ class Graph:
         found: dict[str, Any] = {"mol": self.mol, "name": self.name, "problem": self.problem}
         if has_bonds and self.has_own_edges and self.mol is not None and self.edges is not None:
             found["edges"] = self.edges
+        if self.properties:
+            found["properties"] = dict(self.properties)
         return found
 
     @property
     def edges(self) -> Tensor | None:
-        """The two atoms of each directed bond, int64 of shape (2, D); ``None`` where it has none."""
+        """The two atoms of each directed bond, int64 of shape (2, D); ``None`` if it has none."""
         if "edge_index" in self.tensors:
             return self.tensors["edge_index"]
         found: Tensor | None = getattr(self.data, "edge_index", None)
