@@ -92,7 +92,7 @@ def colormap(name: Any = SIGNED) -> Any:
     if isinstance(name, str) and name in DIVERGING and name not in colormaps:
         return LinearSegmentedColormap.from_list(name, DIVERGING[name])
     if not isinstance(name, str) or name not in colormaps:
-        known = [*DIVERGING, *colormaps]
+        known = dict.fromkeys((*DIVERGING, *colormaps))
         raise InputError(f"unknown colour map {brief(name)}; {nearest(name, known)}")
     return colormaps[name]
 

@@ -11,7 +11,7 @@ from rdkit.Chem import AllChem, rdDepictor
 
 from salience import InputError, Notice
 from salience_molgraph import MolGraph
-from salience_molgraph.structure import flatten
+from salience_molgraph.pictures.structure import flatten
 
 
 def ethanol():

@@ -135,7 +135,7 @@ def test_features_made_by_the_domains_own_function_prove_the_elements():
 
 
 def test_saliency_of_bonds_is_not_drawn_on_atoms():
-    """Two atoms have two directed bonds, so that the numbers alone would fit."""
+    """Two atoms have two directed bonds, so that the numbers alone would fit atoms."""
     data = _graph("CO", edge_weight=torch.tensor([1.0, 2.0]))
 
     def model(batch):
@@ -145,8 +145,8 @@ def test_saliency_of_bonds_is_not_drawn_on_atoms():
     found = salience.explain(model, [data], "molgraph:form=pyg", target="edge_weight")
     assert [len(values) for values in found.values] == [2]
     assert found.annotations[0]["mol"] is not None
-    with pytest.raises(InputError, match="shows one value an atom"):
-        found.visualize(0)
+    svg = found.visualize(0).svg
+    assert "class='bond-0 atom-0 atom-1' d=" in svg and "ellipse" not in svg
 
 
 def test_a_saved_file_keeps_what_is_not_drawn(tmp_path):

@@ -91,11 +91,10 @@ def test_colours_of_atoms_and_bonds_follow_their_signs(color_fn):
 
 def test_a_bond_has_the_colour_of_the_mean_of_its_atoms():
     drawing = MoleculePlot(color_fn="bwr").item(_explanation(["CO"], [[1.0, -0.5]]), 0)
-    # RDKit rounds down.
-    assert _atoms(drawing) == {0: (255, 0, 0), 1: (127, 127, 255)}
+    assert _atoms(drawing) == {0: (255, 0, 0), 1: (128, 128, 255)}
     assert _bonds(drawing) == {0: (255, 191, 191)}
     lowest = MoleculePlot(color_fn="bwr", bond_fn=min).item(_explanation(["CO"], [[1.0, -0.5]]), 0)
-    assert _bonds(lowest) == {0: (127, 127, 255)}
+    assert _bonds(lowest) == {0: (128, 128, 255)}
     assert _bonds(MoleculePlot(bond_fn=None).item(_explanation(["CO"], [[1.0, -0.5]]), 0)) == {}
 
 
@@ -221,16 +220,16 @@ def test_a_grid_has_one_scale_titles_legends_and_one_bar():
         *(("0", "weak"), ("0", "strong"), ("1", "weak"), ("1", "strong"))
     ]
     assert _texts(drawing, "title") == ["weak", "strong"]
-    assert _texts(drawing, "legend") == ["molecule 0", "molecule 1"]
+    assert _texts(drawing, "legend") == ["id0", "id1"]
     assert len(_texts(drawing, "label")) == 1
-    assert _atoms(drawing, 0)[0] == (255, 127, 127)
+    assert _atoms(drawing, 0)[0] == (255, 128, 128)
     assert _atoms(drawing, 1)[0] == (255, 0, 0)
-    assert _atoms(drawing, 3)[0] == (127, 127, 255)
+    assert _atoms(drawing, 3)[0] == (128, 128, 255)
 
 
 def test_nothing_overlaps_in_a_grid():
     explanation = _explanation(["CO", "CCN"], [[0.5, -0.5], [0.1, 0.1, 0.1]])
-    drawing = salience.grid({"one": explanation, "two": explanation})
+    drawing = salience.grid({"one": explanation, "two": explanation}, size=(300, 210))
     boxes = []
     for group in _molecules(drawing):
         x, y = map(float, re.findall(r"[\d.]+", group.get("transform", "")))
@@ -244,7 +243,8 @@ def test_nothing_overlaps_in_a_grid():
 def test_long_and_odd_names_stay_inside_the_picture():
     explanation = _explanation(["CO"], [[0.5, -0.5]])
     explanation.annotations[0]["name"] = "C" * 500 + "\x00\n<&"
-    assert _texts(MoleculePlot().item(explanation, 0), "legend")[0].endswith("…")
+    plot = MoleculePlot(legend="{name}")
+    assert _texts(plot.item(explanation, 0), "legend")[0].endswith("…")
     drawing = salience.grid({"a" * 300: explanation})
     assert len(_texts(drawing, "title")[0]) < 60
     assert ET.fromstring(drawing.svg) is not None
@@ -282,7 +282,7 @@ def test_atom_numbers_are_drawn_on_request():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"color_fn": "bwrr"}, "did you mean 'bwr'"),
+        ({"color_fn": "bwrr"}, "did you mean 'bwr_r' or 'bwr'"),
         ({"scaler": "absmax"}, "'abs_max'"),
         ({"ratio": 1.5}, "ratio=1.5"),
         ({"ratio": float("nan")}, "ratio=nan"),

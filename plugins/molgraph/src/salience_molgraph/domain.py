@@ -16,6 +16,7 @@ from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
+from salience_molgraph.properties import check_found, properties_of
 from salience_molgraph.reading import Hydrogens, Source, is_missing, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
@@ -81,6 +82,9 @@ class MolGraph(Domain):
         id_column: Column of a table or CSV file that says what each molecule is called. Where
             ``None``, molecules are called by the index of a frame or series that does not just
             count them, else by their titles, else by their SMILES.
+        properties: Measured values and the like, which pictures name and ``annotations`` hold:
+            columns of a table or CSV file, data fields of an SDF file, properties of RDKit
+            molecules, attributes of PyG graphs.
 
     Raises:
         InputError: A setting is unknown, or the form is ``"pyg"`` and PyG is not installed.
@@ -101,6 +105,7 @@ class MolGraph(Domain):
     follow_batch: Sequence[str] = ()
     on_error: str = "raise"
     id_column: str | None = None
+    properties: Sequence[str] = ()
     _attributes: Attributes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +119,7 @@ class MolGraph(Domain):
         BrokenItems(self.on_error)  # raises InputError for an unknown setting
         if self.add_hs and self.remove_hs:
             raise InputError("add_hs and remove_hs contradict each other; set one of them")
-        for name in ("fields", "follow_batch"):
+        for name in ("fields", "follow_batch", "properties"):
             given = getattr(self, name)
             many = (given,) if isinstance(given, str) else given
             object.__setattr__(self, name, names_of(many, name))
@@ -168,9 +173,16 @@ class MolGraph(Domain):
 
         Raises:
             InputError: There are no molecules; a molecule cannot be parsed, has no atoms or lacks
-                data that a field needs; or molecules differ in their number of features. A message
-                about a molecule names the item.
+                data that a field needs; molecules differ in their number of features; or no
+                molecule has one of ``properties``. A message about a molecule names the item.
         """
+        graphs = self.read_like(data, {})
+        mols = (graph.mol for graph in graphs if graph.mol is not None)
+        check_found([graph.properties for graph in graphs], self.properties, mols)
+        return graphs
+
+    def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> list[Graph]:
+        """Read further molecules, of which none need have the properties of the first."""
         graphs: list[Graph] = []
         kept: list[int] = []
         broken, hydrogens = BrokenItems(self.on_error), Hydrogens()
@@ -178,7 +190,9 @@ class MolGraph(Domain):
         with rdBase.BlockLogs():
             for number, source in enumerate(self._sources(data)):
                 try:
-                    graphs.append(replace(self._graph(source), id=source.id))
+                    graph = replace(self._graph(source), id=source.id)
+                    own = properties_of(source.value, source.row, self.properties)
+                    graphs.append(replace(graph, properties=own) if own else graph)
                 except InputError as error:
                     broken.add(number, f"item {number}{source.where} {error}")
                 else:
@@ -195,9 +209,13 @@ class MolGraph(Domain):
         return nodes.given_to(graphs, self.node, kept, number + 1)
 
     def collate(self, samples: Sequence[Graph]) -> Batch:
-        """Collate graphs into one batch on the CPU; annotations hold ``mol`` and ``name``."""
-        notes = tuple({"mol": g.mol, "name": g.name, "problem": g.problem} for g in samples)
+        """Collate graphs into one batch on the CPU; annotations say what pictures need."""
         domain = self.fitted(samples)
+        has_bonds = any(
+            "bond" in field.axes and name != "edge_index"
+            for name, field in domain.layout.fields.items()
+        )
+        notes = tuple(graph.note(has_bonds=has_bonds) for graph in samples)
         counts: dict[str, Tensor] = {}
         arguments: dict[str, Any]
         if domain._attributes is not None:
@@ -306,7 +324,7 @@ class MolGraph(Domain):
         given = [data] if pyg.is_pyg(data) else data
         if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _iterates(data):
             given = (data[i] for i in range(len(data)))  # torch's Subset, as of random_split
-        for source in sources(given, self.id_column):
+        for source in sources(given, self.id_column, self.properties):
             for value in pyg.graphs_of(source.value, self.follow_batch):
                 yield replace(source, value=value)
 

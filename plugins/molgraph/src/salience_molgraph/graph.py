@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class Graph:
             there and holds both directions of each bond.
         data: PyG's ``Data`` for a model that takes PyG's own batch, else ``None``.
         problem: Why there is no molecule to draw; empty where there is one, or none was given.
+        has_own_edges: Whether the directed bonds are in an order of the user's, and not as
+            :func:`from_mol` makes them: all bonds of the molecule, then all of them turned.
+        properties: Measured values and other columns that the molecule carries along.
         node: The atom whose output is explained, where the model returns one row an atom.
         id: The label of the molecule in an index or a column of ids, where there is one.
     """
@@ -41,6 +44,29 @@ class Graph:
     problem: str = ""
     node: int = 0
     id: Any = None
+    has_own_edges: bool = True
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def note(self, *, has_bonds: bool) -> dict[str, Any]:
+        """What pictures need of it: ``mol``, ``name``, ``problem`` and, where there are any, more.
+
+        Args:
+            has_bonds: Whether the model reads values of bonds, which then may be explained.
+        """
+        found: dict[str, Any] = {"mol": self.mol, "name": self.name, "problem": self.problem}
+        if has_bonds and self.has_own_edges and self.mol is not None and self.edges is not None:
+            found["edges"] = self.edges
+        if self.properties:
+            found["properties"] = dict(self.properties)
+        return found
+
+    @property
+    def edges(self) -> Tensor | None:
+        """The two atoms of each directed bond, int64 of shape (2, D); ``None`` if it has none."""
+        if "edge_index" in self.tensors:
+            return self.tensors["edge_index"]
+        found: Tensor | None = getattr(self.data, "edge_index", None)
+        return found
 
     @property
     def n_bonds(self) -> int:
@@ -94,7 +120,7 @@ def from_mol(
         kinds = torch.tensor([_kind(bond, bond_types) for bond in links], dtype=torch.int64)
         tensors["bond_type"] = kinds.repeat(2)
         tensors["edge_attr"] = tensors["bond_type"][:, None]
-    return Graph(mol, name, len(labels), tensors)
+    return Graph(mol, name, len(labels), tensors, has_own_edges=False)
 
 
 def _kind(bond: Chem.Bond, bond_types: tuple[str, ...]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Source:
         where: Position of the item in a file, for error messages; empty for other sources.
         problem: The reason why the item could not be read; empty where none is known.
         id: What the data calls the item by an index or a column of ids; ``None`` where by neither.
+        row: The columns of a table that were asked for as properties.
     """
 
     value: Any
@@ -37,9 +38,12 @@ class Source:
     where: str = ""
     problem: str = ""
     id: Any = None
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
+def sources(
+    data: Any, id_column: str | None = None, properties: Sequence[str] = ()
+) -> Iterator[Source]:
     """Yield the items of the user's data, one by one.
 
     Args:
@@ -47,13 +51,14 @@ def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
             .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
         id_column: Column of a table that names its molecules. Where ``None``, the index of a frame
             or series does, unless it just counts the rows.
+        properties: Columns of a table that its items carry along.
 
     Raises:
         InputError: The file does not exist or is of another kind, the data is of another type, or a
-            table has no ``smiles`` column, or no ``id_column``.
+            table lacks the column ``smiles``, the ``id_column`` or one of ``properties``.
     """
     if isinstance(data, Path) or (isinstance(data, str) and _is_path(data)):
-        yield from _file(Path(data), id_column)
+        yield from _file(Path(data), id_column, properties)
     elif isinstance(data, str | Chem.Mol):
         yield Source(data)
     elif hasattr(data, "to_data_list"):
@@ -61,7 +66,7 @@ def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
     elif is_graph(data):
         yield Source(data)
     elif hasattr(data, "columns") or isinstance(data, Mapping):
-        yield from _table(data, id_column)
+        yield from _table(data, id_column, properties)
     elif (labels := row_names(data)) is not None:
         yield from _labelled(data, labels)
     elif isinstance(data, Iterable):
@@ -73,10 +78,15 @@ def sources(data: Any, id_column: str | None = None) -> Iterator[Source]:
         )
 
 
-def _table(data: Any, id_column: str | None) -> Iterator[Source]:
-    smiles = data[_smiles_column(list(data))]
-    names = row_names(data) if id_column is None else data[_id_column(list(data), id_column)]
-    yield from map(Source, smiles) if names is None else _labelled(smiles, list(names))
+def _table(data: Any, id_column: str | None, properties: Sequence[str]) -> Iterator[Source]:
+    columns = list(data)
+    smiles = list(data[_smiles_column(columns)])
+    names = row_names(data) if id_column is None else data[_column(columns, id_column)]
+    items = map(Source, smiles) if names is None else _labelled(smiles, list(names))
+    carried = [list(data[_column(columns, name)]) for name in properties]
+    rows = zip(*carried, strict=True) if carried else [()] * len(smiles)
+    for source, row in zip(items, rows, strict=True):
+        yield replace(source, row=dict(zip(properties, row, strict=True)))
 
 
 def _labelled(values: Iterable[Any], labels: Iterable[Any]) -> Iterator[Source]:
@@ -199,7 +209,7 @@ def _is_path(text: str) -> bool:
     return text.lower().endswith(_SUFFIXES)
 
 
-def _file(path: Path, id_column: str | None) -> Iterator[Source]:
+def _file(path: Path, id_column: str | None, properties: Sequence[str]) -> Iterator[Source]:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
@@ -207,7 +217,7 @@ def _file(path: Path, id_column: str | None) -> Iterator[Source]:
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))
     if suffix == ".csv":
-        yield from _csv(text, path.name, id_column)
+        yield from _csv(text, path.name, id_column, properties)
     else:
         yield from (_smi if suffix == ".smi" else _sdf)(text, path.name)
 
@@ -264,12 +274,15 @@ def _smi(text: str, file: str) -> Iterator[Source]:
             yield Source(smiles, name.strip(), f" (line {number} of {file})")
 
 
-def _csv(text: str, file: str, id_column: str | None) -> Iterator[Source]:
+def _csv(
+    text: str, file: str, id_column: str | None, properties: Sequence[str]
+) -> Iterator[Source]:
     rows = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         names = next(rows, [])
         column = names.index(_smiles_column(names))
-        named = None if id_column is None else names.index(_id_column(names, id_column))
+        named = None if id_column is None else names.index(_column(names, id_column))
+        carried = {name: names.index(_column(names, name)) for name in properties}
         lines = [(rows.line_num, row) for row in rows if row]
         whole_rows = [len(row) == len(names) for _, row in lines]
         cells = [
@@ -281,7 +294,8 @@ def _csv(text: str, file: str, id_column: str | None) -> Iterator[Source]:
             where = f" (line {line} of {file})"
             if full:
                 title = label if isinstance(label, str) else ""
-                yield Source(row[column].strip(), title, where, id=label)
+                own = {key: row[at] for key, at in carried.items()}
+                yield Source(row[column].strip(), title, where, id=label, row=own)
             else:
                 problem = f"it has {len(row)} cells where the header has {len(names)}"
                 yield Source(None, where=where, problem=problem)
@@ -302,13 +316,12 @@ def _smiles_column(names: list[Any]) -> Any:
     raise InputError(f"the table has no column 'smiles'; {nearest('smiles', shown)}; rename one")
 
 
-def _id_column(names: list[Any], id_column: str) -> str:
-    if names.count(id_column) == 1:
-        return id_column
+def _column(names: list[Any], wanted: str) -> str:
+    if names.count(wanted) == 1:
+        return wanted
     shown = [str(name) for name in names]
     raise InputError(
-        f"the table has {names.count(id_column)} columns {brief(id_column)}; "
-        f"{nearest(id_column, shown)}"
+        f"the table has {names.count(wanted)} columns {brief(wanted)}; {nearest(wanted, shown)}"
     )
 
 

@@ -7,10 +7,12 @@ from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import IO
+from zlib import crc32
 
 from PIL import Image
 
-from salience_molgraph.shapes import Shape, xml_text
+from salience import colors
+from salience_molgraph.pictures.shapes import Shape, xml_text
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Drawing:
         width: Width in SVG units (1/96 inch).
         height: Height in SVG units.
         shapes: The shapes, from back to front.
-        title: Description of the picture, for readers who do not see it.
+        title: What the picture is of, for readers who do not see it.
+        description: What it shows, for these readers.
         resolution: Pixels per SVG unit in the PNG.
     """
 
@@ -29,19 +32,23 @@ class Drawing:
     height: float
     shapes: tuple[Shape, ...]
     title: str = ""
+    description: str = ""
     resolution: float = 2.0
 
     @property
     def svg(self) -> str:
         """The picture as SVG; highlighted atoms and bonds have the classes atom-i and bond-j."""
         body = "".join(shape.svg() for shape in self.shapes)
+        name = f"picture-{crc32(body.encode()):08x}"  # ids must not clash on a page
         width, height = f"{self.width:g}", f"{self.height:g}"
         return (
             "<?xml version='1.0' encoding='utf-8'?>\n"
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}px" '
-            f'height="{height}px" viewBox="0 0 {width} {height}">\n'
-            f"<title>{xml_text(self.title)}</title>\n"
-            f'<rect width="{width}" height="{height}" fill="#FFFFFF"/>\n'
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'aria-labelledby="{name}-title {name}-desc" width="{width}px" height="{height}px" '
+            f'viewBox="0 0 {width} {height}">\n'
+            f'<title id="{name}-title">{xml_text(self.title)}</title>\n'
+            f'<desc id="{name}-desc">{xml_text(self.description)}</desc>\n'
+            f'<rect width="{width}" height="{height}" fill="{colors.GROUND}"/>\n'
             f"{body}</svg>\n"
         )
 
@@ -49,7 +56,7 @@ class Drawing:
     def png(self) -> bytes:
         """The picture as PNG."""
         size = (round(self.width * self.resolution), round(self.height * self.resolution))
-        image = Image.new("RGB", size, "white")
+        image = Image.new("RGB", size, colors.GROUND)
         for shape in self.shapes:
             shape.paint(image, self.resolution)
         stream = BytesIO()

@@ -5,9 +5,11 @@ All positions and sizes are in SVG units (1/96 inch); ``scale`` is the number of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from math import ceil, floor
 from pathlib import Path
 from typing import Protocol
 from zlib import crc32
@@ -15,11 +17,16 @@ from zlib import crc32
 from PIL import Image, ImageDraw, ImageFont
 from rdkit.Chem.Draw import rdMolDraw2D
 
-from salience_molgraph.colors import Color, to_hex
+from salience import colors
+from salience_molgraph.pictures.palette import Color, to_hex
 
 #: FreeSans comes with RDKit and, unlike RDKit's built-in font, has minus signs, Greek and accents.
 FONT = Path(rdMolDraw2D.__file__).with_name("FreeSans.ttf")
 _FAMILY = "FreeSans, Helvetica, Arial, sans-serif"
+_SMOOTH = 3
+_EDGE = colors.LINE
+#: Draws with a pen: fine pixels a unit, and the left and the upper edge in SVG units.
+Smooth = Callable[[ImageDraw.ImageDraw, float, float, float], None]
 
 
 class Shape(Protocol):
@@ -41,7 +48,7 @@ class Text:
     text: str
     size: float = 13.0
     anchor: str = "middle"
-    color: str = "#222222"
+    color: str = colors.INK
     kind: str = "legend"
 
     def svg(self) -> str:
@@ -66,25 +73,27 @@ class Text:
 
 @dataclass(frozen=True)
 class Rule:
-    """A thin line."""
+    """A straight line."""
 
     x1: float
     y1: float
     x2: float
     y2: float
-    color: str = "#CCCCCC"
+    color: str = "#cccccc"
+    width: float = 1.0
+    kind: str = "rule"
 
     def svg(self) -> str:
         """Return a ``line`` element."""
         return (
-            f'<line x1="{self.x1:.1f}" y1="{self.y1:.1f}" x2="{self.x2:.1f}" y2="{self.y2:.1f}" '
-            f'stroke="{self.color}" stroke-width="1"/>\n'
+            f'<line class="{self.kind}" x1="{self.x1:.1f}" y1="{self.y1:.1f}" x2="{self.x2:.1f}" '
+            f'y2="{self.y2:.1f}" stroke="{self.color}" stroke-width="{self.width:g}"/>\n'
         )
 
     def paint(self, image: Image.Image, scale: float) -> None:
-        """Draw the line, one SVG unit wide."""
+        """Draw the line."""
         ends = [value * scale for value in (self.x1, self.y1, self.x2, self.y2)]
-        ImageDraw.Draw(image).line(ends, fill=self.color, width=max(1, round(scale)))
+        ImageDraw.Draw(image).line(ends, fill=self.color, width=max(1, round(self.width * scale)))
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Gradient:
     width: float
     height: float
     colors: tuple[Color, ...]
-    edge: str = "#666666"
+    edge: str = _EDGE
 
     def svg(self) -> str:
         """Return a ``rect`` filled with a ``linearGradient``."""
@@ -122,6 +131,74 @@ class Gradient:
         image.paste(strip.resize(size, Image.Resampling.BILINEAR), (left, top))
         box = (left, top, left + size[0], top + size[1])
         ImageDraw.Draw(image).rectangle(box, outline=self.edge)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A small circle, filled with its colour or, where it is hollow, with white."""
+
+    x: float
+    y: float
+    radius: float
+    color: str
+    hollow: bool = False
+    kind: str = "dot"
+
+    def svg(self) -> str:
+        """Return a ``circle`` element; a hollow one has the further class ``hollow``."""
+        kind, fill = (
+            (f"{self.kind} hollow", colors.GROUND) if self.hollow else (self.kind, self.color)
+        )
+        return (
+            f'<circle class="{kind}" cx="{self.x:.1f}" cy="{self.y:.1f}" '
+            f'r="{self.radius - 0.8:g}" fill="{fill}" stroke="{self.color}" stroke-width="1.6"/>\n'
+        )
+
+    def paint(self, image: Image.Image, scale: float) -> None:
+        """Draw the circle with smooth edges."""
+        box = (
+            self.x - self.radius,
+            self.y - self.radius,
+            self.x + self.radius,
+            self.y + self.radius,
+        )
+
+        def draw(pen: ImageDraw.ImageDraw, fine: float, left: float, top: float) -> None:
+            place = [fine * (v - shift) for v, shift in zip(box, (left, top) * 2, strict=True)]
+            fill = colors.GROUND if self.hollow else self.color
+            pen.ellipse(place, fill=fill, outline=self.color, width=round(1.6 * fine))
+
+        smoothly(image, box, scale, draw)
+
+
+def smoothly(
+    image: Image.Image, box: tuple[float, float, float, float], scale: float, draw: Smooth
+) -> None:
+    """Draw into a part of an image, with smooth edges.
+
+    Args:
+        image: The image.
+        box: Left, upper, right and lower edge of what is drawn, in SVG units.
+        scale: Pixels a unit.
+        draw: Draws with a pen at so many fine pixels a unit, from a left and an upper edge.
+    """
+    left, top = floor(box[0] * scale) - 1, floor(box[1] * scale) - 1
+    part = image.crop((left, top, ceil(box[2] * scale) + 1, ceil(box[3] * scale) + 1))
+    fine = part.resize((part.width * _SMOOTH, part.height * _SMOOTH), Image.Resampling.NEAREST)
+    draw(ImageDraw.Draw(fine), scale * _SMOOTH, left / scale, top / scale)
+    image.paste(fine.reduce(_SMOOTH), (left, top))
+
+
+def wrapped(text: str, size: float, width: float) -> list[str]:
+    """The lines of a text at a font size, each as wide as there is room; long words are cut."""
+    lines: list[str] = []
+    for word in printable(text).split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(shorten(word, size, width))
+    return lines
 
 
 def text_width(text: str, size: float) -> float:
