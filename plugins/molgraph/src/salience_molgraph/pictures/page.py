@@ -39,6 +39,7 @@ class Panel:
         notes: Text beside an atom.
         data: Index of the molecule, and title of the column, for the SVG.
         said: A line below, which the caption does not say for all panels of a row.
+        room: Width that the structure has beside a strip, in which it is centred.
     """
 
     mol: Chem.Mol
@@ -49,6 +50,7 @@ class Panel:
     notes: Mapping[int, str] = field(default_factory=dict)
     data: tuple[int, str] = (0, "")
     said: str = ""
+    room: float = 0.0
 
     @property
     def size(self) -> tuple[float, float]:
@@ -59,7 +61,7 @@ class Panel:
             if self._is_stacked:
                 width, height = max(width, wide), height + PAD + high
             else:
-                width, height = width + PAD + wide, max(height, high)
+                width, height = max(width, self.room) + PAD + wide, max(height, high)
         return width, height + (_LINE if self.said else 0.0)
 
     def shapes(self, x: float, y: float, room: float) -> list[Shape]:
@@ -79,7 +81,9 @@ class Panel:
                 left, top = x + (width - self.box[0]) / 2, y
                 found += self.strip.shapes(x + (width - wide) / 2, y + self.box[1] + PAD)
             else:
-                found += self.strip.shapes(x + self.box[0] + PAD, y + (height - high) / 2)
+                room = max(self.box[0], self.room)
+                left += (room - self.box[0]) / 2
+                found += self.strip.shapes(x + room + PAD, y + (height - high) / 2)
         item, column = self.data
         return [
             Structure(
@@ -99,7 +103,7 @@ class Panel:
     @property
     def _is_stacked(self) -> bool:
         assert self.strip is not None
-        return self.box[0] + PAD + self.strip.size[0] > WIDEST
+        return max(self.box[0], self.room) + PAD + self.strip.size[0] > WIDEST
 
 
 def box_of(

@@ -169,18 +169,19 @@ def is_complete(explanation: Explanation) -> bool:
 
 
 def scale_label(
-    explanations: Sequence[Explanation], scaler: Any, kind: str, naming: Naming, of: str
+    explanations: Sequence[Explanation], scaler: Any, kinds: set[str], naming: Naming, of: str
 ) -> str:
     """What the values of a colour bar are.
 
     Args:
         explanations: The explanations that share the scale.
         scaler: Name of the scaler, or a function.
-        kind: What the values are of, as :attr:`Cell.kind`.
+        kinds: What the values are of, as :attr:`Cell.kind`.
         naming: How f is named.
         of: What the scaler saw, such as ``"the molecule"``.
     """
-    sums = "sums of saliency" if kind == "groups" else "saliency"
+    only_groups = kinds == {"groups"}
+    sums = "sums of saliency" if only_groups else "saliency"
     what = sums if all(e.signed for e in explanations) else f"{sums} without sign"
     if scaler == "identity":
         if not all(is_complete(e) for e in explanations):
@@ -188,7 +189,10 @@ def scale_label(
         unit = f" ({naming.unit})" if naming.unit else ""
         f = naming.output_name or "f"
         if all(e.signed for e in explanations):
-            return f"{'sum of contributions' if kind == 'groups' else 'contribution'} to {f}{unit}"
+            mixed = "; of groups, the sum" if "groups" in kinds and not only_groups else ""
+            return (
+                f"{'sum of contributions' if only_groups else 'contribution'} to {f}{unit}{mixed}"
+            )
         return f"{what}, in units of {f}{unit}"
     meanings = {
         "abs_max": f"{what}, largest magnitude of {of} = 1",
@@ -261,14 +265,19 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
             sums = counts.setdefault(column, [0, 0])
             sums[0] += cell.part.discoveries
             sums[1] += int(cell.part.tested.sum())
-    kind = cells[0][2].kind
-    what = kind if kind in ("atoms", "bonds", "groups") else "values"
-    each = [f"{found} of {n} {what}" for found, n in counts.values()]
+    kinds = {column: cell.kind for column, _, cell in cells}
+    each = [f"{found} of {n} {_what(kinds[column], n)}" for column, (found, n) in counts.items()]
     rate = f"at FDR {100 * level:.3g} %"
     if len(each) == 1:
         return f"{each[0]} {rate}"
     named = (f"{words} ({column})" for column, words in zip(counts, each, strict=True))
     return f"{rate}: {', '.join(named)}"
+
+
+def _what(kind: str, number: int) -> str:
+    """What is counted."""
+    word = kind if kind in ("atoms", "bonds", "groups") else "values"
+    return word.removesuffix("s") if number == 1 else word
 
 
 def _has_shared(cell: Cell) -> bool:
