@@ -74,7 +74,7 @@ INDEXES: dict[str, tuple[Any, list[Any]]] = {
     "repeated": (["p", "q", "p", "s"], ["p", "q", "p", "s"]),
     "dates": (
         pd.date_range("2020-01-01", periods=4),
-        [f"2020-01-0{day} 00:00:00" for day in range(1, 5)],
+        [f"2020-01-0{day}" for day in range(1, 5)],
     ),
     "pairs": (
         pd.MultiIndex.from_product([[0, 1], ["x", "y"]]),

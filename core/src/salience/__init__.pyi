@@ -25,6 +25,7 @@ from .data.domain import Domain as Domain
 from .data.groups import Blocks as Blocks
 from .data.layout import Field as Field
 from .data.layout import Layout as Layout
+from .data.names import labels_in_column as labels_in_column
 from .data.names import row_names as row_names
 from .data.per_item import Mean as Mean
 from .data.per_item import PerItem as PerItem

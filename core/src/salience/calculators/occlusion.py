@@ -52,6 +52,7 @@ class Occlusion(Calculator):
     """
 
     needs_gradient: ClassVar[bool] = False
+    per_item: ClassVar[tuple[str, ...]] = ("groups",)
 
     window: int | Mapping[str, int] = 1
     stride: int | Mapping[str, int] | None = None

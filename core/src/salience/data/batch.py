@@ -11,12 +11,13 @@ from torch import Tensor
 
 from salience.data.layout import ITEM, Field, Layout
 from salience.errors import InputError, nearest
+from salience.shown import ShortRepr
 
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(ShortRepr):
     """Collated items: the arguments of one forward pass.
 
     Args:

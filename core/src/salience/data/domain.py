@@ -151,6 +151,22 @@ class Domain(CheckedSettings, ABC):
         """
         return saliency
 
+    def positions(
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
+    ) -> Mapping[str, Sequence[Any]]:
+        """What is known of the positions of an item, for tables: the element of each atom.
+
+        The default knows nothing.
+
+        Args:
+            annotation: The annotation of the item.
+            axes: Names of the axes of the item's saliency.
+
+        Returns:
+            Name of a column → an entry for each position, in the order of the flattened saliency.
+        """
+        return {}
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Turn an item's annotation into JSON types and tensors, so that it can be saved."""
         return dict(annotation)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from salience.shown import ShortRepr
+
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(ShortRepr):
     """How the positions of each of B items are arranged.
 
     Tensors of several items of different sizes have one axis L, along which all the positions of

@@ -121,11 +121,24 @@ class Pool:
                 f"for each item, or a mapping name → positions for all of them"
             )
 
-    def select(self, positions: Sequence[int]) -> Pool:
-        """The groups of the items at ``positions``."""
-        if self.each is not None:
-            return Pool(each=tuple(self.each[at] for at in positions))
-        return self
+    def of_items(self, n_items: int, offset: int = 0, more: bool = False) -> Pool:
+        """The groups of some items, where each item was given groups, or labels, of its own.
+
+        Args:
+            n_items: Number of the items, which follow each other.
+            offset: Position of the first of them in the whole data set.
+            more: Whether further items may follow, as in a stream.
+
+        Raises:
+            InputError: There are groups of further items.
+        """
+        every = self.common if self.each is None else self.each
+        if len(every) > offset + n_items and not more:
+            raise InputError(
+                f"labels of {len(every)} items were given for {offset + n_items} items; pass "
+                f"labels for each item, or of the shape of one item for all of them"
+            )
+        return Pool(each=tuple(every[at] for at in range(offset, offset + n_items)))
 
 
 def _plain(groups: Any) -> Any:

@@ -6,34 +6,73 @@ are keyed by ``ids=`` or else by position.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from datetime import date, timedelta
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from salience.errors import one_line
 from salience.intake import scalar
+
+# What pandas calls its missing entries; NA cannot be compared with itself.
+_MISSING = ("NAType", "NaTType")
 
 
 def plain_name(value: Any) -> int | str | None:
-    """A label of any type as a whole number or a string; ``None`` where it is missing.
+    """A label of any type as a whole number within 64 bits or a string.
 
-    Dates become text, and so do numbers that are not whole; the parts of a tuple are joined by
-    commas.
+    A date is text, without a time where that is midnight ("2026-01-31"); a tuple the text of its
+    parts, joined by commas; other numbers are text unless they are whole. Equal labels of Python,
+    NumPy and pandas give the same name.
+
+    Returns:
+        The name; ``None`` where the label is missing: None, NaN, NaT, an empty string.
     """
     value = scalar(value)
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, tuple):
-        return ", ".join(str(plain_name(part)) for part in value)
-    truth = isinstance(value, bool | np.bool_ | np.timedelta64)
-    if isinstance(value, Integral) and not truth and -(2**63) <= int(value) < 2**63:
-        return int(value)
-    if value is None or (isinstance(value, Real) and not truth and math.isnan(value)):
+        return _readable(str(value)) or None
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        value = _of_python(value)
+    if value is None or type(value).__name__ in _MISSING:
         return None
-    text = str(value)
-    return None if text in ("NaT", "<NA>") else text
+    if isinstance(value, tuple):
+        return ", ".join("nan" if (part := plain_name(v)) is None else str(part) for v in value)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace") or None
+    if isinstance(value, date):  # a time stamp is a date
+        return str(value).removesuffix(" 00:00:00")
+    if isinstance(value, timedelta):
+        return str(timedelta(value.days, value.seconds, value.microseconds))
+    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+        return _of_number(value)
+    return _readable(one_line(str(value), None)) or None
+
+
+def _of_number(value: Any) -> int | str | None:
+    if value != value:
+        return None
+    is_float = isinstance(value, float | np.floating)
+    if isinstance(value, Integral) or (is_float and value % 1 == 0):
+        number = int(value)
+        return number if -(2**63) <= number < 2**63 else str(value)
+    return str(value)
+
+
+def _of_python(value: Any) -> Any:
+    """A date or duration of NumPy as one of Python, or as text where Python has none so exact."""
+    if np.isnat(value):
+        return None
+    exact = value.astype(
+        "datetime64[us]" if isinstance(value, np.datetime64) else "timedelta64[us]"
+    )
+    return exact.item() if exact == value else str(value).replace("T", " ")
+
+
+def _readable(text: str) -> str:
+    """Text in Unicode, where halves of characters, as in names of files, are escapes."""
+    return text if text.isprintable() else text.encode(errors="backslashreplace").decode()
 
 
 def plain_names(values: Sequence[Any], offset: int = 0) -> list[int | str] | None:
@@ -46,12 +85,10 @@ def plain_names(values: Sequence[Any], offset: int = 0) -> list[int | str] | Non
     Returns:
         The names, or ``None`` where they are just the positions or no item has one.
     """
-    found: list[Any] = list(values)
-    if not set(map(type, found)) <= {int, str}:
-        found = [plain_name(value) for value in found]
-        if all(name is None for name in found):
-            return None
-        found = [offset + at if name is None else name for at, name in enumerate(found)]
+    found = [
+        offset + at if (name := plain_name(value)) is None else name
+        for at, value in enumerate(values)
+    ]
     return None if found == list(range(offset, offset + len(found))) else found
 
 
@@ -68,3 +105,19 @@ def row_names(data: Any) -> list[Any] | None:
         return None
     labels: list[Any] = index.tolist()
     return labels
+
+
+def labels_in_column(cells: Sequence[Any]) -> list[Any]:
+    """Labels in a column: whole numbers that are written as text become numbers.
+
+    Where one is no whole number, or has leading zeros, all stay as they are written. Empty cells
+    are no labels.
+
+    Args:
+        cells: The cells of the column.
+    """
+    written = [cell for cell in cells if not (isinstance(cell, str) and not cell)]
+    plain = all(isinstance(cell, str) and cell.isascii() and cell.isdecimal() for cell in written)
+    if plain and all(len(cell) < 18 and str(int(cell)) == cell for cell in written):
+        return [int(cell) if cell else None for cell in cells]
+    return [None if isinstance(cell, str) and not cell else cell for cell in cells]

@@ -11,10 +11,11 @@ from torch import Tensor
 from salience.data.labels import has_names
 from salience.errors import InputError
 from salience.intake import finite, per_item
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
-class PerItem:
+class PerItem(ShortRepr):
     """A baseline of its own for each item.
 
     Args:
@@ -42,7 +43,7 @@ def rows_have_names(values: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(ShortRepr):
     """The mean of the target variable over given data, as the baseline for every item.
 
     The mean is taken over the items. Where items are ragged it is taken over all their elements,

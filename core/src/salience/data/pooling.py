@@ -84,6 +84,7 @@ class Pooling:
             for blocks.
         grid: How the blocks of each item lie along its axes, where these are several and items
             differ in size.
+        of_items: Whether each item was given groups, or labels, of its own.
     """
 
     arrangements: Mapping[str, Arrangement]
@@ -92,6 +93,7 @@ class Pooling:
     shape: tuple[int, ...] | None
     names: tuple[Any, ...] | None
     grid: Grid | None = None
+    of_items: bool = False
 
     @property
     def variable(self) -> str:
@@ -227,7 +229,8 @@ def _each(
     named = None if isinstance(pool.common, Blocks) else tuple(names)
     sizes = torch.tensor(counts)
     buckets = tuple(_by_size(every))
-    return Pooling(arrangements, buckets, sizes, shape=None, names=named, grid=grid)
+    given = pool.each is not None
+    return Pooling(arrangements, buckets, sizes, shape=None, names=named, grid=grid, of_items=given)
 
 
 def _of_item(

@@ -18,7 +18,7 @@ from salience.engine.collecting.pooled import pooled
 from salience.engine.request import Request, check_aggregator
 from salience.engine.units import Unit, UnitResult, join
 from salience.results.explanation import Explanation
-from salience.results.provenance import recorded_ids
+from salience.results.provenance import of_part, recorded_ids
 from salience.results.saliency import Saliency
 from salience.results.samples import Samples
 from salience.samplers.design import Draws, draws_of
@@ -55,13 +55,19 @@ def gathered(results: Iterator[UnitResult], partial: bool = False) -> UnitResult
     return join(done)
 
 
-def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation:
+def explanation(
+    result: UnitResult, request: Request, unit: Unit, *, more: bool = False
+) -> Explanation:
     """Build an explanation from the aggregated results of a unit.
 
     Args:
         result: The joined results.
         request: The request with which they were computed.
         unit: The items that were read.
+        more: Whether further items may follow, as in a stream.
+
+    Raises:
+        InputError: There are labels for groups of further items.
     """
     domain = request.settings.domain
     dataset_info = domain.dataset_info(unit.samples)
@@ -69,17 +75,25 @@ def explanation(result: UnitResult, request: Request, unit: Unit) -> Explanation
         **result.items.columns(),
         saliency=_saliencies(result.saliency, result, domain, dataset_info),
         dataset_info=dataset_info,
-        provenance=_provenance(result, request, unit),
+        provenance=_provenance(result, request, unit) | _pool(result, request, unit, more),
         domain=domain,
         design=request.design,
     )
 
 
 def _provenance(result: UnitResult, request: Request, unit: Unit) -> dict[str, Any]:
-    found = {"preflight": result.preflight.record()}
-    # Where the computation was interrupted, the first items are done.
-    keys = unit.ids[: len(result.items)]
-    return found | record.record(request) | recorded_ids(keys)
+    """The record of the items that are done, which may be some of a stream or of a unit."""
+    found = {"preflight": result.preflight.record()} | record.record(request)
+    found = of_part(found, unit.offset, unit.offset + len(result.items))
+    return found | recorded_ids(unit.ids[: len(result.items)])
+
+
+def _pool(result: UnitResult, request: Request, unit: Unit, more: bool) -> dict[str, Any]:
+    """The groups of the items that are done, for their record."""
+    if request.pool is None or not result.own_groups:
+        return {}
+    request.pool.of_items(len(unit), unit.offset, more)  # refuses those of further items
+    return {"pool": request.pool.of_items(len(result.items), unit.offset, True).record()}
 
 
 def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:

@@ -45,7 +45,7 @@ def streamed(
         while (result := _next(results)) is not None:
             with isolated(), hearing:
                 done = gathered(iter([result]))
-                explained = explanation(done, worker.request, waiting.popleft())
+                explained = explanation(done, worker.request, waiting.popleft(), more=True)
             for item in range(len(explained)):
                 yield explained.item(item)
 

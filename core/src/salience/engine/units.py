@@ -18,11 +18,12 @@ from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
+from salience.shown import ShortRepr
 from salience.support.interrupts import called
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(ShortRepr):
     """Items that follow each other in the data set.
 
     Args:
@@ -75,7 +76,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitResult:
+class UnitResult(ShortRepr):
     """What was computed for the items of a unit, in plain tensors on the CPU.
 
     Args:
@@ -89,6 +90,7 @@ class UnitResult:
         grids: Target variable → how the positions of each item are arranged; see :class:`Grid`.
         names: Target variable → names of its pooled groups, as in :class:`salience.Saliency`; empty
             where nothing is pooled.
+        own_groups: Whether each item was given groups, or labels of its positions, of its own.
         items: The other results of the items.
         complete: Whether these are all the items of the unit.
         notices: What the user is to be told, in the words of :func:`salience.tell`.
@@ -104,6 +106,7 @@ class UnitResult:
     notices: tuple[str, ...] = ()
     preflight: Preflight = field(default_factory=Preflight)
     names: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
+    own_groups: bool = False
 
 
 def join(
@@ -137,6 +140,7 @@ def join(
         notices=notices,
         preflight=joined([result.preflight for result in results]),
         names={name: _joined_names(results, name) for name in first.names},
+        own_groups=first.own_groups,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -99,6 +99,8 @@ class CrossEntropy(Output):
     Args:
         labels: Class index of each item, in order; where ``None``, the class predicted for it.
     """
+
+    per_item: ClassVar[tuple[str, ...]] = ("labels",)
 
     labels: Sequence[int] | Tensor | None = None
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from salience.data.grid import Grid
 from salience.errors import InputError, brief
+from salience.plugins.parts import is_placeholder
 from salience.results.items import ItemTable
 from salience.results.provenance import keys_of
 
@@ -45,26 +47,72 @@ def of_explanations(one: Any, other: Any) -> Any:
             "subtract what compute returns, on the same data with the same seed: "
             "explainer.aggregate(samples - other_samples)"
         )
+    # How values of another tool were aggregated is not known.
+    known = not any(is_placeholder(e.provenance["aggregator"]["name"]) for e in (one, other))
     both = [
         {
-            "items": list(keys_of(e.provenance, len(e))),
             "target variables": {n: tuple(s.flat.shape) for n, s in e.saliency.items()},
-            "sizes of items": {n: s.counts for n, s in e.saliency.items()},
+            "sizes of items": {n: (s.counts, sizes_of(s.grid)) for n, s in e.saliency.items()},
+            "groups": {n: s.names for n, s in e.saliency.items()},
             "signs": e.signed,
+            "aggregator": e.provenance.get("aggregator") if known else None,
         }
         for e in (one, other)
     ]
-    for what, mine in both[0].items():
-        if not equal(mine, both[1][what]):
-            raise InputError(
-                f"the explanations differ in their {what}, {brief(mine)} and "
-                f"{brief(both[1][what])}; subtract explanations of the same items"
-            )
+    mend = "subtract explanations of the same items, variables and aggregator"
+    check_items(one, other, "the explanations", mend)
+    check_shared(both[0], both[1], "the explanations", mend)
+    if not one.signed:
+        raise InputError(
+            "the difference of magnitudes is no magnitude, and would be drawn as one; aggregate "
+            "both by 'raw' and subtract these"
+        )
     saliency = {
         name: replace(mine, flat=mine.flat - other.saliency[name].flat)
         for name, mine in one.saliency.items()
     }
     return replace(one, saliency=saliency, **of_items(one, other))
+
+
+def check_items(one: Any, other: Any, results: str, mend: str) -> None:
+    """Raise InputError where two results are not of the same items, in the same order.
+
+    Their draws have the same keys and, where the data of both calls its items by names, the names
+    are the same.
+
+    Args:
+        one: An explanation, or samples.
+        other: The other one.
+        results: What they are, in the plural.
+        mend: What to do; the end of the sentence.
+    """
+    keys, others = (list(keys_of(r.provenance, len(r))) for r in (one, other))
+    check_shared({"items": keys}, {"items": others}, results, mend)
+    names, other_names = (list(getattr(r, "items", r).ids) for r in (one, other))
+    if keys not in (names, other_names):
+        check_shared({"items": names}, {"items": other_names}, results, mend)
+
+
+def check_shared(one: Mapping[str, Any], other: Mapping[str, Any], results: str, mend: str) -> None:
+    """Raise InputError where two results differ in what they must share.
+
+    Args:
+        one: Name → value of what must be shared.
+        other: The same of the other result.
+        results: What they are, in the plural.
+        mend: What to do; the end of the sentence.
+    """
+    for what, mine in one.items():
+        if not equal(mine, other[what]):
+            raise InputError(
+                f"{results} differ in their {what}, {brief(mine, 50)} and "
+                f"{brief(other[what], 50)}; {mend}"
+            )
+
+
+def sizes_of(grid: Grid | None) -> Any:
+    """Lengths of the items along the axes of a grid; ``None`` where there is no grid."""
+    return None if grid is None else grid.lengths
 
 
 def equal(one: Any, other: Any) -> bool:

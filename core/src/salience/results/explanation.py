@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +12,24 @@ import torch
 from torch import Tensor
 
 from salience.data.domain import Domain
+from salience.errors import brief
 from salience.naming import path_of
 from salience.results.design import Design
 from salience.results.differences import of_explanations
 from salience.results.items import ItemTable
-from salience.results.means import MeanSaliency
 from salience.results.preflight import Preflight
-from salience.results.provenance import column_names, keys_of, recorded_ids
+from salience.results.provenance import Record, selected
 from salience.results.saliency import Saliency
 from salience.results.selection import ById, ByPosition, position_of, where
+from salience.results.summary import explanation_summary, lines_of
+from salience.results.tabled import TabledSaliency
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from salience.visualize.visualizer import Visualizer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Explanation(MeanSaliency, ItemTable):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Explanation(TabledSaliency, ItemTable):
     """Saliency of a data set of B items, with its standard error and provenance.
 
     An explanation is the table of its items (``ids``, ``prediction``, ``score``, ``delta``,
@@ -52,6 +53,27 @@ class Explanation(MeanSaliency, ItemTable):
     design: Design = field(default_factory=Design)
     dataset_info: Mapping[str, Any]
     domain: Domain | Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provenance", Record(self.provenance))
+
+    def __repr__(self) -> str:
+        """At most six lines: what was computed, how sure it is, and what to call next."""
+        try:
+            head, entries = explanation_summary(self)
+            return lines_of(entries, head)
+        except Exception as error:  # a result that is damaged is shown nevertheless
+            return f"Explanation of {len(self.score)} items ({brief(error)})"
+
+    def _repr_html_(self) -> str:
+        """A small table and pictures of the first items, without script, for notebooks."""
+        from salience.visualize.drawing import html_of
+
+        try:
+            head, entries = explanation_summary(self)
+            return html_of(self, head, entries)
+        except Exception:  # notebooks then show the text
+            return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def preflight(self) -> Preflight:
@@ -78,7 +100,7 @@ class Explanation(MeanSaliency, ItemTable):
         Raises:
             InputError: There is no such item, or several have the id.
         """
-        return self.at(torch.tensor([position_of(self.ids, item)]))
+        return self._at(torch.tensor([position_of(self.ids, item)]))
 
     def where(self, chosen: Any = None, /, **columns: Any) -> Explanation:
         """The explanation of the items that fit.
@@ -92,20 +114,15 @@ class Explanation(MeanSaliency, ItemTable):
         Raises:
             InputError: No item fits, or there is no such column.
         """
-        return self.at(where(self, chosen, columns))
+        return self._at(where(self, chosen, columns))
 
-    def at(self, positions: Tensor) -> Explanation:
+    def _at(self, positions: Tensor) -> Explanation:
         """The explanation of the items at ``positions`` (from 0), int64, in that order."""
-        keys = keys_of(self.provenance, len(self))
-        record = {k: v for k, v in self.provenance.items() if k != "ids"}
-        if "each" in record.get("pool", {}):
-            each = record["pool"]["each"]
-            record["pool"] = {"each": [each[at] for at in positions.tolist()]}
         return replace(
             self,
             **self.select(positions),
             saliency={name: saliency.select(positions) for name, saliency in self.saliency.items()},
-            provenance=record | recorded_ids([keys[at] for at in positions.tolist()]),
+            provenance=selected(self.provenance, positions.tolist(), len(self)),
         )
 
     def __sub__(self, other: Explanation) -> Explanation:
@@ -156,37 +173,62 @@ class Explanation(MeanSaliency, ItemTable):
             save_figure(figure, path)
         return figure
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """A table with one row per item, target variable and position.
-
-        Columns: ``id``, ``variable``, ``position`` (a tuple where positions have several axes, the
-        feature's name where the domain gives names), ``saliency``, ``std_error``.
-
-        Raises:
-            InputError: pandas is not installed.
-        """
-        from salience.results.files.frame import to_dataframe
-
-        names = {variable: self.column_names(variable) for variable in self.saliency}
-        return to_dataframe(self.saliency, self.ids, names)
-
-    def column_names(self, variable: str) -> list[str] | None:
-        """Names of the data's columns, where they are the positions of a target variable.
-
-        Units inside the model have no such names, however many they are.
+    @staticmethod
+    def from_arrays(
+        values: Any,
+        data: Any,
+        domain: str | Mapping[str, Any] | Domain,
+        *,
+        std_error: Any = None,
+        n_samples: int | None = None,
+        target: str | None = None,
+        ids: Sequence[int | str] | None = None,
+        prediction: Any = None,
+        score: Any = None,
+        delta: Any = None,
+        signed: bool | None = None,
+        samples_parameters: bool = False,
+        method: str = "",
+    ) -> Explanation:
+        """An explanation of values that another tool computed, to draw, table and compare them.
 
         Args:
-            variable: Name of the target variable.
+            values: Saliency of all items: an array with the axes of the target variable, with or
+                without those that the domain sums over (the colours of a pixel); where items are
+                ragged or padded, an array of a whole batch or one for each item; what shap
+                returns; or a mapping target variable → values.
+            data: The items, in any form that the domain reads.
+            domain: Name of a domain, a config mapping, or a :class:`salience.Domain`.
+            std_error: Standard error of each value, of the form of the values without axes to sum.
+            n_samples: Number of independent draws behind the errors. Where ``None``, intervals are
+                those of many draws.
+            target: Name of the target variable; that of the domain where ``None``.
+            ids: An id for each item; what the data calls them where ``None``.
+            prediction: The model's output, shape (B, …); the score where ``None``.
+            score: The output variable f(x), shape (B,); NaN where ``None``.
+            delta: f(x) − f(baseline), shape (B,), for the completeness gap; NaN where ``None``.
+            signed: Whether values have signs; where ``None``, whether one is negative.
+            samples_parameters: Whether the draws are of the model's parameters, so that intervals
+                and tests are about a further draw.
+            method: Name of the method, for the record and pictures.
 
-        Returns:
-            The names of the columns that the variable holds, in order, or those of pooled groups;
-            ``None`` where the domain gives none, for a variable inside the model that lacks the
-            axis of the columns, and where each item has groups of its own.
+        Raises:
+            InputError: Values, errors or outputs do not fit the data.
         """
-        pooled = self[variable].names if variable in self.saliency else None
-        if pooled is not None:
-            return list(pooled) if self[variable].counts is None else None
-        return column_names(self.domain, self.dataset_info, self.provenance, variable)
+        from salience.results.files import arrays
+
+        fields = arrays.explanation_fields(
+            values,
+            data,
+            domain,
+            target=target,
+            ids=ids,
+            signed=signed,
+            method=method,
+            errors=arrays.Errors(std_error, n_samples, samples_parameters),
+            outputs=arrays.Outputs(prediction, score, delta),
+        )
+        return Explanation(**fields)
 
     def save(self, path: str | Path) -> None:
         """Write the explanation to one safetensors file with a JSON header.

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.shown import ShortRepr
+
 
 @dataclass(frozen=True, kw_only=True)
-class ItemTable:
+class ItemTable(ShortRepr):
     """The columns of a data set of B items.
 
     Args:

@@ -43,6 +43,11 @@ class Preflight:
         """Whether nothing is refused."""
         return all(verdict.outcome != REFUSED for verdict in self.verdicts)
 
+    def __repr__(self) -> str:
+        outcomes = [verdict.outcome for verdict in self.verdicts]
+        known = [f"{outcomes.count(o)} × {o}" for o in _SEVERITY if o in outcomes]
+        return f"Preflight({', '.join(known) or 'nothing shown'}; print it for the table)"
+
     def __str__(self) -> str:
         """A table of the verdicts."""
         rows = [(v.assumption, v.outcome, v.detail) for v in self.verdicts]

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from salience.data.grid import Grid
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
-class Saliency:
+class Saliency(ShortRepr):
     """Saliency of one target variable for all the items.
 
     Args:

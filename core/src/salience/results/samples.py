@@ -16,12 +16,13 @@ from salience.data.layout import summed_axes
 from salience.data.pooling import Arrangement, Pooling, pooling
 from salience.errors import InputError, brief
 from salience.results.design import Design
-from salience.results.differences import equal, of_items
+from salience.results.differences import check_items, check_shared, of_items, sizes_of
 from salience.results.items import ItemTable
-from salience.results.provenance import column_names, keys_of
+from salience.results.provenance import Record, column_names
+from salience.results.summary import lines_of, samples_summary
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Samples:
     """All draws of the saliency of a data set, from which any aggregator makes an explanation.
 
@@ -51,6 +52,17 @@ class Samples:
     domain: Domain
     design: Design
     groups: Pool | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provenance", Record(self.provenance))
+
+    def __repr__(self) -> str:
+        """At most six lines: what was computed, and what to call next."""
+        try:
+            head, entries = samples_summary(self)
+            return lines_of(entries, head)
+        except Exception as error:  # what is damaged is shown nevertheless
+            return f"Samples of {len(self)} items ({brief(error)})"
 
     def __len__(self) -> int:
         return len(self.items.ids)
@@ -91,7 +103,8 @@ class Samples:
         made = replace(self, groups=Pool.of(groups))
         assert made.groups is not None
         made.groups.check(len(self))
-        made.pooling()  # raises InputError for groups that do not fit
+        if made.pooling().of_items:  # raises InputError for groups that do not fit
+            return replace(made, groups=made.groups.of_items(len(self)))
         return made
 
     def pooling(self) -> Pooling:
@@ -140,14 +153,14 @@ class Samples:
             InputError: The two differ in items, sizes of items, target variables, seed, samplers or
                 number of draws.
         """
-        two = other._drawn()
-        for what, one in self._drawn().items():
-            if not equal(one, two[what]):
-                raise InputError(
-                    f"samples differ in their {what}, {brief(one)} and {brief(two[what])}, so that "
-                    f"they have no draws in common; compute both on the same data, with the same "
-                    f"seed, samplers and n_samples"
-                )
+        if not isinstance(other, Samples):
+            raise InputError(f"{brief(other, 60)} is no samples; subtract what compute returned")
+        mend = (
+            "they have no draws in common unless both are computed on the same data, with the same "
+            "seed, samplers and n_samples"
+        )
+        check_items(self, other, "samples", mend)
+        check_shared(self._drawn(), other._drawn(), "samples", mend)
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
         items = replace(self.items, **of_items(self.items, other.items))
         return replace(self, draws=draws, items=items)
@@ -155,9 +168,8 @@ class Samples:
     def _drawn(self) -> dict[str, Any]:
         """Settings that two objects must share for their draws to be the same; name → value."""
         return {
-            "items": list(keys_of(self.provenance, len(self))),
             "target variables": {name: tuple(v.shape) for name, v in self.draws.items()},
-            "sizes of items": self.counts,
+            "sizes of items": {n: (c, sizes_of(self.grids.get(n))) for n, c in self.counts.items()},
             "seed": self.provenance["seed"],
             "samplers": self.provenance["samplers"],
             "n_samples": self.provenance["n_samples"],

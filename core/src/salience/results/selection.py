@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class ByPosition:
         Raises:
             InputError: There is no such item, or no item is chosen.
         """
-        return self.explanation.at(positions(chosen, len(self.explanation)))
+        return self.explanation._at(positions(chosen, len(self.explanation)))
 
     def __repr__(self) -> str:
         return f"iloc of {len(self.explanation)} items: iloc[0], iloc[2:5], iloc[mask]"
@@ -67,15 +67,19 @@ class ById:
         Raises:
             InputError: No item has such an id.
         """
-        several = not isinstance(chosen, str | tuple) and np.ndim(_listed(chosen)) == 1
-        if not several:
-            return self.explanation.at(positions_of(self.explanation.ids, [chosen]))
+        if isinstance(chosen, slice | set | frozenset):
+            raise InputError(
+                f"loc takes an id or a list of ids, not {brief(chosen, 60)}; write iloc[2:5] for a "
+                f"slice of positions"
+            )
+        if isinstance(chosen, str | tuple) or np.ndim(_listed(chosen)) != 1:
+            return self.explanation._at(positions_of(self.explanation.ids, [chosen]))
         wanted = list(_listed(chosen))
         if _is_mask(wanted):
-            return self.explanation.at(positions(wanted, len(self.explanation)))
+            return self.explanation._at(positions(wanted, len(self.explanation)))
         if not wanted:
             raise InputError("no id was given; pass at least one")
-        return self.explanation.at(positions_of(self.explanation.ids, wanted))
+        return self.explanation._at(positions_of(self.explanation.ids, wanted))
 
     def __repr__(self) -> str:
         shown = brief(next(iter(self.explanation.ids), 0), 60)
@@ -97,16 +101,16 @@ def positions(chosen: Any, n_items: int) -> Tensor:
         found = torch.tensor(range(n_items)[slice(start, stop, step)], dtype=torch.int64)
         return _some(found, f"the slice {brief(chosen)}")
     listed = _listed(chosen)
+    if isinstance(chosen, set | frozenset) or np.ndim(listed) > 1:
+        raise InputError(
+            f"iloc takes a position, a slice, a list of positions or a mask of one axis, not "
+            f"{brief(chosen, 60)}; write iloc[[0, 4]] or iloc[mask]"
+        )
     if np.ndim(listed) == 0:
         return torch.tensor([position(chosen, n_items)])
     entries = list(listed)
-    if _is_mask(entries):
-        mask = array(entries, "mask", "a truth value for each item")
-        if len(mask) != n_items:
-            raise InputError(
-                f"the mask has {len(mask)} entries for {n_items} items; pass a truth value for each"
-            )
-        return _some(every[mask], "the mask")
+    if any(isinstance(entry, bool | np.bool_) for entry in entries):
+        return _some(every[_mask(chosen, n_items)], "the mask")
     at = [position(entry, n_items) for entry in entries]
     return _some(torch.tensor(at, dtype=torch.int64), "the list of positions")
 
@@ -119,7 +123,10 @@ def position(item: Any, n_items: int) -> int:
     """
     number = integer(item, "item")
     if not -n_items <= number < n_items:
-        raise InputError(f"no item {number}: the explanation holds items 0 to {n_items - 1}")
+        raise InputError(
+            f"no item {number}: the explanation holds items 0 to {n_items - 1}; write "
+            f"loc[{number}] for an id"
+        )
     return number % n_items
 
 
@@ -129,6 +136,8 @@ def positions_of(ids: Sequence[int | str], wanted: Sequence[Any]) -> Tensor:
     Raises:
         InputError: No item has such an id.
     """
+    if isinstance(ids, range) and len(wanted) == 1 and (name := plain_name(wanted[0])) in ids:
+        return torch.tensor([ids.index(int(name or 0))])
     places: dict[int | str, list[int]] = {}
     for at, own in enumerate(ids):
         places.setdefault(own, []).append(at)
@@ -165,21 +174,29 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
         InputError: No item fits, or there is no such column.
     """
     mask = torch.ones(len(table), dtype=torch.bool)
-    if isinstance(chosen, Callable):  # type: ignore[arg-type]
+    if chosen is None and not columns:
+        raise InputError("where() has no condition; pass a mask, or where(converged=False)")
+    if callable(chosen):
         chosen = chosen(table)
     if chosen is not None:
         mask &= _mask(chosen, len(table))
     for name, value in (columns or {}).items():
-        mask &= torch.tensor([_equal(entry, value) for entry in _column(table, name)])
-    return _some(mask.nonzero()[:, 0], "what was asked")
+        wanted = plain_name(value) if name == "ids" else value
+        mask &= torch.tensor([_equal(entry, wanted) for entry in _column(table, name)])
+    asked = " and ".join(f"{name}={brief(value, 40)}" for name, value in (columns or {}).items())
+    return _some(mask.nonzero()[:, 0], asked or "the mask")
 
 
 def _mask(chosen: Any, n_items: int) -> Tensor:
     entries = list(_listed(chosen)) if np.ndim(_listed(chosen)) == 1 else []
-    if len(entries) != n_items or not _is_mask(entries):
+    if not _is_mask(entries):
         raise InputError(
-            f"{brief(chosen)} is no truth value for each of {n_items} items; pass a mask, such as "
-            f"explanation.score > 0, or a function that returns one"
+            f"{brief(chosen, 60)} is no truth value for each of {n_items} items; pass a mask, such "
+            f"as explanation.score > 0, or a function that returns one"
+        )
+    if len(entries) != n_items:
+        raise InputError(
+            f"the mask has {len(entries)} entries for {n_items} items; pass a truth value for each"
         )
     return array(entries, "mask", "a truth value for each item")
 
@@ -228,9 +245,14 @@ def _is_mask(entries: Sequence[Any]) -> bool:
 
 
 def _unknown(label: Any, known: Mapping[int | str, Any]) -> str:
-    if len(known) > _COMPARED:
-        return f"no item has the id {brief(label)}, nor has it any of the {len(known)} ids"
-    near = nearest(label if isinstance(label, str) else str(label), map(str, known))
+    said = f"no item has the id {brief(label, 60)}"
+    name = plain_name(label)
+    others = (str(name), int(name) if isinstance(name, str) and name.isdecimal() else None)
+    alike = next((other for other in others if other is not None and other in known), None)
+    if alike is not None:
+        return f"{said}; did you mean loc[{brief(alike, 60)}]?"
     number = isinstance(label, Integral) and label in range(-len(known), len(known))
     more = f"; a position is iloc[{label}]" if number else ""
-    return f"no item has the id {brief(label)}; {near}{more}"
+    if len(known) > _COMPARED:
+        return f"{said}, nor has it any of the {len(known)} ids{more or '; look at .ids'}"
+    return f"{said}; {nearest(str(name), map(str, known))}{more}"

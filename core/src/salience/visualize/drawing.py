@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
-from salience.errors import InputError, brief
+from salience.errors import InputError, brief, shortened
 from salience.naming import listed
 from salience.plugins.parts import make
 from salience.results.selection import position_of
+from salience.visualize.display import page, pictures
 from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ def grid(
         The figure.
 
     Raises:
-        InputError: There is nothing to draw, the explanations have different numbers of items, an
-            item or the visualizer does not exist, or the figure cannot be written in the format of
-            the suffix.
+        InputError: There is nothing to draw, the explanations are of different items, an item or
+            the visualizer does not exist, or the figure cannot be written in the format of the
+            suffix.
     """
     sizes = {title: len(explanation) for title, explanation in explanations.items()}
     if not sizes or len(set(sizes.values())) != 1:
         raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
     first = next(iter(explanations.values()))
+    for title, explanation in explanations.items():
+        _check_ids(first.ids, explanation.ids, title)
     given = range(len(first)) if items is None else listed(items, "items", "a list of positions")
     chosen = [position_of(first.ids, item) for item in given]
     if not chosen:
@@ -56,6 +59,40 @@ def grid(
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, str]]) -> str:
+    """An explanation as HTML: its summary, and pictures of its first three items in one figure.
+
+    Args:
+        explanation: The explanation.
+        head: The first line.
+        entries: Name and text of each entry.
+    """
+    items = range(min(3, len(explanation)))
+
+    def render() -> Any:
+        renderer = visualizer_of(explanation, None, {})
+        try:
+            return renderer.grid({"saliency": explanation}, items)
+        except InputError:  # the visualizer draws no grids
+            return renderer.item(explanation, 0)
+
+    named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
+    return page(head, entries, pictures(render, f"Saliency of {named}"))
+
+
+def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:
+    """Raise InputError where items of a row of a grid have different ids; positions are none."""
+    one, other, positions = list(first), list(ids), list(range(len(ids)))
+    if one == other or positions in (one, other):
+        return
+    at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
+    raise InputError(
+        f"a grid needs explanations of the same items in the same order, but item {at} is "
+        f"{brief(one[at], 40)} in the first and {brief(other[at], 40)} in {brief(title, 40)}; "
+        f"choose the same by .loc[[...]]"
+    )
 
 
 def visualizer_of(

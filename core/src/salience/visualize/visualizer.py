@@ -11,6 +11,7 @@ from salience.errors import InputError, brief, nearest
 from salience.naming import path_of
 from salience.support.files import write_whole
 from salience.support.settings import CheckedSettings
+from salience.visualize.display import showing
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
@@ -33,6 +34,15 @@ class NoMeanError(InputError):
 
 class Visualizer(CheckedSettings, ABC):
     """Renders saliency as figures; a frozen dataclass whose fields set the appearance."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the figures that the class draws show themselves in notebooks."""
+        super().__init_subclass__(**options)
+        for name in ("item", "mean", "grid"):
+            if name in cls.__dict__ and not getattr(
+                cls.__dict__[name], "__isabstractmethod__", False
+            ):
+                setattr(cls, name, showing(cls.__dict__[name]))
 
     #: Formats in which its figures can be written; where empty, only writing shows it.
     formats: ClassVar[Collection[str]] = ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import torch
 from rdkit import Chem, rdBase
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.properties import check_found, properties_of
-from salience_molgraph.reading import Hydrogens, Source, own_mol, sources
+from salience_molgraph.reading import Hydrogens, Source, is_missing, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
 
@@ -79,8 +80,9 @@ class MolGraph(Domain):
             PyG's ``DataLoader``.
         on_error: ``"raise"`` refuses data with molecules that cannot be read, and names them all;
             ``"skip"`` goes on without them and tells which.
-        id_column: Column of a table or CSV file that names its molecules. Where ``None``, these are
-            called by their titles, by the index of a frame or series, or by their SMILES.
+        id_column: Column of a table or CSV file that says what each molecule is called. Where
+            ``None``, molecules are called by the index of a frame or series that does not just
+            count them, else by their titles, else by their SMILES.
         properties: Measured values and the like, which pictures name and ``annotations`` hold:
             columns of a table or CSV file, data fields of an SDF file, properties of RDKit
             molecules, attributes of PyG graphs.
@@ -90,6 +92,7 @@ class MolGraph(Domain):
     """
 
     visualizer: ClassVar[str] = "molecule"
+    per_item: ClassVar[tuple[str, ...]] = ("node",)
 
     form: str = "ragged"
     atom_features: str | AtomFeatures = "labels"
@@ -188,7 +191,7 @@ class MolGraph(Domain):
         with rdBase.BlockLogs():
             for number, source in enumerate(self._sources(data)):
                 try:
-                    graph = self._graph(source)
+                    graph = replace(self._graph(source), id=source.id)
                     own = properties_of(source.value, source.row, self.properties)
                     graphs.append(replace(graph, properties=own) if own else graph)
                 except InputError as error:
@@ -244,14 +247,44 @@ class MolGraph(Domain):
         return output if self.node is None else nodes.rows(output, values)
 
     def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
-        """Titles of molecules, or their SMILES; PyG data without a molecule has no name."""
-        return [graph.name or None for graph in samples]
+        """Entries of the ``id_column`` or of an index; else titles of molecules, or their SMILES.
+
+        PyG data without ``name`` and ``smiles`` has no name.
+        """
+        return [graph.name if is_missing(graph.id) else graph.id for graph in samples]
 
     def dataset_info(self, samples: Sequence[Graph]) -> dict[str, Any]:
         """The axes of each argument (``"axes"``), of which a picture shows those by atom."""
         layout = self.fitted(samples).layout
         axes = {name: list(spec.axes) for name, spec in layout.fields.items()}
         return {"axes": axes | {"input": axes[layout.main]}}
+
+    def positions(
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
+    ) -> Mapping[str, Sequence[Any]]:
+        """Element and neighbours of each atom, or the two atoms of each directed bond.
+
+        Args:
+            annotation: The annotation of the item.
+            axes: Names of the axes of its saliency: ``("atom",)`` or ``("bond",)``.
+        """
+        mol = annotation.get("mol")
+        if mol is None or axes not in (("atom",), ("bond",)):
+            return {}
+        if axes == ("atom",):
+            atoms = [mol.GetAtomWithIdx(i) for i in range(mol.GetNumAtoms())]
+            near = [sorted(other.GetIdx() for other in atom.GetNeighbors()) for atom in atoms]
+            return {
+                "element": [atom.GetSymbol() for atom in atoms],
+                "neighbours": [" ".join(map(str, own)) for own in near],
+            }
+        if "edges" in annotation:  # in the order of the user's graph
+            start, end = torch.as_tensor(annotation["edges"]).tolist()
+            return {"from_atom": start, "to_atom": end}
+        bonds = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
+        first = [bond.GetBeginAtomIdx() for bond in bonds]
+        second = [bond.GetEndAtomIdx() for bond in bonds]
+        return {"from_atom": [*first, *second], "to_atom": [*second, *first]}
 
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Convert an annotation's molecule to RDKit's JSON and what that omits (:mod:`saving`).

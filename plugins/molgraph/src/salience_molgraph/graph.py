@@ -33,6 +33,7 @@ class Graph:
             :func:`from_mol` makes them: all bonds of the molecule, then all of them turned.
         properties: Measured values and other columns that the molecule carries along.
         node: The atom whose output is explained, where the model returns one row an atom.
+        id: The label of the molecule in an index or a column of ids, where there is one.
     """
 
     mol: Chem.Mol | None
@@ -44,6 +45,7 @@ class Graph:
     node: int = 0
     has_own_edges: bool = True
     properties: Mapping[str, Any] = field(default_factory=dict)
+    id: Any = None
 
     def note(self, *, has_bonds: bool) -> dict[str, Any]:
         """What pictures need of it: ``mol``, ``name``, ``problem`` and, where there are any, more.

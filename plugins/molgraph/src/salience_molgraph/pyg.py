@@ -227,7 +227,8 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def _name(data: Any) -> str:
-    return str(getattr(data, "smiles", None) or "")
+    name = getattr(data, "name", None)
+    return name if isinstance(name, str) and name else str(getattr(data, "smiles", None) or "")
 
 
 def _checked_edges(given: Any, n_atoms: int) -> Tensor:

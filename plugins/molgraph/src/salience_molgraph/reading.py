@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from rdkit import Chem
 
-from salience import is_file, row_names, tell
+from salience import is_file, labels_in_column, row_names, tell
 from salience.errors import InputError, brief, nearest
 
 # Most characters of a SMILES string; a protein of 400 residues has 5000.
@@ -30,6 +30,7 @@ class Source:
         where: Position of the item in a file, for error messages; empty for other sources.
         problem: The reason why the item could not be read; empty where none is known.
         row: The columns of a table that were asked for as properties.
+        id: What the data calls the item by an index or a column of ids; ``None`` where by neither.
     """
 
     value: Any
@@ -37,6 +38,7 @@ class Source:
     where: str = ""
     problem: str = ""
     row: Mapping[str, Any] = field(default_factory=dict)
+    id: Any = None
 
 
 def sources(
@@ -65,8 +67,8 @@ def sources(
         yield Source(data)
     elif hasattr(data, "columns") or isinstance(data, Mapping):
         yield from _table(data, id_column, properties)
-    elif row_names(data) is not None:
-        yield from map(Source, data, map(str, row_names(data) or ()))
+    elif (labels := row_names(data)) is not None:
+        yield from _labelled(data, labels)
     elif isinstance(data, Iterable):
         yield from map(Source, data)
     else:
@@ -78,13 +80,25 @@ def sources(
 
 def _table(data: Any, id_column: str | None, properties: Sequence[str]) -> Iterator[Source]:
     columns = list(data)
-    smiles = list(data[_smiles_column(columns)])
+    smiles = data[_smiles_column(columns)]
     names = row_names(data) if id_column is None else data[_column(columns, id_column)]
-    texts = [""] * len(smiles) if names is None else list(map(str, names))
-    carried = [list(data[_column(columns, name)]) for name in properties]
-    rows = zip(*carried, strict=True) if carried else [()] * len(smiles)
-    for value, name, row in zip(smiles, texts, rows, strict=True):
-        yield Source(value, name, row=dict(zip(properties, row, strict=True)))
+    found = map(Source, smiles) if names is None else _labelled(smiles, list(names))
+    carried = {name: list(data[_column(columns, name)]) for name in properties}
+    for at, source in enumerate(found):
+        row = {name: values[at] for name, values in carried.items()}
+        yield replace(source, row=row) if row else source
+
+
+def _labelled(values: Iterable[Any], labels: Iterable[Any]) -> Iterator[Source]:
+    """Items with labels; those that are text are titles as well."""
+    for value, label in zip(values, labels, strict=True):
+        yield Source(value, label if isinstance(label, str) else "", id=label)
+
+
+def is_missing(label: Any) -> bool:
+    """Whether a label says nothing: None, NaN, or an empty string."""
+    # NA of pandas cannot be compared with itself.
+    return label is None or label == "" or str(label) in ("nan", "NaT", "<NA>")
 
 
 def is_graph(value: Any) -> bool:
@@ -269,12 +283,19 @@ def _csv(
         column = names.index(_smiles_column(names))
         named = None if id_column is None else names.index(_column(names, id_column))
         carried = {name: names.index(_column(names, name)) for name in properties}
-        for row in filter(None, rows):
-            where = f" (line {rows.line_num} of {file})"
-            if len(row) == len(names):
-                name = "" if named is None else row[named].strip()
+        lines = [(rows.line_num, row) for row in rows if row]
+        whole_rows = [len(row) == len(names) for _, row in lines]
+        cells = [
+            row[named].strip() if full and named is not None else ""
+            for (_, row), full in zip(lines, whole_rows, strict=True)
+        ]
+        labels = labels_in_column(cells)
+        for (line, row), full, label in zip(lines, whole_rows, labels, strict=True):
+            where = f" (line {line} of {file})"
+            if full:
+                title = label if isinstance(label, str) else ""
                 own = {key: row[at] for key, at in carried.items()}
-                yield Source(row[column].strip(), name, where, row=own)
+                yield Source(row[column].strip(), title, where, row=own, id=label)
             else:
                 problem = f"it has {len(row)} cells where the header has {len(names)}"
                 yield Source(None, where=where, problem=problem)

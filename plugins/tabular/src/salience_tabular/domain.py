@@ -129,7 +129,7 @@ class Tabular(Domain):
             InputError: As :meth:`read`; or the table lacks a column of the first.
         """
         table, rows = load(data, BrokenItems(self.on_error), self.id_column)
-        table, row_names = take_names(table, self.id_column)
+        table, row_names = take_names(table, self.id_column, optional=True)
         return self._read(in_order(table, dataset_info), row_names, rows)
 
     def _read(self, table: Any, row_names: Sequence[Any] | None, rows: Rows) -> Table:

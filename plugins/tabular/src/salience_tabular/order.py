@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from salience import InputError, row_names
+from salience import InputError, labels_in_column, row_names
 from salience.errors import brief
 
 
@@ -21,12 +21,16 @@ def numbered_names(width: int) -> list[str]:
     return [f"feature {i}" for i in range(width)]
 
 
-def take_names(table: Any, id_column: str | None) -> tuple[Any, list[Any] | None]:
+def take_names(
+    table: Any, id_column: str | None, *, optional: bool = False
+) -> tuple[Any, list[Any] | None]:
     """Part the names of the rows from a table.
 
     Args:
         table: A frame or an array.
-        id_column: The column of names; the index of the frame where ``None``.
+        id_column: The column of names, or the name of the index that holds them; the index of the
+            frame where ``None``.
+        optional: Whether the column may be missing, as in background data.
 
     Returns:
         The table without that column; and a name for each row, or ``None`` where the rows are just
@@ -38,6 +42,10 @@ def take_names(table: Any, id_column: str | None) -> tuple[Any, list[Any] | None
     if id_column is None:
         return table, row_names(table) if isinstance(table, pd.DataFrame) else None
     labels = labels_of(table)
+    if optional and (labels is None or id_column not in labels):
+        return table, None
+    if labels is not None and id_column not in labels and table.index.name == id_column:
+        return table, table.index.tolist()
     if labels is None or labels.count(id_column) != 1 or len(labels) == 1:
         have = "no names of columns" if labels is None else f"the columns {brief(list(labels))}"
         raise InputError(
@@ -45,16 +53,8 @@ def take_names(table: Any, id_column: str | None) -> tuple[Any, list[Any] | None
             f"frame or CSV file that has others too"
         )
     at = labels.index(id_column)
-    names = _as_written(table.iloc[:, at].tolist())
+    names = labels_in_column(table.iloc[:, at].tolist())
     return table.iloc[:, [i for i in range(len(labels)) if i != at]], names
-
-
-def _as_written(names: list[Any]) -> list[Any]:
-    """Whole numbers written as text, without leading zeros, as numbers; else the names."""
-    plain = all(isinstance(name, str) and name.isascii() and name.isdecimal() for name in names)
-    if plain and all(len(name) < 18 and str(int(name)) == name for name in names):
-        return [int(name) for name in names]
-    return names
 
 
 def listed(names: Any, setting: str) -> tuple[Any, ...]:

@@ -126,8 +126,11 @@ def _parsed(rows: Sequence[Sequence[str]], id_column: str | None) -> pd.DataFram
     text = StringIO()
     csv.writer(text).writerows(rows)
     text.seek(0)
-    as_written: dict[Any, Any] = {} if id_column is None else {id_column: str}
-    return pd.read_csv(text, index_col=False, dtype=as_written)
+    table = pd.read_csv(text, index_col=False)
+    if id_column in rows[0]:  # as written: "007" and "NA" are names
+        at = rows[0].index(id_column)
+        table.isetitem(at, np.array([row[at] for row in rows[1:]], dtype=object))
+    return table
 
 
 def _numbers(table: pd.DataFrame, rows: Rows, id_column: str | None) -> pd.DataFrame:

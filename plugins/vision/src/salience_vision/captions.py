@@ -10,13 +10,14 @@ def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
 
     For several outputs per item, the parts are the class of the largest output (its name, or
     ``class i`` where it has none) and the value of this output, usually a logit. For one output
-    per item, the only part is its value. For a prediction with more than two axes there is none.
+    per item, the only part is its value. There is none where the prediction is unknown or has more
+    than two axes.
     """
     name = f"item {item}"
     if explanation.annotations:
         name = str(explanation.annotations[item].get("name", name))
     output = explanation.prediction[item].detach().double().flatten()
-    if explanation.prediction.ndim > 2:
+    if explanation.prediction.ndim > 2 or bool(output.isnan().any()):  # unknown
         return name, ()
     if output.numel() == 1:
         return name, (f"{float(output):.3g}",)

@@ -69,6 +69,7 @@ class PooledAggregation(Aggregation):
             "counts": {name: found.ragged_counts},
             "grids": {name: found.grid},
             "names": {name: found.names},
+            "own_groups": found.of_items,
         }
         return {name: arranged}, described
 

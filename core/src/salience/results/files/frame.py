@@ -1,13 +1,15 @@
-"""Conversion of an explanation to a long table (one row per value), a pandas DataFrame."""
+"""Tables of an explanation: one row a value, or one row an item, as a pandas DataFrame."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from salience.data.domain import Domain
 from salience.errors import InputError
 from salience.results.saliency import Saliency
 
@@ -15,75 +17,166 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def to_dataframe(
-    saliency: Mapping[str, Saliency],
-    ids: Sequence[int | str],
-    names: Mapping[str, Sequence[str] | None],
-) -> pd.DataFrame:
-    """Build the table of :meth:`salience.Explanation.to_dataframe`.
+def to_dataframe(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Build the long table of :meth:`salience.Explanation.to_dataframe`.
 
     Args:
-        saliency: Target variable → its saliency.
-        ids: Id of each item.
-        names: Target variable → name of each position of an item, or ``None``.
+        explanation: The explanation.
+        axes: Target variable → names of the axes of the saliency of an item, as far as known.
 
     Raises:
         InputError: pandas is not installed.
     """
+    pandas = _pandas()
+    parts = [
+        _long(explanation, variable, axes.get(variable, ())) for variable in explanation.saliency
+    ]
+    made: pd.DataFrame = pandas.concat(
+        [pandas.DataFrame(part) for part in parts], ignore_index=True
+    )
+    return made
+
+
+def to_wide(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Build the wide table of :meth:`salience.Explanation.to_dataframe`.
+
+    Raises:
+        InputError: pandas is not installed.
+    """
+    pandas = _pandas()
+    if any(saliency.counts is not None for saliency in explanation.saliency.values()):
+        return _side_by_side(explanation, axes)
+    columns: dict[str, Any] = {"id": list(explanation.ids)}
+    columns |= _predictions(explanation)
+    single = len(explanation.saliency) == 1
+    blocks = [pandas.DataFrame(columns)]
+    for variable, saliency in explanation.saliency.items():
+        flat = saliency.flat.flatten(1)
+        names = explanation.column_names(variable) or _numbered(saliency.flat.shape[1:])
+        prefix = "" if single else f"{variable} "
+        blocks.append(pandas.DataFrame(flat.numpy(), columns=[f"{prefix}{name}" for name in names]))
+        if bool(saliency.flat_error.isfinite().any()):
+            errors = saliency.flat_error.flatten(1).numpy()
+            own = [f"{prefix}{name} std_error" for name in names]
+            blocks.append(pandas.DataFrame(errors, columns=own))
+    made: pd.DataFrame = pandas.concat(blocks, axis=1)
+    return made
+
+
+def _pandas() -> Any:
     try:
-        import pandas as pd
+        import pandas
     except ImportError as error:
         raise InputError(
             "to_dataframe needs pandas, which is not installed; run: pip install pandas"
         ) from error
-    ids, frames = list(ids), []
-    for variable, found in saliency.items():
-        item, position = _positions(found, len(ids))
-        columns = names[variable]
-        if found.names is not None and found.counts is not None:
-            position = [name for own in found.names for name in own]
-        if columns is not None and found.flat.shape[1:] == (len(columns),):
-            position = [columns[p] for p in position]
-        frames.append(
-            pd.DataFrame(
-                {
-                    "id": [ids[i] for i in item],
-                    "variable": variable,
-                    "position": position,
-                    "saliency": _column(found, found.flat),
-                    "std_error": _column(found, found.flat_error),
-                }
+    return pandas
+
+
+def _numbered(shape: torch.Size) -> list[str]:
+    """Names of positions by their place along each axis: ``"0"`` or ``"0,0"``."""
+    return [",".join(map(str, place)) for place in np.ndindex(*shape)]
+
+
+def _predictions(explanation: Any) -> dict[str, Any]:
+    """Columns of the model's output, where it is one number or a few of them."""
+    prediction: Tensor = explanation.prediction
+    if prediction.ndim == 2 and 1 < prediction.shape[1] <= 20:
+        names = explanation.dataset_info.get("class_names") or range(prediction.shape[1])
+        return {f"prediction {name}": prediction[:, i].numpy() for i, name in enumerate(names)}
+    return {"prediction": (prediction if prediction.ndim == 1 else explanation.score).numpy()}
+
+
+def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of the long table of one target variable."""
+    saliency = explanation[variable]
+    item, places = _places(saliency, len(explanation))
+    position: Any = places[:, 0] if places.shape[1] == 1 else list(map(tuple, places.tolist()))
+    if saliency.names is not None and saliency.counts is not None:
+        position = [name for own in saliency.names for name in own]
+    names = explanation.column_names(variable)
+    if names is not None and saliency.flat.shape[1:] == (len(names),):
+        position = np.asarray(names, dtype=object)[places[:, 0]]
+    ids = np.asarray(list(explanation.ids), dtype=object)
+    columns: dict[str, Any] = {
+        "id": ids[item].tolist(),
+        "variable": variable,
+        "position": position,
+    }
+    if places.shape[1] > 1 and len(axes) == places.shape[1]:
+        columns |= {axis: places[:, i] for i, axis in enumerate(axes)}
+    columns |= _of_positions(explanation, variable, axes)
+    columns["saliency"] = _column(saliency, saliency.flat)
+    columns["std_error"] = _column(saliency, saliency.flat_error)
+    return columns
+
+
+def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, list[Any]]:
+    """What the domain knows of positions, such as the element of an atom, in the table's order."""
+    domain, saliency = explanation.domain, explanation[variable]
+    if not isinstance(domain, Domain) or saliency.names is not None or not explanation.annotations:
+        return {}
+    if type(domain).positions is Domain.positions:
+        return {}
+    shapes = [tuple(one.shape) for one in saliency.values]
+    each = [domain.positions(annotation, axes) for annotation in explanation.annotations]
+    names = list(dict.fromkeys(name for own in each for name in own))
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for own, shape in zip(each, shapes, strict=True):
+        length = torch.Size(shape).numel()
+        for name, column in found.items():
+            entries = own.get(name, [None] * length)
+            if len(entries) != length:
+                raise InputError(
+                    f"{type(domain).__name__}.positions gave {len(entries)} entries of {name!r} "
+                    f"for {length} positions; let it return one for each"
+                )
+            column += list(entries)
+    return found
+
+
+def _side_by_side(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """A row for each position of an item, with the target variables beside each other."""
+    merged: Any = None
+    for variable in explanation.saliency:
+        table = _pandas().DataFrame(_long(explanation, variable, axes.get(variable, ())))
+        table = table.drop(columns="variable")
+        # Ids may repeat, so that items are told apart by their number.
+        table.insert(0, "item", _places(explanation[variable], len(explanation))[0])
+        if len(explanation.saliency) > 1:
+            own = {what: f"{variable} {what}" for what in ("saliency", "std_error")}
+            table = table.rename(columns=own)
+        if merged is None:
+            merged = table
+        else:
+            shared = ["item", "id", "position"]
+            merged = merged.merge(
+                table, on=shared, how="outer", sort=False, suffixes=("", f" of {variable}")
             )
-        )
-    return pd.concat(frames, ignore_index=True)
+    merged = merged.sort_values("item", kind="stable", ignore_index=True)
+    made: pd.DataFrame = merged.drop(columns="item")
+    return made
 
 
-def _column(saliency: Saliency, flat: torch.Tensor) -> Any:
+def _column(saliency: Saliency, flat: Tensor) -> Any:
     """The values of all items, in the order of their axes."""
     if saliency.grid is not None:
         flat = torch.cat([item.flatten() for item in saliency.split(flat)])
     return flat.flatten().numpy()
 
 
-def _positions(saliency: Saliency, n_items: int) -> tuple[list[int], list[Any]]:
-    """Item index and position within the item of each value, in the order of :func:`_column`."""
+def _places(saliency: Saliency, n_items: int) -> tuple[Any, Any]:
+    """Item of each value, shape (N,), and its place along each axis, (N, A), as :func:`_column`."""
+    inner = tuple(saliency.flat.shape[1:])
+    if saliency.grid is None and saliency.counts is None:
+        each = np.indices(inner).reshape(len(inner), -1).T if inner else np.zeros((1, 1), int)
+        item = np.repeat(np.arange(n_items), len(each))
+        return item, np.tile(each, (n_items, 1))
     if saliency.grid is not None:
-        shapes = [item.shape for item in saliency.values]
-        at = [p for shape in shapes for p in itertools.product(*(range(n) for n in shape))]
-        return [i for i, shape in enumerate(shapes) for _ in range(shape.numel())], _plain(at)
-    inner = [range(length) for length in saliency.flat.shape[1:]]
-    if saliency.counts is None:
-        within = list(itertools.product(*inner)) * n_items
-        repeats = [torch.Size(saliency.flat.shape[1:]).numel()] * n_items
+        shapes: Sequence[tuple[int, ...]] = [tuple(one.shape) for one in saliency.values]
     else:
-        sizes = saliency.counts.tolist()
-        within = [position for size in sizes for position in itertools.product(range(size), *inner)]
-        each = torch.Size(saliency.flat.shape[1:]).numel()
-        repeats = [size * each for size in sizes]
-    items = [i for i, repeat in enumerate(repeats) for _ in range(repeat)]
-    return items, _plain(within)
-
-
-def _plain(positions: list[tuple[int, ...]]) -> list[Any]:
-    """Positions along a single axis as numbers."""
-    return [p[0] if len(p) == 1 else p for p in positions]
+        assert saliency.counts is not None
+        shapes = [(size, *inner) for size in saliency.counts.tolist()]
+    within = [np.indices(shape).reshape(len(shape), -1).T for shape in shapes]
+    item = np.repeat(np.arange(n_items), [len(one) for one in within])
+    return item, np.concatenate(within) if within else np.zeros((0, 1), int)

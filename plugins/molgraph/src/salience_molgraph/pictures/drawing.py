@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -64,13 +64,29 @@ class Drawing:
         image.save(stream, "png", dpi=(dpi, dpi), optimize=True)
         return stream.getvalue()
 
-    def savefig(self, fname: str | PathLike[str] | IO[bytes], *, format: str | None = None) -> None:
+    @property
+    def dpi(self) -> float:
+        """Pixels per inch in the PNG."""
+        return 96 * self.resolution
+
+    def get_size_inches(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return self.width / 96, self.height / 96
+
+    def savefig(
+        self,
+        fname: str | PathLike[str] | IO[bytes],
+        *,
+        format: str | None = None,
+        dpi: float | None = None,
+    ) -> None:
         """Write the picture.
 
         Args:
             fname: A path or a binary stream.
             format: ``"svg"`` or ``"png"``. ``None`` takes the suffix of the path, and PNG for a
                 stream.
+            dpi: Pixels per inch in a PNG; where ``None``, as ``resolution`` says.
 
         Raises:
             ValueError: The format is neither SVG nor PNG.
@@ -81,7 +97,7 @@ class Drawing:
         if kind == "svg":
             content = self.svg.encode()
         elif kind == "png":
-            content = self.png
+            content = (self if dpi is None else replace(self, resolution=dpi / 96)).png
         else:
             raise ValueError(f"molecules are drawn as svg or png, not as {kind!r}")
         if path is not None:

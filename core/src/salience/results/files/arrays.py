@@ -1,0 +1,207 @@
+"""Explanations of arrays that another tool computed, such as Captum or shap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salience._version import __version__
+from salience.data.batch import Batch
+from salience.data.domain import Domain
+from salience.data.names import plain_names
+from salience.errors import InputError, brief
+from salience.intake import array, finite, integer
+from salience.intake import ids as plain_ids
+from salience.plugins.parts import make, placeholder, to_config
+from salience.results.design import Design
+from salience.results.files.given import Slice, saliency_of
+from salience.results.provenance import recorded_ids
+from salience.results.saliency import Saliency
+
+# Items that are collated at once where nothing is padded.
+_SLICE = 256
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What is known of the errors of given arrays.
+
+    Args:
+        std_error: Standard errors, of the form of the values, or ``None``.
+        n_samples: Number of independent draws behind them; ``None`` where unknown.
+        samples_parameters: Whether these were draws of the model's parameters.
+    """
+
+    std_error: Any = None
+    n_samples: int | None = None
+    samples_parameters: bool = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is known of the model's output for the items.
+
+    Args:
+        prediction: The model's output, shape (B, …), or ``None``.
+        score: The output variable f(x), shape (B,), or ``None``.
+        delta: f(x) − f(baseline), shape (B,), or ``None``.
+    """
+
+    prediction: Any = None
+    score: Any = None
+    delta: Any = None
+
+
+def explanation_fields(
+    values: Any,
+    data: Any,
+    domain: Any,
+    *,
+    target: str | None,
+    ids: Any,
+    signed: bool | None,
+    method: str,
+    errors: Errors,
+    outputs: Outputs,
+) -> dict[str, Any]:
+    """The fields of :meth:`salience.Explanation.from_arrays`, whose arguments these are."""
+    domain = make("domains", domain)
+    if not isinstance(domain, Domain):
+        raise InputError(f"domain is {brief(domain)}; pass a domain's name or object")
+    samples = domain.read(data)
+    if len(samples) == 0:
+        raise InputError("the data is empty; pass at least one item")
+    domain = domain.fitted(samples)
+    keys: Sequence[Any] = range(len(samples)) if ids is None else plain_ids(ids)
+    if len(keys) != len(samples):
+        raise InputError(f"got {len(keys)} ids for {len(samples)} items; pass one an item")
+    found = domain.ids(samples) if ids is None else None
+    names = None if found is None else plain_names(found)
+    given = _by_variable(values, domain, target)
+    error_of = (
+        _by_variable(errors.std_error, domain, target) if errors.std_error is not None else {}
+    )
+    parts = [Slice(domain, batch) for batch in _batches(domain, samples)]
+    saliency = {
+        name: saliency_of(name, one, error_of.get(name), parts) for name, one in given.items()
+    }
+    info = domain.dataset_info(samples)
+    return {
+        **_columns(saliency, outputs, len(samples), errors),
+        "ids": keys if names is None else names,
+        "annotations": [note for part in parts for note in part.batch.annotations],
+        "saliency": _joined(domain, saliency, info),
+        "provenance": _record(domain, list(given), method, errors) | recorded_ids(keys),
+        "design": Design(
+            samples_parameters=errors.samples_parameters,
+            signed=_is_signed(saliency) if signed is None else signed,
+        ),
+        "dataset_info": info,
+        "domain": domain,
+    }
+
+
+def _batches(domain: Domain, samples: Sequence[Any]) -> list[Batch]:
+    # Padding depends on the batch, and the given arrays are padded as one.
+    step = len(samples) if domain.layout.masks else _SLICE
+    return [domain.collate(samples[at : at + step]) for at in range(0, len(samples), step)]
+
+
+def _by_variable(values: Any, domain: Domain, target: str | None) -> dict[str, Any]:
+    """Target variable → its values."""
+    if hasattr(values, "base_values") and hasattr(values, "values"):  # what shap returns
+        values = values.values
+    if isinstance(values, Mapping):
+        if not values:
+            raise InputError("values are empty; pass an array, or a mapping variable → array")
+        return {str(name): one for name, one in values.items()}
+    name = target if target is not None else domain.target
+    if not isinstance(name, str):
+        raise InputError(f"target={brief(name)}; pass the name of the variable that has the values")
+    return {name: values}
+
+
+def _joined(
+    domain: Domain, saliency: dict[str, Saliency], info: Mapping[str, Any]
+) -> dict[str, Saliency]:
+    """The saliency of several variables, joined as that of the columns of a table."""
+    if len(saliency) == 1:
+        return saliency
+    flat = domain.join({name: one.flat for name, one in saliency.items()}, info)
+    error = domain.join({name: one.flat_error for name, one in saliency.items()}, info)
+    return {
+        name: saliency[name] if name in saliency else Saliency(values, error[name])
+        for name, values in flat.items()
+    }
+
+
+def _columns(
+    saliency: Mapping[str, Saliency], outputs: Outputs, n_items: int, errors: Errors
+) -> dict[str, Any]:
+    nothing = torch.full((n_items,), torch.nan, dtype=torch.float64)
+
+    def column(values: Any, name: str, flat: bool = True) -> Tensor:
+        if values is None:
+            return nothing.clone()
+        found: Tensor = finite(array(values, name), name)
+        found = found.squeeze(1) if flat and found.ndim == 2 and found.shape[1] == 1 else found
+        if len(found) != n_items or (flat and found.ndim != 1):
+            raise InputError(
+                f"{name} has the shape {tuple(found.shape)}; pass one value for each of {n_items} "
+                f"items"
+            )
+        return found
+
+    delta = column(outputs.delta, "delta")
+    number = 1
+    if errors.std_error is not None:
+        number = 0 if errors.n_samples is None else integer(errors.n_samples, "n_samples", 2)
+    count = torch.full((n_items,), number)
+    score = column(outputs.score, "score")
+    return {
+        "prediction": score
+        if outputs.prediction is None
+        else column(outputs.prediction, "prediction", flat=False),
+        "score": score,
+        "delta": delta,
+        "completeness_gap": (sum(map(_totals, saliency.values())) - delta).abs(),
+        "converged": torch.ones(n_items, dtype=torch.bool),
+        "n_points": torch.zeros(n_items, dtype=torch.int64),
+        "n_independent": count,
+        "drawn": torch.ones(n_items, dtype=torch.bool),
+    }
+
+
+def _totals(saliency: Saliency) -> Tensor:
+    """Sum of the values of each item, shape (B,)."""
+    each = saliency.flat.double()[:, None].flatten(1).sum(1)
+    if saliency.counts is None:
+        return each
+    owner = torch.repeat_interleave(saliency.counts)
+    return torch.zeros(len(saliency.counts), dtype=torch.float64).index_add(0, owner, each)
+
+
+def _is_signed(saliency: Mapping[str, Saliency]) -> bool:
+    return any(bool((one.flat < 0).any()) for one in saliency.values())
+
+
+def _record(domain: Domain, names: list[str], method: str, errors: Errors) -> dict[str, Any]:
+    """What is known of how the arrays were computed; it cannot be computed again."""
+    given = placeholder(method or "given")
+    return {
+        "model": given,
+        "domain": to_config("domains", domain),
+        "target": names,
+        "output": placeholder("unknown"),
+        "calculator": {"name": given},
+        "samplers": [],
+        "n_samples": errors.n_samples or 1,
+        "seed": 0,
+        "precision": "full",
+        "aggregator": {"name": placeholder("given")},
+        "versions": {"salience": __version__},
+    }

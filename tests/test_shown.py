@@ -1,0 +1,247 @@
+"""What objects say of themselves: short, true, harmless, and never an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+import salience
+from salience import Explanation, Tensors, Visualizer
+from salience_tabular import Tabular
+from salience_vision import Vision
+
+torch.manual_seed(0)
+NET = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2))
+HOSTILE = ['<script>alert(1)</script>"', "'onload=x", "a" * 5000, "line\nline", "\u202etfel"]
+NOISE: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 4}
+
+
+class Atoms(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.out = nn.Embedding(120, 4), nn.Linear(4, 1)
+
+    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
+        h = self.embed(atoms)
+        h = h.index_add(0, edge_index[1], h[edge_index[0]]).tanh()
+        return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, self.out(h))
+
+
+def table(rows: int = 5, **settings: Any) -> Explanation:
+    data = torch.randn(rows, 3, generator=torch.Generator().manual_seed(0))
+    frame = pd.DataFrame(data.numpy(), columns=["a", "b", "c"])
+    return salience.explain(NET, frame, "tabular", **(NOISE | settings))
+
+
+def hostile() -> Explanation:
+    data = torch.randn(5, 3)
+    frame = pd.DataFrame(data.numpy(), columns=[name[:80] for name in HOSTILE[:3]], index=HOSTILE)
+    return salience.explain(NET, frame, "tabular", **NOISE)
+
+
+def photos(size: int = 400) -> Explanation:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, size, size, 3), dtype=np.uint8)
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(147, 4))
+    domain = Vision(class_names=HOSTILE[:4])
+    return salience.explain(net, list(pixels), domain, **NOISE, aggregator="abs")
+
+
+def molecules(number: int = 4) -> Explanation:
+    smiles = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C" * 60] * (number // 4 + 1)
+    return salience.explain(Atoms(), smiles[:number], "molgraph", **NOISE)
+
+
+def tensors() -> Explanation:
+    return salience.explain(NET, torch.randn(4, 3), Tensors(), **NOISE)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.out = nn.Embedding(5, 3), nn.Linear(4, 2)
+
+    def forward(self, numeric: Tensor, categorical: Tensor) -> Tensor:
+        return self.out(torch.cat([numeric, self.embed(categorical).flatten(1)], 1))
+
+
+def several() -> Explanation:
+    frame = pd.DataFrame({"u": [0.1, 0.5], "k": [1, 2]})
+    domain = Tabular(categorical=("k",))
+    return salience.explain(Two(), frame, domain, target=["embed"], **NOISE)
+
+
+EXPLANATIONS: dict[str, Any] = {
+    "table": table,
+    "10 000 rows": lambda: table(10_000),
+    "10 000 molecules": lambda: molecules(10_000),
+    "hostile names": hostile,
+    "photos": photos,
+    "molecules": molecules,
+    "tensors": tensors,
+    "an inner variable": several,
+    "a single draw": lambda: table(samplers=[], n_samples=1),
+    "nested": lambda: table(samplers=["mc_dropout", "gaussian"], n_samples=(3, 4)),
+    "pairs": lambda: table(samplers=["gaussian:antithetic=True"]),
+    "until": lambda: table(n_samples=salience.Until(rel_error=0.05)),
+    "magnitudes": lambda: table(aggregator="abs"),
+    "a path": lambda: table(calculator="integrated_gradients"),
+    "groups": lambda: table(pool={"x": [0, 1], "y": [2]}),
+    "zeros": lambda: salience.explain(
+        lambda x: x.sum(1) * 0, torch.ones(2, 3), Tensors(), output="value"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", EXPLANATIONS)
+def test_an_explanation_is_shown_in_six_lines(kind: str) -> None:
+    text = repr(EXPLANATIONS[kind]())
+    assert 1 < len(text.splitlines()) <= 6 and len(text) <= 600
+    assert text.startswith("Explanation of ") and ".visualize(0)" in text
+
+
+@pytest.mark.parametrize("kind", EXPLANATIONS)
+def test_the_page_of_an_explanation_is_small_and_harmless(kind: str) -> None:
+    page = EXPLANATIONS[kind]()._repr_html_()
+    assert len(page) <= 100_000
+    bare = re.sub(r"data:image/\w+;base64,[\w+/=]+", "", page).lower()
+    assert "<script" not in bare and "http" not in bare and "<table" in bare
+    assert "onload" not in bare or "&#x27;onload" in bare
+
+
+def test_the_lines_say_what_was_found() -> None:
+    found = table(50, samplers=["mc_dropout"], n_samples=20, calculator="integrated_gradients")
+    text = repr(found)
+    low, high = float(found.values.min()), float(found.values.max())
+    assert f"{low:.3g} to {high:.3g}".replace("-", "−") in text
+    share = 100 * float((found.p_values() < 0.05).double().mean())
+    assert f"{share:.2g} % certain (p < .05)" in text
+    relative = 100 * float((found.std_error / found.values.abs()).median())
+    assert f"median relative error {relative:.0f} %" in text
+    for words in (
+        "50 items (tabular)",
+        "integrated_gradients under mc_dropout",
+        "20 draws",
+        "hold",
+    ):
+        assert words in text
+    assert "completeness gap" in text
+    assert "certain" not in repr(table(aggregator="abs"))
+    assert "gap" not in repr(table())
+
+
+def test_a_share_of_many_values_is_taken_of_items_over_the_whole() -> None:
+    # Of 2 000 000 values every second item has the value 1, without error; the others are 0.
+    values = (torch.arange(2000) < 500).float()[:, None].expand(-1, 1000).contiguous()
+    small = salience.explain(NET, torch.randn(2, 3), Tensors(), **NOISE)
+    items = small.iloc[[0] * 2000]
+    saliency = salience.Saliency(values, torch.full_like(values, 0.01))
+    text = repr(replace(items, saliency={"input": saliency}))
+    assert "25 % certain" in text and "of 1,000,000 values" in text
+
+
+def test_samples_say_what_to_do_with_them() -> None:
+    explainer = salience.Explainer(NET, "tabular")
+    kept = explainer.compute(torch.randn(5, 3), **NOISE)
+    text = repr(kept)
+    assert len(text.splitlines()) <= 6 and len(text) <= 600
+    assert "4 draws of 5 items" in text and "aggregate" in text
+
+
+@pytest.mark.parametrize("kind", ["table", "hostile names", "molecules", "10 000 rows"])
+def test_what_a_result_holds_is_shown_on_a_line(kind: str) -> None:
+    found = EXPLANATIONS[kind]()
+    for one in (found.only, found.provenance, found.preflight, found.design, found.domain):
+        assert len(repr(one)) <= 600 and "tensor([" not in repr(one)
+
+
+PARTS: dict[str, Any] = {
+    "a baseline": salience.IntegratedGradients(baseline=torch.zeros(1000)),
+    "baselines": salience.IntegratedGradients(baseline=salience.PerItem(torch.zeros(50, 1000))),
+    "an ensemble": salience.Ensemble([nn.Linear(50, 50).state_dict() for _ in range(9)]),
+    "names": Tabular(feature_names=[f"feature {i}" for i in range(5000)]),
+    "a posterior": salience.Posterior(type("Own", (), {"sample": lambda self: {}})()),
+    "a target": salience.Target("layer"),
+    "an output": salience.ClassScore(3),
+    "a mean": salience.Mean(torch.zeros(500, 50)),
+    "blocks": salience.Blocks((4, 4)),
+    "a kept state": salience.Unit(list(range(100_000)), range(100_000)),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_parts_are_shown_on_one_line(kind: str) -> None:
+    text = repr(PARTS[kind])
+    assert len(text) <= 300 and "\n" not in text and "tensor([" not in text
+
+
+def test_settings_at_their_defaults_are_left_out() -> None:
+    assert repr(salience.GaussianNoise()) == "GaussianNoise()"
+    assert repr(salience.GaussianNoise(0.5)) == "GaussianNoise(scale=0.5)"
+
+
+def test_the_record_is_a_dictionary(tmp_path: Path) -> None:
+    found = table()
+    assert json.loads(json.dumps(found.provenance))["seed"] == 0
+    assert found.provenance == dict(found.provenance)
+    found.save(tmp_path / "a.salience")
+    loaded = Explanation.load(tmp_path / "a.salience").provenance
+    for one in (
+        pickle.loads(pickle.dumps(found.provenance)),
+        copy.deepcopy(found.provenance),
+        loaded,
+    ):
+        assert one["seed"] == 0 and len(repr(one)) <= 600
+
+
+def test_what_lost_its_plugin_is_shown(tmp_path: Path) -> None:
+    found = table()
+    record = {"name": "gone", "on_error": "raise"}
+    lost = replace(found, domain=record)
+    assert "Explanation of 5 items" in repr(lost)
+    assert "not installed" in lost._repr_html_()
+
+
+# --- Figures -------------------------------------------------------------------------------------
+
+
+class Plain(Visualizer):
+    """A visualizer of another author, who knows nothing of notebooks."""
+
+    def item(self, explanation: Explanation, item: int) -> Figure:
+        figure = Figure(figsize=(30, 2), dpi=200)
+        figure.subplots().plot(explanation.values[item])
+        return figure
+
+
+class Words(Visualizer):
+    def item(self, explanation: Explanation, item: int) -> str:
+        return "no figure"
+
+
+def test_figures_of_other_authors_show_themselves() -> None:
+    found = table()
+    for figure in (Plain().item(found, 0), found.visualize(0, visualizer=Plain())):
+        data = figure._repr_png_()
+        assert data[:4] == b"\x89PNG"
+        width = int.from_bytes(data[16:20], "big")
+        assert 1500 <= width <= 1600
+        again = pickle.loads(pickle.dumps(figure))
+        assert again._repr_png_()[:4] == b"\x89PNG"
+    assert found.visualize(0, visualizer=Words()) == "no figure"
+
+
+def test_a_visualizer_keeps_its_own_words() -> None:
+    assert Plain.item.__name__ == "item"
+    assert Plain.__doc__ and "another author" in Plain.__doc__
