@@ -192,7 +192,9 @@ def key(x: float, y: float, room: float) -> tuple[list[Shape], float]:
 
 
 def numbered(mol: Chem.Mol, part: Part) -> dict[int, str]:
-    """Numbers of the groups, each beside the atom in the middle of its group.
+    """Numbers of the groups, each beside the atom in the middle of its group, or a free one near.
+
+    Groups without atoms have no number in the structure.
 
     Args:
         mol: The molecule, flattened.
@@ -200,12 +202,12 @@ def numbered(mol: Chem.Mol, part: Part) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     places = mol.GetConformer().GetPositions()
-    for i, (atoms, bonds) in enumerate(zip(part.atoms, part.bonds, strict=True)):
-        ends = [mol.GetBondWithIdx(bond).GetBeginAtomIdx() for bond in bonds]
-        own = list(atoms) or ends
-        if not own:
+    for i, atoms in enumerate(part.atoms):
+        if not atoms:
             continue
+        own = list(atoms)
         distances = ((places[own] - places[own].mean(0)) ** 2).sum(1)
-        middle = own[int(distances.argmin())]
+        near = [own[at] for at in distances.argsort(kind="stable")]
+        middle = next((atom for atom in near if atom not in found), near[0])
         found[middle] = f"{found[middle]},{i + 1}" if middle in found else str(i + 1)
     return found

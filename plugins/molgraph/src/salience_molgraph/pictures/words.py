@@ -107,14 +107,39 @@ def output_words(explanation: Explanation, item: int, naming: Naming) -> str:
     unit = f" {naming.unit}" if naming.unit else ""
     named = naming.output_name
     if "minus" in explanation.provenance:
-        return f"difference of {named or 'f'}: {number(score, sign=True)}{unit}"
+        what = minus_words(explanation.provenance)
+        if not {"model", "output", "domain"} & set(explanation.provenance["minus"]) and not score:
+            return what  # of one f by two methods
+        return f"{what}: difference of {named or 'f'} {number(score, sign=True)}{unit}"
     output = explanation.provenance.get("output", {})
     kind = output.get("name", "") if isinstance(output, Mapping) else ""
     if kind in ("predicted", "class"):
-        told = _class_words(explanation.prediction[item], score, output, named)
-        if told:
-            return told
+        words = _class_words(explanation.prediction[item], score, output, named)
+        if words:
+            return words
     return f"{named or _output_name(output, kind)} {number(score)}{unit}"
+
+
+def minus_words(record: Mapping[str, Any]) -> str:
+    """What a difference is of: ``"integrated_gradients − gradient"``."""
+    other = record["minus"]
+    sides = []
+    for own in ({name: record.get(name) for name in other}, other):
+        named = [_setting_words(name, value) for name, value in own.items()]
+        sides.append(", ".join(word for word in named if word))
+    if not other or sides[0] == sides[1]:
+        return "difference"
+    return f"{sides[0] or 'none'} − {sides[1] or 'none'}"
+
+
+def _setting_words(name: str, value: Any) -> str:
+    """A part of a record in a word or two."""
+    if isinstance(value, Mapping):
+        index = value.get("index")
+        return f"{value.get('name', name)}{'' if index is None else f' {index}'}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " + ".join(_setting_words(name, one) for one in value)
+    return str(value)
 
 
 def _class_words(
@@ -181,7 +206,10 @@ def scale_label(
         of: What the scaler saw, such as ``"the molecule"``.
     """
     only_groups = kinds == {"groups"}
+    differences = any("minus" in e.provenance for e in explanations)
     sums = "sums of saliency" if only_groups else "saliency"
+    if differences:
+        sums = f"difference of {sums}"
     what = sums if all(e.signed for e in explanations) else f"{sums} without sign"
     if scaler == "identity":
         if not all(is_complete(e) for e in explanations):
@@ -190,9 +218,9 @@ def scale_label(
         f = naming.output_name or "f"
         if all(e.signed for e in explanations):
             mixed = "; of groups, the sum" if "groups" in kinds and not only_groups else ""
-            return (
-                f"{'sum of contributions' if only_groups else 'contribution'} to {f}{unit}{mixed}"
-            )
+            words = "sum of contributions" if only_groups else "contribution"
+            words = f"difference in {words}" if differences else words
+            return f"{words} to {f}{unit}{mixed}"
         return f"{what}, in units of {f}{unit}"
     meanings = {
         "abs_max": f"{what}, largest magnitude of {of} = 1",
@@ -265,8 +293,8 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
             sums = counts.setdefault(column, [0, 0])
             sums[0] += cell.part.discoveries
             sums[1] += int(cell.part.tested.sum())
-    kinds = {column: cell.kind for column, _, cell in cells}
-    each = [f"{found} of {n} {_what(kinds[column], n)}" for column, (found, n) in counts.items()]
+    shown = {column: cell for column, _, cell in cells if cell.part.tested.any()}
+    each = [f"{found} of {n} {_what(shown[column], n)}" for column, (found, n) in counts.items()]
     rate = f"at FDR {100 * level:.3g} %"
     if len(each) == 1:
         return f"{each[0]} {rate}"
@@ -274,9 +302,15 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
     return f"{rate}: {', '.join(named)}"
 
 
-def _what(kind: str, number: int) -> str:
-    """What is counted."""
-    word = kind if kind in ("atoms", "bonds", "groups") else "values"
+def _what(cell: Cell, number: int) -> str:
+    """What was tested, of a cell."""
+    tested = cell.part.tested.tolist()
+    kinds = [
+        kind
+        for kind, members in (("atoms", cell.part.atoms), ("bonds", cell.part.bonds))
+        if any(own and one for own, one in zip(tested, members, strict=True))
+    ]
+    word = "groups" if cell.kind == "groups" else kinds[0] if len(kinds) == 1 else "values"
     return word.removesuffix("s") if number == 1 else word
 
 
