@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from rdkit import Chem
 from torch import Tensor, nn
 
 import salience
-from salience import Explanation, InputError
+from salience import Explanation, InputError, Mean, PerItem
 from salience_tabular import Tabular
 
 torch.manual_seed(0)
@@ -23,6 +26,7 @@ NET = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double().eval()
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 DRAWN: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 4}
 COLUMNS = ["a", "b", "c"]
+IG = salience.IntegratedGradients
 
 
 class Atoms(nn.Module):
@@ -36,6 +40,24 @@ class Atoms(nn.Module):
         h = self.embed(atoms)
         h = h.index_add(0, edge_index[1], h[edge_index[0]]).tanh()
         return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, self.out(h))
+
+
+class Floats(nn.Module):
+    """The sum over atoms of a function of their features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(9, 1)
+
+    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
+        h = self.out(atoms.float().tanh())
+        return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, h).tanh()
+
+
+def one_hot(mol: Any) -> Tensor:
+    return nn.functional.one_hot(
+        torch.tensor([a.GetAtomicNum() for a in mol.GetAtoms()]), 9
+    ).float()
 
 
 SMILES = ["CCO", "c1ccccc1O", "CC", "CCN"]
@@ -82,6 +104,14 @@ INDEXES: dict[str, tuple[Any, list[Any]]] = {
     ),
     "halves": ([0.5, 1.5, 2.5, 3.5], ["0.5", "1.5", "2.5", "3.5"]),
     "some missing": (["p", None, float("nan"), "s"], ["p", 1, 2, "s"]),
+    "numbers, one missing": ([7.0, float("nan"), 8.0, 9.0], [7, 1, 8, 9]),
+    "more than 64 bits": (pd.Index([2**70, 1, 2, 3], dtype=object), [str(2**70), 1, 2, 3]),
+    "empty": (["p", "", "q", ""], ["p", 1, "q", 3]),
+    "bytes": (pd.Index([b"p", b"q", b"r", b"s"], dtype=object), ["p", "q", "r", "s"]),
+    "pairs, a part missing": (
+        pd.MultiIndex.from_tuples([("a", 1), ("a", None), ("b", 1), ("b", 2)]),
+        ["a, 1", "a, nan", "b, 1", "b, 2"],
+    ),
     "counted": (pd.RangeIndex(4), [0, 1, 2, 3]),
 }
 
@@ -104,6 +134,11 @@ def test_labels_of_the_index_find_their_rows_as_they_are() -> None:
     assert torch.equal(dated.loc[pd.Timestamp("2020-01-03")].values, dated.values[[2]])
     paired = table(frame(pd.MultiIndex.from_product([[0, 1], ["x", "y"]])))
     assert torch.equal(paired.loc[(1, "x")].values, paired.values[[2]])
+    for day in ("2020-01-03", datetime.date(2020, 1, 3), np.datetime64("2020-01-03")):
+        assert torch.equal(dated.loc[day].values, dated.values[[2]])
+    two = dated.loc[pd.date_range("2020-01-02", periods=2)]
+    assert torch.equal(two.values, dated.values[[1, 2]])
+    assert torch.equal(dated.where(ids=pd.Timestamp("2020-01-03")).values, dated.values[[2]])
     halves = table(frame([0.5, 1.5, 2.5, 3.5]))
     assert torch.equal(halves.loc[2.5].values, halves.values[[2]])
 
@@ -133,7 +168,7 @@ def test_what_repeats_is_had_all_together_and_not_as_one_item() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [["x1", "x2", "x3", "x4"], ["007", "08", "9", "10"], list("4321")]
+    "written", [["x1", "x2", "x3", "x4"], ["007", "08", "NA", "10"], list("4321")]
 )
 def test_a_column_of_ids_is_no_feature(written: list[str], tmp_path: Path) -> None:
     data = frame(None)
@@ -159,6 +194,16 @@ def test_a_column_of_ids_is_left_out_of_further_tables() -> None:
         torch.cat([one.values for one in found]), table().values, rtol=1e-12, atol=0
     )
     assert [one.provenance.get("ids", [0]) for one in found] == [[0], [1], [2], [3]]
+
+
+def test_a_column_of_ids_may_be_missing_in_background_data_and_be_the_index() -> None:
+    data, domain = frame(None).assign(patient=list("wxyz")), Tabular(id_column="patient")
+    single: dict[str, Any] = {"samplers": [], "n_samples": 1}
+    plain = table(calculator=IG(steps=3, baseline=Mean(X.numpy())), **single)
+    for background in (data, frame(None)):
+        found = table(data, domain, calculator=IG(steps=3, baseline=Mean(background)), **single)
+        torch.testing.assert_close(found.values, plain.values, rtol=1e-12, atol=0)
+    assert list(table(data.set_index("patient"), domain).ids) == list("wxyz")
 
 
 @pytest.mark.parametrize("column", ["patients", "a, b", 3])
@@ -190,6 +235,18 @@ def test_molecules_are_called_by_title_index_or_smiles(tmp_path: Path) -> None:
         for one, other in zip(found.values, plain.values, strict=True):
             assert torch.equal(one, other)
         assert torch.equal(found.loc[names[1]].values[0], plain.values[1])
+
+
+def test_an_index_of_molecules_that_is_no_text_leaves_them_their_titles() -> None:
+    numbered = graphs(pd.Series(SMILES, index=[37, 5, 11, 2]))
+    assert list(numbered.ids) == [37, 5, 11, 2]
+    assert [note["name"] for note in numbered.annotations] == SMILES
+    assert torch.equal(numbered.loc[5].values[0], numbered.values[1])
+    pairs = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
+    paired = graphs(pd.DataFrame({"smiles": SMILES}, index=pairs))
+    assert torch.equal(paired.loc["a", 2].values[0], paired.values[1])
+    partly = graphs(pd.Series(SMILES, index=["p", None, "q", float("nan")]))
+    assert list(partly.ids) == ["p", SMILES[1], "q", SMILES[3]]
 
 
 def test_photos_are_called_by_their_files(tmp_path: Path) -> None:
@@ -267,6 +324,88 @@ def test_what_was_chosen_runs_again_with_the_same_draws() -> None:
         torch.testing.assert_close(again.values, found.values, rtol=1e-12, atol=0)
 
 
+LABELS = [0, 1, 1, 0]
+OWN_LABELS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [0, -1, 1]])
+PER_ITEM: dict[str, dict[str, Any]] = {
+    "labels": {"output": salience.CrossEntropy(LABELS)},
+    "labels in a tensor": {"output": salience.CrossEntropy(torch.tensor(LABELS))},
+    "baselines": {"calculator": IG(steps=3, baseline=PerItem(X.flip(0)))},
+    "a list of baselines": {"calculator": IG(steps=3, baseline=PerItem(list(X.flip(0))))},
+    "replaced values": {"calculator": salience.Occlusion(value=PerItem(X.flip(0)))},
+    "labels of positions": {"pool": OWN_LABELS},
+    "groups": {"pool": [{"k": ["a"]}, {"l": [1, 2]}, {"m": [0]}, {"n": ["c"], "o": [0]}]},
+}
+
+
+def same_values(one: Explanation, other: Explanation) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one.values, other.values, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [[3, 1], [1, 0, 3, 2], [2]], ids=str)
+@pytest.mark.parametrize("kind", PER_ITEM)
+def test_what_belongs_to_single_items_is_chosen_with_them(kind: str, order: list[int]) -> None:
+    every = table(frame(None), **PER_ITEM[kind])
+    found = every.iloc[order]
+    same_values(salience.rerun(NET, frame(None).iloc[order], found.provenance), found)
+    twice = every.iloc[[3, 2, 1, 0]].iloc[[3 - at for at in order]]
+    assert str(twice.provenance) == str(found.provenance)
+
+
+@pytest.mark.parametrize("kind", PER_ITEM)
+def test_items_of_a_stream_run_again_alone(kind: str) -> None:
+    given = {"calculator": "gradient", **PER_ITEM[kind], **DRAWN}
+    explainer = salience.Explainer(NET, "tabular", output=given.pop("output", None))
+    pieces = [frame(list("pqrs")).iloc[:2], frame(list("pqrs")).iloc[2:]]
+    for at, found in enumerate(explainer.stream(pieces, **given)):
+        assert list(found.ids) == ["pqrs"[at]]
+        same_values(salience.rerun(NET, frame(None).iloc[[at]], found.provenance), found)
+
+
+def test_groups_of_fragments_and_of_kept_draws_are_chosen_with_their_items() -> None:
+    each = [{"first": [0]}, {"ring": [0, 1, 2]}, {"all": [0, 1]}, {"last": [2]}]
+    found = graphs(pool=each).iloc[[3, 1]]
+    again = salience.rerun(ATOMS, [SMILES[3], SMILES[1]], found.provenance)
+    same_values(again, found)
+    assert [v.numel() for v in found.values] == [1, 1] and found.only.names == again.only.names
+    explainer = salience.Explainer(NET, "tabular")
+    kept = explainer.aggregate(explainer.compute(X, **DRAWN).pool(OWN_LABELS)).iloc[[2, 0]]
+    same_values(salience.rerun(NET, X[[2, 0]], kept.provenance), kept)
+
+
+def test_groups_of_occlusion_are_chosen_with_their_molecules() -> None:
+    groups = [[0, 0, 1], [0, 0, 0, 1, 1, 1, 2], [0, 1], [0, 1, 1]]
+    model = Floats()
+    domain = {"name": "molgraph", "atom_features": one_hot}
+    method = salience.Occlusion(groups=groups)
+    every = salience.explain(model, SMILES, domain, method, output="value")
+    found = every.iloc[[3, 0]]
+    own = salience.explain(
+        model, [SMILES[3], SMILES[0]], domain, salience.Occlusion(groups=[groups[3], groups[0]])
+    )
+    same_values(own, found)
+    assert found.provenance["calculator"]["groups"] == [groups[3], groups[0]]
+
+
+@pytest.mark.parametrize("way", ["explain", "compute"])
+def test_labels_for_groups_of_more_items_are_refused(way: str) -> None:
+    explainer, labels = salience.Explainer(NET, "tabular"), np.zeros((5, 3), dtype=int)
+    with pytest.raises(InputError, match="labels of 5 items were given for 4 items"):
+        if way == "explain":
+            explainer.explain(X, pool=labels)
+        else:
+            explainer.compute(X, **DRAWN).pool(labels)
+
+
+@pytest.mark.parametrize("keys", [["a"], 3, "abcd", None], ids=repr)
+def test_a_record_without_a_key_for_each_item_is_refused(keys: Any) -> None:
+    found = table()
+    wrong = replace(found, provenance={**found.provenance, "ids": keys})
+    with pytest.raises(InputError, match="no key for each of the 4 items"):
+        wrong.item(0)
+
+
 def test_one_of_many_ragged_items_is_found_without_a_look_at_the_others() -> None:
     flat = torch.arange(60_000.0)
     counts = torch.full((10_000,), 6)
@@ -304,6 +443,14 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an unknown column": (lambda e: e.where(colour="red"), "no column 'colour'"),
     "nothing fits": (lambda e: e.where(ids="zz"), "fits no item"),
     "no mask": (lambda e: e.where(e.score), "no truth value"),
+    "no condition": (lambda e: e.where(), "no condition"),
+    "a slice of ids": (lambda e: e.loc["a":"c"], r"write iloc\[2:5\]"),
+    "a set": (lambda e: e.loc[{"a", "b"}], "a list of them"),
+    "two axes": (lambda e: e.iloc[torch.ones(2, 2) > 0], "mask of one axis"),
+    "a mask with a gap": (
+        lambda e: e.iloc[pd.Series([True, None, True, False], dtype="boolean")],
+        "no truth value",
+    ),
     "an item without id": (lambda e: e.item("zz"), "no item has the id 'zz'"),
     "a number in brackets": (lambda e: e[0], r"item\(0\), iloc"),
     "a mask in brackets": (lambda e: e[e.score > 0], r"iloc\[mask\]"),
@@ -378,6 +525,38 @@ def test_explanations_of_other_items_are_not_subtracted() -> None:
         _ = table(**single) - table(**single, aggregator="abs")
     with pytest.raises(InputError, match="no explanation"):
         _ = table(**single) - 3  # type: ignore[operator]
+    with pytest.raises(InputError, match="magnitudes"):
+        _ = table(**single, aggregator="abs") - table(**single, aggregator="abs")
+    with pytest.raises(InputError, match="differ in their groups"):
+        _ = table(**single, pool={"k": [0]}) - table(**single, pool={"l": [1]})
+
+
+TURNED = ["q", "p", "r", "s"]
+PAIRS: dict[str, Callable[[Any, Any], Any]] = {
+    "explanations": lambda one, other: (
+        table(one, samplers=[], n_samples=1) - table(other, samplers=[], n_samples=1)
+    ),
+    "samples": lambda one, other: (
+        salience.Explainer(NET, "tabular").compute(one, **DRAWN)
+        - salience.Explainer(NET, "tabular").compute(other, **DRAWN)
+    ),
+    "grids": lambda one, other: salience.grid({"one": table(one), "other": table(other)}),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_items_in_another_order_are_not_laid_side_by_side(kind: str) -> None:
+    named = frame(["p", "q", "r", "s"])
+    with pytest.raises(InputError, match=r"items.*'p'.*'q'"):
+        PAIRS[kind](named, named.loc[TURNED])
+    PAIRS[kind](named, frame(None))  # which names no items
+
+
+def test_only_samples_are_subtracted_from_samples() -> None:
+    samples = salience.Explainer(NET, "tabular").compute(X)
+    for wrong in (3, table()):
+        with pytest.raises(InputError, match="no samples"):
+            _ = samples - wrong  # type: ignore[operator]
 
 
 def test_samples_of_named_items_are_subtracted_by_their_keys() -> None:

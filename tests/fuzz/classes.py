@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from . import calls, columns, command, data, molecules, parts, photos, pictures, tampered
+from . import calls, columns, command, data, finding, molecules, parts, photos, pictures, tampered
 from .oracle import Case, Figures, Verdict, judge
 
 
@@ -30,6 +30,7 @@ CLASSES: dict[str, Class] = {
     "calls": Class(calls.cases, 3),
     "data": Class(data.cases, 3),
     "columns": Class(columns.cases, 2),
+    "finding": Class(finding.cases, 2),
     "photos": Class(photos.cases, 2),
     "molecules": Class(molecules.cases, 2),
     "pictures": Class(pictures.cases, 2),

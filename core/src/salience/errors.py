@@ -67,7 +67,7 @@ def brief(value: object, length: int = 120) -> str:
     except Exception:  # the code of the user's class may raise anything
         text = f"<{type(value).__name__} object>"
     line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
-    return one_line(shortened(line, length))
+    return shortened(one_line(line, None), length)  # an address that is cut is not found
 
 
 def shortened(text: str, length: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from salience import Explanation, Saliency
+from salience import Design, Explanation, Saliency
 from salience_tabular import Tabular
 
 
@@ -35,6 +35,7 @@ def explanation_of(
             "categorical": [],
         },
         provenance={"n_samples": 1 if errors is None else 30},
+        design=Design(signed=bool((values < 0).any())),
         domain=Tabular(),
         ids=list(range(n)) if ids is None else list(ids),
         drawn=torch.ones(n, dtype=torch.bool),

@@ -1,7 +1,9 @@
-"""Bars: which are drawn, in which order, how long, and with what whiskers."""
+"""Bars: which are drawn, in which order, how long, with what intervals, and which are hollow."""
 
+import dataclasses
 import io
 
+import matplotlib.colors
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,9 @@ from matplotlib.collections import LineCollection
 
 import salience
 from salience import InputError
+from salience.colors import GROUND, NEGATIVE, POSITIVE
 from salience.scalers import Scaling
 from salience_tabular import BarPlot
-from salience_tabular.look import NEGATIVE, POSITIVE
 
 NAMES = ["small", "large", "negative", "middle"]
 VALUES = [[0.1, 3.0, -2.0, 1.0], [0.3, 1.0, -4.0, 1.0]]
@@ -26,7 +28,7 @@ def lengths(axes):
     return [bar.get_width() for bar in axes.patches]
 
 
-def whiskers(axes):
+def lines(axes):
     found = [c for c in axes.collections if isinstance(c, LineCollection)]
     return [segment[:, 0].tolist() for c in found for segment in c.get_segments()]
 
@@ -58,26 +60,85 @@ def test_all_features_can_be_drawn(by_hand):
     assert len(explanation.visualize(0, num_visualize=None).axes[0].patches) == 50
 
 
-def test_whiskers_are_one_standard_error_and_scale_with_the_bars(by_hand):
-    axes = by_hand([[1.0, 3.0]], [[0.1, 0.4]]).visualize(0, scaler="normalize").axes[0]
+def test_lines_are_95_percent_intervals_and_scale_with_the_bars(by_hand):
+    explanation = by_hand([[1.0, 3.0]], [[0.1, 0.4]])
+    axes = explanation.visualize(0, scaler="normalize").axes[0]
     assert lengths(axes) == pytest.approx([0.75, 0.25])
-    assert sorted(whiskers(axes)) == [
-        pytest.approx([0.225, 0.275]),
-        pytest.approx([0.65, 0.85]),
-    ]
+    low, high = (bound[0] / 4 for bound in explanation.interval(0.95))
+    expected = [pytest.approx([float(low[i]), float(high[i])]) for i in (1, 0)]
+    assert lines(axes) == expected
 
 
-def test_no_whisker_where_the_standard_error_is_unknown(by_hand):
-    assert whiskers(by_hand(VALUES).visualize(0).axes[0]) == []
+def test_no_line_where_the_standard_error_is_unknown(by_hand):
+    assert lines(by_hand(VALUES).visualize(0).axes[0]) == []
     partly = by_hand([[1.0, 3.0]], [[float("nan"), 0.5]]).visualize(0).axes[0]
-    assert whiskers(partly) == [[2.5, 3.5]]
+    assert len(lines(partly)) == 1
 
 
-def test_mean_draws_the_mean_and_its_standard_error(by_hand):
-    figure = by_hand([[1.0], [3.0]], [[0.3], [0.4]]).visualize()
-    assert lengths(figure.axes[0]) == [2.0]
-    assert whiskers(figure.axes[0]) == [pytest.approx([1.75, 2.25])]
-    assert figure.axes[0].get_title() == "mean of 2 rows"
+@pytest.mark.parametrize("scale", [0.2, 0.5, 1.0, 2.0])
+def test_bars_are_hollow_exactly_where_the_p_value_is_not_below_5_percent(by_hand, scale):
+    values = torch.linspace(-2, 2, 20)[None]
+    explanation = by_hand(values, torch.full_like(values, scale))
+    axes = explanation.visualize(0, sort="table").axes[0]
+    ground = matplotlib.colors.to_rgba(GROUND)
+    hollow = [bar.get_facecolor() == ground for bar in axes.patches]
+    assert hollow == (explanation.p_values()[0] >= 0.05).tolist()
+    holds = [low <= 0 <= high for low, high in lines(axes)]
+    assert holds == hollow
+    found = int(explanation.significant(0.05).sum())
+    note = " ".join(axes.figure.get_supxlabel().split())
+    assert f"{found} of 20 features at FDR 5 %" in note
+
+
+def test_the_note_says_what_the_interval_is_of(by_hand):
+    data = torch.randn(3, 4)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2))
+    for sampler, words in (("mc_dropout", "a further draw of"), ("gaussian", "draws of noise")):
+        found = salience.explain(net, data, "tabular", samplers=[sampler], n_samples=4)
+        assert words in " ".join(found.visualize(0).get_supxlabel().split())
+
+
+def test_magnitudes_have_lines_and_no_hollow_bars(by_hand):
+    explanation = dataclasses.replace(by_hand([[0.1, 3.0]], [[5.0, 5.0]]))
+    object.__setattr__(explanation, "design", dataclasses.replace(explanation.design, signed=False))
+    axes = explanation.visualize(0).axes[0]
+    assert len(lines(axes)) == 2 and "hollow" not in axes.figure.get_supxlabel()
+    ground = matplotlib.colors.to_rgba(GROUND)
+    assert all(bar.get_facecolor() != ground for bar in axes.patches)
+
+
+def test_the_mean_is_of_magnitudes_beside_that_of_signed_values(by_hand):
+    explanation = by_hand([[1.0, 3.0], [3.0, -3.0]], [[0.3, 0.1], [0.4, 0.1]], columns=["a", "b"])
+    size, signed = explanation.visualize().axes
+    assert labels(size) == ["b", "a"] and lengths(size) == [3.0, 2.0]
+    assert lengths(signed) == [0.0, 2.0]
+    assert size.get_xlabel() == "mean |saliency|" and "cancel" in signed.get_xlabel()
+    for axes, of in ((size, "magnitude"), (signed, "value")):
+        over = [explanation.mean_interval(0.95, over, of) for over in ("items", "draws")]
+        expected = [[float(low[i]), float(high[i])] for low, high in over for i in (1, 0)]
+        assert lines(axes) == [pytest.approx(bounds) for bounds in expected]
+    note = " ".join(size.figure.get_supxlabel().split())
+    assert "over rows" in note and "for these rows" in note
+    assert size.get_title() == "mean of 2 rows"
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        (True, ["large", "negative", "middle", "small"]),
+        ("descending", ["large", "negative", "middle", "small"]),
+        ("ascending", ["small", "middle", "negative", "large"]),
+        ("table", NAMES),
+    ],
+)
+def test_bars_are_sorted_as_asked(by_hand, sort, expected):
+    assert labels(by_hand(VALUES, columns=NAMES).visualize(0, sort=sort).axes[0]) == expected
+
+
+@pytest.mark.parametrize("sort", ["ascend", 3, None])
+def test_another_order_is_refused(by_hand, sort):
+    with pytest.raises(InputError, match="sort="):
+        by_hand(VALUES).visualize(0, sort=sort)
 
 
 def test_scaling_sees_all_features_before_any_is_left_out(by_hand):

@@ -27,7 +27,7 @@ def test_item_draws_that_row(by_hand):
 def test_signed_saliency_is_centred_at_zero(by_hand):
     drawn = image(by_hand([[-1.0, 3.0]]).visualize(visualizer="heatmap"))
     assert drawn.get_clim() == (-3.0, 3.0)
-    assert drawn.get_cmap().name == "RdBu_r"
+    assert drawn.get_cmap().name == "blue_vermilion"
 
 
 def test_importances_start_at_zero(by_hand):
@@ -69,7 +69,7 @@ def test_grid_puts_explanations_side_by_side(by_hand):
     assert [one.get_title(), two.get_title()] == ["one", "two"]
     assert np.array_equal(one.images[0].get_array(), [[2], [1]])
     # One of the two is signed, so that colours mean the same in both.
-    assert {a.images[0].get_cmap().name for a in (one, two)} == {"RdBu_r"}
+    assert {a.images[0].get_cmap().name for a in (one, two)} == {"blue_vermilion"}
 
 
 def test_refuses_an_unknown_colour_map(by_hand):

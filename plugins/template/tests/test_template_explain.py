@@ -58,7 +58,7 @@ def test_lines_have_the_colours_of_the_saliency():
     assert np.allclose(figure.axes[1].lines[1].get_ydata(), saliency)
 
 
-def test_the_band_is_one_standard_error_wide():
+def test_the_band_is_the_95_percent_interval():
     explanation = explained(
         calculator=salience.Gradient(multiply_by_target=True),
         samplers=["gaussian"],
@@ -66,7 +66,8 @@ def test_the_band_is_one_standard_error_wide():
     )
     figure = explanation.visualize(0, scaler="identity")
     upper = band(figure)[0].get_paths()[0].vertices[:, 1].max()
-    assert np.isclose(upper, (explanation.values[0] + explanation.std_error[0]).max())
+    assert np.isclose(upper, explanation.interval(0.95)[1][0].max())
+    assert "mean over draws of noise" in figure.get_supxlabel()
 
 
 def test_a_single_draw_has_no_band():

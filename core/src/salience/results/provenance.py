@@ -43,7 +43,7 @@ def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
             f"the record holds under 'ids' no key for each of the {n_items} items; pass the "
             f"provenance as it was made"
         )
-    return keys[:n_items]
+    return keys if len(keys) == n_items else keys[:n_items]
 
 
 def selected(

@@ -67,14 +67,11 @@ class ById:
         Raises:
             InputError: No item has such an id.
         """
-        if isinstance(chosen, slice | set | frozenset):
-            raise InputError(
-                f"loc takes an id or a list of ids, not {brief(chosen, 60)}; write iloc[2:5] for a "
-                f"slice of positions"
-            )
-        if isinstance(chosen, str | tuple) or np.ndim(_listed(chosen)) != 1:
+        if isinstance(chosen, slice):
+            raise InputError("loc takes an id or a list of ids; write iloc[2:5] for a slice")
+        wanted = None if isinstance(chosen, tuple) else _entries(chosen)
+        if wanted is None:
             return self.explanation._at(positions_of(self.explanation.ids, [chosen]))
-        wanted = list(_listed(chosen))
         if _is_mask(wanted):
             return self.explanation._at(positions(wanted, len(self.explanation)))
         if not wanted:
@@ -100,15 +97,9 @@ def positions(chosen: Any, n_items: int) -> Tensor:
             raise InputError("slice has a step of 0; pass one such as 1")
         found = torch.tensor(range(n_items)[slice(start, stop, step)], dtype=torch.int64)
         return _some(found, f"the slice {brief(chosen)}")
-    listed = _listed(chosen)
-    if isinstance(chosen, set | frozenset) or np.ndim(listed) > 1:
-        raise InputError(
-            f"iloc takes a position, a slice, a list of positions or a mask of one axis, not "
-            f"{brief(chosen, 60)}; write iloc[[0, 4]] or iloc[mask]"
-        )
-    if np.ndim(listed) == 0:
+    entries = _entries(chosen)
+    if entries is None:
         return torch.tensor([position(chosen, n_items)])
-    entries = list(listed)
     if any(isinstance(entry, bool | np.bool_) for entry in entries):
         return _some(every[_mask(chosen, n_items)], "the mask")
     at = [position(entry, n_items) for entry in entries]
@@ -136,8 +127,8 @@ def positions_of(ids: Sequence[int | str], wanted: Sequence[Any]) -> Tensor:
     Raises:
         InputError: No item has such an id.
     """
-    if isinstance(ids, range) and len(wanted) == 1 and (name := plain_name(wanted[0])) in ids:
-        return torch.tensor([ids.index(int(name or 0))])
+    if len(wanted) == 1 and (name := plain_name(wanted[0])) in ids:
+        return torch.tensor([at for at, own in enumerate(ids) if own == name])
     places: dict[int | str, list[int]] = {}
     for at, own in enumerate(ids):
         places.setdefault(own, []).append(at)
@@ -188,7 +179,7 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
 
 
 def _mask(chosen: Any, n_items: int) -> Tensor:
-    entries = list(_listed(chosen)) if np.ndim(_listed(chosen)) == 1 else []
+    entries = _entries(chosen) or []
     if not _is_mask(entries):
         raise InputError(
             f"{brief(chosen, 60)} is no truth value for each of {n_items} items; pass a mask, such "
@@ -227,17 +218,32 @@ def _some(found: Tensor, what: str) -> Tensor:
     return found
 
 
-def _listed(chosen: Any) -> Any:
-    """A sequence of plain entries; a single value as it is."""
+def _entries(chosen: Any) -> list[Any] | None:
+    """The entries of a list, array or series; ``None`` for a single value, as a string is.
+
+    Raises:
+        InputError: They have more than one axis, or no order.
+    """
+    if isinstance(chosen, Tensor | np.ndarray):
+        one_axis = chosen.ndim == 1
+        if chosen.ndim == 0:
+            return None
+    elif hasattr(chosen, "to_numpy") and hasattr(chosen, "__len__"):  # a time stamp has no length
+        one_axis = getattr(chosen, "ndim", 1) == 1
+    elif isinstance(chosen, list | tuple | range):
+        one_axis = True
+    elif isinstance(chosen, set | frozenset | Mapping):
+        one_axis = False
+    else:
+        return None
+    if not one_axis:
+        raise InputError(
+            f"items are chosen by one id or position, a list of them or a mask of one axis, not by "
+            f"this {type(chosen).__name__}; write iloc[[0, 4]], loc[[id]] or where(mask)"
+        )
     if isinstance(chosen, Tensor):
-        return chosen.detach().cpu().numpy()
-    if hasattr(chosen, "to_numpy"):
-        return chosen.to_numpy()
-    if isinstance(chosen, list | tuple | range | set | frozenset):
-        made = np.empty(len(chosen), dtype=object)
-        made[:] = list(chosen)
-        return made
-    return chosen
+        return list(array(chosen, "the choice", "positions or truth values").tolist())
+    return list(chosen)
 
 
 def _is_mask(entries: Sequence[Any]) -> bool:

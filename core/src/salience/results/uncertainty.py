@@ -75,6 +75,14 @@ class UncertainSaliency:
         return self.design.interval_of
 
     @property
+    def interval_about(self) -> str:
+        """What intervals are of by default, in words, for the notes of pictures."""
+        if self.interval_of == "draw":
+            return "a further draw of the parameters"
+        noise = self.provenance.get("samplers") and not self.samples_parameters
+        return "the mean over draws of noise" if noise else "the mean over draws"
+
+    @property
     def n_samples(self) -> int:
         """Number of draws per item, M; the largest where items have different numbers of draws."""
         return int(self.draws.max())

@@ -28,6 +28,8 @@ def check_domain(domain: Domain, data: Any) -> None:
     before = copy.deepcopy(data)
     samples = domain.read(data)
     _expect(len(samples) >= 2, "check_domain needs data of at least two items")
+    names = domain.ids(samples)
+    _expect(names is None or len(names) == len(samples), "ids must name all the items or none")
     domain = domain.fitted(samples)
     batch = domain.collate(samples[0 : len(samples)])
     _expect(batch.n_items == len(samples), "collate must make one item of each sample")

@@ -16,8 +16,8 @@ from salience_molgraph.graph import Graph
 from salience_molgraph.pictures.cell import atom_names, bond_names
 
 #: Name → indices of atoms; several fragments may have one name, and are then numbered.
-Found = list[tuple[str, Sequence[int]]]
-Cut = Callable[[Chem.Mol], Found]
+Fragments = list[tuple[str, Sequence[int]]]
+Cut = Callable[[Chem.Mol], Fragments]
 
 _INDEX = "_salience_index"
 #: Rings of three atoms that are groups of their own.
@@ -173,7 +173,7 @@ def _parsed(smarts: Any) -> Chem.Mol:
 
 
 def _matches(queries: Mapping[str, Chem.Mol]) -> Cut:
-    def cut(mol: Chem.Mol) -> Found:
+    def cut(mol: Chem.Mol) -> Fragments:
         prepared = _prepared(mol)
         return [
             (name, match)
@@ -185,7 +185,7 @@ def _matches(queries: Mapping[str, Chem.Mol]) -> Cut:
 
 
 def _by_function(function: Callable[[Chem.Mol], Any]) -> Cut:
-    def cut(mol: Chem.Mol) -> Found:
+    def cut(mol: Chem.Mol) -> Fragments:
         found = function(Chem.Mol(mol))
         if not isinstance(found, Mapping):
             raise InputError(
@@ -197,13 +197,13 @@ def _by_function(function: Callable[[Chem.Mol], Any]) -> Cut:
     return cut
 
 
-def _brics(mol: Chem.Mol) -> Found:
+def _brics(mol: Chem.Mol) -> Fragments:
     prepared = _prepared(mol)
     cuts = [mol.GetBondBetweenAtoms(*ends).GetIdx() for ends, _ in BRICS.FindBRICSBonds(prepared)]  # type: ignore[no-untyped-call]
     return _named(mol, _parts(mol, set(cuts)))
 
 
-def _murcko(mol: Chem.Mol) -> Found:
+def _murcko(mol: Chem.Mol) -> Fragments:
     prepared = _prepared(mol)
     for atom in prepared.GetAtoms():
         atom.SetIntProp(_INDEX, atom.GetIdx())
@@ -215,11 +215,11 @@ def _murcko(mol: Chem.Mol) -> Found:
     parts = _parts(mol, cuts)
     chains = _named(mol, [part for part in parts if not core & set(part)])
     kind = "side chain" if core else "chain"
-    scaffolds: Found = [("scaffold", part) for part in parts if core & set(part)]
+    scaffolds: Fragments = [("scaffold", part) for part in parts if core & set(part)]
     return [*scaffolds, *((f"{kind} {name}", part) for name, part in chains)]
 
 
-def _functional(mol: Chem.Mol) -> Found:
+def _functional(mol: Chem.Mol) -> Fragments:
     """The groups of Ertl's algorithm: connected atoms of those that he marks."""
     prepared = _prepared(mol)
     marked = {a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() not in (1, 6)}
@@ -270,10 +270,10 @@ def _parts(mol: Chem.Mol, cuts: set[int]) -> list[list[int]]:
     return list(found.values())
 
 
-def _named(mol: Chem.Mol, parts: Iterable[Sequence[int]], *, hydrogens: bool = False) -> Found:
+def _named(mol: Chem.Mol, parts: Iterable[Sequence[int]], *, hydrogens: bool = False) -> Fragments:
     """Parts with their SMILES as names."""
     prepared = _prepared(mol)
-    found: Found = []
+    found: Fragments = []
     for part in parts:
         heavy = [atom for atom in part if _heavy(mol, atom) == atom] or list(part)
         name = Chem.MolFragmentToSmiles(prepared, heavy, allHsExplicit=hydrogens)

@@ -29,16 +29,16 @@ class Source:
         name: Title of the molecule; empty where the source gives none.
         where: Position of the item in a file, for error messages; empty for other sources.
         problem: The reason why the item could not be read; empty where none is known.
-        row: The columns of a table that were asked for as properties.
         id: What the data calls the item by an index or a column of ids; ``None`` where by neither.
+        row: The columns of a table that were asked for as properties.
     """
 
     value: Any
     name: str = ""
     where: str = ""
     problem: str = ""
-    row: Mapping[str, Any] = field(default_factory=dict)
     id: Any = None
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sources(
@@ -80,13 +80,13 @@ def sources(
 
 def _table(data: Any, id_column: str | None, properties: Sequence[str]) -> Iterator[Source]:
     columns = list(data)
-    smiles = data[_smiles_column(columns)]
+    smiles = list(data[_smiles_column(columns)])
     names = row_names(data) if id_column is None else data[_column(columns, id_column)]
-    found = map(Source, smiles) if names is None else _labelled(smiles, list(names))
-    carried = {name: list(data[_column(columns, name)]) for name in properties}
-    for at, source in enumerate(found):
-        row = {name: values[at] for name, values in carried.items()}
-        yield replace(source, row=row) if row else source
+    items = map(Source, smiles) if names is None else _labelled(smiles, list(names))
+    carried = [list(data[_column(columns, name)]) for name in properties]
+    rows = zip(*carried, strict=True) if carried else [()] * len(smiles)
+    for source, row in zip(items, rows, strict=True):
+        yield replace(source, row=dict(zip(properties, row, strict=True)))
 
 
 def _labelled(values: Iterable[Any], labels: Iterable[Any]) -> Iterator[Source]:
@@ -295,7 +295,7 @@ def _csv(
             if full:
                 title = label if isinstance(label, str) else ""
                 own = {key: row[at] for key, at in carried.items()}
-                yield Source(row[column].strip(), title, where, row=own, id=label)
+                yield Source(row[column].strip(), title, where, id=label, row=own)
             else:
                 problem = f"it has {len(row)} cells where the header has {len(names)}"
                 yield Source(None, where=where, problem=problem)

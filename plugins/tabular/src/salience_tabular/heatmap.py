@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.colors import Colormap, Normalize
@@ -16,12 +15,10 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from salience import Explanation, InputError, Visualizer
-from salience.errors import brief, nearest
+from salience import Explanation, Visualizer
+from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.look import (
-    FAINT,
-    INK,
     item_title,
     mean_title,
     names_of,
@@ -42,7 +39,7 @@ class HeatMap(Visualizer):
     :meth:`item` draws one row. :meth:`mean` draws all rows, one below the other, not their mean.
 
     Args:
-        cmap: A matplotlib colour map or its name; where ``None``, ``"RdBu_r"`` with white at 0 if
+        cmap: A colour map or its name; where ``None``, that of signed saliency with white at 0 if
             any value is negative, else ``"viridis"`` from 0.
         scaler: Name or function, applied to all rows of an explanation at once.
         title: Title in place of the row's number or id, or of "n rows".
@@ -62,7 +59,8 @@ class HeatMap(Visualizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
-        _check_cmap(self.cmap)
+        if self.cmap is not None:
+            colormap(self.cmap)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the heat map of one row."""
@@ -123,20 +121,13 @@ class HeatMap(Visualizer):
 
     def _draw(self, axes: Axes, values: Array, signed: bool) -> AxesImage:
         peak = float(np.abs(values).max()) or 1.0
-        cmap = self.cmap if self.cmap is not None else "RdBu_r" if signed else "viridis"
+        cmap = colormap(self.cmap if self.cmap is not None else SIGNED if signed else DATA)
         scale = Normalize(-peak if signed else 0.0, peak)
         return axes.imshow(values, cmap=cmap, norm=scale, aspect="auto", interpolation="nearest")
-
-
-def _check_cmap(cmap: str | Colormap | None) -> None:
-    if cmap is None or isinstance(cmap, Colormap):
-        return
-    if not isinstance(cmap, str) or cmap not in colormaps:
-        raise InputError(f"unknown colour map {brief(cmap)}; {nearest(cmap, colormaps)}")
 
 
 def _colorbar(figure: Figure, axes: Axes, image: AxesImage, height: float) -> None:
     bar = figure.colorbar(image, ax=axes, fraction=0.08, pad=0.02, aspect=height / 0.13)
     bar.locator = MaxNLocator(max(2, min(int(height * 3), 7)), steps=[1, 2, 5, 10])
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
+    bar.ax.tick_params(labelsize=8, color=LINE, labelcolor=INK)

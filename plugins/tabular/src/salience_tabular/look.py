@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -9,11 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from salience import Explanation, InputError
-
-#: Colours of bars: one for saliency without negative values, and two, distinguishable by
-#: colour-blind readers, for positive and negative saliency.
-PLAIN, POSITIVE, NEGATIVE = "#33658a", "#c8553d", "#33658a"
-INK, FAINT = "#333333", "#8a8a8a"
+from salience.colors import INK, LINE, MUTED
 
 
 def names_of(explanation: Explanation) -> list[str]:
@@ -64,6 +61,15 @@ def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
     """Hide the frame lines that are not in ``kept``, and colour the ticks and the title."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in kept)
-        spine.set_color(FAINT)
-    axes.tick_params(color=FAINT, labelcolor=INK, labelsize=9)
+        spine.set_color(LINE)
+    axes.tick_params(color=LINE, labelcolor=INK, labelsize=9)
     axes.title.set_color(INK)
+
+
+def add_note(figure: Figure, sentences: Sequence[str]) -> None:
+    """Write sentences below the panels of a figure, wrapped to its width."""
+    text = "; ".join(sentence for sentence in sentences if sentence)
+    if text:
+        width = int(float(figure.get_size_inches()[0]) * 15)
+        lines = "\n".join(textwrap.wrap(text, max(width, 30)))
+        figure.supxlabel(lines, x=0.99, ha="right", fontsize=8, color=MUTED, linespacing=1.25)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import Explanation, InputError, Visualizer
-from salience.errors import nearest
+from salience import Explanation, InputError, Visualizer, colors
 from salience.scalers import Scaler, get_scaler
 
 Array = NDArray[np.floating[Any]]
@@ -25,10 +23,12 @@ Array = NDArray[np.floating[Any]]
 # A frozen dataclass again. Its fields are the options of the plot: visualize(0, cmap="jet").
 @dataclass(frozen=True)
 class SpectrumPlot(Visualizer):
-    """Two panels: intensity coloured by saliency above, saliency ± one standard error below.
+    """Two panels: intensity coloured by saliency above, saliency with its 95 % interval below.
+
+    The interval is :meth:`salience.Explanation.interval`; the note below says what it is of.
 
     Args:
-        cmap: Colour map of the saliency. Its middle is at 0, so a diverging map fits.
+        cmap: Colour map of the saliency, or its name. Its middle is at 0, so a diverging map fits.
         scaler: Name or function that scales the saliency: ``"abs_max"``, ``"normalize"``,
             ``"min_max"``, ``"identity"``.
         title: Title in place of "spectrum" and the item's id, or of "mean of n spectra".
@@ -36,39 +36,50 @@ class SpectrumPlot(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
 
-    cmap: str = "coolwarm"
+    cmap: str | Colormap = colors.SIGNED
     scaler: str | Scaler = "abs_max"
     title: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
-        if self.cmap not in colormaps:
-            raise InputError(f"unknown colour map {self.cmap!r}; {nearest(self.cmap, colormaps)}")
+        colors.colormap(self.cmap)  # raises InputError for an unknown map
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one spectrum."""
         intensity = _intensities(explanation)[item]
-        values, errors = explanation.values[item], explanation.std_error[item]
+        one = explanation.item(item)
         title = f"spectrum {explanation.ids[item]}"
-        return self._figure(explanation, intensity, values, errors, title)
+        # A single draw has no standard error, and thus no interval.
+        drawn = bool(one.only.flat_error.isfinite().any())
+        interval = tuple(bound[0] for bound in one.interval(0.95)) if drawn else None
+        note = f"band: 95 % interval of {one.interval_about}" if drawn else ""
+        return self._figure(explanation, intensity, (one.values[0], interval), title, note)
 
     # Omit `mean` where items do not share positions (molecules): the base class then raises.
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean spectrum with the mean saliency."""
         intensity = sum(_intensities(explanation)) / len(explanation)
-        values, errors = explanation.mean(), explanation.mean_std_error()
+        several = len(explanation) > 1
+        interval = explanation.mean_interval(0.95, over="items") if several else None
         title = f"mean of {len(explanation)} spectra"
-        return self._figure(explanation, intensity, values, errors, title)
+        note = "band: 95 % interval over spectra" if several else ""
+        return self._figure(explanation, intensity, (explanation.mean(), interval), title, note)
 
     def _figure(
-        self, explanation: Explanation, intensity: Any, values: Tensor, errors: Tensor, title: str
+        self,
+        explanation: Explanation,
+        intensity: Any,
+        drawn: tuple[Tensor, Any],
+        title: str,
+        note: str,
     ) -> Figure:
         x = np.asarray(explanation.dataset_info["wavelengths"], dtype=float)
-        saliency, error = _numpy(values), _numpy(errors)
-        # Values and standard errors share one scaling.
+        values, interval = drawn
+        saliency = _numpy(values)
+        # Values and bounds share one scaling.
         scaling = get_scaler(self.scaler)(saliency)
-        saliency, error = scaling(saliency), scaling.error(error)
+        saliency = scaling(saliency)
         # Figure, not pyplot: a library should leave no figure open and change no global setting.
         figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -78,7 +89,7 @@ class SpectrumPlot(Visualizer):
             lines = LineCollection(
                 list(np.stack([points[:-1], points[1:]], axis=1)),
                 array=(saliency[:-1] + saliency[1:]) / 2,
-                cmap=self.cmap,
+                cmap=colors.colormap(self.cmap),
                 norm=Normalize(-peak, peak),
                 linewidth=2.5,
                 capstyle="round",
@@ -87,13 +98,12 @@ class SpectrumPlot(Visualizer):
         above.autoscale_view()
         above.set(title=title if self.title is None else self.title, ylabel="intensity")
         figure.colorbar(lines, ax=above, label="saliency", pad=0.01).outline.set_visible(False)
-        below.axhline(0.0, color="#8a8a8a", linewidth=0.8)
-        below.plot(x, saliency, color="#333333", linewidth=1.2)
-        # The standard error of a single draw is NaN; there is then no band to draw.
-        if np.isfinite(error).any():
-            below.fill_between(
-                x, saliency - error, saliency + error, color="#8a8a8a", alpha=0.4, linewidth=0
-            )
+        below.axhline(0.0, color=colors.LINE, linewidth=0.8)
+        below.plot(x, saliency, color=colors.INK, linewidth=1.2)
+        if interval is not None:
+            low, high = (scaling(_numpy(bound)) for bound in interval)
+            below.fill_between(x, low, high, color=colors.LINE, alpha=0.4, linewidth=0)
+            figure.supxlabel(note, x=0.99, ha="right", fontsize=8, color=colors.MUTED)
         unit = explanation.dataset_info["unit"]
         xlabel = unit if unit == "position" else f"wavelength ({unit})"
         below.set(xlabel=xlabel, ylabel="saliency", xlim=(x.min(), x.max()) if len(x) > 1 else None)

@@ -57,11 +57,11 @@ class Panel:
         """Width and height in SVG units."""
         width, height = self.box
         if self.strip is not None:
-            wide, high = self.strip.size
+            across, high = self.strip.size
             if self._is_stacked:
-                width, height = max(width, wide), height + PAD + high
+                width, height = max(width, across), height + PAD + high
             else:
-                width, height = max(width, self.room) + PAD + wide, max(height, high)
+                width, height = max(width, self.room) + PAD + across, max(height, high)
         return width, height + (_LINE if self.said else 0.0)
 
     def shapes(self, x: float, y: float, room: float) -> list[Shape]:
@@ -76,10 +76,10 @@ class Panel:
             found.append(Text(*place, said, _NOTE, color=colors.MUTED, kind="said"))
         left, top = x, y + (height - self.box[1]) / 2
         if self.strip is not None:
-            wide, high = self.strip.size
+            across, high = self.strip.size
             if self._is_stacked:
                 left, top = x + (width - self.box[0]) / 2, y
-                found += self.strip.shapes(x + (width - wide) / 2, y + self.box[1] + PAD)
+                found += self.strip.shapes(x + (width - across) / 2, y + self.box[1] + PAD)
             else:
                 room = max(self.box[0], self.room)
                 left += (room - self.box[0]) / 2

@@ -37,9 +37,11 @@ class Naming:
 
 
 class Number(float):
-    """A number that is formatted with a minus sign in place of a hyphen."""
+    """A number that is formatted with a minus sign in place of a hyphen, and NaN as unknown."""
 
     def __format__(self, spec: str) -> str:
+        if math.isnan(self):
+            return "unknown"
         return super().__format__(spec).replace("-", "−")
 
 
