@@ -52,8 +52,8 @@ _NARROWEST = 300.0
 Place = tuple[int, str]
 #: Most panels of a grid.
 _PANELS = 100
-#: Molecules beside each other in a grid of one explanation.
-_BLOCKS = 3
+#: Width of a grid of one explanation, which holds as many molecules beside each other as fit.
+_WIDTH = 1000.0
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class MoleculePlot(Visualizer):
         share: What shares a scale in a grid: ``"all"`` panels, those of a ``"row"`` or of a
             ``"column"``, or ``"none"``. Where ``None``, all panels if all the explanations were
             made by one calculator and aggregator, and else those of a column.
-        ncols: Number of molecules beside each other in a grid, each with its explanations; 3 for
-            one explanation and 1 for several where ``None``.
+        ncols: Number of molecules beside each other in a grid, each with its explanations. Where
+            ``None``, 1 for several explanations, and for one as many as fit, up to 4.
         ratio: Share of values to show: of n, the ⌈n·ratio⌉ of the largest magnitude (the first
             ones where magnitudes are equal).
         bond_fn: Function from the scaled values of a bond's two atoms to the value of the bond,
@@ -219,8 +219,9 @@ class MoleculePlot(Visualizer):
         blocks = [
             self._block(explanations, panels, (cells, scales), (item, share)) for item in items
         ]
-        ncols = self.ncols or (min(_BLOCKS, len(items)) if len(explanations) == 1 else 1)
-        sheet = Sheet(list(explanations), blocks, min(int(ncols), len(items)))
+        sheet = Sheet(list(explanations), blocks, 1)
+        ncols = int(self.ncols or (sheet.fitting(_WIDTH) if len(explanations) == 1 else 1))
+        sheet = replace(sheet, ncols=min(ncols, len(items)))
         found, top = sheet.shapes()
         if self.color_bar:
             if share == "column" and len(explanations) > 1:

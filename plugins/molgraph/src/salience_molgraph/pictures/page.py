@@ -10,7 +10,7 @@ from rdkit import Chem
 from salience import colors
 from salience_molgraph.pictures.cell import Part
 from salience_molgraph.pictures.marks import Disc, Marks
-from salience_molgraph.pictures.scale import BAR, Scale
+from salience_molgraph.pictures.scale import Scale
 from salience_molgraph.pictures.shapes import Shape, Text, shorten, text_width, wrapped
 from salience_molgraph.pictures.strip import Strip
 from salience_molgraph.pictures.structure import BOND_SCALE, Structure, extent
@@ -160,7 +160,7 @@ def foot(
         each = room / len(scales)
         for i, scale in enumerate(scales):
             found += scale.bar(x + each * (i + 0.5), top, each - PAD)
-        top += BAR
+        top += max(scale.bar_height(each - PAD) for scale in scales)
     for sentence in notes:
         for line in wrapped(sentence, _NOTE, room):
             top += _LINE
