@@ -133,10 +133,10 @@ class Strip:
             found.append(Rule(at(low), y, at(high), y, color, width, f"interval-{100 * level:g}"))
             if level == LEVELS[-1]:
                 found += [
-                    Text(at(end), y + 3.5, arrow, 10, color=color, kind="arrow")
-                    for end, arrow, past in (
-                        (ends[0], "‹", low < ends[0]),
-                        (ends[1], "›", high > ends[1]),
+                    Text(place, y + 5, arrow, 16, anchor=anchor, color=color, kind="arrow")
+                    for place, arrow, anchor, past in (
+                        (at(ends[0]) - 1, "‹", "end", low < ends[0]),
+                        (at(ends[1]) + 1, "›", "start", high > ends[1]),
                     )
                     if past
                 ]

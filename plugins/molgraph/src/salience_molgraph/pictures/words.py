@@ -67,9 +67,9 @@ def rounded(value: float, largest: float, *, sign: bool = False) -> str:
     power = math.floor(math.log10(largest))
     decimals = max(2 - power if power >= 0 else 1 - power, 0)
     text = f"{value:+.{decimals}f}"
-    is_zero = not float(text)
-    text = text.lstrip("+-") if is_zero else text if sign else text.lstrip("+")
-    return text.replace("-", "−")
+    if not value or not float(text):  # what is not 0 must not read as 0
+        return number(value, sign=sign)
+    return (text if sign else text.lstrip("+")).replace("-", "−")
 
 
 def captions(explanation: Explanation, item: int, mol: Chem.Mol, naming: Naming) -> list[str]:
