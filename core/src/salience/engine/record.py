@@ -90,6 +90,11 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
             f"the record {brief(record)} has no {', '.join(lacking)}; pass the whole of "
             f"Explanation.provenance"
         )
+    if "minus" in record:
+        raise InputError(
+            "the record is that of a difference, which no single computation gives; compute both "
+            "sides again and subtract them"
+        )
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}

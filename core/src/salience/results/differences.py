@@ -71,7 +71,23 @@ def of_explanations(one: Any, other: Any) -> Any:
         name: replace(mine, flat=mine.flat - other.saliency[name].flat)
         for name, mine in one.saliency.items()
     }
-    return replace(one, saliency=saliency, **of_items(one, other))
+    record = record_of(one.provenance, other.provenance)
+    return replace(one, saliency=saliency, provenance=record, **of_items(one, other))
+
+
+#: Entries of a record that say what was explained, and how.
+_METHOD = ("model", "domain", "output", "target", "calculator", "samplers", "aggregator")
+
+
+def record_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a difference: that of the first side, and in ``"minus"`` the other side's.
+
+    Of the other side it has the entries that differ, so that pictures can say what was subtracted.
+    """
+    differ = {
+        name: other.get(name) for name in _METHOD if not equal(one.get(name), other.get(name))
+    }
+    return {**one, "minus": differ}
 
 
 def check_items(one: Any, other: Any, results: str, mend: str) -> None:

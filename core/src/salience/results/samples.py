@@ -16,7 +16,7 @@ from salience.data.layout import summed_axes
 from salience.data.pooling import Arrangement, Pooling, pooling
 from salience.errors import InputError, brief
 from salience.results.design import Design
-from salience.results.differences import check_items, check_shared, of_items, sizes_of
+from salience.results.differences import check_items, check_shared, of_items, record_of, sizes_of
 from salience.results.items import ItemTable
 from salience.results.provenance import Record, column_names
 from salience.results.summary import lines_of, samples_summary
@@ -147,7 +147,8 @@ class Samples:
         the standard error that an aggregator computes is that of the difference. ``score`` and
         ``delta`` become differences as well, ``prediction`` becomes the difference of the scores,
         ``completeness_gap`` the sum of both gaps, and ``n_points`` the larger number. All other
-        fields, such as ``provenance``, are those of ``self``.
+        fields are those of ``self``; ``provenance["minus"]`` has what differs in the record of
+        ``other``.
 
         Raises:
             InputError: The two differ in items, sizes of items, target variables, seed, samplers or
@@ -163,7 +164,8 @@ class Samples:
         check_shared(self._drawn(), other._drawn(), "samples", mend)
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
         items = replace(self.items, **of_items(self.items, other.items))
-        return replace(self, draws=draws, items=items)
+        record = record_of(self.provenance, other.provenance)
+        return replace(self, draws=draws, items=items, provenance=record)
 
     def _drawn(self) -> dict[str, Any]:
         """Settings that two objects must share for their draws to be the same; name → value."""

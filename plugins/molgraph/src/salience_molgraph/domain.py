@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import torch
 from rdkit import Chem, rdBase
 from torch import Tensor
 
@@ -277,6 +278,9 @@ class MolGraph(Domain):
                 "element": [atom.GetSymbol() for atom in atoms],
                 "neighbours": [" ".join(map(str, own)) for own in near],
             }
+        if "edges" in annotation:  # in the order of the user's graph
+            start, end = torch.as_tensor(annotation["edges"]).tolist()
+            return {"from_atom": start, "to_atom": end}
         bonds = [mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds())]
         first = [bond.GetBeginAtomIdx() for bond in bonds]
         second = [bond.GetEndAtomIdx() for bond in bonds]

@@ -43,9 +43,9 @@ class Graph:
     data: Any = None
     problem: str = ""
     node: int = 0
-    id: Any = None
     has_own_edges: bool = True
     properties: Mapping[str, Any] = field(default_factory=dict)
+    id: Any = None
 
     def note(self, *, has_bonds: bool) -> dict[str, Any]:
         """What pictures need of it: ``mol``, ``name``, ``problem`` and, where there are any, more.

@@ -30,7 +30,7 @@ from salience_molgraph.pictures.page import (
 from salience_molgraph.pictures.palette import ColorFn, get_color_fn, magnitudes
 from salience_molgraph.pictures.scale import BondFn, Scale, mean_of_ends
 from salience_molgraph.pictures.shapes import Shape
-from salience_molgraph.pictures.strip import Strip
+from salience_molgraph.pictures.strip import Frame, Strip
 from salience_molgraph.pictures.structure import flatten
 from salience_molgraph.pictures.words import (
     Naming,
@@ -48,10 +48,12 @@ if TYPE_CHECKING:
 _SHARES = ("all", "row", "column", "none")
 _SCALES = ("explanation", "item")
 _NARROWEST = 300.0
+#: Where a panel of a grid is: the index of its item, and the title of its column.
+Place = tuple[int, str]
 #: Most panels of a grid.
 _PANELS = 100
-#: Molecules beside each other in a grid of one explanation.
-_BLOCKS = 3
+#: Width of a grid of one explanation, which holds as many molecules beside each other as fit.
+_WIDTH = 1000.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class MoleculePlot(Visualizer):
         share: What shares a scale in a grid: ``"all"`` panels, those of a ``"row"`` or of a
             ``"column"``, or ``"none"``. Where ``None``, all panels if all the explanations were
             made by one calculator and aggregator, and else those of a column.
-        ncols: Number of molecules beside each other in a grid, each with its explanations; 3 for
-            one explanation and 1 for several where ``None``.
+        ncols: Number of molecules beside each other in a grid, each with its explanations. Where
+            ``None``, 1 for several explanations, and for one as many as fit, up to 4.
         ratio: Share of values to show: of n, the ⌈n·ratio⌉ of the largest magnitude (the first
             ones where magnitudes are equal).
         bond_fn: Function from the scaled values of a bond's two atoms to the value of the bond,
@@ -213,9 +215,13 @@ class MoleculePlot(Visualizer):
         cells = {(r, t): self._read(e, r) for r in items for t, e in explanations.items()}
         share = self.share or _default_share(list(explanations.values()))
         scales = self._scales(explanations, cells, share)
-        blocks = [self._block(explanations, cells, scales, (item, share)) for item in items]
-        ncols = self.ncols or (min(_BLOCKS, len(items)) if len(explanations) == 1 else 1)
-        sheet = Sheet(list(explanations), blocks, min(int(ncols), len(items)))
+        panels = self._panels(cells, scales)
+        blocks = [
+            self._block(explanations, panels, (cells, scales), (item, share)) for item in items
+        ]
+        sheet = Sheet(list(explanations), blocks, 1)
+        ncols = int(self.ncols or (sheet.fitting(_WIDTH) if len(explanations) == 1 else 1))
+        sheet = replace(sheet, ncols=min(ncols, len(items)))
         found, top = sheet.shapes()
         if self.color_bar:
             if share == "column" and len(explanations) > 1:
@@ -274,8 +280,8 @@ class MoleculePlot(Visualizer):
         signed = any(cell.signed for cell in cells) or bool((scaling(values) < 0).any())
         label = self.label
         if label is None:
-            kind = cells[0].kind
-            label = scale_label(explanations, scaler, kind, self._naming, of)
+            kinds = {cell.kind for cell in cells}
+            label = scale_label(explanations, scaler, kinds, self._naming, of)
             if not largest:
                 label = "saliency, 0 everywhere"
         colors = magnitudes() if not signed and self.color_fn is None else None
@@ -285,12 +291,12 @@ class MoleculePlot(Visualizer):
     def _scales(
         self,
         explanations: Mapping[str, Explanation],
-        cells: Mapping[tuple[int, str], Cell],
+        cells: Mapping[Place, Cell],
         share: str,
-    ) -> dict[tuple[int, str], Scale]:
+    ) -> dict[Place, Scale]:
         """The colour scale of each panel."""
-        found: dict[tuple[int, str], Scale] = {}
-        groups: dict[Any, list[tuple[int, str]]] = {}
+        found: dict[Place, Scale] = {}
+        groups: dict[Any, list[Place]] = {}
         for item, title in cells:
             name = {"all": "", "row": item, "column": title, "none": (item, title)}[share]
             groups.setdefault(name, []).append((item, title))
@@ -306,28 +312,49 @@ class MoleculePlot(Visualizer):
     def _block(
         self,
         explanations: Mapping[str, Explanation],
-        cells: Mapping[tuple[int, str], Cell],
-        scales: Mapping[tuple[int, str], Scale],
+        panels: Mapping[Place, Panel],
+        drawn: tuple[Mapping[Place, Cell], Mapping[Place, Scale]],
         of: tuple[int, str],
     ) -> Block:
         """The panels of one item with its caption, and with the bars of its own scales."""
-        item, share = of
+        (cells, scales), (item, share) = drawn, of
         titles = list(explanations)
         caption = captions(explanations[titles[0]], item, cells[item, titles[0]].mol, self._naming)
         said = [output_words(explanations[title], item, self._naming) for title in titles]
         differ = self.legend is None and len(set(said)) > 1
         if differ:
             caption = caption[:1]
-        panels = []
-        for title, words in zip(titles, said, strict=True):
-            panel = self._panel(cells[item, title], scales[item, title], COLUMN)
-            data = (item, title)
-            panels.append(replace(panel, data=data, said=words if differ else ""))
+        row = [
+            replace(panels[item, title], said=words if differ else "")
+            for title, words in zip(titles, said, strict=True)
+        ]
         bars: list[Scale] = []
         if self.color_bar and share in ("row", "none") and not _has_one(share, explanations):
             shown = titles if share == "none" else titles[:1]
             bars = [scales[item, title] for title in shown]
-        return Block(caption, panels, bars)
+        return Block(caption, row, bars)
+
+    def _panels(
+        self, cells: Mapping[Place, Cell], scales: Mapping[Place, Scale]
+    ) -> dict[Place, Panel]:
+        """The panels of a grid; strips of one column, and of one scale, can be compared."""
+        panels = {
+            place: replace(self._panel(cell, scales[place], COLUMN), data=place)
+            for place, cell in cells.items()
+        }
+        frames: dict[tuple[str, int], Frame] = {}
+        rooms: dict[str, float] = {}
+        for (item, title), panel in panels.items():
+            if panel.strip is not None:
+                name, own = (title, id(scales[item, title])), panel.strip.own_frame
+                frames[name] = frames[name] | own if name in frames else own
+                rooms[title] = max(rooms.get(title, 0.0), panel.box[0])
+        for (item, title), panel in panels.items():
+            if panel.strip is not None:
+                frame = frames[title, id(scales[item, title])]
+                strip = replace(panel.strip, frame=frame)
+                panels[item, title] = replace(panel, strip=strip, room=rooms[title])
+        return panels
 
     def _panel(self, cell: Cell, scale: Scale, widest: float) -> Panel:
         mol = flatten(cell.mol)

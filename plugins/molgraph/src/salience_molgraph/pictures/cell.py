@@ -143,7 +143,26 @@ def read_cell(explanation: Explanation, item: int, question: Question) -> Cell:
             f"the saliency of item {item} holds NaN or infinity, which no colour can show; "
             f"look for overflow in the model"
         )
-    return Cell(mol, made, " and ".join(chosen), explanation.signed, tuple(remarks))
+    kind = " and ".join(chosen)
+    if kind == "groups" and (single := _single(made)):
+        kind, names = single, [*atom_names(mol), *bond_names(mol)]
+        at = (
+            i[0] if i else mol.GetNumAtoms() + j[0]
+            for i, j in zip(made.atoms, made.bonds, strict=True)
+        )
+        made = replace(made, names=tuple(names[i] for i in at))
+    return Cell(mol, made, kind, explanation.signed, tuple(remarks))
+
+
+def _single(part: Part) -> str:
+    """What groups are of, where each is one atom or one bond by itself; else empty."""
+    members = list(zip(part.atoms, part.bonds, strict=True))
+    if any(len(atoms) + len(bonds) != 1 for atoms, bonds in members):
+        return ""
+    if len(set(members)) < len(members):
+        return ""
+    kinds = {"atoms": any(part.atoms), "bonds": any(part.bonds)}
+    return " and ".join(kind for kind, is_there in kinds.items() if is_there)
 
 
 def molecule_of(explanation: Explanation, item: int) -> Chem.Mol:
@@ -309,7 +328,7 @@ def _summed(
     )
     remarks = []
     if part.tested.any():
-        remarks.append("errors of bonds unknown: pool both directions")
+        remarks.append("bonds not tested, errors of their sums unknown: pool both directions")
     if (edges < 0).any():
         remarks.append(f"{int((edges < 0).sum())} self-loops not drawn")
     return made, remarks

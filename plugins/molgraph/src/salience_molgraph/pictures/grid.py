@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from salience import colors
 from salience_molgraph.pictures.page import PAD, Panel, foot, head
-from salience_molgraph.pictures.scale import BAR, Scale
+from salience_molgraph.pictures.scale import Scale
 from salience_molgraph.pictures.shapes import Rule, Shape, Text, shorten, text_width
 
 _TITLE, _TITLE_ROW = 15.0, 28.0
@@ -33,9 +33,22 @@ class Block:
         return head(self.caption, 0.0, 0.0, room)[1]
 
     @property
-    def body_height(self) -> float:
-        """Height of the panels and of the bars below."""
-        return max(panel.size[1] for panel in self.panels) + (BAR if self.bars else 0.0)
+    def panel_height(self) -> float:
+        """Height of the panels."""
+        return max(panel.size[1] for panel in self.panels)
+
+    def bar_height(self, widths: Sequence[float], room: float) -> float:
+        """Height of the bars below.
+
+        Args:
+            widths: Widths of the columns.
+            room: Width of the block.
+        """
+        if not self.bars:
+            return 0.0
+        rooms = widths if len(self.bars) == len(widths) else [room]
+        pairs = zip(self.bars, rooms, strict=True)
+        return max(scale.bar_height(width) for scale, width in pairs)
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,10 @@ class Sheet:
         """Width of a block."""
         return sum(self.widths) + PAD * (len(self.titles) - 1)
 
+    def fitting(self, width: float) -> int:
+        """How many blocks fit beside each other into a width, 1 to 4."""
+        return min(max(int((width - 2 * PAD) // (self.block_width + 2 * PAD)), 1), 4)
+
     @property
     def width(self) -> float:
         """Width of the picture."""
@@ -79,12 +96,13 @@ class Sheet:
             row = self.blocks[start : start + self.ncols]
             found.append(Rule(PAD, top, self.width - PAD, top, "#d0d4d9"))
             captions = max(block.head_height(self.block_width) for block in row)
-            body = max(block.body_height for block in row)
+            body = max(block.panel_height for block in row)
+            below = max(block.bar_height(self.widths, self.block_width) for block in row)
             for i, block in enumerate(row):
                 left = PAD + i * (self.block_width + 2 * PAD)
                 found += head(block.caption, left, top + 4, self.block_width)[0]
                 found += self._body(block, left, top + 6 + captions, body)
-            top += captions + body + 16
+            top += captions + body + below + 16
         return found, top
 
     def _titles(self) -> list[Shape]:
@@ -104,14 +122,13 @@ class Sheet:
     def _body(self, block: Block, left: float, top: float, height: float) -> list[Shape]:
         """The panels of a block, centred in its row, and the colour bars below."""
         found: list[Shape] = []
-        high = height - (BAR if block.bars else 0.0)
-        each = len(block.bars) > 1 or len(block.panels) == 1
+        each = len(block.bars) == len(block.panels)
         if block.bars and not each:
-            found += block.bars[0].bar(left + self.block_width / 2, top + high, self.block_width)
+            found += block.bars[0].bar(left + self.block_width / 2, top + height, self.block_width)
         for i, (panel, width) in enumerate(zip(block.panels, self.widths, strict=True)):
-            found += panel.shapes(left, top + (high - panel.size[1]) / 2, width)
+            found += panel.shapes(left, top + (height - panel.size[1]) / 2, width)
             if block.bars and each:
-                found += block.bars[i].bar(left + width / 2, top + high, width)
+                found += block.bars[i].bar(left + width / 2, top + height, width)
             left += width + PAD
         return found
 
@@ -121,8 +138,9 @@ def by_column(scales: Mapping[str, Scale], sheet: Sheet, top: float) -> tuple[li
     if sheet.ncols > 1:
         return foot(list(scales.values()), (), PAD, top, sheet.width - 2 * PAD)
     found: list[Shape] = []
-    left = PAD
+    left, high = PAD, 0.0
     for width, scale in zip(sheet.widths, scales.values(), strict=True):
         found += scale.bar(left + width / 2, top, width)
+        high = max(high, scale.bar_height(width))
         left += width + PAD
-    return found, BAR
+    return found, high

@@ -19,6 +19,8 @@ _DASH, _GAP, _LINE = 3.2, 2.4, 1.5
 _EDGE = 0.9
 #: Smallest radius of a disc, in SVG units: less is hidden by its letter.
 _SMALLEST = 8.0
+#: Half the usual length of a bond in ångström, beyond which discs would overlap.
+_ROOM = 0.7
 
 Point = tuple[float, float]
 
@@ -196,7 +198,7 @@ def shapes(
             elif fill is None:
                 both = _shortened(*both, 0.3)
             found.append(Band(*both, BAND * unit, fill, kind))
-    radius = max(RADIUS * unit, _SMALLEST)
+    radius = max(RADIUS * unit, min(_SMALLEST, _ROOM * unit))
     for atom, (x, y) in places.items():
         kind = f"atom-{atom}"
         if atom in marks.atoms:

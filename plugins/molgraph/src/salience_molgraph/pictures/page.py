@@ -10,7 +10,7 @@ from rdkit import Chem
 from salience import colors
 from salience_molgraph.pictures.cell import Part
 from salience_molgraph.pictures.marks import Disc, Marks
-from salience_molgraph.pictures.scale import BAR, Scale
+from salience_molgraph.pictures.scale import Scale
 from salience_molgraph.pictures.shapes import Shape, Text, shorten, text_width, wrapped
 from salience_molgraph.pictures.strip import Strip
 from salience_molgraph.pictures.structure import BOND_SCALE, Structure, extent
@@ -39,6 +39,7 @@ class Panel:
         notes: Text beside an atom.
         data: Index of the molecule, and title of the column, for the SVG.
         said: A line below, which the caption does not say for all panels of a row.
+        room: Width that the structure has beside a strip, in which it is centred.
     """
 
     mol: Chem.Mol
@@ -49,6 +50,7 @@ class Panel:
     notes: Mapping[int, str] = field(default_factory=dict)
     data: tuple[int, str] = (0, "")
     said: str = ""
+    room: float = 0.0
 
     @property
     def size(self) -> tuple[float, float]:
@@ -59,7 +61,7 @@ class Panel:
             if self._is_stacked:
                 width, height = max(width, across), height + PAD + high
             else:
-                width, height = width + PAD + across, max(height, high)
+                width, height = max(width, self.room) + PAD + across, max(height, high)
         return width, height + (_LINE if self.said else 0.0)
 
     def shapes(self, x: float, y: float, room: float) -> list[Shape]:
@@ -79,7 +81,9 @@ class Panel:
                 left, top = x + (width - self.box[0]) / 2, y
                 found += self.strip.shapes(x + (width - across) / 2, y + self.box[1] + PAD)
             else:
-                found += self.strip.shapes(x + self.box[0] + PAD, y + (height - high) / 2)
+                room = max(self.box[0], self.room)
+                left += (room - self.box[0]) / 2
+                found += self.strip.shapes(x + room + PAD, y + (height - high) / 2)
         item, column = self.data
         return [
             Structure(
@@ -99,7 +103,7 @@ class Panel:
     @property
     def _is_stacked(self) -> bool:
         assert self.strip is not None
-        return self.box[0] + PAD + self.strip.size[0] > WIDEST
+        return max(self.box[0], self.room) + PAD + self.strip.size[0] > WIDEST
 
 
 def box_of(
@@ -156,7 +160,7 @@ def foot(
         each = room / len(scales)
         for i, scale in enumerate(scales):
             found += scale.bar(x + each * (i + 0.5), top, each - PAD)
-        top += BAR
+        top += max(scale.bar_height(each - PAD) for scale in scales)
     for sentence in notes:
         for line in wrapped(sentence, _NOTE, room):
             top += _LINE
@@ -188,7 +192,9 @@ def key(x: float, y: float, room: float) -> tuple[list[Shape], float]:
 
 
 def numbered(mol: Chem.Mol, part: Part) -> dict[int, str]:
-    """Numbers of the groups, each beside the atom in the middle of its group.
+    """Numbers of the groups, each beside the atom in the middle of its group, or a free one near.
+
+    Groups without atoms have no number in the structure.
 
     Args:
         mol: The molecule, flattened.
@@ -196,12 +202,12 @@ def numbered(mol: Chem.Mol, part: Part) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     places = mol.GetConformer().GetPositions()
-    for i, (atoms, bonds) in enumerate(zip(part.atoms, part.bonds, strict=True)):
-        ends = [mol.GetBondWithIdx(bond).GetBeginAtomIdx() for bond in bonds]
-        own = list(atoms) or ends
-        if not own:
+    for i, atoms in enumerate(part.atoms):
+        if not atoms:
             continue
+        own = list(atoms)
         distances = ((places[own] - places[own].mean(0)) ** 2).sum(1)
-        middle = own[int(distances.argmin())]
+        near = [own[at] for at in distances.argsort(kind="stable")]
+        middle = next((atom for atom in near if atom not in found), near[0])
         found[middle] = f"{found[middle]},{i + 1}" if middle in found else str(i + 1)
     return found

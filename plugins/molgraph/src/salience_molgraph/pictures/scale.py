@@ -12,11 +12,11 @@ from salience.scalers import Scaling, watched
 from salience_molgraph.pictures.cell import Cell, Part, Values
 from salience_molgraph.pictures.marks import Marks
 from salience_molgraph.pictures.palette import Color, ColorFn, is_finite
-from salience_molgraph.pictures.shapes import Gradient, Shape, Text, shorten
+from salience_molgraph.pictures.shapes import Gradient, Shape, Text, wrapped
 from salience_molgraph.pictures.words import number
 
 BondFn = Callable[[float, float], float]
-#: Height of a colour bar with its ticks and its label, in SVG units.
+#: Height of a colour bar with its ticks and one line of its label, in SVG units.
 BAR = 58.0
 
 
@@ -106,8 +106,18 @@ class Scale:
         return [
             Gradient(left, top + 8, width, height=10, colors=stops),
             *(Text(x, top + 31, tick, 11, color=colors.MUTED, kind="tick") for x, tick in ticks),
-            Text(middle, top + 49, shorten(self.label, 12, room), 12, kind="label"),
+            *(
+                Text(middle, top + 49 + 15 * i, line, 12, kind="label")
+                for i, line in enumerate(self._label_lines(room))
+            ),
         ]
+
+    def bar_height(self, room: float) -> float:
+        """Height of the colour bar in the available width."""
+        return BAR + 15.0 * (len(self._label_lines(room)) - 1)
+
+    def _label_lines(self, room: float) -> list[str]:
+        return wrapped(self.label, 12, room)[:3] or [""]
 
     def _between(
         self, cell: Cell, scaled: Values, atoms: dict[int, Color], bond_fn: BondFn

@@ -24,6 +24,8 @@ from salience_molgraph.pictures.palette import Color, to_hex
 FONT = Path(rdMolDraw2D.__file__).with_name("FreeSans.ttf")
 _FAMILY = "FreeSans, Helvetica, Arial, sans-serif"
 _SMOOTH = 3
+#: No text of a picture is measured beyond so many characters.
+_LONGEST = 2000
 _EDGE = colors.LINE
 #: Draws with a pen: fine pixels a unit, and the left and the upper edge in SVG units.
 Smooth = Callable[[ImageDraw.ImageDraw, float, float, float], None]
@@ -192,7 +194,7 @@ def smoothly(
 def wrapped(text: str, size: float, width: float) -> list[str]:
     """The lines of a text at a font size, each as wide as there is room; long words are cut."""
     lines: list[str] = []
-    for word in printable(text).split():
+    for word in printable(text[:_LONGEST]).split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size) <= width:
             lines[-1] = longer
@@ -208,7 +210,7 @@ def text_width(text: str, size: float) -> float:
 
 def shorten(text: str, size: float, width: float) -> str:
     """Cut a text, with an ellipsis, where it is wider than ``width`` at a font size."""
-    text = printable(text)
+    text = printable(text[:_LONGEST])
     font = _font(size)
     if font.getlength(text) <= width:
         return text

@@ -24,6 +24,26 @@ At = Callable[[float], float]
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What strips above each other share, so that they can be compared.
+
+    Args:
+        ends: Ends of the axis.
+        margins: Widths of the names at the left and of the numbers at the right.
+    """
+
+    ends: tuple[float, float]
+    margins: tuple[float, float]
+
+    def __or__(self, other: Frame) -> Frame:
+        """The smallest frame that holds both."""
+        (low, high), (first, last) = self.ends, other.ends
+        margins = zip(self.margins, other.margins, strict=True)
+        left, right = (max(pair) for pair in margins)
+        return Frame((min(low, first), max(high, last)), (left, right))
+
+
+@dataclass(frozen=True)
 class Strip:
     """The rows of a molecule's values.
 
@@ -31,11 +51,13 @@ class Strip:
         cell: The molecule and its values.
         scale: The colour scale, by which values are scaled.
         ratio: Share of the values to show, as for the structure.
+        frame: What it shares with the strips of other molecules; its own where ``None``.
     """
 
     cell: Cell
     scale: Scale
     ratio: float = 1.0
+    frame: Frame | None = None
 
     @property
     def rows(self) -> list[int]:
@@ -54,16 +76,25 @@ class Strip:
         return [f"{i + 1} {part.names[i]}" if numbered else part.names[i] for i in self.rows]
 
     @property
+    def own_frame(self) -> Frame:
+        """What this strip needs by itself."""
+        return Frame(self._ends(), self._margins())
+
+    @property
+    def _shared(self) -> Frame:
+        return self.frame or self.own_frame
+
+    @property
     def size(self) -> tuple[float, float]:
         """Width and height in SVG units."""
-        left, right = self._margins()
+        left, right = self._shared.margins
         height = _ROW * len(self.rows) + _AXIS + (14.0 if self._remark() else 0.0)
         return left + _PLOT + right, height
 
     def shapes(self, x: float, y: float) -> list[Shape]:
         """The rows and their axis, with the upper left corner at (x, y)."""
-        left, _ = self._margins()
-        start, stop = self._ends()
+        left, _ = self._shared.margins
+        start, stop = self._shared.ends
         x += left
 
         def at(value: float) -> float:
@@ -102,10 +133,10 @@ class Strip:
             found.append(Rule(at(low), y, at(high), y, color, width, f"interval-{100 * level:g}"))
             if level == LEVELS[-1]:
                 found += [
-                    Text(at(end), y + 3.5, arrow, 10, color=color, kind="arrow")
-                    for end, arrow, past in (
-                        (ends[0], "‹", low < ends[0]),
-                        (ends[1], "›", high > ends[1]),
+                    Text(place, y + 5, arrow, 16, anchor=anchor, color=color, kind="arrow")
+                    for place, arrow, anchor, past in (
+                        (at(ends[0]) - 1, "‹", "end", low < ends[0]),
+                        (at(ends[1]) + 1, "›", "start", high > ends[1]),
                     )
                     if past
                 ]

@@ -33,7 +33,7 @@ _MARGIN = (1.05, 0.75)
 _READABLE = 4.5
 _HALO = 2.2
 _SMOOTH = 3
-_LETTER = re.compile(r"<path class='atom-(\d+)' d='([^']+)' fill='#000000'/>")
+_LETTER = re.compile(r"<path class='(?:atom-(\d+)|note)' d='([^']+)' fill='#000000'/>")
 _NUMBER = re.compile(r"[MLQ]|-?[\d.]+")
 
 
@@ -90,8 +90,8 @@ class Structure:
         pen = ImageDraw.Draw(fine)
         for mark in self._marks(drawer, scale):
             mark.draw(pen, scale * _SMOOTH)
-        dark = self._dark()
-        for path in self._hard_to_read(self._drawn(scale)[1]) if dark else ():
+        is_needed = bool(self.notes or self._dark())
+        for path in self._hard_to_read(self._drawn(scale)[1]) if is_needed else ():
             for line in _outlines(path):
                 points = [(x * _SMOOTH, y * _SMOOTH) for x, y in line]
                 width = round(_HALO * scale * _SMOOTH)
@@ -122,9 +122,9 @@ class Structure:
         }
 
     def _hard_to_read(self, text: str) -> list[str]:
-        """Outlines of the letters of these atoms in RDKit's SVG."""
+        """Outlines of the letters of these atoms, and of notes, in RDKit's SVG."""
         dark = self._dark()
-        return [path for atom, path in _LETTER.findall(text) if int(atom) in dark] if dark else []
+        return [path for atom, path in _LETTER.findall(text) if not atom or int(atom) in dark]
 
     def _prepared(self, drawer: Any, scale: float) -> Any:
         """A drawer of RDKit that has drawn the molecule without marks."""
@@ -137,7 +137,7 @@ class Structure:
             "bondLineWidth": 1.5 * scale,
             "minFontSize": round(7 * scale),
             "maxFontSize": round(15 * scale),
-            "annotationFontScale": 0.6,
+            "annotationFontScale": 0.7,
             "padding": 0.02,
         }
         for name, value in settings.items():

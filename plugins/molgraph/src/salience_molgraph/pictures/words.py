@@ -67,9 +67,9 @@ def rounded(value: float, largest: float, *, sign: bool = False) -> str:
     power = math.floor(math.log10(largest))
     decimals = max(2 - power if power >= 0 else 1 - power, 0)
     text = f"{value:+.{decimals}f}"
-    is_zero = not float(text)
-    text = text.lstrip("+-") if is_zero else text if sign else text.lstrip("+")
-    return text.replace("-", "−")
+    if not value or not float(text):  # what is not 0 must not read as 0
+        return number(value, sign=sign)
+    return (text if sign else text.lstrip("+")).replace("-", "−")
 
 
 def captions(explanation: Explanation, item: int, mol: Chem.Mol, naming: Naming) -> list[str]:
@@ -109,7 +109,10 @@ def output_words(explanation: Explanation, item: int, naming: Naming) -> str:
     unit = f" {naming.unit}" if naming.unit else ""
     named = naming.output_name
     if "minus" in explanation.provenance:
-        return f"difference of {named or 'f'}: {number(score, sign=True)}{unit}"
+        what = minus_words(explanation.provenance)
+        if not {"model", "output", "domain"} & set(explanation.provenance["minus"]) and not score:
+            return what  # of one f by two methods
+        return f"{what}: difference of {named or 'f'} {number(score, sign=True)}{unit}"
     output = explanation.provenance.get("output", {})
     kind = output.get("name", "") if isinstance(output, Mapping) else ""
     if kind in ("predicted", "class"):
@@ -117,6 +120,28 @@ def output_words(explanation: Explanation, item: int, naming: Naming) -> str:
         if words:
             return words
     return f"{named or _output_name(output, kind)} {number(score)}{unit}"
+
+
+def minus_words(record: Mapping[str, Any]) -> str:
+    """What a difference is of: ``"integrated_gradients − gradient"``."""
+    other = record["minus"]
+    sides = []
+    for own in ({name: record.get(name) for name in other}, other):
+        named = [_setting_words(name, value) for name, value in own.items()]
+        sides.append(", ".join(word for word in named if word))
+    if not other or sides[0] == sides[1]:
+        return "difference"
+    return f"{sides[0] or 'none'} − {sides[1] or 'none'}"
+
+
+def _setting_words(name: str, value: Any) -> str:
+    """A part of a record in a word or two."""
+    if isinstance(value, Mapping):
+        index = value.get("index")
+        return f"{value.get('name', name)}{'' if index is None else f' {index}'}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " + ".join(_setting_words(name, one) for one in value)
+    return str(value)
 
 
 def _class_words(
@@ -171,18 +196,22 @@ def is_complete(explanation: Explanation) -> bool:
 
 
 def scale_label(
-    explanations: Sequence[Explanation], scaler: Any, kind: str, naming: Naming, of: str
+    explanations: Sequence[Explanation], scaler: Any, kinds: set[str], naming: Naming, of: str
 ) -> str:
     """What the values of a colour bar are.
 
     Args:
         explanations: The explanations that share the scale.
         scaler: Name of the scaler, or a function.
-        kind: What the values are of, as :attr:`Cell.kind`.
+        kinds: What the values are of, as :attr:`Cell.kind`.
         naming: How f is named.
         of: What the scaler saw, such as ``"the molecule"``.
     """
-    sums = "sums of saliency" if kind == "groups" else "saliency"
+    only_groups = kinds == {"groups"}
+    differences = any("minus" in e.provenance for e in explanations)
+    sums = "sums of saliency" if only_groups else "saliency"
+    if differences:
+        sums = f"difference of {sums}"
     what = sums if all(e.signed for e in explanations) else f"{sums} without sign"
     if scaler == "identity":
         if not all(is_complete(e) for e in explanations):
@@ -190,7 +219,10 @@ def scale_label(
         unit = f" ({naming.unit})" if naming.unit else ""
         f = naming.output_name or "f"
         if all(e.signed for e in explanations):
-            return f"{'sum of contributions' if kind == 'groups' else 'contribution'} to {f}{unit}"
+            mixed = "; of groups, the sum" if "groups" in kinds and not only_groups else ""
+            words = "sum of contributions" if only_groups else "contribution"
+            words = f"difference in {words}" if differences else words
+            return f"{words} to {f}{unit}{mixed}"
         return f"{what}, in units of {f}{unit}"
     meanings = {
         "abs_max": f"{what}, largest magnitude of {of} = 1",
@@ -263,14 +295,25 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
             sums = counts.setdefault(column, [0, 0])
             sums[0] += cell.part.discoveries
             sums[1] += int(cell.part.tested.sum())
-    kind = cells[0][2].kind
-    what = kind if kind in ("atoms", "bonds", "groups") else "values"
-    each = [f"{found} of {n} {what}" for found, n in counts.values()]
+    shown = {column: cell for column, _, cell in cells if cell.part.tested.any()}
+    each = [f"{found} of {n} {_what(shown[column], n)}" for column, (found, n) in counts.items()]
     rate = f"at FDR {100 * level:.3g} %"
     if len(each) == 1:
         return f"{each[0]} {rate}"
     named = (f"{words} ({column})" for column, words in zip(counts, each, strict=True))
     return f"{rate}: {', '.join(named)}"
+
+
+def _what(cell: Cell, number: int) -> str:
+    """What was tested, of a cell."""
+    tested = cell.part.tested.tolist()
+    kinds = [
+        kind
+        for kind, members in (("atoms", cell.part.atoms), ("bonds", cell.part.bonds))
+        if any(own and one for own, one in zip(tested, members, strict=True))
+    ]
+    word = "groups" if cell.kind == "groups" else kinds[0] if len(kinds) == 1 else "values"
+    return word.removesuffix("s") if number == 1 else word
 
 
 def _has_shared(cell: Cell) -> bool:
