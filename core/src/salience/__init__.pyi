@@ -13,6 +13,7 @@ from .aggregators.quantile import Quantile as Quantile
 from .aggregators.spread import MeanPlusStd as MeanPlusStd
 from .aggregators.spread import SignalToNoise as SignalToNoise
 from .aggregators.spread import Variance as Variance
+from .aggregators.top_share import TopShare as TopShare
 from .calculators.base import Attribution as Attribution
 from .calculators.base import Calculator as Calculator
 from .calculators.gradient import Gradient as Gradient

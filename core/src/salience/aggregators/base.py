@@ -25,6 +25,8 @@ class Aggregator(CheckedSettings):
     min_draws: ClassVar[int] = 1
     #: Whether the aggregator needs independent draws: neither nested nor antithetic.
     independent: ClassVar[bool] = False
+    #: Whether places are compared within their item; :meth:`update` is then given ``counts`` too.
+    by_item: ClassVar[bool] = False
     #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
 

@@ -47,4 +47,5 @@ def salience_aggregators() -> dict[str, str]:
         "variance": "salience.aggregators.spread:Variance",
         "signal_to_noise": "salience.aggregators.spread:SignalToNoise",
         "quantile": "salience.aggregators.quantile:Quantile",
+        "top_share": "salience.aggregators.top_share:TopShare",
     }

@@ -33,6 +33,28 @@ def reduced(axes: tuple[str, ...], layout: Layout) -> tuple[int, ...]:
     return tuple(2 + axis for axis in summed_axes(axes, layout))
 
 
+def updated(
+    aggregator: Aggregator,
+    state: Any,
+    draws: Tensor,
+    axes: tuple[int, ...],
+    counts: Tensor | None,
+) -> Any:
+    """The state of an aggregator after a further block of draws.
+
+    Args:
+        aggregator: The aggregator.
+        state: Its state so far.
+        draws: Saliency, shape (D, L, …).
+        axes: Positions, in ``draws``, of the axes to sum over.
+        counts: Number of the L elements of each item, or ``None``.
+    """
+    update: Any = aggregator.update
+    if aggregator.by_item:
+        return update(state, draws, axes, counts=counts)
+    return update(state, draws, axes)
+
+
 def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tensor]:
     """Read values, errors and parts of the variance from an aggregator's state, on the CPU.
 
@@ -114,7 +136,8 @@ class Aggregation:
         made = {}
         for name, values in block.draws.items():
             state = states.get(name, self.aggregator.init(self.draws.group))
-            made[name] = self.aggregator.update(state, values, self.axes[name])
+            counts = going.view(name).counts() if self.aggregator.by_item else None
+            made[name] = updated(self.aggregator, state, values, self.axes[name], counts)
         return made
 
     def owners(self, going: PredictedBatch) -> dict[str, Tensor]:
