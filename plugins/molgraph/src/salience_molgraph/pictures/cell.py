@@ -330,7 +330,8 @@ def _summed(
     if part.tested.any():
         remarks.append("bonds not tested, errors of their sums unknown: pool both directions")
     if (edges < 0).any():
-        remarks.append(f"{int((edges < 0).sum())} self-loops not drawn")
+        number = int((edges < 0).sum())
+        remarks.append(f"{number} self-loop{'s' * (number > 1)} not drawn")
     return made, remarks
 
 

@@ -107,7 +107,7 @@ class Strip:
             label = shorten(name, _NAME, _LABEL)
             found.append(Text(x - _GAP, middle + 4, label, _NAME, anchor="end", kind="row"))
             found += self._row(i, at, middle, (start, stop))
-            words = Text(x + _PLOT + _GAP, middle + 4, self._value(i), _TICK, anchor="start")
+            words = Text(x + _PLOT + _GAP, middle + 4, self._value(i), _TICK, "start", kind="value")
             found.append(_muted(words))
         found.append(Rule(x, foot + 2, x + _PLOT, foot + 2, colors.LINE, kind="axis"))
         for tick in _ticks(start, stop):
