@@ -300,9 +300,20 @@ def _tested(part: Part, one: Explanation, of: tuple[str, str], question: Questio
     if not one.signed:
         return made
     p = _array(one.p_values(name))
-    found = _array(one.significant(question.level, name)).astype(bool) & known
     uncertain = known & (p >= question.level)
-    return replace(made, tested=known, uncertain=uncertain, discoveries=int(found.sum()))
+    found = discoveries(p, question.level)
+    return replace(made, tested=known, uncertain=uncertain, discoveries=found)
+
+
+def discoveries(p_values: Values, level: float) -> int:
+    """How many values are significant at a false discovery rate.
+
+    It is the number of those that :meth:`salience.Explanation.significant` marks: the largest k
+    with p₍ₖ₎ ≤ k / n · level (Benjamini and Hochberg, 1995).
+    """
+    ranks = np.arange(1, len(p_values) + 1)
+    passed = np.flatnonzero(np.sort(p_values) <= ranks / len(p_values) * level)
+    return int(passed[-1]) + 1 if len(passed) else 0
 
 
 def _array(values: Any) -> Values:
