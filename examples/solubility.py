@@ -105,14 +105,9 @@ class SolubilityNet(nn.Module):
 
 #: The arrays that the network takes, in its order.
 DOMAIN = MolGraph(fields=("atoms", "edge_index", "bond_type", "owner", "n_molecules"))
-#: Groups of atoms whose contributions are summed.
-FRAGMENTS = {
-    "hydroxyl": "[OX2H]",
-    "carbonyl": "[CX3]=[OX1]",
-    "aromatic ring": "c1ccccc1",
-    "ring oxygen": "[OX2;R]",
-    "carbon": "[CX4]",
-}
+#: Groups of atoms whose contributions are summed, and what the others are called.
+GROUPS = {"hydroxyl": "[OX2H]", "carbonyl": "[CX3]=[OX1]", "ring oxygen": "[OX2;R]"}
+OTHERS = "carbon skeleton"
 
 
 @dataclass(frozen=True)
@@ -295,14 +290,14 @@ def run(
         title: explainer.explain(shown, calculator, seed=seed, **settings)
         for title, settings in draws.items()
     }
-    sums = explainer.explain(
-        shown, calculator, seed=seed, pool=fragments(shown, FRAGMENTS), **list(draws.values())[-1]
-    )
+    groups = fragments(shown, GROUPS, rest=OTHERS)
+    bayes = list(draws.values())[-1]
+    sums = explainer.explain(shown, calculator, seed=seed, pool=groups, **bayes)
     names = {"output_name": "log solubility", "unit": "log₁₀ mol/l"}
     figures: dict[str, Drawing] = {
         "solubility_grid": salience.grid(explained, **names),
         "solubility_molecule": list(explained.values())[-1].visualize(1, strip=True, **names),
-        "solubility_fragments": salience.grid({"Sums of BayesGrad": sums}, ncols=2, **names),
+        "solubility_fragments": salience.grid({"Sums over groups, BayesGrad": sums}, **names),
     }
     for name, figure in figures.items():
         for suffix in ("svg", "png"):

@@ -144,23 +144,21 @@ def read_cell(explanation: Explanation, item: int, question: Question) -> Cell:
             f"look for overflow in the model"
         )
     kind = " and ".join(chosen)
-    if kind == "groups" and (single := _single(made)):
-        kind, names = single, [*atom_names(mol), *bond_names(mol)]
-        at = (
-            i[0] if i else mol.GetNumAtoms() + j[0]
-            for i, j in zip(made.atoms, made.bonds, strict=True)
-        )
-        made = replace(made, names=tuple(names[i] for i in at))
+    if kind == "groups":
+        kind = _kind_of_names(made, mol)
     return Cell(mol, made, kind, explanation.signed, tuple(remarks))
 
 
-def _single(part: Part) -> str:
-    """What groups are of, where each is one atom or one bond by itself; else empty."""
-    members = list(zip(part.atoms, part.bonds, strict=True))
-    if any(len(atoms) + len(bonds) != 1 for atoms, bonds in members):
-        return ""
-    if len(set(members)) < len(members):
-        return ""
+def _kind_of_names(part: Part, mol: Chem.Mol) -> str:
+    """``"groups"``; or what they are of where each is an atom or a bond, called by its name."""
+    own: dict[str, tuple[Indices, Indices]] = {}
+    for i, name in enumerate(atom_names(mol)):
+        own[name] = ((i,), ())
+    for i, name in enumerate(bond_names(mol)):
+        own[name] = ((), (i,))
+    groups = zip(part.names, part.atoms, part.bonds, strict=True)
+    if any(own.get(name) != (atoms, bonds) for name, atoms, bonds in groups):
+        return "groups"
     kinds = {"atoms": any(part.atoms), "bonds": any(part.bonds)}
     return " and ".join(kind for kind, is_there in kinds.items() if is_there)
 
