@@ -67,8 +67,10 @@ def rounded(value: float, largest: float, *, sign: bool = False) -> str:
     power = math.floor(math.log10(largest))
     decimals = max(2 - power if power >= 0 else 1 - power, 0)
     text = f"{value:+.{decimals}f}"
-    if not value or not float(text):  # what is not 0 must not read as 0
-        return number(value, sign=sign)
+    if not value:
+        return "0"
+    if not float(text):  # what is not 0 must not read as 0
+        return number(float(f"{value:.1g}"), sign=sign)
     return (text if sign else text.lstrip("+")).replace("-", "−")
 
 
