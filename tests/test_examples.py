@@ -56,7 +56,7 @@ def test_ways_to_draw_saliency_are_compared(tmp_path: Path) -> None:
     assert all(0 <= share <= 1 for share in found.significant.values())
     assert sum(found.parts.values()) == pytest.approx(1)
     svg = (tmp_path / "uncertainty.svg").read_text()
-    assert "hollow" in svg and "false discovery rate 5" in svg
+    assert "sign uncertain" in svg and "at FDR 5" in svg and "further draw" in svg
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -375,10 +375,10 @@ def test_bars_are_sorted_limited_scaled_titled_and_coloured() -> None:
 
 
 def test_bars_of_the_mean_are_the_importance_of_the_features() -> None:
-    axes = table().visualize(sort=False, scaler="normalize").axes[0]
-    mean = ROWS.mean(0)
-    assert lengths(axes) == pytest.approx((mean / mean.sum()).tolist())
-    assert sum(lengths(axes)) == pytest.approx(1)
+    axes = table().visualize(sort=False, scaler="normalize").axes
+    for panel, mean in zip(axes, (ROWS.abs().mean(0), ROWS.mean(0)), strict=True):
+        assert lengths(panel) == pytest.approx((mean / mean.sum()).tolist())
+        assert sum(lengths(panel)) == pytest.approx(1)
 
 
 # --- Photos --------------------------------------------------------------------------------------

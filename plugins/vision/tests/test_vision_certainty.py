@@ -18,7 +18,7 @@ from salience import Design, Explanation, Saliency
 from salience_vision import Overlay, Vision
 
 UNITS = 9
-SIGNED = ["certainty", "faded: sign", "uncertain"]
+SIGNED = ["certainty", "faded: 0 is", "likely for the", "mean over draws"]
 UNSIGNED = ["certainty", "faded: large", "standard error"]
 
 

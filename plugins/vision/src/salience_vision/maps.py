@@ -89,7 +89,9 @@ def read_map(
         scaled = _as_large_as(photo, scaled)
         sure = _certainty(explanation, item, variable) if fades else None
         certainty = None if sure is None else _as_large_as(photo, sure)
-    cause = "sign uncertain" if explanation.signed else "large standard error"
+    cause = "large standard error"
+    if explanation.signed:
+        cause = f"0 is likely for {explanation.interval_about}"
     return Map(scaled, photo, signed, clipped, peak, certainty, cause)
 
 
