@@ -277,7 +277,7 @@ def notes(
         found.append(_counts(cells, level))
         rest = [column for column in columns if column not in tested]
         if rest:
-            found.append(f"not tested: {', '.join(rest)}")
+            found.append(f"not tested: {'; '.join(rest)}")
     remarks = dict.fromkeys(remark for _, _, cell in cells for remark in cell.remarks)
     if any(_has_shared(cell) for _, _, cell in cells):
         found.append("plain ring: in several groups")
@@ -286,7 +286,7 @@ def notes(
 
 def _named(own: Sequence[str], meanings: Mapping[str, Sequence[str]]) -> str:
     """The columns of a sentence, where there are several meanings."""
-    return f"{', '.join(own)}: " if len(meanings) > 1 else ""
+    return f"{'; '.join(own)}: " if len(meanings) > 1 else ""
 
 
 def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str:
@@ -303,7 +303,7 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
     if len(each) == 1:
         return f"{each[0]} {rate}"
     named = (f"{words} ({column})" for column, words in zip(counts, each, strict=True))
-    return f"{rate}: {', '.join(named)}"
+    return f"{rate}: {'; '.join(named)}"
 
 
 def _what(cell: Cell, number: int) -> str:
