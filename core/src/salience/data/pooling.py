@@ -189,6 +189,8 @@ def _common(
     """Groups that are the same for all items: those of the first item, shifted for the others."""
     first = {name: each[0] for name, each in places.items()}
     groups, shape, names = _of_item(common, first, names_of)
+    if not groups:
+        raise InputError("the labels put no position into a group; pass at least one from 0")
     n_items = len(next(iter(places.values())))
     n_groups = len(groups)
     buckets = []
