@@ -167,7 +167,9 @@ def _of_item_by_name(groups: Any) -> Any:
     if isinstance(groups, Mapping):
         return {name: _members_by_name(one) for name, one in groups.items()}
     if isinstance(groups, list | tuple):
-        return type(groups)(map(_members_by_name, groups)) if type(groups) in (list, tuple) else groups
+        return (
+            type(groups)(map(_members_by_name, groups)) if type(groups) in (list, tuple) else groups
+        )
     names = _names_in(groups)
     return groups if names is None else _labelled(names, groups.to_numpy())
 
@@ -175,7 +177,8 @@ def _of_item_by_name(groups: Any) -> Any:
 def _members_by_name(members: Any) -> Any:
     if isinstance(members, Mapping):
         return {variable: _members_by_name(one) for variable, one in members.items()}
-    names = _names_in(members) if getattr(members, "dtype", None) == bool else None
+    is_mask = str(getattr(members, "dtype", "")) in ("bool", "boolean")
+    names = _names_in(members) if is_mask else None
     if names is None:
         return members
     return [name for name, chosen in zip(names, members.to_numpy(), strict=True) if chosen]

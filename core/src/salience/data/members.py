@@ -39,7 +39,9 @@ def groups_of_item(
     elif _is_labels(spec):
         found = _labelled(labels_of(spec), _single(places))
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
-        found = [(str(at), _members(_several(one), places, names_of)) for at, one in enumerate(spec)]
+        found = [
+            (str(at), _members(_several(one), places, names_of)) for at, one in enumerate(spec)
+        ]
     else:
         raise InputError(f"{brief(spec)} are no groups; pass a mapping name → positions, or labels")
     for name, members in found:

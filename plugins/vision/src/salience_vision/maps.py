@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,11 @@ def read_map(
     """
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
+    if saliency.names is not None:
+        raise InputError(
+            "an overlay draws maps, and not sums of groups; pool by salience.Blocks(16), whose "
+            "sums are a map, or read the groups in to_dataframe()"
+        )
     if saliency.counts is not None or flat.ndim != 3:
         raise InputError(
             f"an overlay draws saliency of shape (item, height, width), but got "
@@ -84,11 +90,13 @@ def read_map(
     signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
     peak = float(np.abs(scaled).max())
     photo = _photo(explanation, item)
-    certainty = None
+    certainty, block = None, _block(explanation)
     if item is not None and photo is not None:
-        scaled = _as_large_as(photo, scaled)
+        scaled = _as_large_as(photo, scaled, block)
         sure = _certainty(explanation, item, variable) if fades else None
-        certainty = None if sure is None else _as_large_as(photo, sure)
+        certainty = None if sure is None else _as_large_as(photo, sure, block)
+    elif block is not None and (first := _photo(explanation, 0)) is not None:
+        scaled = _as_large_as(first, scaled, block)  # blocks are as wide as those of items
     cause = "large standard error"
     if explanation.signed:
         cause = f"0 is likely for {explanation.interval_about}"
@@ -118,9 +126,30 @@ def _certainty(explanation: Explanation, item: int, variable: str | None) -> Pix
     return None if np.isnan(certainty).any() else np.asarray(certainty)
 
 
-def _as_large_as(photo: NDArray[np.uint8], values: Pixels) -> Pixels:
-    if values.shape == photo.shape[:2]:
+def _block(explanation: Explanation) -> tuple[int, int] | None:
+    """Height and width of the blocks of pixels that were pooled; ``None`` where none were."""
+    pool = explanation.provenance.get("pool")
+    size = pool.get("blocks") if isinstance(pool, Mapping) else None
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def _as_large_as(
+    photo: NDArray[np.uint8], values: Pixels, block: tuple[int, int] | None = None
+) -> Pixels:
+    """Values at the pixels of a photo: of blocks, whose last ones may be smaller; else stretched.
+
+    Args:
+        photo: The photo.
+        values: The map.
+        block: Height and width of the blocks whose values these are, or ``None``.
+    """
+    height, width = photo.shape[:2]
+    if values.shape == (height, width):
         return values
+    if block is not None and values.shape == (-(-height // block[0]), -(-width // block[1])):
+        return values.repeat(block[0], 0).repeat(block[1], 1)[:height, :width]
     small = Image.fromarray(values.astype(np.float32))
-    size = photo.shape[1], photo.shape[0]
-    return np.asarray(small.resize(size, Image.Resampling.BILINEAR))
+    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
