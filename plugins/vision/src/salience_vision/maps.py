@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,11 @@ def read_map(
     """
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
+    if saliency.names is not None:
+        raise InputError(
+            "an overlay draws maps, and not sums of groups; pool by salience.Blocks(16), whose "
+            "sums are a map, or read the groups in to_dataframe()"
+        )
     if saliency.counts is not None or flat.ndim != 3:
         raise InputError(
             f"an overlay draws saliency of shape (item, height, width), but got "
@@ -93,14 +99,13 @@ def read_map(
     notes: tuple[str, ...] = ()
     if item is not None and hatches and not is_share:
         uncertain, notes = _uncertain(explanation, item, variable)
+    block = _block(explanation)
     if item is not None and photo is not None:
-        # Sums of blocks have edges; the values of a layer lie at the middle of what it saw.
-        pooled = "blocks" in explanation.provenance.get("pool", {})
-        smooth = Image.Resampling.NEAREST if pooled else Image.Resampling.BILINEAR
-        scaled = _as_large_as(photo, scaled, smooth)
+        scaled = _as_large_as(photo, scaled, block)
         if uncertain is not None:
-            large = _as_large_as(photo, uncertain.astype(float), Image.Resampling.NEAREST)
-            uncertain = large > 0.5
+            uncertain = _as_large_as(photo, uncertain.astype(float), block, smooth=False) > 0.5
+    elif block is not None and (first := _photo(explanation, 0)) is not None:
+        scaled = _as_large_as(first, scaled, block)  # blocks are as wide as those of items
     return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
 
 
@@ -143,9 +148,36 @@ def _uncertain(
     return uncertain, notes
 
 
-def _as_large_as(photo: NDArray[np.uint8], values: Pixels, smooth: Image.Resampling) -> Pixels:
-    if values.shape == photo.shape[:2]:
+def _block(explanation: Explanation) -> tuple[int, int] | None:
+    """Height and width of the blocks of pixels that were pooled; ``None`` where none were."""
+    pool = explanation.provenance.get("pool")
+    size = pool.get("blocks") if isinstance(pool, Mapping) else None
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def _as_large_as(
+    photo: NDArray[np.uint8],
+    values: Pixels,
+    block: tuple[int, int] | None = None,
+    *,
+    smooth: bool = True,
+) -> Pixels:
+    """Values at the pixels of a photo: of blocks, whose last ones may be smaller; else stretched.
+
+    Args:
+        photo: The photo.
+        values: The map.
+        block: Height and width of the blocks whose values these are, or ``None``.
+        smooth: Whether values between those of the map are interpolated.
+    """
+    height, width = photo.shape[:2]
+    if values.shape == (height, width):
         return values
+    if block is not None and values.shape == (-(-height // block[0]), -(-width // block[1])):
+        return values.repeat(block[0], 0).repeat(block[1], 1)[:height, :width]
     small = Image.fromarray(values.astype(np.float32))
-    size = photo.shape[1], photo.shape[0]
-    return np.asarray(small.resize(size, smooth))
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(small.resize((width, height), method))

@@ -82,7 +82,7 @@ def collected(
     if request.aggregator is None:
         saliency = _kept(predicted, request.draws, draws_of)
     else:
-        collector = _aggregation(request, views, unit)
+        collector = aggregation(request, views, unit)
         saliency = collector.collect(predicted, draws_of, report)
         if isinstance(collector, PooledAggregation):
             saliency, arranged = collector.arranged(saliency)
@@ -102,8 +102,14 @@ def collected(
     return UnitResult(saliency=saliency, **arranged, items=items)
 
 
-def _aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> Aggregation:
-    """What aggregates the draws of a batch."""
+def aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> Aggregation:
+    """What aggregates the draws of a batch.
+
+    Args:
+        request: What is computed, with an aggregator.
+        views: Target variable → how it hangs together with the items of the batch.
+        unit: The items of the batch, or some among which these are.
+    """
     assert request.aggregator is not None
     domain = request.settings.domain
     axes = {name: reduced(axes_of(request, view), domain.layout) for name, view in views.items()}
