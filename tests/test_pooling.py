@@ -458,6 +458,19 @@ def test_groups_that_do_not_fit_are_refused_in_a_sentence(kind: str) -> None:
         assert len(str(caught.value)) <= 300
 
 
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("calculator", ["gradient", "integrated_gradients:steps=4"])
+def test_groups_are_refused_before_any_backward_pass(
+    kind: str, calculator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grad(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    with pytest.raises(InputError, match=WRONG[kind][1]):
+        explainer().explain(FRAME, calculator, **PLAIN, pool=WRONG[kind][0])
+
+
 @pytest.mark.parametrize("kind", ["an unknown name", "an item that is wrong", "names for groups"])
 def test_a_check_finds_groups_that_do_not_fit(kind: str) -> None:
     groups, words = WRONG[kind]
@@ -484,7 +497,10 @@ def test_a_stream_does_not_give_labels_to_the_items_behind_a_broken_one(tmp_path
     labels = torch.arange(224) // 100
     with pytest.raises(InputError, match="on_error='raise'"):
         next(own.stream([paths[:2], paths[2:]], pool=labels.repeat(3, 224, 1)))
-    assert [len(e) for e in own.stream([paths[:2], paths[2:]], pool=labels.repeat(224, 1))] == [1, 1]
+    assert [len(e) for e in own.stream([paths[:2], paths[2:]], pool=labels.repeat(224, 1))] == [
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "4", (2, 0), None, True])

@@ -199,7 +199,7 @@ def _names_in(series: Any) -> list[Any] | None:
     Raises:
         InputError: The index is of whole numbers in another order than that of positions.
     """
-    index = getattr(series, "index", None)
+    index: Any = getattr(series, "index", None)
     if not hasattr(series, "to_numpy") or not hasattr(index, "tolist"):
         return None
     names: list[Any] = index.tolist()

@@ -188,7 +188,8 @@ def _columns(
     def column(values: Any, name: str, flat: bool = True) -> Tensor:
         if values is None:
             return nothing.clone()
-        found: Tensor = torch.atleast_1d(finite(array(values, name), name))
+        found: Tensor = finite(array(values, name), name)
+        found = found[None] if found.ndim == 0 else found
         found = found.squeeze(1) if flat and found.ndim == 2 and found.shape[1] == 1 else found
         if len(found) != n_items or (flat and found.ndim != 1):
             raise InputError(
