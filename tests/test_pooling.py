@@ -458,6 +458,19 @@ def test_groups_that_do_not_fit_are_refused_in_a_sentence(kind: str) -> None:
         assert len(str(caught.value)) <= 300
 
 
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("calculator", ["gradient", "integrated_gradients:steps=4"])
+def test_groups_are_refused_before_any_backward_pass(
+    kind: str, calculator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grad(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    with pytest.raises(InputError, match=WRONG[kind][1]):
+        explainer().explain(FRAME, calculator, **PLAIN, pool=WRONG[kind][0])
+
+
 @pytest.mark.parametrize("kind", ["an unknown name", "an item that is wrong", "names for groups"])
 def test_a_check_finds_groups_that_do_not_fit(kind: str) -> None:
     groups, words = WRONG[kind]

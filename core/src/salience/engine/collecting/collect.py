@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.calculators.base import Calculator
+from salience.calculators.gradient import Gradient
+from salience.calculators.integrated_gradients import IntegratedGradients
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
 from salience.engine.collecting.aggregate import Aggregation, DrawsOf, Saliencies, reduced
@@ -83,6 +86,9 @@ def collected(
         saliency = _kept(predicted, request.draws, draws_of)
     else:
         collector = aggregation(request, views, unit)
+        if isinstance(collector, PooledAggregation) and _resolves(request.calculator):
+            layout = request.settings.domain.layout
+            collector.check(predicted, layout.components if request.calculator.additive else ())
         saliency = collector.collect(predicted, draws_of, report)
         if isinstance(collector, PooledAggregation):
             saliency, arranged = collector.arranged(saliency)
@@ -100,6 +106,11 @@ def collected(
         annotations=predicted.rows.batch.annotations,
     )
     return UnitResult(saliency=saliency, **arranged, items=items)
+
+
+def _resolves(calculator: Calculator) -> bool:
+    """Whether saliency is known to have the shape of the variable before it is computed."""
+    return isinstance(calculator, Gradient | IntegratedGradients)
 
 
 def aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> Aggregation:
