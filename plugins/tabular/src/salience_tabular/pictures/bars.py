@@ -17,7 +17,7 @@ from salience import Explanation, InputError, Visualizer
 from salience.colors import GROUND, INK, LINE, NEGATIVE, PLAIN, POSITIVE
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.look import (
+from salience_tabular.pictures.look import (
     add_note,
     item_title,
     mean_title,
@@ -26,7 +26,7 @@ from salience_tabular.look import (
     plain,
     tidy,
 )
-from salience_tabular.panels import Array, Interval, Panel, of_item, of_mean
+from salience_tabular.pictures.panels import Array, Interval, Panel, of_item, of_mean
 
 
 @dataclass(frozen=True)

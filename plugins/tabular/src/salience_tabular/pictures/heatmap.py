@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from salience import Explanation, Visualizer
 from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.look import (
+from salience_tabular.pictures.look import (
     item_title,
     mean_title,
     names_of,
