@@ -2,7 +2,8 @@
 
 from .domain import Tabular as Tabular
 from .pictures.bars import BarPlot as BarPlot
-from .pictures.bars import draw_bars as draw_bars
 from .pictures.heatmap import HeatMap as HeatMap
+from .pictures.marks import draw_bars as draw_bars
+from .pictures.points import PointPlot as PointPlot
 from .table import Row as Row
 from .table import Table as Table

@@ -73,7 +73,7 @@ class Tabular(Domain):
         InputError: A column is declared twice.
     """
 
-    visualizer: ClassVar[str] = "bar"
+    visualizer: ClassVar[str] = "points"
 
     categorical: Sequence[str | int] = ()
     feature_names: Sequence[str] | None = None

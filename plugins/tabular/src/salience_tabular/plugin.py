@@ -15,6 +15,7 @@ def salience_domains() -> dict[str, str]:
 def salience_visualizers() -> dict[str, str]:
     """Name → import path of each visualizer: bars for one row or the mean, a heat map for rows."""
     return {
+        "points": "salience_tabular.pictures.points:PointPlot",
         "bar": "salience_tabular.pictures.bars:BarPlot",
         "heatmap": "salience_tabular.pictures.heatmap:HeatMap",
     }

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from salience import Explanation, Visualizer
 from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
+from salience_tabular.pictures.features import names_of
 from salience_tabular.pictures.look import (
+    item_name,
     item_title,
     mean_title,
-    names_of,
     new_figure,
     plain,
     tidy,
@@ -110,7 +111,7 @@ class HeatMap(Visualizer):
             grid[0].set_yticks([])
         elif len(rows) <= _LABELLED_ROWS:
             first = next(iter(panels.values()))
-            grid[0].set_yticks(range(len(rows)), [item_title(first, item) for item in rows])
+            grid[0].set_yticks(range(len(rows)), [item_name(first, item) for item in rows])
         else:
             grid[0].set_ylabel("row", fontsize=10, color=INK)
         return figure

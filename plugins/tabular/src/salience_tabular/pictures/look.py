@@ -1,4 +1,4 @@
-"""Functions and colours that the plots of this plugin share: names, titles and empty figures."""
+"""What the plots of this plugin share: texts, titles, notes and empty figures."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from salience import Explanation, InputError
+from salience import Explanation, score_words
 from salience.colors import INK, LINE, MUTED
 
-
-def names_of(explanation: Explanation) -> list[str]:
-    """Name of each feature of the saliency, shortened to fit a plot.
-
-    Raises:
-        InputError: The saliency is not of shape (B, F), or there are several target variables.
-    """
-    values = explanation.values
-    shape = tuple(getattr(values, "shape", ()))
-    if len(shape) != 2:
-        raise InputError(
-            f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"
-            f"; explain the columns or their embeddings, and let the domain sum over channels"
-        )
-    variable = next(iter(explanation.saliency))
-    columns = [str(name) for name in explanation.column_names(variable) or ()]
-    if len(columns) != shape[1]:  # saliency of a layer
-        columns = []
-    return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]
+#: Characters of the note in an inch, and of a title.
+_NOTE, _TITLE = 15, 11
 
 
 def plain(text: str, longest: int = 32) -> str:
-    """Shorten a text to ``longest`` characters and escape ``$``, which starts mathematics."""
-    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    """A text on one line, of at most ``longest`` characters, with ``$`` not read as mathematics."""
+    line = " ".join(str(text).split())
+    short = line if len(line) <= longest else line[: longest - 1] + "…"
     return short.replace("$", r"\$")
 
 
-def item_title(explanation: Explanation, item: int) -> str:
-    """Title of an item: ``row 7``, or the item's id where the id is a string."""
+def item_name(explanation: Explanation, item: int) -> str:
+    """Name of an item: ``row 7``, or the item's id where the id is a string."""
     identity = explanation.ids[item]
     return plain(identity) if isinstance(identity, str) else f"row {identity}"
+
+
+def item_title(
+    explanation: Explanation, item: int, name: str = "", unit: str = "", width: float = 6.0
+) -> str:
+    """Title of an item: its name, and what f is, on two lines where one is too short.
+
+    Args:
+        explanation: The explanation.
+        item: Position of the item.
+        name: What f is, in place of the name of the output variable.
+        unit: Unit of f.
+        width: Width of the title in inches.
+    """
+    first = item_name(explanation, item)
+    said = plain(score_words(explanation, item, name, unit), 80)
+    if not said:
+        return first
+    if len(first) + len(said) + 2 <= width * _TITLE:
+        return f"{first}: {said}"
+    said = said.replace("< ", "<\u00a0").replace("> ", ">\u00a0")
+    return "\n".join([first, *textwrap.wrap(said, max(int(width * _TITLE), 16))])
 
 
 def mean_title(explanation: Explanation) -> str:
@@ -66,10 +72,37 @@ def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
     axes.title.set_color(INK)
 
 
+def joined(sentences: Sequence[str]) -> str:
+    """Sentences as one note."""
+    return "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
 def add_note(figure: Figure, sentences: Sequence[str]) -> None:
     """Write sentences below the panels of a figure, wrapped to its width."""
-    text = "; ".join(sentence for sentence in sentences if sentence)
+    text = joined(sentences)
     if text:
-        width = int(float(figure.get_size_inches()[0]) * 15)
+        width = int(float(figure.get_size_inches()[0]) * _NOTE)
         lines = "\n".join(textwrap.wrap(text, max(width, 30)))
         figure.supxlabel(lines, x=0.99, ha="right", fontsize=8, color=MUTED, linespacing=1.25)
+
+
+def note_below(axes: Axes, sentences: Sequence[str]) -> None:
+    """Write sentences below the label of axes that are part of the user's figure."""
+    text = joined(sentences)
+    if not text:
+        return
+    box = axes.get_position()
+    inches = float(axes.figure.figure.get_size_inches()[0]) * box.width
+    lines = "\n".join(textwrap.wrap(text, max(int(inches * _NOTE), 30)))
+    axes.annotate(
+        lines,
+        (1.0, 0.0),
+        (0, -36),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8,
+        color=MUTED,
+        annotation_clip=False,
+    )
