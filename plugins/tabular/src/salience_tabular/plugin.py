@@ -18,4 +18,7 @@ def salience_visualizers() -> dict[str, str]:
         "points": "salience_tabular.pictures.points:PointPlot",
         "bar": "salience_tabular.pictures.bars:BarPlot",
         "heatmap": "salience_tabular.pictures.heatmap:HeatMap",
+        "waterfall": "salience_tabular.pictures.waterfall:Waterfall",
+        "beeswarm": "salience_tabular.pictures.beeswarm:Beeswarm",
+        "scatter": "salience_tabular.pictures.scatter:Scatter",
     }
