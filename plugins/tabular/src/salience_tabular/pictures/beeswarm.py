@@ -124,7 +124,7 @@ class Beeswarm(Visualizer):
         longest = max(map(len, labels))
         colored = any(values_of(e) is not None for e in every)
         width = 0.4 + 0.068 * longest + 4.7 * len(every) + 0.8 * self.colorbar * colored
-        figure = new_figure(width, 1.2 + _HEIGHT / 72 * max(len(order), 2))
+        figure = new_figure(width, 1.2 + _HEIGHT / 72 * max(len(order), 3))
         grid = figure.subplots(1, len(every), squeeze=False)[0]
         marked = [uncertain(e) for e in every]
         for axes, (title, e), hollow in zip(grid, explanations.items(), marked, strict=True):
@@ -243,6 +243,6 @@ def _color_bar(figure: Figure, axes: Any) -> None:
     shade = ScalarMappable(Normalize(0.0, 1.0), colormap(DATA))
     drawn = figure.colorbar(shade, ax=list(axes), fraction=0.025, pad=0.015, aspect=30)
     drawn.set_ticks([0.0, 1.0], labels=["low", "high"])
-    drawn.set_label("value of the feature", fontsize=9, color=INK, labelpad=-14)
+    drawn.set_label("feature value", fontsize=9, color=INK, labelpad=-16)
     drawn.outline.set_visible(False)
     drawn.ax.tick_params(length=0, labelsize=9, labelcolor=INK)

@@ -38,7 +38,7 @@ from salience_tabular.pictures.swarm import (
 )
 
 # Intervals of more points hide them.
-_LINES = 400
+_LINES, _LINES_OF_STRIPS = 300, 100
 _WIDTH, _HEIGHT = 300.0, 230.0
 
 
@@ -48,7 +48,7 @@ class Scatter(Visualizer):
 
     Values are in original units where the domain knows these. The categories of a categorical
     feature, up to 30, are strips of points. A point is hollow where the sign of the saliency is
-    uncertain (p ≥ .05); intervals are drawn for up to 400 rows.
+    uncertain (p ≥ .05); intervals are drawn for up to 300 rows, in strips for up to 100.
 
     :meth:`mean` draws all rows, not their mean; :meth:`item` draws all rows and marks one.
 
@@ -162,7 +162,8 @@ class Scatter(Visualizer):
         own = sign_colors(y, self.color, signed=explanation.signed)
         colors = np.array([to_rgba(color) for color in own])
         notes = []
-        if has_errors(explanation) and len(y) <= _LINES:
+        limit = _LINES if held.categories[at] is None else _LINES_OF_STRIPS
+        if has_errors(explanation) and len(y) <= limit:
             low, high = (numbers(bound)[:, at] for bound in explanation.interval(LEVEL))
             known = np.isfinite(low) & np.isfinite(high)
             axes.vlines(x[known], low[known], high[known], color=LINE, linewidth=0.8, zorder=2)

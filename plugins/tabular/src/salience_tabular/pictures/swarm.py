@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
 from salience import Explanation
-from salience.colors import DATA, GROUND, INK, MUTED, colormap
+from salience.colors import DATA, GROUND, INK, colormap
 from salience_tabular.pictures.features import FeatureValues
 from salience_tabular.pictures.panels import LEVEL, Array, has_errors, numbers
 
 #: More points than these are drawn as pixels, also in SVG and PDF.
 MANY = 3000
+# Largest luminance of an edge; a little below that of 3 : 1, for the rounding of the power.
+_LIGHTEST = 0.28
 
 
 def uncertain(explanation: Explanation) -> NDArray[np.bool_] | None:
@@ -44,8 +47,8 @@ def offsets(along: Array, diameter: float, length: float, room: float) -> Array:
         along: Places along the axis, shape (B,).
         diameter: Diameter of a point.
         length: Length of the axis, in the unit of the diameter.
-        room: Largest distance from the middle, in that unit; points come closer to each other where
-            there are more of them than fit.
+        room: Largest distance from the middle, in that unit; all points come closer to each other
+            where more of them lie in one place than fit, so that the outline shows how many.
 
     Returns:
         Distances from the middle, shape (B,).
@@ -58,8 +61,10 @@ def offsets(along: Array, diameter: float, length: float, room: float) -> Array:
     counts = np.bincount(place, minlength=n_bins)
     rank = np.empty(len(along), dtype=int)
     rank[order] = np.arange(len(along)) - np.repeat(np.cumsum(counts) - counts, counts)
-    step = np.minimum(diameter, 2 * room / np.maximum(counts, 1))[place]
-    return np.where(rank % 2, 1.0, -1.0) * ((rank + 1) // 2) * step
+    step = min(diameter, 2 * room / counts.max())
+    side = np.where(rank % 2, 1.0, -1.0)
+    away: Array = side * ((rank + 1) // 2) * step
+    return away
 
 
 def shades(held: FeatureValues | None, feature: int, n_rows: int) -> Array | None:
@@ -70,16 +75,18 @@ def shades(held: FeatureValues | None, feature: int, n_rows: int) -> Array | Non
     """
     if held is None:
         return None
-    values = held.values[:, feature]
+    values: NDArray[np.float64] = held.values[:, feature].astype(np.float64)
     names = held.categories[feature]
     if names is not None:
-        return np.clip(values / max(len(names) - 1, 1), 0.0, 1.0)
+        place: Array = np.clip(values / max(len(names) - 1, 1), 0.0, 1.0)
+        return place
     low, high = np.quantile(values, [0.05, 0.95])
     if low == high:
         low, high = values.min(), values.max()
     if low == high:
         return np.full(n_rows, 0.5)
-    return np.clip((values - low) / (high - low), 0.0, 1.0)
+    shade: Array = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return shade
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,36 +96,52 @@ class Points:
     Args:
         x: Places along the horizontal axis, shape (N,).
         y: Places along the vertical axis, shape (N,).
-        colors: Colours: N colours with four channels, shape (N, 4), or one colour.
+        colors: Colours with four channels, shape (N, 4).
         hollow: Whether each point is hollow, bool of shape (N,).
         area: Area of a point, in square points.
     """
 
     x: Array
     y: Array
-    colors: Any
+    colors: Array
     hollow: NDArray[np.bool_]
     area: float
 
     def draw(self, axes: Axes) -> None:
-        """Draw the points; a hollow one has a white middle inside its colour.
-
-        A dark edge keeps light colours apart from the ground.
-        """
-        style = {"rasterized": len(self.x) > MANY, "zorder": 4}
-        edge = 0.35 if self.area < 12 else 0.6
+        """Draw the points, each over those before it, whether it is hollow or not."""
+        edges: Any = dark_enough(self.colors)
+        faces = np.where(self.hollow[:, None], to_rgba(GROUND), self.colors)
+        width = 0.18 * np.sqrt(self.area)
         axes.scatter(
-            self.x, self.y, s=self.area, c=self.colors, edgecolors=MUTED, linewidths=edge, **style
+            self.x,
+            self.y,
+            s=self.area,
+            c=faces,
+            edgecolors=edges,
+            linewidths=width,
+            rasterized=len(self.x) > MANY,
+            zorder=4,
         )
-        if self.hollow.any():
-            inside = 0.36 * self.area
-            x, y = self.x[self.hollow], self.y[self.hollow]
-            axes.scatter(x, y, s=inside, c=GROUND, linewidths=0, **style | {"zorder": 4.5})
+
+
+def dark_enough(colors: Array) -> Array:
+    """Colours of edges: light ones darkened to a contrast of 3 : 1 on the ground.
+
+    The contrast of a luminance L on white is 1.05 / (L + 0.05) (Web Content Accessibility
+    Guidelines 2.2), and luminance is about the 2.4-th power of a colour's channels.
+    """
+    channels = colors[:, :3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ np.array([0.2126, 0.7152, 0.0722])
+    factor = np.minimum(1.0, _LIGHTEST / np.maximum(luminance, 1e-9)) ** (1 / 2.2)
+    made = np.array(colors)
+    made[:, :3] = channels * factor[:, None]
+    return made
 
 
 def area_of(n_rows: int) -> float:
     """Area of a point, in square points: smaller where there are more."""
-    return float(np.clip(26.0 * (150 / max(n_rows, 1)) ** 0.4, 4.5, 26.0))
+    return float(np.clip(26.0 * (150 / max(n_rows, 1)) ** 0.45, 4.0, 26.0))
 
 
 def data_colors(shade: Array) -> Any:
