@@ -90,7 +90,8 @@ def score_name(explanation: Explanation, name: str = "", unit: str = "") -> str:
             if not others:
                 one = name or (classes.pop() if len(classes) == 1 else "the class")
                 return f"{what} of {one}{after}"
-    return f"{name or _output_name(output)}{after}"
+    found = name or _output_name(output)
+    return f"{'predicted value' if found == 'predicted' else found}{after}"
 
 
 def _output(explanation: Explanation) -> Mapping[str, Any]:

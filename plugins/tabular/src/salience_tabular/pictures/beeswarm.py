@@ -18,7 +18,14 @@ from salience import Explanation, InputError, Visualizer
 from salience.colors import DATA, INK, LINE, colormap
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.pictures.features import names_of, values_of
-from salience_tabular.pictures.look import add_note, new_figure, note_below, plain
+from salience_tabular.pictures.look import (
+    add_note,
+    item_name,
+    new_figure,
+    note_below,
+    number_ticks,
+    plain,
+)
 from salience_tabular.pictures.marks import frame_features, sign_colors
 from salience_tabular.pictures.panels import (
     is_complete,
@@ -160,7 +167,7 @@ class Beeswarm(Visualizer):
         order, marked = drawn
         values = numbers(explanation.values)
         values = get_scaler(self.scaler)(values)(values)[:, order]
-        n_rows, area = len(values), area_of(len(values))
+        area = area_of(len(values))
         diameter = 2 * np.sqrt(area / np.pi) + 0.6
         # The axis is as long for all features, so that its share that a feature fills counts.
         span = float(np.ptp(values)) or 1.0
@@ -181,8 +188,8 @@ class Beeswarm(Visualizer):
             axes.axhline(row, color=LINE, linewidth=0.4, alpha=0.35, zorder=0)
         room = 0.04 * span
         axes.set_xlim(min(float(values.min()), 0.0) - room, max(float(values.max()), 0.0) + room)
+        number_ticks(axes)
         axes.set_xlabel(self._label(explanation), fontsize=9.5, color=INK)
-        assert n_rows == len(y)
 
     def _colors(
         self, explanation: Explanation, values: Any, order: NDArray[np.intp]
@@ -224,15 +231,10 @@ class Beeswarm(Visualizer):
         first = next(iter(explanations.values()))
         total = first.values.shape[1]
         if item is not None:
-            found.append("rings: " + _row_name(first, item))
+            found.append(f"rings: {item_name(first, item)}")
         if shown < total:
             found.append(f"the {shown} features of the largest mean magnitude, of {total}")
         return found
-
-
-def _row_name(explanation: Explanation, item: int) -> str:
-    own = explanation.ids[item]
-    return plain(own) if isinstance(own, str) else f"row {own}"
 
 
 def _color_note(explanation: Explanation) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from salience import Explanation, score_words
 from salience.colors import INK, LINE, MUTED
@@ -70,6 +71,20 @@ def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
         spine.set_color(LINE)
     axes.tick_params(color=LINE, labelcolor=INK, labelsize=9)
     axes.title.set_color(INK)
+
+
+def number_ticks(axes: Axes) -> None:
+    """Numbers at the horizontal axis that need no factor beside it."""
+    largest = max(map(abs, axes.get_xlim()))
+    if 1e-3 <= largest < 1e5:
+        axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    else:
+        axes.xaxis.set_major_formatter(FuncFormatter(_short))
+
+
+def _short(value: float, place: int | None) -> str:
+    digits, _, power = f"{value:.3g}".partition("e")
+    return f"{digits}e{int(power)}".replace("-", "−") if power else digits.replace("-", "−")
 
 
 def joined(sentences: Sequence[str]) -> str:

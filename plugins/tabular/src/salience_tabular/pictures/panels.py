@@ -106,11 +106,13 @@ def of_mean(explanation: Explanation, of: str, name: str = "") -> Panel:
     if len(explanation) > 1:
         low, high = explanation.mean_interval(LEVEL, "items", of)
         intervals.append((numbers(low), numbers(high)))
-        notes.append("thin lines: 95 % interval over rows (another sample of rows)")
+        notes.append("95 % interval over rows (another sample of rows)")
     if has_errors(explanation):
         low, high = explanation.mean_interval(LEVEL, "draws", of)
         intervals.append((numbers(low), numbers(high)))
-        notes.append(f"thick lines: 95 % interval of {explanation.interval_about}, for these rows")
+        notes.append(f"95 % interval of {explanation.interval_about}, for these rows")
+    kinds = ("lines",) if len(notes) == 1 else ("thin lines", "thick lines")
+    notes = [f"{kind}: {note}" for kind, note in zip(kinds, notes, strict=False)]
     what = name or value_label(explanation)
     label = {
         ("magnitude", True): f"mean |{what}|",

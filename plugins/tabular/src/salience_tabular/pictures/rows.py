@@ -19,7 +19,13 @@ from salience.colors import INK
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.pictures.features import names_of, values_of
-from salience_tabular.pictures.look import item_title, mean_title, note_below, plain
+from salience_tabular.pictures.look import (
+    item_title,
+    mean_title,
+    note_below,
+    number_ticks,
+    plain,
+)
 from salience_tabular.pictures.marks import draw_bars
 from salience_tabular.pictures.panels import (
     LEVEL,
@@ -108,6 +114,7 @@ class FeaturePlot(Visualizer):
         axes.set_title(cell.title, fontsize=11)
         axes.set_xlabel(cell.label, fontsize=10, color=INK)
         axes.set_xlim(*cell.limits)
+        number_ticks(axes)
         note_below(axes, cell.notes())
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:

@@ -16,7 +16,14 @@ from salience import Explanation, InputError, Visualizer
 from salience.colors import INK, LINE, MUTED
 from salience.errors import brief, nearest
 from salience_tabular.pictures.features import FeatureValues, names_of, values_of
-from salience_tabular.pictures.look import add_note, new_figure, note_below, plain, tidy
+from salience_tabular.pictures.look import (
+    add_note,
+    item_name,
+    new_figure,
+    note_below,
+    plain,
+    tidy,
+)
 from salience_tabular.pictures.marks import sign_colors
 from salience_tabular.pictures.panels import (
     LEVEL,
@@ -169,12 +176,12 @@ class Scatter(Visualizer):
             axes.vlines(x[known], low[known], high[known], color=LINE, linewidth=0.8, zorder=2)
             notes.append(f"lines: 95 % interval of {explanation.interval_about}")
         Points(x, y, colors, hollow, area).draw(axes)
+        if not y.any():
+            axes.set_ylim(-1.0, 1.0)
         axes.axhline(0.0, color=MUTED, linewidth=0.8, zorder=1)
         if item is not None:
             mark_row(axes, x[[item]], y[[item]], area)
-            own_id = explanation.ids[item]
-            name = plain(own_id) if isinstance(own_id, str) else f"row {own_id}"
-            notes.append(f"ring: {name}")
+            notes.append(f"ring: {item_name(explanation, item)}")
         tidy(axes, kept=("bottom", "left"))
         names = names_of(explanation)
         axes.set_xlabel(names[at] if self.xlabel is None else self.xlabel, fontsize=10, color=INK)

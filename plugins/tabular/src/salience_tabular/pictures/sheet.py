@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import add_note, new_figure
+from salience_tabular.pictures.look import add_note, new_figure, number_ticks
 from salience_tabular.pictures.panels import Panel
 
 SHARES = ("all", "row", "column", "none")
@@ -120,6 +120,7 @@ class Sheet:
         if first and cell.row_label:
             axes.set_ylabel(cell.row_label, fontsize=9, color=INK)
         axes.set_xlim(*cell.limits)
+        number_ticks(axes)
         if last or cell.is_mean:
             axes.set_xlabel(cell.label, fontsize=9.5, color=INK)
         elif self.share in ("all", "column"):

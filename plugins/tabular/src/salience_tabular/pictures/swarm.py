@@ -34,6 +34,11 @@ def hollow_note(explanation: Explanation, marked: NDArray[np.bool_] | None) -> s
     """What hollow points say, and how many there are; empty where none was tested."""
     if marked is None:
         return ""
+    if not marked.any():
+        return (
+            f"all signs are certain (p < .05), the 95 % intervals of {explanation.interval_about} "
+            f"leave out 0"
+        )
     return (
         f"hollow: sign uncertain (p ≥ .05), where the 95 % interval of "
         f"{explanation.interval_about} holds 0: {int(marked.sum()):,} of {marked.size:,} points"

@@ -12,7 +12,14 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from salience import Explanation, InputError, Visualizer, score_name
+from salience import (
+    Explanation,
+    InputError,
+    NoMeanError,
+    Visualizer,
+    is_placeholder,
+    score_name,
+)
 from salience.colors import GROUND, INK, LINE, MUTED, UNCERTAIN
 from salience_tabular.pictures.features import names_of, values_of
 from salience_tabular.pictures.look import (
@@ -20,6 +27,7 @@ from salience_tabular.pictures.look import (
     item_title,
     new_figure,
     note_below,
+    number_ticks,
     plain,
     tidy,
 )
@@ -102,12 +110,26 @@ class Waterfall(Visualizer):
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the steps of one row."""
         steps = self._steps(explanation, item)
-        figure = new_figure(7.2, 1.5 + 0.3 * (len(steps.names) + 2))
+        longest = max(map(len, steps.names))
+        figure = new_figure(
+            4.6 + min(0.4 + 0.068 * longest, 3.2), 1.5 + 0.3 * (len(steps.names) + 2)
+        )
         axes = figure.subplots()
         self._draw(axes, steps, explanation.item(item))
         axes.set_title(self._title(explanation, item), fontsize=11)
         add_note(figure, steps.notes)
         return figure
+
+    def mean(self, explanation: Explanation) -> Figure:
+        """Refuse to draw steps of many rows.
+
+        Raises:
+            NoMeanError: Always.
+        """
+        raise NoMeanError(
+            "a waterfall is of one row; pass its number or id, e.g. visualize(0), or draw the mean "
+            "by visualizer='points'"
+        )
 
     def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
         """Draw the steps of one row into the user's axes.
@@ -117,7 +139,7 @@ class Waterfall(Visualizer):
         """
         if item is None:
             self.mean(explanation)
-        assert item is not None
+            return
         steps = self._steps(explanation, item)
         self._draw(axes, steps, explanation.item(item))
         axes.set_title(self._title(explanation, item), fontsize=11)
@@ -133,7 +155,9 @@ class Waterfall(Visualizer):
         width = len(explanations) if len(explanations) > 1 else min(self.ncols or 1, len(items))
         lines = -(-len(panels) // width)
         tallest = max(len(steps.names) for _, _, steps, _ in panels)
-        figure = new_figure(6.4 * width, 0.8 + lines * (0.9 + 0.27 * (tallest + 2)))
+        longest = max(len(name) for _, _, steps, _ in panels for name in steps.names)
+        each = 4.2 + min(0.4 + 0.068 * longest, 3.2)
+        figure = new_figure(each * width, 0.8 + lines * (0.9 + 0.27 * (tallest + 2)))
         grid = figure.subplots(lines, width, squeeze=False)
         for axes, (e, item, steps, title) in zip(grid.flat, panels, strict=False):
             self._draw(axes, steps, e.item(item))
@@ -206,6 +230,7 @@ class Waterfall(Visualizer):
         label = score_name(explanation, self.output_name, self.unit)
         axes.set_xlabel(self.xlabel if self.xlabel is not None else plain(label, 60), color=INK)
         axes.set_xlim(*_limits(steps, begins))
+        number_ticks(axes)
 
 
 def _limits(steps: Steps, begins: Array) -> tuple[float, float]:
@@ -221,16 +246,16 @@ def _limits(steps: Steps, begins: Array) -> tuple[float, float]:
 
 def check_sums(explanation: Explanation, item: int) -> None:
     """Raise InputError where the saliency of a row does not sum to a change of f."""
-    record = explanation.provenance.get("aggregator") or {}
+    aggregator = (explanation.provenance.get("aggregator") or {}).get("name", "raw")
+    calculator = (explanation.provenance.get("calculator") or {}).get("name", "the method")
     known = bool(explanation.delta[item].isfinite()) and bool(explanation.score[item].isfinite())
-    if not known or not explanation.signed or not explanation.design.averages:
-        why = "magnitudes do not add up" if known else "its saliency does not add up to f"
-        name = record.get("name", "raw")
-        calculator = (explanation.provenance.get("calculator") or {}).get("name", "the method")
-        raise InputError(
-            f"a waterfall needs saliency that sums to f(x) − f(baseline), but {calculator!r} "
-            f"aggregated by {name!r} has none ({why}); explain by 'integrated_gradients' and 'raw'"
-        )
+    if known and (aggregator == "raw" or is_placeholder(aggregator)):
+        return
+    raise InputError(
+        f"a waterfall needs saliency that sums to f(x) − f(baseline), which that of {calculator!r} "
+        f"aggregated by {aggregator!r} does not; explain by 'integrated_gradients' and aggregate "
+        f"by 'raw'"
+    )
 
 
 def _labels(axes: Axes, steps: Steps) -> None:
