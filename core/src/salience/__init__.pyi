@@ -28,6 +28,7 @@ from .data.layout import Field as Field
 from .data.layout import Layout as Layout
 from .data.names import labels_in_column as labels_in_column
 from .data.names import row_names as row_names
+from .data.per_item import ColumnAnnotations as ColumnAnnotations
 from .data.per_item import Mean as Mean
 from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors
@@ -83,3 +84,6 @@ from .visualize.drawing import grid as grid
 from .visualize.visualizer import NoMeanError as NoMeanError
 from .visualize.visualizer import Visualizer as Visualizer
 from .visualize.visualizer import save_figure as save_figure
+from .visualize.words import number_words as number_words
+from .visualize.words import score_name as score_name
+from .visualize.words import score_words as score_words

@@ -143,6 +143,7 @@ class Explanation(TabledSaliency, ItemTable):
         *,
         path: str | Path | None = None,
         visualizer: str | Visualizer | None = None,
+        ax: Any = None,
         **options: Any,
     ) -> Any:
         """Render the saliency of one item, or the mean saliency over the data set.
@@ -152,26 +153,19 @@ class Explanation(TabledSaliency, ItemTable):
                 that is a string. The mean is rendered where ``None``.
             path: File to which the picture is also written; the suffix sets the format.
             visualizer: Name or object of a visualizer; the domain's own where ``None``.
+            ax: Axes of matplotlib to draw into, for visualizers that can; their figure is returned.
             **options: Parameters of the named visualizer.
 
         Returns:
             The figure.
 
         Raises:
-            InputError: There is no such item, visualizer or option, or the figure cannot be written
-                in the format of the suffix.
+            InputError: There is no such item, visualizer or option, the visualizer does not draw
+                into axes, or the figure cannot be written in the format of the suffix.
         """
-        from salience.visualize.drawing import visualizer_of
-        from salience.visualize.visualizer import save_figure
+        from salience.visualize.drawing import visualize
 
-        renderer = visualizer_of(self, visualizer, options)
-        if path is not None and (suffix := path_of(path).suffix[1:]):
-            renderer.check_format(suffix)
-        position = None if item is None else position_of(self.ids, item)
-        figure = renderer.mean(self) if position is None else renderer.item(self, position)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return visualize(self, item, visualizer, options, path=path, ax=ax)
 
     @staticmethod
     def from_arrays(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.data.per_item import ColumnAnnotations
 from salience.shown import ShortRepr
 
 
@@ -68,6 +69,8 @@ class ItemTable(ShortRepr):
         def entries(column: Any) -> Any:
             if isinstance(column, Tensor):
                 return column[positions]
+            if isinstance(column, ColumnAnnotations):
+                return column.select(positions)
             return [column[row] for row in rows] if len(column) else column
 
         return {name: entries(column) for name, column in self.columns().items()}
@@ -97,6 +100,9 @@ COLUMNS = tuple(f.name for f in fields(ItemTable))
 def _concatenated(parts: Sequence[Any]) -> Any:
     if isinstance(parts[0], Tensor):
         return torch.cat(list(parts))
+    columns = ColumnAnnotations.joined(parts)
+    if columns is not None:
+        return columns
     ranges = all(isinstance(part, range) for part in parts)
     if ranges and all(one.stop == other.start for one, other in pairwise(parts)):
         return range(parts[0].start, parts[-1].stop)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salience.data.domain import Domain
 from salience.errors import InputError, brief, shortened
-from salience.naming import listed
+from salience.naming import listed, path_of
+from salience.plugins import host
 from salience.plugins.parts import make
 from salience.results.items import ItemTable
 from salience.results.selection import position_of
+from salience.visualize.alternative import attach
 from salience.visualize.display import page, pictures
 from salience.visualize.visualizer import Visualizer, save_figure
 
@@ -19,9 +22,68 @@ if TYPE_CHECKING:
     from salience.results.explanation import Explanation
 
 
+def visualize(
+    explanation: Explanation,
+    item: int | str | None,
+    visualizer: str | Visualizer | None,
+    options: Mapping[str, Any],
+    *,
+    path: str | Path | None,
+    ax: Any,
+) -> Any:
+    """Draw one item or the mean; see :meth:`salience.Explanation.visualize`."""
+    renderer = visualizer_of(explanation, visualizer, options)
+    if path is not None and (suffix := path_of(path).suffix[1:]):
+        renderer.check_format(suffix)
+    position = None if item is None else position_of(explanation.ids, item)
+    if ax is not None:
+        _check_axes(ax, renderer)
+        renderer.draw(ax, explanation, position)
+        figure = getattr(ax.figure, "figure", ax.figure)  # that which holds a subfigure
+    else:
+        figure = (
+            renderer.mean(explanation) if position is None else renderer.item(explanation, position)
+        )
+        attach(figure, explanation, position)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def _check_axes(ax: Any, renderer: Visualizer) -> None:
+    """Raise InputError where ``ax`` is not axes of matplotlib, or the visualizer draws into none.
+
+    Core does not import matplotlib; whoever has axes has imported it.
+    """
+    matplotlib = sys.modules.get("matplotlib.axes")
+    if matplotlib is None or not isinstance(ax, matplotlib.Axes):
+        raise InputError(
+            f"ax={brief(ax, 60)} is not axes of matplotlib; pass one, as in figure, ax = "
+            f"pyplot.subplots()"
+        )
+    if not renderer.draws_into_axes:
+        known = ", ".join(_into_axes())
+        raise InputError(
+            f"{type(renderer).__name__} draws figures of its own, not into ax=; leave ax out and "
+            f"use the figure that is returned, or pass visualizer=... of those that do: {known}"
+        )
+
+
+def _into_axes() -> list[str]:
+    """Names of the visualizers that draw into axes."""
+    found = []
+    for name in host().names("visualizers"):
+        try:
+            cls: Any = host().get("visualizers", name)
+        except InputError:  # a plugin that is broken is told of elsewhere
+            continue
+        found += [name] if getattr(cls, "draws_into_axes", False) else []
+    return found
+
+
 def grid(
     explanations: Mapping[str, Explanation],
-    items: Sequence[int | str] | None = None,
+    items: Sequence[int | str] | str | None = None,
     *,
     path: str | Path | None = None,
     visualizer: str | Visualizer | None = None,
@@ -32,7 +94,8 @@ def grid(
     Args:
         explanations: Title → explanation, all of the same items.
         items: Positions of the items, from 0, or their ids, where these are strings; all items
-            where ``None``.
+            where ``None``. ``"mean"`` draws the means over the items, side by side; the
+            explanations may then be of different items.
         path: File to which the picture is also written; the suffix sets the format.
         visualizer: Name or object of a visualizer; that of the first explanation's domain where
             ``None``.
@@ -43,8 +106,46 @@ def grid(
 
     Raises:
         InputError: There is nothing to draw, the explanations are of different items, an item or
-            the visualizer does not exist, or the figure cannot be written in the format of the
-            suffix.
+            the visualizer does not exist, there are more panels than can be read, or the figure
+            cannot be written in the format of the suffix.
+    """
+    if not isinstance(explanations, Mapping) or not explanations:
+        raise InputError("a grid needs at least one explanation; pass {title: explanation, ...}")
+    if isinstance(items, str) and items == "mean":
+        first = next(iter(explanations.values()))
+        renderer = visualizer_of(first, visualizer, options)
+        _check_panels(renderer, len(explanations), "means")
+        figure = renderer.mean_grid(explanations)
+    else:
+        chosen = _chosen(explanations, items)
+        first = next(iter(explanations.values()))
+        renderer = visualizer_of(first, visualizer, options)
+        n_panels = len(chosen) * len(explanations)
+        what = f"panels, {len(chosen)} items × {len(explanations)} explanations"
+        _check_panels(renderer, n_panels, what)
+        figure = renderer.grid(explanations, chosen)
+    attach(figure, first, None)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def _check_panels(renderer: Visualizer, n_panels: int, what: str) -> None:
+    limit = renderer.max_panels
+    if limit is not None and n_panels > limit:
+        raise InputError(
+            f"a grid of {n_panels} {what}, is more than the {limit} that can be read; choose items "
+            f"by items=[...], or draw several grids"
+        )
+
+
+def _chosen(
+    explanations: Mapping[str, Explanation], items: Sequence[int | str] | str | None
+) -> list[int]:
+    """Positions of the items of a grid.
+
+    Raises:
+        InputError: The explanations are of different items, or there are no such items.
     """
     if not isinstance(explanations, Mapping) or not explanations:
         raise InputError(
@@ -70,10 +171,7 @@ def grid(
     chosen = [position_of(first.ids, item) for item in given]
     if not chosen:
         raise InputError("items names no item; pass positions or ids, or leave it out for all")
-    figure = visualizer_of(first, visualizer, options).grid(explanations, chosen)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    return chosen
 
 
 def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -11,6 +12,7 @@ from salience.errors import InputError, brief, nearest
 from salience.naming import path_of
 from salience.support.files import write_whole
 from salience.support.settings import CheckedSettings
+from salience.visualize.alternative import alternative_of
 from salience.visualize.display import showing
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Visualizer(CheckedSettings, ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         """Let the figures that the class draws show themselves in notebooks."""
         super().__init_subclass__(**options)
-        for name in ("item", "mean", "grid"):
+        for name in ("item", "mean", "grid", "mean_grid"):
             if name in cls.__dict__ and not getattr(
                 cls.__dict__[name], "__isabstractmethod__", False
             ):
@@ -46,6 +48,10 @@ class Visualizer(CheckedSettings, ABC):
 
     #: Formats in which its figures can be written; where empty, only writing shows it.
     formats: ClassVar[Collection[str]] = ()
+    #: Whether :meth:`draw` draws into axes of matplotlib that the user passes.
+    draws_into_axes: ClassVar[bool] = False
+    #: Most panels of a grid, items × explanations; any number where ``None``.
+    max_panels: ClassVar[int | None] = 100
 
     def check_format(self, suffix: str) -> None:
         """Raise InputError where its figures cannot be written in a format.
@@ -81,9 +87,39 @@ class Visualizer(CheckedSettings, ABC):
         """
         raise InputError(f"{type(self).__name__} draws no grids; draw items one by one")
 
+    def mean_grid(self, explanations: Mapping[str, Explanation]) -> Any:
+        """The figure of the means of several explanations, side by side with their titles.
+
+        Raises:
+            InputError: The visualizer draws no such grids; always raised by default.
+        """
+        raise InputError(
+            f"{type(self).__name__} draws no grids of means; draw the means one by one by "
+            f"visualize()"
+        )
+
+    def draw(self, axes: Any, explanation: Explanation, item: int | None) -> None:
+        """Draw into axes of matplotlib; a class that does so sets :attr:`draws_into_axes`.
+
+        Args:
+            axes: The axes, of a figure of the user's, which keeps its size and layout.
+            explanation: What to draw.
+            item: Position of the item, from 0; the mean over the data set where ``None``.
+
+        Raises:
+            InputError: The visualizer draws into no axes; always raised by default.
+        """
+        raise InputError(
+            f"{type(self).__name__} draws figures of its own, not into ax=; leave ax out and use "
+            f"the figure that is returned"
+        )
+
 
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure to ``path`` atomically, in the format that the suffix names.
+
+    SVG files of figures that :meth:`Explanation.visualize` and :func:`salience.grid` returned have
+    a text in place of the picture: ``role="img"``, ``<title>`` and ``<desc>``.
 
     Raises:
         InputError: The path has no suffix, or one that the figure cannot write.
@@ -95,7 +131,13 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
     def write(stream: IO[bytes]) -> None:
         try:
-            figure.savefig(stream, format=suffix)
+            words = alternative_of(figure) if suffix == "svg" else None
+            if words is None:
+                figure.savefig(stream, format=suffix)
+                return
+            plain = BytesIO()
+            figure.savefig(plain, format=suffix)
+            stream.write(words.written_into(plain.getvalue()))
         except ValueError as error:
             raise InputError(f"cannot write a picture as {suffix!r}: {error}") from error
 

@@ -1,8 +1,12 @@
 """The public names and where they live."""
 
-from .bars import BarPlot as BarPlot
-from .bars import draw_bars as draw_bars
 from .domain import Tabular as Tabular
-from .heatmap import HeatMap as HeatMap
+from .pictures.bars import BarPlot as BarPlot
+from .pictures.beeswarm import Beeswarm as Beeswarm
+from .pictures.heatmap import HeatMap as HeatMap
+from .pictures.marks import draw_bars as draw_bars
+from .pictures.points import PointPlot as PointPlot
+from .pictures.scatter import Scatter as Scatter
+from .pictures.waterfall import Waterfall as Waterfall
 from .table import Row as Row
 from .table import Table as Table

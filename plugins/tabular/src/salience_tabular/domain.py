@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from salience import Batch, BrokenItems, Domain, Field, InputError, Layout, tell
+from salience import (
+    Batch,
+    BrokenItems,
+    ColumnAnnotations,
+    Domain,
+    Field,
+    InputError,
+    Layout,
+    names_of,
+    tell,
+)
 from salience.errors import brief, nearest
+from salience_tabular.coding import Categories, coded, labels
+from salience_tabular.coding import declared as declared_categories
 from salience_tabular.order import in_order, labels_of, listed, numbered_names, take_names
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.rows import Rows
 from salience_tabular.table import Row, Table
+from salience_tabular.units import in_original_units
 
 
 @dataclass(frozen=True)
@@ -47,17 +60,28 @@ class Tabular(Domain):
             ``"skip"`` goes on without them and tells which.
         id_column: The column of a data frame or CSV file that says what each row is called, and is
             no feature; positions of columns leave it out.
+        categories: Column → its categories in the order of the codes with which the model was
+            trained, as in ``{"colour": ["red", "green", None]}``: text or numbers are then read as
+            codes, and missing values as the place of ``None``. The model takes these columns after
+            those in ``categorical``, in the order of the mapping.
+        scaler: The fitted transformer of scikit-learn that scaled the columns of the data (a
+            scaler, a ``Pipeline`` of such, or a ``ColumnTransformer``), or ``None``. Pictures and
+            tables then show values in their original units; the model is given the data as it is.
+        class_names: A name for each class that the model scores, for titles.
 
     Raises:
         InputError: A column is declared twice.
     """
 
-    visualizer: ClassVar[str] = "bar"
+    visualizer: ClassVar[str] = "points"
 
     categorical: Sequence[str | int] = ()
     feature_names: Sequence[str] | None = None
     on_error: str = "raise"
     id_column: str | None = None
+    categories: Mapping[str | int, Sequence[Any]] = field(default_factory=dict, hash=False)
+    scaler: Any = field(default=None, hash=False)
+    class_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,6 +90,8 @@ class Tabular(Domain):
         declared: Any = self.categorical
         declared = (declared,) if isinstance(declared, str | int) else declared
         plain = tuple(map(_declared, listed(declared, "categorical")))
+        object.__setattr__(self, "categories", declared_categories(self.categories))
+        plain += tuple(column for column in self.categories if column not in plain)
         if len(set(plain)) != len(plain):
             raise InputError(f"categorical={plain} names a column twice; name each once")
         object.__setattr__(self, "categorical", plain)
@@ -74,6 +100,9 @@ class Tabular(Domain):
             names = (names,) if isinstance(names, str) else listed(names, "feature_names")
             names = tuple(map(str, names))
             object.__setattr__(self, "feature_names", names)
+        if self.class_names is not None:
+            classes = names_of(self.class_names, "class_names", as_text=True)
+            object.__setattr__(self, "class_names", classes)
 
     def default_target(self, model: Any) -> Any:
         """All the columns: ``"input"``, and the module that embeds the categorical columns.
@@ -117,7 +146,7 @@ class Tabular(Domain):
                 or, in a categorical column, not a code. The message names the column, and the row
                 where the value is a number.
         """
-        table, rows = load(data, BrokenItems(self.on_error), self.id_column)
+        table, rows = self._load(data)
         return self._read(*take_names(table, self.id_column), rows)
 
     def read_like(self, data: Any, dataset_info: Mapping[str, Any]) -> Table:
@@ -128,14 +157,28 @@ class Tabular(Domain):
         Raises:
             InputError: As :meth:`read`; or the table lacks a column of the first.
         """
-        table, rows = load(data, BrokenItems(self.on_error), self.id_column)
+        table, rows = self._load(data)
         table, row_names = take_names(table, self.id_column, optional=True)
         return self._read(in_order(table, dataset_info), row_names, rows)
+
+    def _load(self, data: Any) -> tuple[Any, Rows]:
+        as_written = [column for column in self.categories if isinstance(column, str)]
+        if self.categories and not as_written:
+            as_written = [""]  # columns by position, of arrays that may hold text
+        return load(data, BrokenItems(self.on_error), self.id_column, as_written)
 
     def _read(self, table: Any, row_names: Sequence[Any] | None, rows: Rows) -> Table:
         names = self._names(table)
         at = self._positions(names, getattr(table, "columns", None))
-        array = to_array(table, names, at)
+        known = {
+            i: tuple(self.categories[c])
+            for i, c in zip(at, self.categorical, strict=True)
+            if c in self.categories
+        }
+        categories = tuple(_labels(table, i, known.get(i)) for i in at)
+        array = to_array(
+            coded(table, names, known, rows if self.on_error == "skip" else None), names, at
+        )
         rest = tuple(i for i in range(len(names)) if i not in set(at))
         numeric = floats(array[:, rest], [names[i] for i in rest], rows)
         categorical = codes(array[:, at], [names[i] for i in at], rows)
@@ -146,8 +189,32 @@ class Tabular(Domain):
             if row_names is not None:
                 row_names = [name for name, kept in zip(row_names, rows.good, strict=True) if kept]
         return Table(
-            numeric, categorical, names, rest, at, labels=labels_of(table), names=row_names
+            numeric,
+            categorical,
+            names,
+            rest,
+            categorical_at=at,
+            labels=labels_of(table),
+            names=row_names,
+            values=self._values(numeric, categorical, names, (rest, at)),
+            categories=categories,
         )
+
+    def _values(
+        self,
+        numeric: Tensor,
+        categorical: Tensor,
+        names: Sequence[str],
+        at: tuple[Sequence[int], Sequence[int]],
+    ) -> Tensor:
+        """Values of all columns for display, in the order of the table, shape (B, F)."""
+        if self.scaler is None and not categorical.shape[1]:
+            return numeric
+        values = torch.cat([numeric.double(), categorical.double()], 1)
+        values = values[:, torch.tensor([*at[0], *at[1]]).argsort()]
+        if self.scaler is None:
+            return values
+        return torch.from_numpy(in_original_units(self.scaler, values.numpy(), names, at[0]))
 
     def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
         """Entries of the ``id_column``, or the index of a data frame that is not just counted."""
@@ -165,7 +232,7 @@ class Tabular(Domain):
         arguments = {"numeric": numeric}
         if self.categorical:
             arguments["categorical"] = categorical
-        return Batch(arguments, self.layout, len(samples))
+        return Batch(arguments, self.layout, len(samples), annotations=_annotations(samples))
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """Names of all columns, and the positions of the numeric and the categorical columns.
@@ -173,6 +240,8 @@ class Tabular(Domain):
         Returns:
             Lists under the keys ``columns``, ``numeric`` and ``categorical``. Where the table calls
             its columns otherwise, ``labels`` has its own names, or ``None`` where it has none.
+            Where categories have names, ``categories`` has a list of them, or ``None``, for each
+            categorical column; ``class_names`` are those of the domain.
         """
         assert isinstance(samples, Table)
         info: dict[str, Any] = {
@@ -180,6 +249,10 @@ class Tabular(Domain):
             "numeric": list(samples.numeric_at),
             "categorical": list(samples.categorical_at),
         }
+        if any(samples.categories):
+            info["categories"] = [None if c is None else list(c) for c in samples.categories]
+        if self.class_names is not None:
+            info["class_names"] = list(self.class_names)
         if samples.labels is None:
             numbered = list(samples.columns) == numbered_names(len(samples.columns))
             return info | {"labels": None} if numbered else info
@@ -254,6 +327,28 @@ class Tabular(Domain):
                 f"name each once"
             )
         return tuple(at)
+
+
+# Names of more categories are not kept.
+_MANY = 1000
+
+
+def _labels(table: Any, at: int, known: Categories | None) -> tuple[str, ...] | None:
+    """Names of the categories of a column, by code."""
+    if known is None:
+        dtype = table.dtypes.iloc[at] if hasattr(table, "dtypes") else None
+        known = tuple(getattr(dtype, "categories", ()))
+    return tuple(labels(known)) if 0 < len(known) <= _MANY else None
+
+
+def _annotations(samples: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    """The values of the rows, for pictures and tables."""
+    if isinstance(samples, Table):
+        return () if samples.values is None else ColumnAnnotations({"values": samples.values})
+    values = [row.values for row in samples]
+    if not values or any(own is None for own in values):
+        return ()
+    return ColumnAnnotations({"values": torch.stack(values)})
 
 
 def _declared(column: Any) -> str | int:

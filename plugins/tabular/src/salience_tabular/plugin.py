@@ -15,6 +15,10 @@ def salience_domains() -> dict[str, str]:
 def salience_visualizers() -> dict[str, str]:
     """Name → import path of each visualizer: bars for one row or the mean, a heat map for rows."""
     return {
-        "bar": "salience_tabular.bars:BarPlot",
-        "heatmap": "salience_tabular.heatmap:HeatMap",
+        "points": "salience_tabular.pictures.points:PointPlot",
+        "bar": "salience_tabular.pictures.bars:BarPlot",
+        "heatmap": "salience_tabular.pictures.heatmap:HeatMap",
+        "waterfall": "salience_tabular.pictures.waterfall:Waterfall",
+        "beeswarm": "salience_tabular.pictures.beeswarm:Beeswarm",
+        "scatter": "salience_tabular.pictures.scatter:Scatter",
     }

@@ -15,11 +15,15 @@ from torch import Tensor
 
 from salience import BrokenItems, InputError
 from salience_tabular.frames import foreign_frame, numbers, plain_array
+from salience_tabular.order import numbered_names
 from salience_tabular.rows import Rows, read_csv
 
 
 def load(
-    data: Any, broken: BrokenItems, id_column: str | None = None
+    data: Any,
+    broken: BrokenItems,
+    id_column: str | None = None,
+    as_written: Collection[str] = (),
 ) -> tuple[NDArray[Any] | pd.DataFrame, Rows]:
     """Load the user's table as an array or data frame with two axes and at least one cell.
 
@@ -30,6 +34,9 @@ def load(
             path of a CSV file; also a list that holds one such path, as the command line passes it.
         broken: Where faults of rows are noted.
         id_column: Column of a CSV file that holds ids, which are read as they are written.
+        as_written: Columns of a CSV file that hold declared categories, which are read as they are
+            written; an empty cell is a missing value. Where there are such columns, an array may
+            hold text.
 
     Raises:
         InputError: The data is of another kind or shape, is empty, or cannot be read.
@@ -38,13 +45,13 @@ def load(
         data = data[0]
     rows = None
     if _is_path(data):
-        data, rows = read_csv(Path(data), broken, id_column)
+        data, rows = read_csv(Path(data), broken, id_column, as_written)
     elif isinstance(data, Tensor):
         data = _from_tensor(data)
     elif type(data).__module__.partition(".")[0] in ("polars", "pyarrow"):
         data = foreign_frame(data)
     elif isinstance(data, np.ndarray) and data.dtype == object:
-        data = plain_array(data)
+        data = plain_array(data) if not as_written or data.ndim != 2 else _frame(data)
     if not isinstance(data, np.ndarray | pd.DataFrame):
         raise InputError(
             f"tabular data cannot be read from a {type(data).__name__}; pass an array or tensor "
@@ -125,6 +132,10 @@ def codes(array: NDArray[Any], names: Sequence[str], rows: Rows) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.where(wrong, 0, array), dtype=np.int64))
 
 
+def _frame(objects: NDArray[Any]) -> pd.DataFrame:
+    return pd.DataFrame(objects, columns=numbered_names(objects.shape[1]))
+
+
 def _is_path(data: Any) -> bool:
     return isinstance(data, str | os.PathLike)
 
@@ -158,11 +169,11 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
         # Codes assigned here, from the values in this table, could differ from the codes with
         # which the model was trained.
         mend = (
-            f"give it the categories that the model was trained with, "
-            f"frame[{name!r}].astype(pd.CategoricalDtype([...])), or its integer codes"
+            f"name the categories in the order of the codes that the model was trained with, "
+            f"Tabular(categories={{{name!r}: [...]}})"
             if categorical
             else "turn it into numbers, drop it, or code it and declare it in "
-            f"Tabular(categorical=({name!r}, ...))"
+            f"Tabular(categories={{{name!r}: [...]}})"
         )
         raise InputError(f"column {name!r} holds {dtype} values, expected numbers; {mend}")
     return found

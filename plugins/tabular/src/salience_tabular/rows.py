@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,10 @@ class Rows:
 
 
 def read_csv(
-    path: Path, broken: BrokenItems, id_column: str | None = None
+    path: Path,
+    broken: BrokenItems,
+    id_column: str | None = None,
+    as_written: Collection[str] = (),
 ) -> tuple[pd.DataFrame, Rows]:
     """Read a CSV file in UTF-8, whose rows have as many cells as its header.
 
@@ -70,7 +73,7 @@ def read_csv(
     try:
         names, *rows = _cells(_text(path))
         right = [i for i, (_, row) in enumerate(rows) if len(row) == len(names[1])]
-        table = _parsed([names[1], *(rows[i][1] for i in right)], id_column)
+        table = _parsed([names[1], *(rows[i][1] for i in right)], id_column, as_written)
     except (ValueError, OSError, csv.Error) as error:
         raise InputError(
             f"{str(path)!r} cannot be read as CSV ({error}); "
@@ -91,7 +94,7 @@ def read_csv(
     found = Rows(len(rows), broken, right)
     if rows and not right:
         found.settle()
-    return _numbers(table, found, id_column), found
+    return _numbers(table, found, {id_column, *as_written}), found
 
 
 def _is_number(text: str) -> bool:
@@ -122,7 +125,9 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _parsed(rows: Sequence[Sequence[str]], id_column: str | None) -> pd.DataFrame:
+def _parsed(
+    rows: Sequence[Sequence[str]], id_column: str | None, as_written: Collection[str]
+) -> pd.DataFrame:
     text = StringIO()
     csv.writer(text).writerows(rows)
     text.seek(0)
@@ -130,10 +135,13 @@ def _parsed(rows: Sequence[Sequence[str]], id_column: str | None) -> pd.DataFram
     if id_column in rows[0]:  # as written: "007" and "NA" are names
         at = rows[0].index(id_column)
         table.isetitem(at, np.array([row[at] for row in rows[1:]], dtype=object))
+    for name in {*as_written} & {*rows[0]}:
+        at = rows[0].index(name)
+        table.isetitem(at, np.array([row[at] or None for row in rows[1:]], dtype=object))
     return table
 
 
-def _numbers(table: pd.DataFrame, rows: Rows, id_column: str | None) -> pd.DataFrame:
+def _numbers(table: pd.DataFrame, rows: Rows, kept: Collection[str | None]) -> pd.DataFrame:
     """Turn columns of text in which numbers prevail into numbers, noting the other cells.
 
     A column where text prevails is left as it is.
@@ -141,7 +149,7 @@ def _numbers(table: pd.DataFrame, rows: Rows, id_column: str | None) -> pd.DataF
     made = table.copy(deep=False)
     for at, name in enumerate(table.columns):
         column: Any = table.iloc[:, at]
-        if pd.api.types.is_numeric_dtype(column.dtype) or name == id_column:
+        if pd.api.types.is_numeric_dtype(column.dtype) or name in kept:
             continue
         numbers = pd.to_numeric(column, errors="coerce")
         wrong = (numbers.isna() & column.notna()).to_numpy()

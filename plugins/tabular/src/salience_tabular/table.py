@@ -16,10 +16,12 @@ class Row:
     Args:
         numeric: Values of the numeric columns, shape (Fn,).
         categorical: Codes of the categorical columns, int64 of shape (Fc,).
+        values: Values of all columns for display, as in :class:`Table`, shape (F,).
     """
 
     numeric: Tensor
     categorical: Tensor
+    values: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,10 @@ class Table(Sequence[Row]):
         categorical_at: Position in ``columns`` of each categorical column.
         labels: The table's own label of each column; ``None`` where its columns have none.
         names: What the table calls each row; ``None`` where rows have no names.
+        values: Values of all columns for display, shape (B, F): in original units where the domain
+            knows the scaler, and codes of categories. ``None`` for a table without them.
+        categories: Names of the categories of each categorical column, by code; ``None`` for a
+            column whose categories have no names.
     """
 
     numeric: Tensor
@@ -43,6 +49,8 @@ class Table(Sequence[Row]):
     categorical_at: tuple[int, ...]
     labels: tuple[str, ...] | None = None
     names: Sequence[Any] | None = None
+    values: Tensor | None = None
+    categories: tuple[tuple[str, ...] | None, ...] = ()
 
     def __len__(self) -> int:
         return int(self.numeric.shape[0])
@@ -60,5 +68,7 @@ class Table(Sequence[Row]):
                 numeric=self.numeric[index],
                 categorical=self.categorical[index],
                 names=None if self.names is None else self.names[index],
+                values=None if self.values is None else self.values[index],
             )
-        return Row(self.numeric[index], self.categorical[index])
+        values = None if self.values is None else self.values[index]
+        return Row(self.numeric[index], self.categorical[index], values)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import Explanation, InputError, Visualizer, colors
+from salience import Explanation, InputError, Visualizer, colors, score_words
 from salience.scalers import Scaler, get_scaler
 
 Array = NDArray[np.floating[Any]]
@@ -31,7 +31,7 @@ class SpectrumPlot(Visualizer):
         cmap: Colour map of the saliency, or its name. Its middle is at 0, so a diverging map fits.
         scaler: Name or function that scales the saliency: ``"abs_max"``, ``"normalize"``,
             ``"min_max"``, ``"identity"``.
-        title: Title in place of "spectrum" and the item's id, or of "mean of n spectra".
+        title: Title in place of "spectrum", the item's id and f, or of "mean of n spectra".
     """
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
@@ -49,7 +49,9 @@ class SpectrumPlot(Visualizer):
         """Draw one spectrum."""
         intensity = _intensities(explanation)[item]
         one = explanation.item(item)
-        title = f"spectrum {explanation.ids[item]}"
+        # What f is of this item, in words: "class 2, probability .39, logit 9.25".
+        said = score_words(explanation, item)
+        title = f"spectrum {explanation.ids[item]}" + (f": {said}" if said else "")
         # A single draw has no standard error, and thus no interval.
         drawn = bool(one.only.flat_error.isfinite().any())
         interval = tuple(bound[0] for bound in one.interval(0.95)) if drawn else None

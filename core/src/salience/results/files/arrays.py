@@ -14,6 +14,7 @@ from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.data.labels import by_column
 from salience.data.names import plain_names
+from salience.data.per_item import ColumnAnnotations
 from salience.errors import InputError, brief, nearest
 from salience.intake import array, boolean, finite, integer
 from salience.intake import ids as plain_ids
@@ -95,7 +96,7 @@ def explanation_fields(
     return {
         **_columns(saliency, outputs, len(samples), errors),
         "ids": keys if names is None else names,
-        "annotations": [note for part in parts for note in part.batch.annotations],
+        "annotations": _annotations([part.batch.annotations for part in parts]),
         "saliency": _joined(domain, saliency, info),
         "provenance": _record(domain, list(given), method, errors) | recorded_ids(keys),
         "design": Design(
@@ -105,6 +106,11 @@ def explanation_fields(
         "dataset_info": info,
         "domain": domain,
     }
+
+
+def _annotations(parts: Sequence[Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
+    columns = ColumnAnnotations.joined(parts)
+    return columns if columns is not None else [note for part in parts for note in part]
 
 
 def _batches(domain: Domain, samples: Sequence[Any]) -> list[Batch]:

@@ -5,11 +5,12 @@ B is the number of items. The header is a mapping of JSON:
 ================= ========================================================================
 entry             value
 ================= ========================================================================
-``format``        whole number from 1; this module is of format 7
+``format``        whole number from 1; this module is of format 8
 ``variables``     names of the target variables
 ``places``        target variable → positions of its axes, where its grid differs by item
 ``ids``           B whole numbers of 64 bits or strings, no two alike
-``annotations``   B mappings, as the domain encoded them, or none
+``annotations``   B mappings, as the domain encoded them, or none; or a mapping with the names of
+                  ``columns``, whose tensors ``annotations/N`` have the first axis B
 ``domain``        mapping with the ``name`` of the domain and its settings
 ``dataset_info``  mapping
 ``provenance``    mapping, the record of the computation
@@ -42,7 +43,7 @@ _SHAPES = {
     **dict.fromkeys(("drawn", "converged"), "bool"),
 }
 _ENTRIES: dict[str, type] = {
-    **dict.fromkeys(("variables", "ids", "annotations"), list),
+    **dict.fromkeys(("variables", "ids"), list),
     **dict.fromkeys(("places", "names", "domain", "dataset_info", "provenance", "design"), dict),
 }
 
@@ -64,8 +65,7 @@ def check(head: Any, tensors: Mapping[str, Tensor]) -> None:
     n_items = len(tensors["score"])
     lengths = {name: len(tensors[name]) for name in _SHAPES}
     lengths["ids"] = len(head["ids"])
-    if head["annotations"]:
-        lengths["annotations"] = len(head["annotations"])
+    lengths |= _lengths_of_annotations(head.get("annotations"), tensors)
     prediction = tensors.get("prediction")
     lengths["prediction"] = len(prediction) if prediction is not None and prediction.ndim else -1
     for name, length in lengths.items():
@@ -78,12 +78,25 @@ def check(head: Any, tensors: Mapping[str, Tensor]) -> None:
         raise _wrong(brief(error)) from error
     if set(head["design"]) != {f.name for f in fields(Design)}:
         raise _wrong(f"its design has the entries {brief(sorted(head['design']))}")
-    if not all(isinstance(annotation, dict) for annotation in head["annotations"]):
-        raise _wrong("an annotation is no mapping")
     if not head["variables"] or not all(isinstance(name, str) for name in head["variables"]):
         raise _wrong("it names no target variables")
     for name in head["variables"]:
         _check_variable(name, head, tensors)
+
+
+def _lengths_of_annotations(annotations: Any, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """How many annotations there are, or rows of each of their columns; nothing where none."""
+    if isinstance(annotations, dict):
+        names = annotations.get("columns")
+        if not isinstance(names, list) or not names or set(annotations) != {"columns"}:
+            raise _wrong("its annotations name no columns")
+        columns = {f"annotations/{name}": tensors.get(f"annotations/{name}") for name in names}
+        return {n: len(t) if t is not None and t.ndim else -1 for n, t in columns.items()}
+    if not isinstance(annotations, list):
+        raise _wrong("its annotations are no list")
+    if not all(isinstance(annotation, dict) for annotation in annotations):
+        raise _wrong("an annotation is no mapping")
+    return {"annotations": len(annotations)} if annotations else {}
 
 
 def _check_variable(name: str, head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

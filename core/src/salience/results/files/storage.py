@@ -21,6 +21,7 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.grid import Grid
+from salience.data.per_item import ColumnAnnotations
 from salience.errors import InputError, brief
 from salience.naming import is_file
 from salience.plugins.parts import is_placeholder, make, to_config
@@ -60,14 +61,9 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
         if saliency.names is not None:
             names[name] = list(saliency.names)
         tensors |= {f"{part}/{name}": v for part, v in saliency.flat_parts.items()}
-    annotations = explanation["annotations"]
+    annotations = _packed(explanation["annotations"], domain, tensors)
     if isinstance(domain, Domain):
-        annotations = [domain.encode(annotation) for annotation in annotations]
         domain = to_config("domains", domain)
-    annotations = [
-        pack(annotation, tensors, strict=f"the annotation of item {position}")
-        for position, annotation in enumerate(annotations)
-    ]
     head = {
         "format": _FORMAT,
         "variables": list(explanation["saliency"]),
@@ -84,6 +80,20 @@ def save(explanation: Mapping[str, Any], path: Path) -> None:
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     payload = checksum.summed(serialize(data, metadata={_KEY: text}))
     write_whole(path, lambda stream: stream.write(payload))
+
+
+def _packed(annotations: Any, domain: Any, tensors: dict[str, Tensor]) -> Any:
+    """Annotations as the header holds them: each by itself, or the names of their columns."""
+    if isinstance(annotations, ColumnAnnotations):
+        for name, column in annotations.columns.items():
+            tensors[f"annotations/{name}"] = column
+        return {"columns": list(annotations.columns)}
+    if isinstance(domain, Domain):
+        annotations = [domain.encode(annotation) for annotation in annotations]
+    return [
+        pack(annotation, tensors, strict=f"the annotation of item {position}")
+        for position, annotation in enumerate(annotations)
+    ]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -148,7 +158,10 @@ def _explanation(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
         for name in head["variables"]
     }
     domain, annotations = _domain(head["domain"]), head["annotations"]
-    if isinstance(domain, Domain):
+    if isinstance(annotations, dict):
+        names = annotations["columns"]
+        annotations = ColumnAnnotations({name: tensors[f"annotations/{name}"] for name in names})
+    elif isinstance(domain, Domain):
         annotations = [domain.decode(annotation) for annotation in annotations]
     columns = {name: tensors[name] if name in tensors else head[name] for name in COLUMNS}
     return {

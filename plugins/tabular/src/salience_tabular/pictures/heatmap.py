@@ -15,13 +15,14 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from salience import Explanation, Visualizer
+from salience import Explanation, InputError, Visualizer
 from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.look import (
+from salience_tabular.pictures.features import names_of
+from salience_tabular.pictures.look import (
+    item_name,
     item_title,
     mean_title,
-    names_of,
     new_figure,
     plain,
     tidy,
@@ -50,6 +51,8 @@ class HeatMap(Visualizer):
     """
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+    draws_into_axes: ClassVar[bool] = True
+    max_panels: ClassVar[int | None] = None
 
     cmap: str | Colormap | None = None
     scaler: str | Scaler = "identity"
@@ -64,7 +67,9 @@ class HeatMap(Visualizer):
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the heat map of one row."""
-        title = self.title if self.title is not None else item_title(explanation, item)
+        title = self.title
+        if title is None:
+            title = item_title(explanation, item, width=2.6)
         return self._figure({title: explanation}, [item])
 
     def mean(self, explanation: Explanation) -> Figure:
@@ -72,6 +77,32 @@ class HeatMap(Visualizer):
         own = mean_title(explanation).removeprefix("mean of ")
         title = self.title if self.title is not None else own
         return self._figure({title: explanation}, range(len(explanation)))
+
+    def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
+        """Draw one row, or all rows, into the user's axes."""
+        rows = list(range(len(explanation))) if item is None else [item]
+        values, names = self._scaled(explanation)[rows], names_of(explanation)
+        image = self._draw(axes, values, bool((values < 0).any()))
+        own = mean_title(explanation).removeprefix("mean of ")
+        title = own if item is None else item_title(explanation, item, width=3.0)
+        axes.set_title(title if self.title is None else self.title, fontsize=11)
+        if len(names) <= _LABELLED_FEATURES:
+            axes.set_xticks(range(len(names)), names, rotation=90)
+        if len(rows) <= _LABELLED_ROWS:
+            axes.set_yticks(range(len(rows)), [item_name(explanation, row) for row in rows])
+        tidy(axes, kept=())
+        if self.colorbar:
+            axes.figure.colorbar(image, ax=axes, label="saliency")
+
+    def mean_grid(self, explanations: Mapping[str, Explanation]) -> Figure:
+        """Draw all rows of each explanation, side by side."""
+        lengths = {len(explanation) for explanation in explanations.values()}
+        if len(lengths) > 1:
+            raise InputError(
+                f"heat maps side by side share their rows, but these explanations have "
+                f"{sorted(lengths)} rows; draw them one by one"
+            )
+        return self.grid(explanations, range(lengths.pop()))
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
         """Draw one heat map of the rows ``items`` per explanation, each with its own scale."""
@@ -84,9 +115,9 @@ class HeatMap(Visualizer):
         longest = max(len(name) for own in names for name in own)
         n_features = max(len(own) for own in names)
         labelled = n_features <= _LABELLED_FEATURES
-        slanted = labelled and n_features <= 8
+        slanted = labelled and n_features <= 8 and longest <= 16
         cell = min(max(4.4 / n_features, 0.24), 1.0)
-        width = min(cell * n_features * len(panels), 11.0) + 1.0 * len(panels) + 0.8
+        width = min(max(cell * n_features, 2.0) * len(panels), 11.0) + 1.0 * len(panels) + 0.8
         body = min(max(0.25 * len(rows), 0.4), 6.0)
         below = longest * (0.045 if slanted else 0.085) if labelled else 0.4
         figure = new_figure(width, body + below + 0.7)
@@ -110,7 +141,7 @@ class HeatMap(Visualizer):
             grid[0].set_yticks([])
         elif len(rows) <= _LABELLED_ROWS:
             first = next(iter(panels.values()))
-            grid[0].set_yticks(range(len(rows)), [item_title(first, item) for item in rows])
+            grid[0].set_yticks(range(len(rows)), [item_name(first, item) for item in rows])
         else:
             grid[0].set_ylabel("row", fontsize=10, color=INK)
         return figure
