@@ -435,6 +435,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an item without groups": ([{"x": [0]}] * 6 + [3], "groups of item 6"),
     "a variable that is not there": ({"x": {"embed": [0]}}, "'embed'"),
     "blocks of too many axes": (Blocks((2, 2)), "2 axes"),
+    "a group without a name": ({None: [0]}, "has the name None"),
     "names for groups": ([["a"], ["b"]] + [["c"]] * 5, r"of item 0: 'a' is the name of a position"),
     "one name twice": ({1: ["a"], "1": ["b"]}, "two groups have the name '1'"),
     "no position in a group": (np.full(4, -1), "no position into a group"),

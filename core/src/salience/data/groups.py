@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief
-from salience.intake import integer
+from salience.intake import array, integer
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Blocks:
             axis may be shorter.
 
     Raises:
-        InputError: A length is less than 1.
+        InputError: A length is less than 1, or there is none.
     """
 
     size: int | Sequence[int]
@@ -33,6 +33,8 @@ class Blocks:
         given = self.size
         sizes = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         plain = tuple(integer(one, "size", 1) for one in sizes)
+        if not plain:
+            raise InputError(f"size={brief(given)}; pass the length of a block along each axis")
         object.__setattr__(self, "size", plain if len(plain) > 1 else plain[0])
 
     def lengths(self, n_axes: int) -> tuple[int, ...]:
@@ -222,13 +224,16 @@ def labels_of(values: Any) -> Tensor:
     """
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(values, Tensor):
+        values = array(values, "pool", "whole numbers")
+        values = values.float().numpy() if values.is_floating_point() else values.numpy()
+    found = np.asarray(values)
     if found.dtype == object:
-        plain = [-1 if one is None else one for one in found.ravel().tolist()]
-        if not all(map(is_integer, plain)):
+        found = np.array([-1 if one is None else one for one in found.ravel()], dtype=object)
+        if not all(map(is_integer, found)):
             raise InputError(f"pool={brief(values)}; pass whole numbers as labels of positions")
-        found = np.array(plain, dtype=np.int64).reshape(found.shape)
-    if found.dtype.kind not in "iu":
+        found = found.reshape(np.shape(values))
+    elif found.dtype.kind not in "iu":
         raise InputError(
             f"pool has labels of type {found.dtype}; pass whole numbers, -1 where a position is in "
             f"no group"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from salience.data.groups import Blocks, is_integer, labels_of
 from salience.errors import InputError, brief, nearest
+from salience.intake import array
 
 #: Target variable → names of its positions, where these have names.
 NamesOf = Callable[[str], Sequence[str] | None]
@@ -35,7 +36,7 @@ def groups_of_item(
         InputError: A group is empty or names what is not there.
     """
     if isinstance(spec, Mapping):
-        found = [(str(name), _members(one, places, names_of)) for name, one in spec.items()]
+        found = [(_name(name), _members(one, places, names_of)) for name, one in spec.items()]
     elif _is_labels(spec):
         found = _labelled(labels_of(spec), _single(places))
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
@@ -52,6 +53,12 @@ def groups_of_item(
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two groups have the name {brief(twice)}; give each a name of its own")
     return found
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) and not is_integer(name):
+        raise InputError(f"a group has the name {brief(name)}; pass a string or a whole number")
+    return str(name)
 
 
 def _several(members: Any) -> Any:
@@ -140,9 +147,12 @@ def _of_variable(spec: Any, places: Tensor, names: Sequence[str] | None) -> Tens
 
 
 def _entries(spec: Any) -> list[Any]:
+    if isinstance(spec, Tensor):
+        spec = array(spec, "a group", "positions")
     if isinstance(spec, Tensor | np.ndarray) or hasattr(spec, "to_numpy"):
         plain = spec.tolist() if hasattr(spec, "tolist") else spec.to_numpy().tolist()
-        return [tuple(one) if isinstance(one, list) else one for one in plain]
+        entries = plain if isinstance(plain, list) else [plain]
+        return [tuple(one) if isinstance(one, list) else one for one in entries]
     if isinstance(spec, Sequence | set | frozenset | range):
         return list(spec)
     raise InputError(f"a group has the members {brief(spec)}; pass positions, names or a mask")

@@ -288,10 +288,8 @@ class _Widths:
         width = torch.tensor(self.widths)[self.variable(positions)]
         if bool((width == 1).all()):
             return positions
-        inner = torch.arange(int(width.sum())) - torch.repeat_interleave(
-            width.cumsum(0) - width, width
-        )
-        return torch.repeat_interleave(positions, width) + inner
+        first = torch.repeat_interleave(positions - width.cumsum(0) + width, width)
+        return first + torch.arange(len(first))
 
     def of_item(
         self, members: Tensor, arrangements: Mapping[str, Arrangement], n_items: int
