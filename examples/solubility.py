@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rdkit import Chem
 from torch import Tensor, nn
 
 import salience
-from salience_molgraph import Drawing, MoleculePlot, MolGraph
+from salience_molgraph import Drawing, MolGraph, fragments
 
 ESOL_COLUMN = "measured log solubility in mols per litre"
 STEPS = 32
@@ -105,6 +105,9 @@ class SolubilityNet(nn.Module):
 
 #: The arrays that the network takes, in its order.
 DOMAIN = MolGraph(fields=("atoms", "edge_index", "bond_type", "owner", "n_molecules"))
+#: Groups of atoms whose contributions are summed, and what the others are called.
+GROUPS = {"hydroxyl": "[OX2H]", "carbonyl": "[CX3]=[OX1]", "ring oxygen": "[OX2;R]"}
+OTHERS = "carbon skeleton"
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def load(csv: Path | None, seed: int) -> Data:
         table = pd.read_csv(csv)
         mols = read_mols(table["smiles"])
         y = torch.tensor(table[ESOL_COLUMN].to_numpy(), dtype=torch.float32)
+        carry(mols, y)
         order = torch.randperm(len(mols), generator=torch.Generator().manual_seed(seed)).tolist()
         test, train = order[: len(mols) // 5], order[len(mols) // 5 :]
         return Data([mols[i] for i in train], y[train], [mols[i] for i in test], y[test])
@@ -149,7 +153,15 @@ def load(csv: Path | None, seed: int) -> Data:
     folder = Path(spec.origin).with_name("data")
     train, test = (read_mols(folder / f"solubility.{part}.sdf") for part in ("train", "test"))
     measured = [torch.tensor([float(m.GetProp("SOL")) for m in mols]) for mols in (train, test)]
+    for mols, y in zip((train, test), measured, strict=True):
+        carry(mols, y)
     return Data(train, measured[0], test, measured[1])
+
+
+def carry(mols: Sequence[Chem.Mol], measured: Tensor) -> None:
+    """Let molecules carry their measured values, which the captions of pictures name."""
+    for mol, value in zip(mols, measured.tolist(), strict=True):
+        mol.SetDoubleProp("measured", value)
 
 
 def read_mols(source: Any) -> list[Chem.Mol]:
@@ -251,7 +263,8 @@ def run(
     print(f"trained on {len(data.train)} molecules in {seconds:.0f} s")
     print(f"test RMSE  {error:.2f} log mol/l on {len(data.test)} molecules")
 
-    explainer = salience.Explainer(net, DOMAIN, target="embed", output="value", device=device)
+    domain = replace(DOMAIN, properties=("measured",))
+    explainer = salience.Explainer(net, domain, target="embed", output="value", device=device)
     calculator = salience.IntegratedGradients(steps=STEPS)
     whole = explainer.explain(data.test, calculator)
     fine = explainer.explain(data.test, salience.IntegratedGradients(steps=MANY_STEPS))
@@ -272,19 +285,19 @@ def run(
         )
 
     shown = [data.test[i] for i in telling(data.test)]
+    draws = methods(n_samples)
     explained = {
         title: explainer.explain(shown, calculator, seed=seed, **settings)
-        for title, settings in methods(n_samples).items()
+        for title, settings in draws.items()
     }
-    look = MoleculePlot(
-        scaler="identity",
-        legend="{name}   predicted log solubility {score:.2f}",
-        label="contribution to log solubility (mol/l)",
-        size=(290, 150),
-    )
+    groups = fragments(shown, GROUPS, rest=OTHERS)
+    bayes = list(draws.values())[-1]
+    sums = explainer.explain(shown, calculator, seed=seed, pool=groups, **bayes)
+    names = {"output_name": "log solubility", "unit": "log₁₀ mol/l"}
     figures: dict[str, Drawing] = {
-        "solubility_grid": salience.grid(explained, visualizer=look),
-        "solubility_molecule": list(explained.values())[-1].visualize(0, visualizer=look),
+        "solubility_grid": salience.grid(explained, **names),
+        "solubility_molecule": list(explained.values())[-1].visualize(1, strip=True, **names),
+        "solubility_fragments": salience.grid({"Sums over groups, BayesGrad": sums}, **names),
     }
     for name, figure in figures.items():
         for suffix in ("svg", "png"):

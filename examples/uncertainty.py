@@ -151,13 +151,7 @@ def run(
     report(explained, found)
 
     shown = telling(mols)
-    look = MoleculePlot(
-        scaler="identity",
-        legend="{name}   predicted log solubility {score:.2f}",
-        label="contribution to log solubility (mol/l)",
-        size=(250, 140),
-        level=LEVEL,
-    )
+    look = MoleculePlot(output_name="log solubility", unit="log₁₀ mol/l", level=LEVEL)
     drawn = {
         title if e.n_samples == 1 else f"{title}, M = {e.n_samples}": e
         for title, e in explained.items()

@@ -498,10 +498,8 @@ def test_a_stream_does_not_give_labels_to_the_items_behind_a_broken_one(tmp_path
     labels = torch.arange(224) // 100
     with pytest.raises(InputError, match="on_error='raise'"):
         next(own.stream([paths[:2], paths[2:]], pool=labels.repeat(3, 224, 1)))
-    assert [len(e) for e in own.stream([paths[:2], paths[2:]], pool=labels.repeat(224, 1))] == [
-        1,
-        1,
-    ]
+    common = labels.repeat(224, 1)
+    assert [len(e) for e in own.stream([paths[:2], paths[2:]], pool=common)] == [1, 1]
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "4", (2, 0), None, True])

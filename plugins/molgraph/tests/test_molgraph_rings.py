@@ -216,9 +216,9 @@ def test_a_grid_names_what_was_not_tested():
     single = _explanation(["CC(O)CN"], [[1.0, -0.6, -0.8, 0.2, 0.4]], None)
     drawing = salience.grid({"one draw": single, "many": _amine(), "abs": _amine(signed=False)})
     assert [_hollow(drawing, panel) for panel in range(3)] == [set(), {2, 3}, set()]
-    assert _notes(drawing)[-2:] == ["3 of 5 atoms at FDR 5 %", "not tested: one draw, abs"]
+    assert _notes(drawing)[-2:] == ["3 of 5 atoms at FDR 5 %", "not tested: one draw; abs"]
     both = salience.grid({"one": _amine(), "two": _amine()})
-    assert _notes(both)[-1] == "at FDR 5 %: 3 of 5 atoms (one), 3 of 5 atoms (two)"
+    assert _notes(both)[-1] == "at FDR 5 %: 3 of 5 atoms (one); 3 of 5 atoms (two)"
     assert len(_key(both)[0]) == 2
 
 

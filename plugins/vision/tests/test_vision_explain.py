@@ -96,7 +96,9 @@ def test_names_go_from_the_domain_to_the_title(photos: list[Path]) -> None:
         model, photos, Vision(TRANSFORM, class_names=["cat", "cup", "rocket"]), output="predicted"
     )
     best = int(made.prediction[2].argmax())
-    expected = f"{['cat', 'cup', 'rocket'][best]} · {float(made.score[2]):.3g}"
+    share = f"{float(made.prediction[2].softmax(0)[best]):.2f}".removeprefix("0")
+    logit = f"{float(made.score[2]):.3g}".replace("-", "−")
+    expected = f"{['cat', 'cup', 'rocket'][best]}, probability {share}, logit {logit}"
     assert [text.get_text() for text in made.visualize(2).texts] == ["photo2.png", expected]
 
 

@@ -90,7 +90,7 @@ def test_signs_choose_colours_centred_at_zero() -> None:
     for item in (0, 1):
         signed = drawn(Overlay().item(explanation(values), item))
         assert signed.norm.vmin == pytest.approx(-1)
-        assert signed.get_cmap().name == "coolwarm"
+        assert signed.get_cmap().name == "blue_vermilion"
 
 
 def test_min_max_leaves_no_sign_to_show() -> None:
@@ -136,7 +136,7 @@ def test_a_feature_map_is_upsampled_to_the_photo() -> None:
 
 def test_titles_tell_name_class_and_output() -> None:
     made = explanation(positive())
-    assert words(Overlay().item(made, 1)) == ["p1.png", "tiger cat · 7.25"]
+    assert words(Overlay().item(made, 1)) == ["p1.png", "tiger cat, probability > .995, logit 7.25"]
     assert words(Overlay(title="mine").item(made, 1))[0] == "mine"
     assert words(Overlay(title="").item(made, 1)) == []
 
@@ -144,14 +144,26 @@ def test_titles_tell_name_class_and_output() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"dataset_info": {}}, "class 2 · 7.25"),
-        ({"dataset_info": {"class_names": ["a"]}}, "class 2 · 7.25"),
-        ({"prediction": torch.tensor([1.5, 2.0])}, "1.5"),
-        ({"prediction": torch.tensor([[1.5], [2.0]])}, "1.5"),
+        ({"dataset_info": {}}, "class 2, probability > .995, logit 7.25"),
+        ({"dataset_info": {"class_names": ["a"]}}, "class 2, probability > .995, logit 7.25"),
+        ({"prediction": torch.tensor([1.5, 2.0])}, "output 1.5"),
+        ({"prediction": torch.tensor([[1.5], [2.0]])}, "output 1.5"),
     ],
 )
 def test_captions_without_names(changes: dict[str, Any], expected: str) -> None:
     assert words(Overlay().item(explanation(positive(), **changes), 0))[1] == expected
+
+
+def test_probabilities_and_the_explained_class_are_named() -> None:
+    likely = torch.tensor([[0.25, 0.5, 0.25, 0.0, 0.0]] * 2)
+    made = explanation(positive(), prediction=likely)
+    assert words(Overlay().item(made, 0))[1] == "b, probability .50"
+    record = {"n_samples": 1, "output": {"name": "class", "index": 3}}
+    made = explanation(positive(), provenance=record)
+    assert words(Overlay().item(made, 0))[1] == "d, probability < .005, logit 0"
+    record["output"] = {"name": "value"}
+    made = explanation(positive(), provenance=record, score=torch.tensor([0.125, -2.0]))
+    assert words(Overlay().item(made, 1))[1] == "output −2"
 
 
 def test_dollar_signs_in_file_names_are_no_formulae() -> None:
@@ -174,7 +186,8 @@ def test_the_grid_has_photos_in_front_and_one_bar() -> None:
     assert [len(axes.images) for axes in cells] == [1, 2, 2] * 2
     assert np.array_equal(cells[0].images[0].get_array(), made.annotations[2]["image"])
     assert words(figure)[:3] == ["photo", "vanilla", "smooth"]
-    assert words(figure)[3:] == ["p2.png", "tiger cat\n7.25", "p0.png", "tiger cat\n7.25"]
+    said = "tiger cat\nprobability > .995\nlogit 7.25"
+    assert words(figure)[3:] == ["p2.png", said, "p0.png", said]
     assert bar.get_ylabel() == "relative saliency"
     assert len(Overlay(colorbar=False).grid({"vanilla": made}, [0]).axes) == 2
 

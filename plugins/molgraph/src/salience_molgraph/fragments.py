@@ -276,9 +276,22 @@ def _named(mol: Chem.Mol, parts: Iterable[Sequence[int]], *, hydrogens: bool = F
     found: Fragments = []
     for part in parts:
         heavy = [atom for atom in part if _heavy(mol, atom) == atom] or list(part)
-        name = Chem.MolFragmentToSmiles(prepared, heavy, allHsExplicit=hydrogens)
+        symbols = [_symbol(atom) for atom in prepared.GetAtoms()] if hydrogens else None
+        name = Chem.MolFragmentToSmiles(prepared, heavy, atomSymbols=symbols)
+        # The order of atoms in the name of a part must not depend on the molecule around it.
+        own = Chem.MolFromSmiles(name, sanitize=False)
+        if own is not None:
+            name = Chem.MolToSmiles(own, allHsExplicit=hydrogens)
         found.append((name, part))
     return found
+
+
+def _symbol(atom: Chem.Atom) -> str:
+    """Element, hydrogens and charge: ``"[OH]"`` of a hydroxyl and ``"[O]"`` of an ether."""
+    element = atom.GetSymbol().lower() if atom.GetIsAromatic() else atom.GetSymbol()
+    number, charge = atom.GetTotalNumHs(includeNeighbors=True), atom.GetFormalCharge()
+    hydrogens = "H" * bool(number) + (str(number) if number > 1 else "")
+    return f"[{element}{hydrogens}{f'{charge:+d}' if charge else ''}]"
 
 
 def _prepared(mol: Chem.Mol) -> Chem.Mol:

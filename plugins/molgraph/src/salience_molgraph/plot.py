@@ -54,6 +54,8 @@ Place = tuple[int, str]
 _PANELS = 100
 #: Width of a grid of one explanation, which holds as many molecules beside each other as fit.
 _WIDTH = 1000.0
+#: Smallest width that structures in a grid of many explanations have.
+_NARROW = 180.0
 
 
 @dataclass(frozen=True)
@@ -338,8 +340,10 @@ class MoleculePlot(Visualizer):
         self, cells: Mapping[Place, Cell], scales: Mapping[Place, Scale]
     ) -> dict[Place, Panel]:
         """The panels of a grid; strips of one column, and of one scale, can be compared."""
+        n_columns = len({title for _, title in cells})
+        widest = min(COLUMN, max(_WIDTH / n_columns, _NARROW))
         panels = {
-            place: replace(self._panel(cell, scales[place], COLUMN), data=place)
+            place: replace(self._panel(cell, scales[place], widest), data=place)
             for place, cell in cells.items()
         }
         frames: dict[tuple[str, int], Frame] = {}

@@ -1,30 +1,69 @@
-"""The caption of a picture: the item's name and the model's prediction."""
+"""The caption of a picture: the item's name and the model's output."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
 
 from salience import Explanation
 
 
 def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
-    """Name of an item, and the parts of a text that describes its prediction.
+    """Name of an item, and the parts of a text that describes the model's output.
 
-    For several outputs per item, the parts are the class of the largest output (its name, or
-    ``class i`` where it has none) and the value of this output, usually a logit. For one output
-    per item, the only part is its value. There is none where the prediction is unknown or has more
-    than two axes.
+    Where the class of an output is explained, the parts are its name (or ``class i``), its
+    probability and its logit; the logit is left out where the model returns probabilities. For
+    other outputs the only part is the value f(x). There is none where the output is unknown.
     """
     name = f"item {item}"
     if explanation.annotations:
         name = str(explanation.annotations[item].get("name", name))
-    output = explanation.prediction[item].detach().double().flatten()
-    if explanation.prediction.ndim > 2 or bool(output.isnan().any()):  # unknown
-        return name, ()
-    if output.numel() == 1:
-        return name, (f"{float(output):.3g}",)
-    best = int(output.argmax())
+    own = explanation.ids[item]
+    if isinstance(own, str):  # that of the user, or the file's name
+        name = own
+    record = explanation.provenance.get("output")
+    output: dict[str, Any] = {"name": record or "predicted"}
+    if isinstance(record, dict):
+        output = record
+    if output.get("name") in ("predicted", "class"):
+        words = _class_words(explanation, explanation.prediction[item], output.get("index"))
+        if words:
+            return name, words
+    score, prediction = float(explanation.score[item]), explanation.prediction[item]
+    if math.isnan(score) and prediction.numel() == 1:
+        score = float(prediction)
+    return name, (f"output {_number(score)}",) if math.isfinite(score) else ()
+
+
+def _class_words(
+    explanation: Explanation, prediction: Tensor, index: int | None
+) -> tuple[str, ...]:
+    """The explained class in words; empty where the prediction has no scores of classes."""
+    row = prediction.detach().cpu().double()
+    if row.ndim != 1 or len(row) < 2 or not bool(row.isfinite().all()):
+        return ()
+    at = int(row.argmax()) if index is None else int(index) % len(row)
     names = explanation.dataset_info.get("class_names", ())
-    known = names[best] if best < len(names) else f"class {best}"
-    return name, (known, f"{float(output[best]):.3g}")
+    known = str(names[at]) if at < len(names) else f"class {at}"
+    if bool((row >= 0).all()) and abs(float(row.sum()) - 1) < 1e-4:
+        return known, f"probability {_probability(float(row[at]))}"
+    shown = _probability(float(row.softmax(0)[at]))
+    return known, f"probability {shown}", f"logit {_number(float(row[at]))}"
+
+
+def _probability(value: float) -> str:
+    """A probability in two digits, never 1 or 0 where it is neither."""
+    if 0 < value < 0.005:
+        return "< .005"
+    if 0.995 < value < 1:
+        return "> .995"
+    return f"{value:.2f}".removeprefix("0")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def shortened(text: str, length: int) -> str:

@@ -79,6 +79,7 @@ class Vision(Domain):
             :class:`ImageTransform`. Tensors, and photos of another transform, are shown as they
             are if within [0, 1], and otherwise rescaled from their minimum and maximum to 0 and 1.
         class_names: Name of each class, for titles.
+        credits: Name of a file → attribution that its licence asks for, which pictures carry.
         max_pixels: Photos with more pixels are refused before they are decoded.
         on_error: ``"raise"`` refuses data with items that cannot be read, and names them all;
             ``"skip"`` goes on without them and tells which.
@@ -89,6 +90,7 @@ class Vision(Domain):
     )
     display: Callable[[Tensor], NDArray[Any]] | str | None = None
     class_names: Sequence[str] | None = None
+    credits: Mapping[str, str] | None = None
     max_pixels: int = 64_000_000
     on_error: str = "raise"
 
@@ -153,10 +155,15 @@ class Vision(Domain):
         tensors = [self._tensor(sample) for sample in samples]
         annotations = [
             {"image": self._picture(sample.item, tensor), "name": sample.item.name}
+            | self._credit(sample.item.name)
             for sample, tensor in zip(samples, tensors, strict=True)
         ]
         image = torch.stack(tensors)
         return Batch({"image": image}, self.layout, len(samples), annotations=annotations)
+
+    def _credit(self, name: str) -> dict[str, str]:
+        text = (self.credits or {}).get(name)
+        return {} if text is None else {"credit": text}
 
     def ids(self, samples: Sequence[Any]) -> Sequence[Any] | None:
         """Names of files; arrays and tensors have none."""

@@ -1,4 +1,4 @@
-"""The look that the maps of a figure share: colours, opacity, photos and the note on fading."""
+"""The look that the maps of a figure share: colours, opacity, photos and notes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Look:
         cmap: The colour map.
         norm: The range of values that the colour map spans.
         alpha: ``"fade"``, or one opacity for all values.
-        backdrop: The photo in ``"colour"``, ``"dark"`` or ``"light"``.
+        backdrop: The photo in ``"colour"``, ``"grey"``, ``"dark"`` or ``"light"``.
         ends: Which ends of the colour bar are arrows: matplotlib's parameter ``extend``.
-        below: Lines below the colour bar that explain the fading; empty where nothing fades.
+        below: Lines below the colour bar that explain hatching and contours.
+        is_share: Whether all maps are shares of draws, which have a colour bar of steps.
     """
 
     cmap: Colormap
@@ -33,26 +34,27 @@ class Look:
     backdrop: str
     ends: str
     below: tuple[str, ...]
+    is_share: bool = False
 
-    def opacity(self, values: Pixels, certainty: Pixels | None) -> Any:
+    def opacity(self, values: Pixels) -> Any:
         """Opacity of each value, an array of the shape of ``values``, or one number for all.
 
         Where ``alpha`` is ``"fade"``, the opacity of a value grows with its magnitude, from 0 at
-        the value 0 to 1 at the largest value that the colours show. Certainty, from 0 to 1,
-        multiplies the opacity.
+        the value 0 to 1 at the largest value that the colours show.
         """
-        base: Any = self.alpha
-        if self.alpha == "fade":
-            # An exponent below 1 makes weak saliency visible.
-            base = np.clip(np.abs(values) / float(self.norm.vmax or 1), 0, 1) ** 0.75
-        return base if certainty is None else base * certainty
+        if self.alpha != "fade":
+            return self.alpha
+        # An exponent below 1 makes weak saliency visible.
+        return np.clip(np.abs(values) / float(self.norm.vmax or 1), 0, 1) ** 0.75
 
     def toned(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Tone the photo behind a map by ``backdrop``: unchanged, dim and nearly grey, or light."""
+        """Tone the photo behind a map by ``backdrop``: as it is, grey, dim, or light grey."""
         if self.backdrop == "colour":
             return photo
         grey = (photo @ np.array([0.299, 0.587, 0.114]))[..., None]
-        if self.backdrop == "dark":
+        if self.backdrop == "grey":
+            toned = np.broadcast_to(0.15 * 255 + 0.75 * grey, photo.shape)
+        elif self.backdrop == "dark":
             toned = 0.65 * (0.65 * grey + 0.35 * photo)
         else:
             # Grey, since red and blue parts of the photo could be mistaken for saliency.
@@ -60,14 +62,11 @@ class Look:
         return np.asarray(np.rint(toned), dtype=np.uint8)
 
 
-def words_for_fading(maps: Sequence[Map]) -> tuple[str, ...]:
-    """Lines below the colour bar that explain the fading; empty where no map fades."""
-    fading = [drawn for drawn in maps if drawn.certainty is not None]
-    if not fading:
-        return ()
-    causes = {drawn.cause for drawn in fading}
-    cause = causes.pop() if len(causes) == 1 else "uncertain"
-    lines = ("certainty", *textwrap.wrap(f"faded: {cause}", 15))
-    # A map of one draw is never faded; without this note it could be mistaken for a certain map.
-    never = ("one draw:", "never faded")
-    return lines if len(fading) == len(maps) else (*lines[:-1], f"{lines[-1]};", *never)
+def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:
+    """Lines below the colour bar that explain hatching and contours; empty where there is none."""
+    found = list(dict.fromkeys(note for drawn in maps for note in drawn.notes))
+    if len(maps) > 1:  # counts of single maps would be many
+        found = [note for note in found if "FDR" not in note]
+    if any(drawn.is_share for drawn in maps):
+        found.append("outlined: among the top places in 50 % (dashed) and 95 % of draws")
+    return tuple(line for note in found for line in textwrap.wrap(note, 24))

@@ -26,9 +26,10 @@ class Map:
         signed: Whether the colours must distinguish negative from positive saliency.
         clipped: Whether magnitudes above the percentile were clipped to it.
         peak: The largest magnitude of the scaled saliency, before a small map is upsampled.
-        certainty: Certainty of each value, from 0 to 1, in the shape of ``values``; ``None`` where
-            nothing fades.
-        cause: The reason why pixels are uncertain, as text for the figure.
+        uncertain: Places whose sign is uncertain (p ≥ .05), bool of the shape of ``values``;
+            ``None`` where signs are not tested.
+        notes: What the map and its hatching say, in words.
+        is_share: Whether values are the shares of draws of the aggregator ``top_share``.
     """
 
     values: Pixels
@@ -36,8 +37,9 @@ class Map:
     signed: bool
     clipped: bool
     peak: float
-    certainty: Pixels | None
-    cause: str
+    uncertain: NDArray[np.bool_] | None
+    notes: tuple[str, ...] = ()
+    is_share: bool = False
 
     @property
     def ratio(self) -> float:
@@ -51,14 +53,14 @@ def read_map(
     variable: str | None,
     scaler: Scaler,
     percentile: float,
-    fades: bool,
+    hatches: bool,
 ) -> Map:
     """Read the map of one item, or the mean map over all items.
 
     Values are clipped at the percentile and then scaled. The map is signed where any scaled value
     is negative. It is also signed where any value of the explanation is negative, unless the scaler
-    shifts values, so that all items of the explanation have the same colours. Certainty is read
-    where ``fades`` is true, the map has a photo and there are several draws.
+    shifts values, so that all items of the explanation have the same colours. Signs are tested
+    where ``hatches`` is true, the aggregator keeps them and there are several draws.
 
     Args:
         explanation: The explanation.
@@ -66,7 +68,7 @@ def read_map(
         variable: Name of the target variable; ``None`` where there is only one.
         scaler: The scaler of the values.
         percentile: The percentile of the magnitudes to which larger magnitudes are clipped.
-        fades: Whether uncertain pixels fade into the photo.
+        hatches: Whether places whose sign is uncertain are marked.
 
     Raises:
         InputError: The saliency has other axes than (item, height, width).
@@ -84,23 +86,32 @@ def read_map(
             f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
         )
     values = (flat.mean(0) if item is None else flat[item]).detach().cpu().double().numpy()
-    values, clipped = _clip(values, percentile)
-    scaling = scaler(values)
-    scaled = scaling(values)
-    signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
-    peak = float(np.abs(scaled).max())
-    photo = _photo(explanation, item)
-    certainty, block = None, _block(explanation)
+    is_share = _is_share(explanation)
+    if is_share:  # a share has its own range, from 0 to 1
+        clipped, scaled, signed = False, values, False
+    else:
+        values, clipped = _clip(values, percentile)
+        scaling = scaler(values)
+        scaled = scaling(values)
+        signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
+    peak = 1.0 if is_share else float(np.abs(scaled).max())
+    photo, uncertain = _photo(explanation, item), None
+    notes: tuple[str, ...] = ()
+    if item is not None and hatches and not is_share:
+        uncertain, notes = _uncertain(explanation, item, variable)
+    block = _block(explanation)
     if item is not None and photo is not None:
         scaled = _as_large_as(photo, scaled, block)
-        sure = _certainty(explanation, item, variable) if fades else None
-        certainty = None if sure is None else _as_large_as(photo, sure, block)
+        if uncertain is not None:
+            uncertain = _as_large_as(photo, uncertain.astype(float), block, smooth=False) > 0.5
     elif block is not None and (first := _photo(explanation, 0)) is not None:
         scaled = _as_large_as(first, scaled, block)  # blocks are as wide as those of items
-    cause = "large standard error"
-    if explanation.signed:
-        cause = f"0 is likely for {explanation.interval_about}"
-    return Map(scaled, photo, signed, clipped, peak, certainty, cause)
+    return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
+
+
+def _is_share(explanation: Explanation) -> bool:
+    aggregator = explanation.provenance.get("aggregator")
+    return isinstance(aggregator, dict) and aggregator.get("name") == "top_share"
 
 
 def _clip(values: Pixels, percentile: float) -> tuple[Pixels, bool]:
@@ -119,11 +130,22 @@ def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | No
     return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
-def _certainty(explanation: Explanation, item: int, variable: str | None) -> Pixels | None:
-    """Certainty of each value of an item, from 0 to 1; ``None`` for a single draw."""
-    # Of this item only: a grid would otherwise recompute all items' p-values for each picture.
-    certainty = explanation.item(item).certainty(variable)[0].detach().cpu().double().numpy()
-    return None if np.isnan(certainty).any() else np.asarray(certainty)
+def _uncertain(
+    explanation: Explanation, item: int, variable: str | None
+) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """Places of an item whose sign is uncertain, and what that says; ``None`` if not tested."""
+    # Of this item only: a grid would otherwise compute all items' p-values for each picture.
+    one = explanation.item(item)
+    saliency = one.only if variable is None else one[variable]
+    if not one.signed or not bool(saliency.flat_error.isfinite().any()):
+        return None, ()
+    uncertain = one.p_values(variable)[0].detach().cpu().numpy() >= 0.05
+    found = one.significant(0.05, variable)[0]
+    notes = (
+        f"hatched: the 95 % interval of {one.interval_about} holds 0",
+        f"{int(found.sum())} of {found.numel()} places at FDR 5 %",
+    )
+    return uncertain, notes
 
 
 def _block(explanation: Explanation) -> tuple[int, int] | None:
@@ -137,7 +159,11 @@ def _block(explanation: Explanation) -> tuple[int, int] | None:
 
 
 def _as_large_as(
-    photo: NDArray[np.uint8], values: Pixels, block: tuple[int, int] | None = None
+    photo: NDArray[np.uint8],
+    values: Pixels,
+    block: tuple[int, int] | None = None,
+    *,
+    smooth: bool = True,
 ) -> Pixels:
     """Values at the pixels of a photo: of blocks, whose last ones may be smaller; else stretched.
 
@@ -145,6 +171,7 @@ def _as_large_as(
         photo: The photo.
         values: The map.
         block: Height and width of the blocks whose values these are, or ``None``.
+        smooth: Whether values between those of the map are interpolated.
     """
     height, width = photo.shape[:2]
     if values.shape == (height, width):
@@ -152,4 +179,5 @@ def _as_large_as(
     if block is not None and values.shape == (-(-height // block[0]), -(-width // block[1])):
         return values.repeat(block[0], 0).repeat(block[1], 1)[:height, :width]
     small = Image.fromarray(values.astype(np.float32))
-    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(small.resize((width, height), method))

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from salience import Explanation, InputError, Visualizer
+from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_vision.captions import caption
-from salience_vision.legend import fade
-from salience_vision.look import Look, words_for_fading
+from salience_vision.hatching import draw_shares, hatch, share_steps, share_words
+from salience_vision.look import Look, notes_below
 from salience_vision.maps import Map, read_map
 from salience_vision.page import Page
 
-_BACKDROPS = ("auto", "colour", "dark", "light")
+_BACKDROPS = ("auto", "colour", "grey", "dark", "light")
+# The map of saliency without signs.
+_PLAIN = "inferno"
+_SHARE = "share of draws among the top"
 _WORDS = {
     "abs_max": "relative saliency",
     "min_max": "relative saliency",
@@ -38,20 +40,19 @@ class Overlay(Visualizer):
     low, and the photo is toned down so that the colours stand out from it. The overlay of uniform
     opacity in chainer-chemistry is ``Overlay(cmap="jet", alpha=0.5, percentile=100)``.
 
-    Where there are several draws, the opacity of a pixel is multiplied by its certainty, so that
-    uncertain pixels fade into the photo. Certainty is 1 − p where the aggregator keeps signs, p
-    being the p-value of "the saliency is 0", and otherwise 1 − standard error / saliency, at least
-    0; see :meth:`salience.Explanation.certainty`. The colour bar then has two dimensions, saliency
-    upwards and certainty to the right, and is drawn like the pixels of a map, over a grey photo. A
-    single draw never fades, nor does the mean over items, which is drawn without a photo.
+    Where there are several draws and the aggregator keeps signs, places whose sign is uncertain are
+    hatched: the 95 % interval of :meth:`salience.Explanation.interval` holds 0 there, so that the
+    unadjusted p-value is at least .05. Magnitudes have no sign to test and are not hatched; ask
+    how stable they are with the aggregator ``top_share``. Its shares are drawn as contours at 50
+    and 95 % of the draws over the grey photo, beside their map.
 
     A map that is smaller than the photo (a target variable inside the model) is upsampled
-    bilinearly, and so is its certainty.
+    bilinearly; sums of blocks keep their edges.
 
     Args:
-        cmap: A colour map of matplotlib; ``None`` takes ``"inferno"`` where saliency is nowhere
-            negative, and ``"coolwarm"``, centred at 0, where it has signs. Both can be read with
-            colour-blind eyes.
+        cmap: A colour map or its name; ``None`` takes ``"inferno"`` where saliency is nowhere
+            negative, and blue and vermilion, centred at 0, where it has signs. Both can be read
+            with colour-blind eyes.
         alpha: ``"fade"``, or one opacity from 0 to 1 for the whole map.
         scaler: ``"abs_max"``, ``"min_max"``, ``"normalize"``, ``"identity"`` or a function; see
             :mod:`salience.scalers`. Each map is scaled separately.
@@ -59,11 +60,12 @@ class Overlay(Visualizer):
             do not dim the rest; the colour bar then ends in arrows. 100 clips nothing.
         colorbar: Whether to draw the colour bar.
         title: Title in place of the item's name; ``""`` for none.
-        backdrop: The photo in ``"colour"``, ``"dark"`` (dim, nearly grey) or ``"light"`` (grey).
-            ``"auto"`` is ``"colour"`` where ``alpha`` is a number, and otherwise ``"light"`` for
-            signed and ``"dark"`` for unsigned saliency.
+        backdrop: The photo in ``"colour"``, ``"grey"``, ``"dark"`` (dim, nearly grey) or
+            ``"light"`` (light grey). ``"auto"`` is ``"colour"`` where ``alpha`` is a number, and
+            otherwise ``"light"`` for signed, ``"dark"`` for unsigned saliency and ``"grey"`` for
+            shares.
         variable: Name of the target variable to draw, where several were explained.
-        certainty: Whether uncertain pixels fade where there are several draws.
+        hatch: Whether places whose sign is uncertain are hatched, where there are several draws.
 
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
@@ -71,7 +73,7 @@ class Overlay(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
 
-    cmap: str | None = None
+    cmap: str | Colormap | None = None
     alpha: float | str = "fade"
     scaler: str | Scaler = "abs_max"
     percentile: float = 99.0
@@ -79,14 +81,13 @@ class Overlay(Visualizer):
     title: str | None = None
     backdrop: str = "auto"
     variable: str | None = None
-    certainty: bool = True
+    hatch: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
-        if self.cmap is not None and self.cmap not in matplotlib.colormaps:
-            known = nearest(self.cmap, matplotlib.colormaps)
-            raise InputError(f"unknown colour map {brief(self.cmap)}; {known}")
+        if self.cmap is not None:
+            colors.colormap(self.cmap)  # raises InputError for an unknown map
         if self.alpha != "fade" and (isinstance(self.alpha, str) or not 0 <= self.alpha <= 1):
             raise InputError(f'alpha is {brief(self.alpha)}; pass "fade" or a number from 0 to 1')
         if not 0 < self.percentile <= 100:
@@ -100,8 +101,9 @@ class Overlay(Visualizer):
         """Draw the photo under its saliency, titled by name, predicted class and its output."""
         name, predicted = caption(explanation, item)
         title = name if self.title is None else self.title
-        subtitle = " · ".join(predicted) if title else ""
-        return self._single(self._read(explanation, item), title, subtitle)
+        subtitle = ", ".join(predicted) if title else ""
+        credit = _credits(explanation, [item])
+        return self._single(self._read(explanation, item), title, subtitle, credit)
 
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean map over all items, without a photo."""
@@ -112,8 +114,8 @@ class Overlay(Visualizer):
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
         """Draw items (rows) × explanations (columns), with the photos as the first column.
 
-        All maps share one colour bar. Each map is scaled separately, and maps of several draws
-        fade.
+        All maps share one colour bar, and each map is scaled separately. Shares of draws are drawn
+        as contours over the grey photo.
         """
         first = next(iter(explanations.values()))
         maps = [[self._read(one, item) for one in explanations.values()] for item in items]
@@ -128,53 +130,89 @@ class Overlay(Visualizer):
             title=self.title or "",
             bar=look.norm if self.colorbar else None,
             below=look.below,
+            credit=_credits(first, items),
         )
         for axes, row, photo in zip(page.axes, maps, photos, strict=True):
             if front and photo is not None:
                 axes[0].imshow(photo)
             for cell, drawn in zip(axes[len(front) :], row, strict=True):
                 self._draw(cell, drawn, look)
-        self._bar(page, look)
+        self._bar(page, look, steps=look.is_share and bool(front))
         return page.figure
 
-    def _single(self, drawn: Map, title: str, subtitle: str) -> Figure:
+    def _single(self, drawn: Map, title: str, subtitle: str, credit: str = "") -> Figure:
         look = self._look([drawn])
         bar = look.norm if self.colorbar else None
-        page = Page(1, ratio=drawn.ratio, title=title, subtitle=subtitle, bar=bar, below=look.below)
-        self._draw(page.axes[0][0], drawn, look)
+        contours = drawn.is_share and drawn.photo is not None
+        heads = (share_words(drawn.values), "share of draws") if contours else ()
+        page = Page(
+            1,
+            heads,
+            ratio=drawn.ratio,
+            title=title,
+            subtitle=subtitle,
+            bar=bar,
+            below=look.below,
+            side=3.4 if contours else 0.0,
+            credit=credit,
+        )
+        if contours:
+            self._draw(page.axes[0][0], drawn, look)
+            page.axes[0][1].imshow(drawn.values, cmap=look.cmap, norm=look.norm)
+        else:
+            self._draw(page.axes[0][0], drawn, look)
         self._bar(page, look)
         return page.figure
 
     def _read(self, explanation: Explanation, item: int | None) -> Map:
         scaler = get_scaler(self.scaler)
-        return read_map(explanation, item, self.variable, scaler, self.percentile, self.certainty)
+        return read_map(explanation, item, self.variable, scaler, self.percentile, self.hatch)
 
     def _look(self, maps: Sequence[Map]) -> Look:
         """The look that all maps of a figure share."""
         signed = any(drawn.signed for drawn in maps)
         limit = max(drawn.peak for drawn in maps) or 1.0
         backdrop = self.backdrop
+        shares = all(drawn.is_share for drawn in maps)
         if backdrop == "auto":
-            backdrop = "colour" if self.alpha != "fade" else "light" if signed else "dark"
+            plain = "grey" if shares else "light" if signed else "dark"
+            backdrop = plain if self.alpha == "fade" else "colour"
         norm = Normalize(-limit if signed else 0.0, limit)
-        cmap = matplotlib.colormaps[self.cmap or ("coolwarm" if signed else "inferno")]
+        cmap = colors.colormap(self.cmap or (colors.SIGNED if signed else _PLAIN))
         ends = ("neither", "max", "both")[any(drawn.clipped for drawn in maps) * (1 + signed)]
-        below = words_for_fading(maps) if self.colorbar else ()
-        return Look(cmap, norm, self.alpha, backdrop, ends, below)
+        below = notes_below(maps) if self.colorbar else ()
+        return Look(cmap, norm, self.alpha, backdrop, ends, below, is_share=shares)
 
     def _draw(self, axes: Axes, drawn: Map, look: Look) -> None:
+        if drawn.is_share and drawn.photo is not None:
+            axes.imshow(replace(look, backdrop="grey").toned(drawn.photo))
+            draw_shares(axes, drawn.values)
+            return
         alpha: Any = None
         if drawn.photo is not None:
             axes.imshow(look.toned(drawn.photo))
-            alpha = look.opacity(drawn.values, drawn.certainty)
+            alpha = look.opacity(drawn.values)
         axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
+        if drawn.uncertain is not None and drawn.uncertain.any():
+            hatch(axes, drawn.uncertain)
 
-    def _bar(self, page: Page, look: Look) -> None:
+    def _bar(self, page: Page, look: Look, *, steps: bool = False) -> None:
         if not self.colorbar:
             return
+        if steps:
+            cmap, norm = share_steps()
+            page.bar(ScalarMappable(norm, cmap), _SHARE, extend="neither", alpha=None)
+            return
         words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
+        words = _SHARE if look.is_share else words
         alpha = None if isinstance(self.alpha, str) else self.alpha
         colours = ScalarMappable(look.norm, look.cmap)
-        bar = page.bar(colours, words, extend=look.ends, alpha=alpha)
-        if look.below:
-            fade(bar, look)
+        page.bar(colours, words, extend=look.ends, alpha=alpha)
+
+
+def _credits(explanation: Explanation, items: Sequence[int]) -> str:
+    """Attributions that the photos of some items ask for."""
+    if not explanation.annotations:
+        return ""
+    found = [explanation.annotations[item].get("credit") for item in items]
+    return "; ".join(dict.fromkeys(str(text) for text in found if text))

@@ -8,18 +8,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Normalize
+from matplotlib.colors import BoundaryNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from salience import colors
 from salience_vision.captions import shortened
 
-_INK, _GREY = "#1a1a1a", "#5c5c5c"
+_INK, _GREY = colors.INK, colors.MUTED
 _GAP, _EDGE = 0.08, 0.15
 _BAR, _BAR_MOST = 0.14, 4.6
-# Sizes of a two-dimensional colour bar: its width, its minimum height, and below the bar the height
-# of the tick labels and of one line of text.
-_WIDE_BAR, _BAR_LEAST, _TICKS, _FINE = 0.34, 1.1, 0.24, 0.13
+# The smallest height of a bar with lines below it, the room above them, and the height of a line.
+_BAR_LEAST, _TICKS, _FINE = 1.1, 0.2, 0.14
 _ARROW = 0.03
 _LETTER, _LINE = 0.075, 0.19
 
@@ -36,7 +36,9 @@ class Page:
         title: Text at the top of the page.
         subtitle: Text below the title, in smaller letters.
         bar: Range of the colour bar, for which room is left at the right; ``None`` for no bar.
-        below: Lines below the colour bar; where there are any, the bar is two-dimensional.
+        below: Lines below the colour bar.
+        credit: Attribution of the photos, at the bottom of the page.
+        side: Root of the area of a picture in inches; chosen by the number of pictures where 0.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class Page:
         subtitle: str = "",
         bar: Normalize | None = None,
         below: tuple[str, ...] = (),
+        side: float = 0.0,
+        credit: str = "",
     ) -> None:
         columns = len(heads) or 1
-        side = 1.9 if heads or rows > 1 else 4.4
+        side = side or (1.9 if heads or rows > 1 else 4.4)
         self._cell = side * ratio**0.5, side / ratio**0.5
         names = [
             (shortened(name, 20), [part for line in words for part in textwrap.wrap(line, 22)[:2]])
@@ -60,16 +64,17 @@ class Page:
         ]
         longest = max((len(line) for name, below in names for line in (name, *below)), default=0)
         self._left = _EDGE + (longest * _LETTER + 0.2 if labels else 0.0)
-        self._two_dimensional = columns * self._cell[0] + (columns - 1) * _GAP
+        self._width = columns * self._cell[0] + (columns - 1) * _GAP
         self._high = rows * self._cell[1] + (rows - 1) * _GAP
         wrapped = [_wrapped(head, self._cell[0]) for head in heads]
         lines = max((head.count("\n") + 1 for head in wrapped), default=0)
         above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
-        width = self._left + self._two_dimensional + (_bar_room(bar, below) if bar else _EDGE)
+        width = self._left + self._width + (_bar_room(bar, below) if bar else _EDGE)
         self._below = below
         self._under = _TICKS + _FINE * len(below) if below else 0.0
         spare = max(0.0, _BAR_LEAST + self._under - self._high) if below else 0.0
-        self._bottom = _EDGE + spare
+        thanks = textwrap.wrap(credit, max(int(width * 15), 20))
+        self._bottom = _EDGE + spare + 0.15 * len(thanks)
         height = self._bottom + self._high + above + _EDGE
         self._size = width, height
         self.figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
@@ -77,6 +82,8 @@ class Page:
         for column, head in enumerate(wrapped):
             x = self._left + column * (self._cell[0] + _GAP) + self._cell[0] / 2
             self._write(x, self._bottom + self._high + 0.06, head, 9, _INK, ha="center")
+        if thanks:
+            self._write(self._left, 0.06, "\n".join(thanks), 7, _GREY, va="bottom")
         for row, (name, more) in enumerate(names):
             self._label(row, name, "\n".join(more))
         top = height - _EDGE
@@ -103,23 +110,20 @@ class Page:
             The colour bar.
         """
         high = min(self._high + (self._bottom - _EDGE) - self._under, _BAR_MOST)
-        left, top = self._left + self._two_dimensional + 0.12, self._bottom + self._high
-        axes = self._axes(left, top - high, _WIDE_BAR if self._below else _BAR, high)
+        left, top = self._left + self._width + 0.12, self._bottom + self._high
+        axes = self._axes(left, top - high, _BAR, high)
         bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=_ARROW, alpha=alpha)
         bar.outline.set_visible(False)
-        bar.locator = _ticks()
+        norm: Any = colours.norm
+        stepped = isinstance(norm, BoundaryNorm)
+        bar.locator = FixedLocator(list(norm.boundaries)) if stepped else _ticks()
         bar.formatter = FuncFormatter(lambda value, _: _number(value))
         bar.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
         bar.set_label(words, size=8.5, color=_GREY)
         if self._below:
-            arrow = 72 * high * _ARROW if extend == "both" else 0.0
-            bar.ax.xaxis.set_ticks((0, 1), labels=("0", "1"))
-            bar.ax.tick_params(axis="x", labelsize=7.5, length=0, pad=3.5 + arrow)
-            zero, one = bar.ax.get_xticklabels()
-            zero.set_horizontalalignment("left")
-            one.set_horizontalalignment("right")
             lines = "\n".join(self._below)
-            bar.ax.set_xlabel(lines, loc="left", size=7.5, color=_GREY, labelpad=1)
+            y = (top - high) - (0.16 if extend == "both" else 0.1)
+            self._write(left, y, lines, 7.5, _GREY, va="top", linespacing=1.3)
         return bar
 
     def _label(self, row: int, name: str, below: str) -> None:
@@ -129,17 +133,17 @@ class Page:
         self._write(right, middle - 0.03, below, 8, _GREY, ha="right", va="top")
 
     def _add(self, row: int, column: int) -> Axes:
-        two_dimensional, high = self._cell
-        left = self._left + column * (two_dimensional + _GAP)
+        wide_cell, high = self._cell
+        left = self._left + column * (wide_cell + _GAP)
         axes = self._axes(
-            left, self._bottom + self._high - high - row * (high + _GAP), two_dimensional, high
+            left, self._bottom + self._high - high - row * (high + _GAP), wide_cell, high
         )
         axes.set_axis_off()
         return axes
 
-    def _axes(self, left: float, bottom: float, two_dimensional: float, high: float) -> Axes:
+    def _axes(self, left: float, bottom: float, wide_cell: float, high: float) -> Axes:
         width, height = self._size
-        box = (left / width, bottom / height, two_dimensional / width, high / height)
+        box = (left / width, bottom / height, wide_cell / width, high / height)
         return self.figure.add_axes(box)
 
     def _write(self, x: float, y: float, text: str, size: float, color: str, **how: Any) -> None:
@@ -159,7 +163,8 @@ def _number(value: float) -> str:
 def _bar_room(norm: Normalize, below: tuple[str, ...]) -> float:
     ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
     room = 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
-    return max(room + _WIDE_BAR - _BAR, 1.05) if below else room
+    longest = max((len(line) for line in below), default=0)
+    return max(room, 0.25 + 0.062 * longest)
 
 
 def _wrapped(head: str, inches: float) -> str:

@@ -144,23 +144,21 @@ def read_cell(explanation: Explanation, item: int, question: Question) -> Cell:
             f"look for overflow in the model"
         )
     kind = " and ".join(chosen)
-    if kind == "groups" and (single := _single(made)):
-        kind, names = single, [*atom_names(mol), *bond_names(mol)]
-        at = (
-            i[0] if i else mol.GetNumAtoms() + j[0]
-            for i, j in zip(made.atoms, made.bonds, strict=True)
-        )
-        made = replace(made, names=tuple(names[i] for i in at))
+    if kind == "groups":
+        kind = _kind_of_names(made, mol)
     return Cell(mol, made, kind, explanation.signed, tuple(remarks))
 
 
-def _single(part: Part) -> str:
-    """What groups are of, where each is one atom or one bond by itself; else empty."""
-    members = list(zip(part.atoms, part.bonds, strict=True))
-    if any(len(atoms) + len(bonds) != 1 for atoms, bonds in members):
-        return ""
-    if len(set(members)) < len(members):
-        return ""
+def _kind_of_names(part: Part, mol: Chem.Mol) -> str:
+    """``"groups"``; or what they are of where each is an atom or a bond, called by its name."""
+    own: dict[str, tuple[Indices, Indices]] = {}
+    for i, name in enumerate(atom_names(mol)):
+        own[name] = ((i,), ())
+    for i, name in enumerate(bond_names(mol)):
+        own[name] = ((), (i,))
+    groups = zip(part.names, part.atoms, part.bonds, strict=True)
+    if any(own.get(name) != (atoms, bonds) for name, atoms, bonds in groups):
+        return "groups"
     kinds = {"atoms": any(part.atoms), "bonds": any(part.bonds)}
     return " and ".join(kind for kind, is_there in kinds.items() if is_there)
 
@@ -300,9 +298,20 @@ def _tested(part: Part, one: Explanation, of: tuple[str, str], question: Questio
     if not one.signed:
         return made
     p = _array(one.p_values(name))
-    found = _array(one.significant(question.level, name)).astype(bool) & known
     uncertain = known & (p >= question.level)
-    return replace(made, tested=known, uncertain=uncertain, discoveries=int(found.sum()))
+    found = discoveries(p, question.level)
+    return replace(made, tested=known, uncertain=uncertain, discoveries=found)
+
+
+def discoveries(p_values: Values, level: float) -> int:
+    """How many values are significant at a false discovery rate.
+
+    It is the number of those that :meth:`salience.Explanation.significant` marks: the largest k
+    with p₍ₖ₎ ≤ k / n · level (Benjamini and Hochberg, 1995).
+    """
+    ranks = np.arange(1, len(p_values) + 1)
+    passed = np.flatnonzero(np.sort(p_values) <= ranks / len(p_values) * level)
+    return int(passed[-1]) + 1 if len(passed) else 0
 
 
 def _array(values: Any) -> Values:
@@ -330,7 +339,8 @@ def _summed(
     if part.tested.any():
         remarks.append("bonds not tested, errors of their sums unknown: pool both directions")
     if (edges < 0).any():
-        remarks.append(f"{int((edges < 0).sum())} self-loops not drawn")
+        number = int((edges < 0).sum())
+        remarks.append(f"{number} self-loop{'s' * (number > 1)} not drawn")
     return made, remarks
 
 

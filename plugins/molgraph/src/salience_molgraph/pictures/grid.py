@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from salience import colors
 from salience_molgraph.pictures.page import PAD, Panel, foot, head
@@ -32,7 +33,7 @@ class Block:
         """Height of the caption."""
         return head(self.caption, 0.0, 0.0, room)[1]
 
-    @property
+    @cached_property
     def panel_height(self) -> float:
         """Height of the panels."""
         return max(panel.size[1] for panel in self.panels)
@@ -65,7 +66,7 @@ class Sheet:
     blocks: Sequence[Block]
     ncols: int
 
-    @property
+    @cached_property
     def widths(self) -> list[float]:
         """Width of each column of a block, that of its widest panel."""
         found = []
@@ -74,7 +75,7 @@ class Sheet:
             found.append(max(panels, _NARROW, min(text_width(title, _TITLE) + 8, 260.0)))
         return found
 
-    @property
+    @cached_property
     def block_width(self) -> float:
         """Width of a block."""
         return sum(self.widths) + PAD * (len(self.titles) - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rdkit import Chem
 
@@ -52,7 +53,7 @@ class Panel:
     said: str = ""
     room: float = 0.0
 
-    @property
+    @cached_property
     def size(self) -> tuple[float, float]:
         """Width and height in SVG units."""
         width, height = self.box

@@ -55,16 +55,24 @@ def magnitudes() -> ColorFn:
 
 def to_hex(color: Color) -> str:
     """Convert a colour to hexadecimal text: ``(1, 0, 0)`` to ``"#FF0000"``."""
-    return "#" + "".join(f"{min(max(round(255 * c), 0), 255):02X}" for c in color)
+    red, green, blue = (round(255 * min(max(c, 0.0), 1.0)) for c in color)
+    return f"#{red:02X}{green:02X}{blue:02X}"
 
 
 def _between(stops: Sequence[Color]) -> ColorFn:
-    places = np.linspace(-1.0, 1.0, len(stops))
-    channels = np.array(stops).T
+    """Linear interpolation between colours at evenly spaced places from -1 to 1."""
+    last = len(stops) - 1
 
     def interpolate(value: float) -> Color:
-        red, green, blue = (float(np.interp(value, places, channel)) for channel in channels)
-        return red, green, blue
+        place = min(max((value + 1) / 2 * last, 0.0), float(last))
+        at = min(int(place), last - 1)
+        share = place - at
+        low, high = stops[at], stops[at + 1]
+        return (
+            low[0] + share * (high[0] - low[0]),
+            low[1] + share * (high[1] - low[1]),
+            low[2] + share * (high[2] - low[2]),
+        )
 
     return interpolate
 

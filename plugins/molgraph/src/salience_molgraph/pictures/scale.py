@@ -13,6 +13,7 @@ from salience_molgraph.pictures.cell import Cell, Part, Values
 from salience_molgraph.pictures.marks import Marks
 from salience_molgraph.pictures.palette import Color, ColorFn, is_finite
 from salience_molgraph.pictures.shapes import Gradient, Shape, Text, wrapped
+from salience_molgraph.pictures.structure import ends_of
 from salience_molgraph.pictures.words import number
 
 BondFn = Callable[[float, float], float]
@@ -125,11 +126,10 @@ class Scale:
         """Colours of the bonds whose two atoms are both filled."""
         bond_fn = watched(bond_fn, "bond_fn", "a finite number", is_finite)
         found = {}
-        for bond in cell.mol.GetBonds():
-            first, second = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        for bond, (first, second) in enumerate(ends_of(cell.mol)):
             if first in atoms and second in atoms:
                 value = bond_fn(float(scaled[first]), float(scaled[second]))
-                found[bond.GetIdx()] = self.color(value)
+                found[bond] = self.color(value)
         return found
 
     def _inside(
@@ -140,11 +140,11 @@ class Scale:
         owner = {a: i for i in shown for a in part.atoms[i] if a not in shared}
         taken = {bond for i in shown for bond in part.bonds[i]}
         found = {}
-        for bond in cell.mol.GetBonds():
-            group = owner.get(bond.GetBeginAtomIdx(), -1)
-            same = group >= 0 and group == owner.get(bond.GetEndAtomIdx(), -1)
-            if same and not part.uncertain[group] and bond.GetIdx() not in taken:
-                found[bond.GetIdx()] = self.color(float(scaled[group]))
+        for bond, (first, second) in enumerate(ends_of(cell.mol)):
+            group = owner.get(first, -1)
+            same = group >= 0 and group == owner.get(second, -1)
+            if same and not part.uncertain[group] and bond not in taken:
+                found[bond] = self.color(float(scaled[group]))
         return found
 
 

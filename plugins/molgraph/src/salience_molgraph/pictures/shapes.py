@@ -203,6 +203,7 @@ def wrapped(text: str, size: float, width: float) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
     """Width of a text at a font size, in the units of ``size``."""
     return float(_font(size).getlength(printable(text)))
@@ -211,9 +212,9 @@ def text_width(text: str, size: float) -> float:
 def shorten(text: str, size: float, width: float) -> str:
     """Cut a text, with an ellipsis, where it is wider than ``width`` at a font size."""
     text = printable(text[:_LONGEST])
-    font = _font(size)
-    if font.getlength(text) <= width:
+    if text_width(text, size) <= width:
         return text
+    font = _font(size)
     while text and font.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
@@ -226,7 +227,7 @@ def xml_text(text: str) -> str:
 
 def printable(text: str) -> str:
     """Replace unprintable characters, which fonts do not show and XML may forbid, by blanks."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _bytes(color: Color) -> tuple[int, ...]:

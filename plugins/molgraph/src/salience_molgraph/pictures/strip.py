@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, isfinite, log10
 
 import numpy as np
@@ -59,7 +60,7 @@ class Strip:
     ratio: float = 1.0
     frame: Frame | None = None
 
-    @property
+    @cached_property
     def rows(self) -> list[int]:
         """Which values are shown, in their order."""
         values = self.cell.part.values
@@ -75,7 +76,7 @@ class Strip:
         numbered = self.cell.kind == "groups"
         return [f"{i + 1} {part.names[i]}" if numbered else part.names[i] for i in self.rows]
 
-    @property
+    @cached_property
     def own_frame(self) -> Frame:
         """What this strip needs by itself."""
         return Frame(self._ends(), self._margins())
@@ -107,7 +108,7 @@ class Strip:
             label = shorten(name, _NAME, _LABEL)
             found.append(Text(x - _GAP, middle + 4, label, _NAME, anchor="end", kind="row"))
             found += self._row(i, at, middle, (start, stop))
-            words = Text(x + _PLOT + _GAP, middle + 4, self._value(i), _TICK, anchor="start")
+            words = Text(x + _PLOT + _GAP, middle + 4, self._value(i), _TICK, "start", kind="value")
             found.append(_muted(words))
         found.append(Rule(x, foot + 2, x + _PLOT, foot + 2, colors.LINE, kind="axis"))
         for tick in _ticks(start, stop):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -111,15 +112,12 @@ class Structure:
         places = {i: (p.x / scale, p.y / scale) for i, p in enumerate(found)}
         ends = [drawer.GetDrawCoords(Point2D(x, 0.0)) for x in (0.0, 1.0)]
         unit = (ends[1] - ends[0]).Length() / scale
-        bonds = {b.GetIdx(): (b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()}
+        bonds = dict(enumerate(ends_of(mol)))
         return shapes(self.marks, places, bonds, unit)
 
     def _dark(self) -> set[int]:
         """The atoms on whose discs black letters are hard to read."""
-        atoms = self.marks.atoms.items()
-        return {
-            atom for atom, color in atoms if colors.contrast(to_hex(color), "#000000") < _READABLE
-        }
+        return {atom for atom, color in self.marks.atoms.items() if _is_dark(to_hex(color))}
 
     def _hard_to_read(self, text: str) -> list[str]:
         """Outlines of the letters of these atoms, and of notes, in RDKit's SVG."""
@@ -152,11 +150,22 @@ class Structure:
         return drawer
 
 
+@lru_cache(maxsize=4096)
+def _is_dark(color: str) -> bool:
+    return colors.contrast(color, "#000000") < _READABLE
+
+
 def extent(mol: Chem.Mol) -> tuple[float, float]:
     """Width and height that a flattened molecule needs, its labels included, in ångström."""
     places = mol.GetConformer().GetPositions()
     width, height = (places.max(0) - places.min(0))[:2].tolist()
     return width + 2 * _MARGIN[0], height + 2 * _MARGIN[1]
+
+
+def ends_of(mol: Chem.Mol) -> list[tuple[int, int]]:
+    """The two atoms of each bond; indexed access is faster than RDKit's iterator."""
+    bonds = (mol.GetBondWithIdx(i) for i in range(mol.GetNumBonds()))
+    return [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds]
 
 
 def flatten(mol: Chem.Mol) -> Chem.Mol:

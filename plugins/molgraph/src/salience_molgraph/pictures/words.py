@@ -67,8 +67,10 @@ def rounded(value: float, largest: float, *, sign: bool = False) -> str:
     power = math.floor(math.log10(largest))
     decimals = max(2 - power if power >= 0 else 1 - power, 0)
     text = f"{value:+.{decimals}f}"
-    if not value or not float(text):  # what is not 0 must not read as 0
-        return number(value, sign=sign)
+    if not value:
+        return "0"
+    if not float(text):  # what is not 0 must not read as 0
+        return number(float(f"{value:.1g}"), sign=sign)
     return (text if sign else text.lstrip("+")).replace("-", "−")
 
 
@@ -275,7 +277,7 @@ def notes(
         found.append(_counts(cells, level))
         rest = [column for column in columns if column not in tested]
         if rest:
-            found.append(f"not tested: {', '.join(rest)}")
+            found.append(f"not tested: {'; '.join(rest)}")
     remarks = dict.fromkeys(remark for _, _, cell in cells for remark in cell.remarks)
     if any(_has_shared(cell) for _, _, cell in cells):
         found.append("plain ring: in several groups")
@@ -284,7 +286,7 @@ def notes(
 
 def _named(own: Sequence[str], meanings: Mapping[str, Sequence[str]]) -> str:
     """The columns of a sentence, where there are several meanings."""
-    return f"{', '.join(own)}: " if len(meanings) > 1 else ""
+    return f"{'; '.join(own)}: " if len(meanings) > 1 else ""
 
 
 def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str:
@@ -301,7 +303,7 @@ def _counts(cells: Sequence[tuple[str, Explanation, Cell]], level: float) -> str
     if len(each) == 1:
         return f"{each[0]} {rate}"
     named = (f"{words} ({column})" for column, words in zip(counts, each, strict=True))
-    return f"{rate}: {', '.join(named)}"
+    return f"{rate}: {'; '.join(named)}"
 
 
 def _what(cell: Cell, number: int) -> str:

@@ -1,0 +1,76 @@
+"""Marks over a map: hatching where the sign is uncertain, contours of shares of draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from numpy.typing import NDArray
+
+from salience import colors
+
+#: Shares of draws at which contours are drawn.
+SHARES = (0.5, 0.95)
+# Fill and outline of the places in 50 and in 95 % of the draws.
+_FILLS, _LINES = ("#e6b422", "#c8500a"), ("#8a6400", "#7a1f00")
+_OPACITY = 0.5
+# Hatching has about so many lines across a picture.
+_LINES_ACROSS = 60
+
+
+def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
+    """Draw diagonal lines over the places of a mask.
+
+    The lines are pixels of an image, so that they end where the mask does, in any format of file.
+
+    Args:
+        axes: Axes that hold a map of the shape of the mask.
+        mask: Which places are hatched, bool of shape (height, width).
+    """
+    height, width = mask.shape
+    fine = max(1, round(600 / max(height, width)))  # subpixels, so that lines are thin
+    rows, columns = np.indices((height * fine, width * fine))
+    period = max(4, fine * max(height, width) // _LINES_ACROSS)
+    lines = (rows + columns) % period < max(1, period // 6)
+    inside = np.repeat(np.repeat(mask, fine, 0), fine, 1)
+    image = np.zeros((*inside.shape, 4))
+    image[..., :3] = colors.rgb(colors.INK)
+    image[..., 3] = np.where(lines & inside, 0.75, 0.0)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    axes.imshow(image, extent=extent, interpolation="nearest")
+
+
+def draw_shares(axes: Axes, shares: NDArray[Any]) -> None:
+    """Outline and fill the places that are among the top in 50 and in 95 % of the draws.
+
+    Args:
+        axes: Axes that hold the photo.
+        shares: Share of draws of each place, from 0 to 1, as large as the photo.
+    """
+    for share, fill, line, style in zip(SHARES, _FILLS, _LINES, ("dashed", "solid"), strict=True):
+        inside = (shares >= share).astype(float)
+        if not inside.any():
+            continue
+        image = np.zeros((*shares.shape, 4))
+        image[..., :3] = colors.rgb(fill)
+        image[..., 3] = inside * _OPACITY
+        axes.imshow(image, interpolation="nearest")
+        if 0 < inside.mean() < 1:
+            axes.contour(inside, levels=[0.5], colors=[line], linewidths=0.7, linestyles=style)
+
+
+def share_steps() -> tuple[ListedColormap, BoundaryNorm]:
+    """Colours of the steps of a colour bar of shares: below 50 %, from 50 %, from 95 %."""
+    grey = np.array([0.55, 0.55, 0.55])
+    mixed = [grey]
+    for fill in _FILLS:
+        mixed.append(_OPACITY * np.array(colors.rgb(fill)) + (1 - _OPACITY) * grey)
+    return ListedColormap(mixed), BoundaryNorm([0.0, *SHARES, 1.0], 3)
+
+
+def share_words(shares: NDArray[Any]) -> str:
+    """How many places are in 50 and in 95 % of the draws."""
+    parts = [f"{100 * float((shares >= share).mean()):.1f}" for share in SHARES]
+    return f"{parts[1]} % of places in ≥ 95 % of draws, {parts[0]} % in ≥ 50 %"
