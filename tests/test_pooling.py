@@ -246,6 +246,17 @@ def test_blocks_of_pixels_keep_the_axes_of_the_map(size: Any, aggregator: str) -
     assert found["input"].names is None and found["input"].counts is None
 
 
+def test_blocks_of_columns_are_named_by_their_first_and_last() -> None:
+    found = explainer().explain(FRAME, **PLAIN, pool=Blocks(3))
+    assert found.column_names("input") == ["a to c", "d"]
+    wide = found.to_dataframe(wide=True)
+    np.testing.assert_array_equal(wide[["a to c", "d"]], found.values)
+    assert found.to_dataframe()["position"].tolist() == ["a to c", "d"] * 7
+    assert found.to_xarray()["saliency"].sel(group="d").shape == (7,)
+    plain = explainer().explain(X, **PLAIN, pool=Blocks(3))
+    assert torch.equal(plain.values, found.values)
+
+
 def test_labels_of_pixels_make_superpixels() -> None:
     labels = (torch.arange(7)[:, None] // 3) * 4 + torch.arange(10) // 3
     labels[0, 0] = -1

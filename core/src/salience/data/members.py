@@ -76,8 +76,20 @@ def _several(members: Any) -> Any:
     return members
 
 
-def blocks_of_item(blocks: Blocks, places: Tensor) -> tuple[list[Tensor], tuple[int, ...]]:
-    """The numbers of the positions in each block of an item, and the number of blocks by axis."""
+def blocks_of_item(
+    blocks: Blocks, places: Tensor, names: Sequence[str] | None
+) -> tuple[list[Tensor], tuple[int, ...], tuple[str, ...] | None]:
+    """The blocks of an item.
+
+    Args:
+        blocks: Their lengths.
+        places: The number of each position, in the axes that the saliency of the item has.
+        names: Names of the positions, where these have names.
+
+    Returns:
+        The numbers of the positions in each block; the number of blocks by axis; and names of the
+        blocks, by the first and the last position of each, where positions have names.
+    """
     lengths = blocks.lengths(places.ndim)
     shape = tuple(math.ceil(n / length) for n, length in zip(places.shape, lengths, strict=True))
     number = torch.zeros(places.shape, dtype=torch.int64)
@@ -85,7 +97,12 @@ def blocks_of_item(blocks: Blocks, places: Tensor) -> tuple[list[Tensor], tuple[
         along = torch.arange(places.shape[axis]) // length
         view = [-1 if i == axis else 1 for i in range(places.ndim)]
         number = number * shape[axis] + along.reshape(view)
-    return [members for _, members in _labelled(number, places)], shape
+    groups = [members for _, members in _labelled(number, places)]
+    if names is None or places.shape != (len(names),):
+        return groups, shape, None
+    each = [names[at : at + lengths[0]] for at in range(0, len(names), lengths[0])]
+    spans = (one[0] if len(one) == 1 else f"{one[0]} to {one[-1]}" for one in each)
+    return groups, shape, tuple(spans)
 
 
 def _labelled(labels: Tensor, places: Tensor) -> list[tuple[str, Tensor]]:
