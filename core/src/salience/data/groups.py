@@ -80,7 +80,7 @@ class Pool:
         """
         if isinstance(groups, Pool):
             return groups
-        groups = _by_name(groups)
+        groups = _plain(groups)
         if isinstance(groups, Blocks | Mapping):
             if isinstance(groups, Mapping) and not groups:
                 raise InputError("the groups are empty; pass at least one, name → positions")
@@ -100,7 +100,7 @@ class Pool:
         """The groups as a record holds them, from which :meth:`of_record` reads."""
         if isinstance(self.common, Blocks):
             return {"blocks": self.common.size}
-        return {"common": _plain(self.common)} if self.each is None else {"each": _plain(self.each)}
+        return {"common": self.common} if self.each is None else {"each": self.each}
 
     @staticmethod
     def of_record(record: Mapping[str, Any]) -> Pool:
@@ -145,45 +145,53 @@ class Pool:
 
 
 def _plain(groups: Any) -> Any:
-    """Groups with arrays of NumPy in the place of series and frames."""
-    if isinstance(groups, Mapping):
-        return {name: _plain(one) for name, one in groups.items()}
-    if isinstance(groups, list | tuple):
-        return type(groups)(map(_plain, groups)) if type(groups) in (list, tuple) else list(groups)
-    return groups.to_numpy() if hasattr(groups, "to_numpy") else groups
+    """Groups of all items, or of each, as mappings, sequences, numbers, names and arrays.
 
-
-def _by_name(groups: Any) -> Any:
-    """Groups of all items, or of each, whose series and frames by name of column are mappings."""
+    Series and frames that go by the names of columns are mappings of these names.
+    """
     if isinstance(groups, list | tuple):
-        return [_of_item_by_name(one) for one in groups]
+        return [_plain_of_item(one, each=True) for one in groups]
     if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
         columns = list(groups.columns)
         if not any(isinstance(name, str) for name in columns):
-            return groups
+            return groups.to_numpy()
         return [_labelled(columns, row) for row in groups.to_numpy()]
-    return _of_item_by_name(groups)
+    return _plain_of_item(groups)
 
 
-def _of_item_by_name(groups: Any) -> Any:
-    if isinstance(groups, Mapping):
-        return {name: _members_by_name(one) for name, one in groups.items()}
-    if isinstance(groups, list | tuple):
-        return (
-            type(groups)(map(_members_by_name, groups)) if type(groups) in (list, tuple) else groups
+def _plain_of_item(groups: Any, each: bool = False) -> Any:
+    if each and isinstance(groups, Blocks):
+        raise InputError(
+            f"blocks are the same for all items; pass pool=salience.Blocks({groups.size}), or "
+            f"labels of the positions of each item"
         )
+    if isinstance(groups, Mapping):
+        return {name: _plain_members(one) for name, one in groups.items()}
+    if isinstance(groups, list | tuple):
+        return [_plain_members(one) for one in groups]
+    if not hasattr(groups, "to_numpy"):
+        return labels_of(groups) if _has_objects(groups) else groups
     names = _names_in(groups)
-    return groups if names is None else _labelled(names, groups.to_numpy())
+    return labels_of(groups) if names is None else _labelled(names, groups.to_numpy())
 
 
-def _members_by_name(members: Any) -> Any:
+def _plain_members(members: Any) -> Any:
     if isinstance(members, Mapping):
-        return {variable: _members_by_name(one) for variable, one in members.items()}
+        return {variable: _plain_members(one) for variable, one in members.items()}
+    if isinstance(members, set | frozenset | range):
+        return list(members)
+    if not hasattr(members, "to_numpy"):
+        return members.tolist() if _has_objects(members) else members
     is_mask = str(getattr(members, "dtype", "")) in ("bool", "boolean")
-    names = _names_in(members) if is_mask else None
+    names, values = _names_in(members) if is_mask else None, members.to_numpy()
     if names is None:
-        return members
-    return [name for name, chosen in zip(names, members.to_numpy(), strict=True) if chosen]
+        return values.tolist() if _has_objects(values) else values
+    return [name for name, chosen in zip(names, values, strict=True) if chosen]
+
+
+def _has_objects(values: Any) -> bool:
+    """Whether an array holds names or objects, which files do not keep as arrays."""
+    return isinstance(values, np.ndarray) and values.dtype.kind not in "biuf"
 
 
 def _labelled(names: Sequence[Any], labels: Any) -> dict[str, list[Any]]:
