@@ -152,7 +152,11 @@ FORMS: dict[str, Any] = {
     "arrays": {"x": np.array([0, 2]), "y": torch.tensor([1])},
     "masks": {"x": [True, False, True, False], "y": np.array([False, True, False, False])},
     "a series as mask": {"x": pd.Series([True, False, True, False]), "y": {1}},
+    "an index of names": {"x": pd.Index(["a", "c"]), "y": pd.Series(["b"])},
+    "an array of names": {"x": np.array(["a", "c"]), "y": np.array(["b"], dtype=object)},
+    "ranges and sets": {"x": range(0, 3, 2), "y": frozenset({"b"})},
     "labels": np.array([0, 1, 0, -1]),
+    "labels with gaps": np.array([0, 1, 0, None]),
     "a list of labels": [0, 1, 0, None],
     "labels of torch": torch.tensor([0, 1, 0, -1]),
     "a series of labels": pd.Series([0, 1, 0, -1], index=COLUMNS),
@@ -244,6 +248,17 @@ def test_blocks_of_pixels_keep_the_axes_of_the_map(size: Any, aggregator: str) -
     torch.testing.assert_close(found.values, expected.mean(0), rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(found.std_error, expected.std(0) / 5**0.5, rtol=1e-10, atol=1e-14)
     assert found["input"].names is None and found["input"].counts is None
+
+
+def test_blocks_of_columns_are_named_by_their_first_and_last() -> None:
+    found = explainer().explain(FRAME, **PLAIN, pool=Blocks(3))
+    assert found.column_names("input") == ["a to c", "d"]
+    wide = found.to_dataframe(wide=True)
+    np.testing.assert_array_equal(wide[["a to c", "d"]], found.values)
+    assert found.to_dataframe()["position"].tolist() == ["a to c", "d"] * 7
+    assert found.to_xarray()["saliency"].sel(group="d").shape == (7,)
+    plain = explainer().explain(X, **PLAIN, pool=Blocks(3))
+    assert torch.equal(plain.values, found.values)
 
 
 def test_labels_of_pixels_make_superpixels() -> None:
@@ -435,6 +450,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an item without groups": ([{"x": [0]}] * 6 + [3], "groups of item 6"),
     "a variable that is not there": ({"x": {"embed": [0]}}, "'embed'"),
     "blocks of too many axes": (Blocks((2, 2)), "2 axes"),
+    "blocks of each item": ([Blocks(2)] * 7, r"pass pool=salience.Blocks\(2\)"),
+    "a group without a name": ({None: [0]}, "has the name None"),
     "names for groups": ([["a"], ["b"]] + [["c"]] * 5, r"of item 0: 'a' is the name of a position"),
     "one name twice": ({1: ["a"], "1": ["b"]}, "two groups have the name '1'"),
     "no position in a group": (np.full(4, -1), "no position into a group"),

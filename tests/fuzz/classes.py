@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from . import calls, columns, command, data, finding, molecules, parts, photos, pictures, tampered
+from . import (
+    calls,
+    columns,
+    command,
+    data,
+    finding,
+    groups,
+    molecules,
+    parts,
+    photos,
+    pictures,
+    tampered,
+)
 from .oracle import Case, Figures, Verdict, judge
 
 
@@ -31,6 +43,7 @@ CLASSES: dict[str, Class] = {
     "data": Class(data.cases, 3),
     "columns": Class(columns.cases, 2),
     "finding": Class(finding.cases, 2),
+    "groups": Class(groups.cases, 2),
     "photos": Class(photos.cases, 2),
     "molecules": Class(molecules.cases, 2),
     "pictures": Class(pictures.cases, 2),

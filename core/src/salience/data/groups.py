@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief
-from salience.intake import integer
+from salience.intake import array, integer
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Blocks:
             axis may be shorter.
 
     Raises:
-        InputError: A length is less than 1.
+        InputError: A length is less than 1, or there is none.
     """
 
     size: int | Sequence[int]
@@ -33,6 +33,8 @@ class Blocks:
         given = self.size
         sizes = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         plain = tuple(integer(one, "size", 1) for one in sizes)
+        if not plain:
+            raise InputError(f"size={brief(given)}; pass the length of a block along each axis")
         object.__setattr__(self, "size", plain if len(plain) > 1 else plain[0])
 
     def lengths(self, n_axes: int) -> tuple[int, ...]:
@@ -78,7 +80,7 @@ class Pool:
         """
         if isinstance(groups, Pool):
             return groups
-        groups = _by_name(groups)
+        groups = _plain(groups)
         if isinstance(groups, Blocks | Mapping):
             if isinstance(groups, Mapping) and not groups:
                 raise InputError("the groups are empty; pass at least one, name → positions")
@@ -98,7 +100,7 @@ class Pool:
         """The groups as a record holds them, from which :meth:`of_record` reads."""
         if isinstance(self.common, Blocks):
             return {"blocks": self.common.size}
-        return {"common": _plain(self.common)} if self.each is None else {"each": _plain(self.each)}
+        return {"common": self.common} if self.each is None else {"each": self.each}
 
     @staticmethod
     def of_record(record: Mapping[str, Any]) -> Pool:
@@ -143,45 +145,53 @@ class Pool:
 
 
 def _plain(groups: Any) -> Any:
-    """Groups with arrays of NumPy in the place of series and frames."""
-    if isinstance(groups, Mapping):
-        return {name: _plain(one) for name, one in groups.items()}
-    if isinstance(groups, list | tuple):
-        return type(groups)(map(_plain, groups)) if type(groups) in (list, tuple) else list(groups)
-    return groups.to_numpy() if hasattr(groups, "to_numpy") else groups
+    """Groups of all items, or of each, as mappings, sequences, numbers, names and arrays.
 
-
-def _by_name(groups: Any) -> Any:
-    """Groups of all items, or of each, whose series and frames by name of column are mappings."""
+    Series and frames that go by the names of columns are mappings of these names.
+    """
     if isinstance(groups, list | tuple):
-        return [_of_item_by_name(one) for one in groups]
+        return [_plain_of_item(one, each=True) for one in groups]
     if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
         columns = list(groups.columns)
         if not any(isinstance(name, str) for name in columns):
-            return groups
+            return groups.to_numpy()
         return [_labelled(columns, row) for row in groups.to_numpy()]
-    return _of_item_by_name(groups)
+    return _plain_of_item(groups)
 
 
-def _of_item_by_name(groups: Any) -> Any:
-    if isinstance(groups, Mapping):
-        return {name: _members_by_name(one) for name, one in groups.items()}
-    if isinstance(groups, list | tuple):
-        return (
-            type(groups)(map(_members_by_name, groups)) if type(groups) in (list, tuple) else groups
+def _plain_of_item(groups: Any, each: bool = False) -> Any:
+    if each and isinstance(groups, Blocks):
+        raise InputError(
+            f"blocks are the same for all items; pass pool=salience.Blocks({groups.size}), or "
+            f"labels of the positions of each item"
         )
+    if isinstance(groups, Mapping):
+        return {name: _plain_members(one) for name, one in groups.items()}
+    if isinstance(groups, list | tuple):
+        return [_plain_members(one) for one in groups]
+    if not hasattr(groups, "to_numpy"):
+        return labels_of(groups) if _has_objects(groups) else groups
     names = _names_in(groups)
-    return groups if names is None else _labelled(names, groups.to_numpy())
+    return labels_of(groups) if names is None else _labelled(names, groups.to_numpy())
 
 
-def _members_by_name(members: Any) -> Any:
+def _plain_members(members: Any) -> Any:
     if isinstance(members, Mapping):
-        return {variable: _members_by_name(one) for variable, one in members.items()}
+        return {variable: _plain_members(one) for variable, one in members.items()}
+    if isinstance(members, set | frozenset | range):
+        return list(members)
+    if not hasattr(members, "to_numpy"):
+        return members.tolist() if _has_objects(members) else members
     is_mask = str(getattr(members, "dtype", "")) in ("bool", "boolean")
-    names = _names_in(members) if is_mask else None
+    names, values = _names_in(members) if is_mask else None, members.to_numpy()
     if names is None:
-        return members
-    return [name for name, chosen in zip(names, members.to_numpy(), strict=True) if chosen]
+        return values.tolist() if _has_objects(values) else values
+    return [name for name, chosen in zip(names, values, strict=True) if chosen]
+
+
+def _has_objects(values: Any) -> bool:
+    """Whether an array holds names or objects, which files do not keep as arrays."""
+    return isinstance(values, np.ndarray) and values.dtype.kind not in "biuf"
 
 
 def _labelled(names: Sequence[Any], labels: Any) -> dict[str, list[Any]]:
@@ -222,13 +232,16 @@ def labels_of(values: Any) -> Tensor:
     """
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(values, Tensor):
+        values = array(values, "pool", "whole numbers")
+        values = values.float().numpy() if values.is_floating_point() else values.numpy()
+    found = np.asarray(values)
     if found.dtype == object:
-        plain = [-1 if one is None else one for one in found.ravel().tolist()]
-        if not all(map(is_integer, plain)):
+        found = np.array([-1 if one is None else one for one in found.ravel()], dtype=object)
+        if not all(map(is_integer, found)):
             raise InputError(f"pool={brief(values)}; pass whole numbers as labels of positions")
-        found = np.array(plain, dtype=np.int64).reshape(found.shape)
-    if found.dtype.kind not in "iu":
+        found = found.reshape(np.shape(values))
+    elif found.dtype.kind not in "iu":
         raise InputError(
             f"pool has labels of type {found.dtype}; pass whole numbers, -1 where a position is in "
             f"no group"

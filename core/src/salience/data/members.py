@@ -12,6 +12,7 @@ from torch import Tensor
 
 from salience.data.groups import Blocks, is_integer, labels_of
 from salience.errors import InputError, brief, nearest
+from salience.intake import array
 
 #: Target variable → names of its positions, where these have names.
 NamesOf = Callable[[str], Sequence[str] | None]
@@ -35,7 +36,7 @@ def groups_of_item(
         InputError: A group is empty or names what is not there.
     """
     if isinstance(spec, Mapping):
-        found = [(str(name), _members(one, places, names_of)) for name, one in spec.items()]
+        found = [(_name(name), _members(one, places, names_of)) for name, one in spec.items()]
     elif _is_labels(spec):
         found = _labelled(labels_of(spec), _single(places))
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
@@ -54,6 +55,12 @@ def groups_of_item(
     return found
 
 
+def _name(name: Any) -> str:
+    if not isinstance(name, str) and not is_integer(name):
+        raise InputError(f"a group has the name {brief(name)}; pass a string or a whole number")
+    return str(name)
+
+
 def _several(members: Any) -> Any:
     """Members of a group without a name, which are not written as a single name.
 
@@ -69,8 +76,20 @@ def _several(members: Any) -> Any:
     return members
 
 
-def blocks_of_item(blocks: Blocks, places: Tensor) -> tuple[list[Tensor], tuple[int, ...]]:
-    """The numbers of the positions in each block of an item, and the number of blocks by axis."""
+def blocks_of_item(
+    blocks: Blocks, places: Tensor, names: Sequence[str] | None
+) -> tuple[list[Tensor], tuple[int, ...], tuple[str, ...] | None]:
+    """The blocks of an item.
+
+    Args:
+        blocks: Their lengths.
+        places: The number of each position, in the axes that the saliency of the item has.
+        names: Names of the positions, where these have names.
+
+    Returns:
+        The numbers of the positions in each block; the number of blocks by axis; and names of the
+        blocks, by the first and the last position of each, where positions have names.
+    """
     lengths = blocks.lengths(places.ndim)
     shape = tuple(math.ceil(n / length) for n, length in zip(places.shape, lengths, strict=True))
     number = torch.zeros(places.shape, dtype=torch.int64)
@@ -78,7 +97,12 @@ def blocks_of_item(blocks: Blocks, places: Tensor) -> tuple[list[Tensor], tuple[
         along = torch.arange(places.shape[axis]) // length
         view = [-1 if i == axis else 1 for i in range(places.ndim)]
         number = number * shape[axis] + along.reshape(view)
-    return [members for _, members in _labelled(number, places)], shape
+    groups = [members for _, members in _labelled(number, places)]
+    if names is None or places.shape != (len(names),):
+        return groups, shape, None
+    each = [names[at : at + lengths[0]] for at in range(0, len(names), lengths[0])]
+    spans = (one[0] if len(one) == 1 else f"{one[0]} to {one[-1]}" for one in each)
+    return groups, shape, tuple(spans)
 
 
 def _labelled(labels: Tensor, places: Tensor) -> list[tuple[str, Tensor]]:
@@ -140,9 +164,12 @@ def _of_variable(spec: Any, places: Tensor, names: Sequence[str] | None) -> Tens
 
 
 def _entries(spec: Any) -> list[Any]:
+    if isinstance(spec, Tensor):
+        spec = array(spec, "a group", "positions")
     if isinstance(spec, Tensor | np.ndarray) or hasattr(spec, "to_numpy"):
         plain = spec.tolist() if hasattr(spec, "tolist") else spec.to_numpy().tolist()
-        return [tuple(one) if isinstance(one, list) else one for one in plain]
+        entries = plain if isinstance(plain, list) else [plain]
+        return [tuple(one) if isinstance(one, list) else one for one in entries]
     if isinstance(spec, Sequence | set | frozenset | range):
         return list(spec)
     raise InputError(f"a group has the members {brief(spec)}; pass positions, names or a mask")

@@ -81,7 +81,7 @@ class Pooling:
         counts: Number of groups of each item, int64 of shape (B,).
         shape: Shape of the groups of an item, where they are common to all items; else ``None``.
         names: Name of each group, common to all items; or a tuple of names for each item; ``None``
-            for blocks.
+            for blocks of positions without names.
         grid: How the blocks of each item lie along its axes, where these are several and items
             differ in size.
         of_items: Whether each item was given groups, or labels, of its own.
@@ -240,8 +240,8 @@ def _of_item(
     if isinstance(spec, Blocks):
         if len(places) > 1:
             raise InputError("blocks are of one target variable, but several are explained")
-        groups, shape = blocks_of_item(spec, next(iter(places.values())))
-        return groups, shape, None
+        name, own = next(iter(places.items()))
+        return blocks_of_item(spec, own, names_of(name))
     found = groups_of_item(spec, places, names_of)
     return [members for _, members in found], (len(found),), tuple(name for name, _ in found)
 
@@ -287,10 +287,8 @@ class _Widths:
         width = torch.tensor(self.widths)[self.variable(positions)]
         if bool((width == 1).all()):
             return positions
-        inner = torch.arange(int(width.sum())) - torch.repeat_interleave(
-            width.cumsum(0) - width, width
-        )
-        return torch.repeat_interleave(positions, width) + inner
+        first = torch.repeat_interleave(positions - width.cumsum(0) + width, width)
+        return first + torch.arange(len(first))
 
     def of_item(
         self, members: Tensor, arrangements: Mapping[str, Arrangement], n_items: int

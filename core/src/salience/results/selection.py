@@ -172,7 +172,7 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
     if chosen is not None:
         mask &= _mask(chosen, len(table))
     for name, value in (columns or {}).items():
-        if name == "ids" and isinstance(value, list | tuple | set):
+        if name == "ids" and isinstance(value, list | set):
             raise InputError(
                 f"ids={brief(value, 60)} are several, and where() asks for one value; take the "
                 f"items of several ids by loc[[...]]"

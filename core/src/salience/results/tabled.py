@@ -98,9 +98,12 @@ class TabledSaliency(MeanSaliency):
         Returns:
             The names of the columns that the variable holds, in order, or those of pooled groups;
             ``None`` where the domain gives none, for a variable inside the model that lacks the
-            axis of the columns, and where each item has groups of its own.
+            axis of the columns, where positions are not columns but blocks of more axes, and where
+            each item has groups of its own.
         """
-        pooled = self[variable].names if variable in self.saliency else None
-        if pooled is not None:
-            return list(pooled) if self[variable].counts is None else None
-        return column_names(self.domain, self.dataset_info, self.provenance, variable)
+        saliency = self.saliency.get(variable)
+        if saliency is not None and saliency.names is not None:
+            return list(saliency.names) if saliency.counts is None else None
+        names = column_names(self.domain, self.dataset_info, self.provenance, variable)
+        fits = saliency is None or names is None or saliency.flat.shape[1:] == (len(names),)
+        return names if fits else None
