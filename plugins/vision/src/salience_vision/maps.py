@@ -11,6 +11,7 @@ from PIL import Image
 
 from salience import Explanation, InputError
 from salience.scalers import Scaler
+from salience_vision.smoothing import Smoothing, spread
 
 Pixels = NDArray[np.floating[Any]]
 
@@ -52,14 +53,17 @@ def read_map(
     variable: str | None,
     scaler: Scaler,
     percentile: float,
+    *,
     hatches: bool,
+    smoothing: Smoothing | None = None,
 ) -> Map:
     """Read the map of one item, or the mean map over all items.
 
-    Values are clipped at the percentile and then scaled. The map is signed where any scaled value
-    is negative. It is also signed where any value of the explanation is negative, unless the scaler
-    shifts values, so that all items of the explanation have the same colours. Signs are tested
-    where ``hatches`` is true, the aggregator keeps them and there are several draws.
+    Values are smoothed, clipped at the percentile and then scaled. The map is signed where any
+    scaled value is negative. It is also signed where any value of the explanation is negative,
+    unless the scaler shifts values, so that all items of the explanation have the same colours. Signs are tested
+    where ``hatches`` is true, the aggregator keeps them and there are several draws; not those of
+    smoothed maps, whose errors are unknown.
 
     Args:
         explanation: The explanation.
@@ -68,9 +72,11 @@ def read_map(
         scaler: The scaler of the values.
         percentile: The percentile of the magnitudes to which larger magnitudes are clipped.
         hatches: Whether places whose sign is uncertain are marked.
+        smoothing: How the map is smoothed; ``None`` for not at all.
 
     Raises:
-        InputError: The saliency has other axes than (item, height, width).
+        InputError: The saliency has other axes than (item, height, width), or shares of draws are
+            to be smoothed.
     """
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
@@ -80,7 +86,14 @@ def read_map(
             f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
         )
     values = (flat.mean(0) if item is None else flat[item]).detach().cpu().double().numpy()
-    is_share = _is_share(explanation)
+    is_share, notes = _is_share(explanation), _notes(explanation)
+    if smoothing is not None:
+        if is_share:
+            raise InputError(
+                "shares of draws are not smoothed, since a sum of shares is no share; leave out "
+                "smooth, or aggregate by 'abs'"
+            )
+        values, notes = smoothing(values), (*notes, smoothing.words)
     if is_share:  # a share has its own range, from 0 to 1
         clipped, scaled, signed = False, values, False
     else:
@@ -90,18 +103,34 @@ def read_map(
         signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
     peak = 1.0 if is_share else float(np.abs(scaled).max())
     photo, uncertain = _photo(explanation, item), None
-    notes: tuple[str, ...] = ()
-    if item is not None and hatches and not is_share:
-        uncertain, notes = _uncertain(explanation, item, variable)
-    if item is not None and photo is not None:
-        # Sums of blocks have edges; the values of a layer lie at the middle of what it saw.
-        pooled = "blocks" in explanation.provenance.get("pool", {})
-        smooth = Image.Resampling.NEAREST if pooled else Image.Resampling.BILINEAR
-        scaled = _as_large_as(photo, scaled, smooth)
+    if item is not None and hatches and not is_share and smoothing is None:
+        uncertain, tested = uncertain_places(explanation, item, variable)
+        notes = (*tested, *notes)
+    if photo is not None and scaled.shape != photo.shape[:2]:
+        shape = photo.shape[:2]
+        enlarged = _Enlarged.of(explanation, scaled.shape, shape)
+        if not enlarged.has_edges:
+            notes = (*notes, f"upsampled from {scaled.shape[0]} × {scaled.shape[1]} places")
+        smooth = smoothing is None or smoothing.kind == "gaussian"
+        scaled = enlarged(scaled, smooth=smooth)
         if uncertain is not None:
-            large = _as_large_as(photo, uncertain.astype(float), Image.Resampling.NEAREST)
-            uncertain = large > 0.5
+            uncertain = enlarged(uncertain.astype(float), smooth=False) > 0.5
     return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
+
+
+def _notes(explanation: Explanation) -> tuple[str, ...]:
+    """What is said of the positions of a map, where these are blocks."""
+    size = _blocks(explanation)
+    return () if size is None else (f"sums of blocks of {size[0]} × {size[1]} places",)
+
+
+def _blocks(explanation: Explanation) -> tuple[int, int] | None:
+    """Height and width of the blocks that were pooled; ``None`` where none were."""
+    size = (explanation.provenance.get("pool") or {}).get("blocks")
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
 
 
 def _is_share(explanation: Explanation) -> bool:
@@ -125,7 +154,7 @@ def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | No
     return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
-def _uncertain(
+def uncertain_places(
     explanation: Explanation, item: int, variable: str | None
 ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Places of an item whose sign is uncertain, and what that says; ``None`` if not tested."""
@@ -143,9 +172,37 @@ def _uncertain(
     return uncertain, notes
 
 
-def _as_large_as(photo: NDArray[np.uint8], values: Pixels, smooth: Image.Resampling) -> Pixels:
-    if values.shape == photo.shape[:2]:
-        return values
-    small = Image.fromarray(values.astype(np.float32))
-    size = photo.shape[1], photo.shape[0]
-    return np.asarray(small.resize(size, smooth))
+@dataclass(frozen=True)
+class _Enlarged:
+    """How a map is brought to the size of its photo.
+
+    Args:
+        shape: Height and width of the photo.
+        blocks: Height and width of the blocks whose sums the map holds; ``None`` where each value
+            of the map has an equal part of the photo.
+        has_edges: Whether the values are those of blocks, which have edges. The values of a layer
+            lie at the middle of what it saw.
+    """
+
+    shape: tuple[int, int]
+    blocks: tuple[int, int] | None
+    has_edges: bool
+
+    @staticmethod
+    def of(explanation: Explanation, small: tuple[int, ...], shape: tuple[int, int]) -> _Enlarged:
+        """How a map of the shape ``small`` is brought to ``shape``."""
+        blocks = _blocks(explanation)
+        if blocks is None:
+            return _Enlarged(shape, None, has_edges=False)
+        # Of the photo's own places, where the numbers of blocks say so, or of a layer's.
+        own = all(n == -(-s // b) for n, s, b in zip(small, shape, blocks, strict=True))
+        return _Enlarged(shape, blocks if own else None, has_edges=True)
+
+    def __call__(self, values: Pixels, *, smooth: bool) -> Pixels:
+        """Enlarge a map, bilinearly where ``smooth`` is true and values have no edges."""
+        if self.blocks is not None:
+            return spread(values, self.blocks, self.shape)
+        kind = Image.Resampling
+        kept = kind.BILINEAR if smooth and not self.has_edges else kind.NEAREST
+        small = Image.fromarray(values.astype(np.float32))
+        return np.asarray(small.resize(self.shape[::-1], kept))

@@ -20,14 +20,15 @@ from salience_vision.hatching import draw_shares, hatch, share_steps, share_word
 from salience_vision.look import Look, notes_below
 from salience_vision.maps import Map, read_map
 from salience_vision.page import Page
+from salience_vision.smoothing import Smoothing
 
 _BACKDROPS = ("auto", "colour", "grey", "dark", "light")
 # The map of saliency without signs.
 _PLAIN = "inferno"
 _SHARE = "share of draws among the top"
 _WORDS = {
-    "abs_max": "relative saliency",
-    "min_max": "relative saliency",
+    "abs_max": "saliency, {top} = 1",
+    "min_max": "saliency, smallest = 0, {top} = 1",
     "normalize": "share of saliency",
 }
 
@@ -47,7 +48,7 @@ class Overlay(Visualizer):
     and 95 % of the draws over the grey photo, beside their map.
 
     A map that is smaller than the photo (a target variable inside the model) is upsampled
-    bilinearly; sums of blocks keep their edges.
+    bilinearly, which the picture says; sums of blocks keep their edges.
 
     Args:
         cmap: A colour map or its name; ``None`` takes ``"inferno"`` where saliency is nowhere
@@ -66,6 +67,10 @@ class Overlay(Visualizer):
             shares.
         variable: Name of the target variable to draw, where several were explained.
         hatch: Whether places whose sign is uncertain are hatched, where there are several draws.
+        smooth: ``"gaussian:3"`` smooths maps by a Gaussian with a standard deviation of 3 places,
+            ``"blocks:8"`` sums them over blocks of 8 × 8 places; the picture says so. No place is
+            hatched then, since the error of a smoothed map is not that of its places:
+            ``explain(..., pool=salience.Blocks(8))`` has the errors of sums of blocks.
 
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
@@ -82,10 +87,12 @@ class Overlay(Visualizer):
     backdrop: str = "auto"
     variable: str | None = None
     hatch: bool = True
+    smooth: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
+        Smoothing.of(self.smooth)
         if self.cmap is not None:
             colors.colormap(self.cmap)  # raises InputError for an unknown map
         if self.alpha != "fade" and (isinstance(self.alpha, str) or not 0 <= self.alpha <= 1):
@@ -165,7 +172,15 @@ class Overlay(Visualizer):
 
     def _read(self, explanation: Explanation, item: int | None) -> Map:
         scaler = get_scaler(self.scaler)
-        return read_map(explanation, item, self.variable, scaler, self.percentile, self.hatch)
+        return read_map(
+            explanation,
+            item,
+            self.variable,
+            scaler,
+            self.percentile,
+            hatches=self.hatch,
+            smoothing=Smoothing.of(self.smooth),
+        )
 
     def _look(self, maps: Sequence[Map]) -> Look:
         """The look that all maps of a figure share."""
@@ -202,11 +217,16 @@ class Overlay(Visualizer):
             cmap, norm = share_steps()
             page.bar(ScalarMappable(norm, cmap), _SHARE, extend="neither", alpha=None)
             return
-        words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
-        words = _SHARE if look.is_share else words
+        words = _SHARE if look.is_share else self._words(look, len(page.axes) * len(page.axes[0]))
         alpha = None if isinstance(self.alpha, str) else self.alpha
         colours = ScalarMappable(look.norm, look.cmap)
         page.bar(colours, words, extend=look.ends, alpha=alpha)
+
+    def _words(self, look: Look, n_maps: int) -> str:
+        """Label of the colour bar, which says how maps are scaled."""
+        words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
+        top = "largest" if look.ends == "neither" else f"percentile {self.percentile:g}"
+        return words.format(top=f"{top} of each" if n_maps > 1 else top)
 
 
 def _credits(explanation: Explanation, items: Sequence[int]) -> str:
