@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,4 +70,6 @@ def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:
         found = [note for note in found if "FDR" not in note]
     if any(drawn.is_share for drawn in maps):
         found.append("outlined: among the top places in 50 % (dashed) and 95 % of draws")
-    return tuple(line for note in found for line in textwrap.wrap(note, 24))
+    # Numbers stay with their units.
+    kept = [re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found]
+    return tuple(line for note in kept for line in textwrap.wrap(note, 24))

@@ -27,8 +27,8 @@ _BACKDROPS = ("auto", "colour", "grey", "dark", "light")
 _PLAIN = "inferno"
 _SHARE = "share of draws among the top"
 _WORDS = {
-    "abs_max": "saliency, {top} = 1",
-    "min_max": "saliency, smallest = 0, {top} = 1",
+    "abs_max": "saliency{each},\n{top} = 1",
+    "min_max": "saliency{each},\nmin = 0, max = 1",
     "normalize": "share of saliency",
 }
 
@@ -226,7 +226,7 @@ class Overlay(Visualizer):
         """Label of the colour bar, which says how maps are scaled."""
         words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
         top = "largest" if look.ends == "neither" else f"percentile {self.percentile:g}"
-        return words.format(top=f"{top} of each" if n_maps > 1 else top)
+        return words.format(top=top, each=" of each" if n_maps > 1 else "")
 
 
 def _credits(explanation: Explanation, items: Sequence[int]) -> str:

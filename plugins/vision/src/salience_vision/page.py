@@ -162,7 +162,7 @@ def _number(value: float) -> str:
 
 def _bar_room(norm: Normalize, below: tuple[str, ...]) -> float:
     ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
-    room = 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
+    room = 0.75 + _LETTER * max(len(_number(tick)) for tick in ticks)
     longest = max((len(line) for line in below), default=0)
     return max(room, 0.25 + 0.062 * longest)
 
