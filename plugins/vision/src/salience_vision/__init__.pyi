@@ -1,5 +1,6 @@
 """The public names and where they live."""
 
 from .domain import Vision as Vision
+from .montage import Montage as Montage
 from .overlay import Overlay as Overlay
 from .transform import ImageTransform as ImageTransform

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
+from salience_vision.hatching import draw_shares, hatch
 from salience_vision.maps import Map, Pixels
+
+#: The colour map of saliency without signs.
+PLAIN = "inferno"
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,21 @@ class Look:
             # Grey, since red and blue parts of the photo could be mistaken for saliency.
             toned = np.broadcast_to(0.45 * 255 + 0.55 * grey, photo.shape)
         return np.asarray(np.rint(toned), dtype=np.uint8)
+
+
+def draw_map(axes: Axes, drawn: Map, look: Look) -> None:
+    """Draw a map over its photo, hatched or outlined where it says so."""
+    if drawn.is_share and drawn.photo is not None:
+        axes.imshow(replace(look, backdrop="grey").toned(drawn.photo))
+        draw_shares(axes, drawn.values)
+        return
+    alpha: Any = None
+    if drawn.photo is not None:
+        axes.imshow(look.toned(drawn.photo))
+        alpha = look.opacity(drawn.values)
+    axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
+    if drawn.uncertain is not None and drawn.uncertain.any():
+        hatch(axes, drawn.uncertain)
 
 
 def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:

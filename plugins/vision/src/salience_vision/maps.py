@@ -61,9 +61,9 @@ def read_map(
 
     Values are smoothed, clipped at the percentile and then scaled. The map is signed where any
     scaled value is negative. It is also signed where any value of the explanation is negative,
-    unless the scaler shifts values, so that all items of the explanation have the same colours. Signs are tested
-    where ``hatches`` is true, the aggregator keeps them and there are several draws; not those of
-    smoothed maps, whose errors are unknown.
+    unless the scaler shifts values, so that all items of the explanation have the same colours.
+    Signs are tested where ``hatches`` is true, the aggregator keeps them and there are several
+    draws; not those of smoothed maps, whose errors are unknown.
 
     Args:
         explanation: The explanation.
@@ -86,7 +86,7 @@ def read_map(
             f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
         )
     values = (flat.mean(0) if item is None else flat[item]).detach().cpu().double().numpy()
-    is_share, notes = _is_share(explanation), _notes(explanation)
+    is_share, notes = is_top_share(explanation), _notes(explanation)
     if smoothing is not None:
         if is_share:
             raise InputError(
@@ -102,7 +102,7 @@ def read_map(
         scaled = scaling(values)
         signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
     peak = 1.0 if is_share else float(np.abs(scaled).max())
-    photo, uncertain = _photo(explanation, item), None
+    photo, uncertain = photo_of(explanation, item), None
     if item is not None and hatches and not is_share and smoothing is None:
         uncertain, tested = uncertain_places(explanation, item, variable)
         notes = (*tested, *notes)
@@ -120,20 +120,18 @@ def read_map(
 
 def _notes(explanation: Explanation) -> tuple[str, ...]:
     """What is said of the positions of a map, where these are blocks."""
-    size = _blocks(explanation)
-    return () if size is None else (f"sums of blocks of {size[0]} × {size[1]} places",)
+    size = blocks_of(explanation)
+    return () if not size else (f"sums of blocks of {size[0]} × {size[-1]} places",)
 
 
-def _blocks(explanation: Explanation) -> tuple[int, int] | None:
-    """Height and width of the blocks that were pooled; ``None`` where none were."""
-    size = (explanation.provenance.get("pool") or {}).get("blocks")
-    if size is None:
-        return None
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(height), int(width)
+def blocks_of(explanation: Explanation) -> tuple[int, ...]:
+    """Length of the blocks that were pooled along each axis, or one for all; empty for none."""
+    size = (explanation.provenance.get("pool") or {}).get("blocks", ())
+    return (int(size),) if isinstance(size, int) else tuple(int(side) for side in size)
 
 
-def _is_share(explanation: Explanation) -> bool:
+def is_top_share(explanation: Explanation) -> bool:
+    """Whether values are the shares of draws of the aggregator ``top_share``."""
     aggregator = explanation.provenance.get("aggregator")
     return isinstance(aggregator, dict) and aggregator.get("name") == "top_share"
 
@@ -147,7 +145,8 @@ def _clip(values: Pixels, percentile: float) -> tuple[Pixels, bool]:
     return np.clip(values, -bound, bound), True
 
 
-def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | None:
+def photo_of(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | None:
+    """The photo of an item, uint8 of shape (height, width, 3); ``None`` where it has none."""
     if item is None or not explanation.annotations:
         return None
     image = explanation.annotations[item].get("image")
@@ -191,9 +190,10 @@ class _Enlarged:
     @staticmethod
     def of(explanation: Explanation, small: tuple[int, ...], shape: tuple[int, int]) -> _Enlarged:
         """How a map of the shape ``small`` is brought to ``shape``."""
-        blocks = _blocks(explanation)
-        if blocks is None:
+        sides = blocks_of(explanation)
+        if not sides:
             return _Enlarged(shape, None, has_edges=False)
+        blocks = sides[0], sides[-1]
         # Of the photo's own places, where the numbers of blocks say so, or of a layer's.
         own = all(n == -(-s // b) for n, s, b in zip(small, shape, blocks, strict=True))
         return _Enlarged(shape, blocks if own else None, has_edges=True)
