@@ -30,14 +30,27 @@ matplotlib.use("Agg")
 
 _DRAWN: dict[str, tuple[str, ...]] = {
     "tabular": ("bar", "heatmap"),
-    "vision": ("overlay",),
+    "vision": ("overlay", "montage"),
     "molgraph": ("molecule",),
     "spectra": ("spectrum",),
     "tensors": (),
 }
 
 
-_OPTIONS = (0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred")
+_OPTIONS = (
+    0.5,
+    "viridis",
+    "min_max",
+    True,
+    False,
+    None,
+    5,
+    (200, 150),
+    "title",
+    "auto",
+    "blurred",
+    "blocks:2",
+)
 
 
 @cache

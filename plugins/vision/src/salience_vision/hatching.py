@@ -16,8 +16,8 @@ SHARES = (0.5, 0.95)
 # Fill and outline of the places in 50 and in 95 % of the draws.
 _FILLS, _LINES = ("#e6b422", "#c8500a"), ("#8a6400", "#7a1f00")
 _OPACITY = 0.5
-# Hatching has about so many lines across a picture.
-_LINES_ACROSS = 60
+# Hatching has about so many lines an inch, so that small pictures are not blackened.
+_LINES_PER_INCH = 14
 
 
 def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
@@ -32,14 +32,22 @@ def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
     height, width = mask.shape
     fine = max(1, round(600 / max(height, width)))  # subpixels, so that lines are thin
     rows, columns = np.indices((height * fine, width * fine))
-    period = max(4, fine * max(height, width) // _LINES_ACROSS)
-    lines = (rows + columns) % period < max(1, period // 6)
+    across = max(12, round(_LINES_PER_INCH * _inches(axes)))
+    period = max(4, fine * max(height, width) // across)
+    lines = (rows + columns) % period < max(1, period // 8)
     inside = np.repeat(np.repeat(mask, fine, 0), fine, 1)
     image = np.zeros((*inside.shape, 4))
     image[..., :3] = colors.rgb(colors.INK)
     image[..., 3] = np.where(lines & inside, 0.75, 0.0)
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(image, extent=extent, interpolation="nearest")
+
+
+def _inches(axes: Axes) -> float:
+    """Length of the longer side of axes."""
+    figure = axes.get_figure()
+    assert figure is not None
+    return float(max(axes.bbox.width, axes.bbox.height) / figure.dpi)
 
 
 def draw_shares(axes: Axes, shares: NDArray[Any]) -> None:

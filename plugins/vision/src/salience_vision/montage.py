@@ -12,6 +12,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief
@@ -160,7 +161,7 @@ class Montage(Visualizer):
     ) -> Figure:
         maps = [drawn for block in blocks for _, drawn in block.panels]
         _check_panels(maps)
-        look = self._look(maps)
+        look = self._look(maps, one_item=len(blocks) == 1 and not blocks[0].label[0])
         most = max(len(block.panels) for block in blocks)
         columns = min(self.ncols or _columns(most), most)
         labels: list[tuple[str, tuple[str, ...]]] = []
@@ -183,12 +184,13 @@ class Montage(Visualizer):
         for axes, panels in zip(page.axes, rows, strict=True):
             for cell, (words, drawn) in zip(axes, panels, strict=False):
                 draw_map(cell, drawn, look)
+                _frame(cell)
                 _write(cell, words, page.cell_width)
         if self.colorbar:
             self._bar(page, look, contours=look.is_share and maps[0].photo is not None)
         return page.figure
 
-    def _look(self, maps: Sequence[Map]) -> Look:
+    def _look(self, maps: Sequence[Map], *, one_item: bool) -> Look:
         signed = any(drawn.signed for drawn in maps)
         limit = max(drawn.peak for drawn in maps)
         cmap = colors.colormap(self.cmap or (colors.SIGNED if signed else PLAIN))
@@ -199,7 +201,7 @@ class Montage(Visualizer):
             "fade",
             "light" if signed else "dark",
             ("neither", "max", "both")[clipped * (1 + signed)],
-            notes_below(maps[:1] if len({m.notes for m in maps}) == 1 else maps),
+            notes_below(maps[:1] if one_item else maps),
             is_share=all(drawn.is_share for drawn in maps),
         )
 
@@ -217,11 +219,16 @@ def _block(found: Volume, label: tuple[str, tuple[str, ...]] = ("", ())) -> Bloc
 
 
 def _check_panels(maps: Sequence[Map]) -> None:
-    """Raise InputError where panels are too many, or differ in shape."""
+    """Raise InputError where panels are too many, or differ in shape or in what they show."""
     if len(maps) > _MOST_PANELS:
         raise InputError(
             f"a montage of {len(maps)} panels is not readable; draw at most {_MOST_PANELS}: choose "
             f"items, or fewer slices"
+        )
+    if len({drawn.is_share for drawn in maps}) > 1:
+        raise InputError(
+            "panels of a montage share one scale, but some are shares of draws and others are not; "
+            "draw explanations of one aggregator together"
         )
     shapes = {drawn.values.shape for drawn in maps}
     if len(shapes) > 1:
@@ -235,6 +242,12 @@ def _check_panels(maps: Sequence[Map]) -> None:
 def _columns(panels: int) -> int:
     """Number of panels in a row, for so many."""
     return panels if panels <= 4 else min(math.ceil(math.sqrt(panels)), 8)
+
+
+def _frame(axes: Axes) -> None:
+    """Outline a panel, which may be blank where saliency is 0."""
+    place = axes.transAxes
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=place, fill=False, ec=colors.LINE, lw=0.5))
 
 
 def _write(axes: Axes, words: str, inches: float) -> None:

@@ -112,7 +112,7 @@ def read_volume(
     if values.ndim == 3:
         shown = cut.chosen(values.shape[at])
         if len(shown) < values.shape[at]:
-            notes.append(f"{len(shown)} of {values.shape[at]} along {names[at]}")
+            notes.append(f"{len(shown)} of {values.shape[at]} slices along {names[at]}")
     photos = None if item is None else _behind(explanation, item, name, behind, values.shape)
     limit = 1.0 if share else float(np.percentile(np.abs(values), percentile))
     peak = float(np.abs(values).max())
