@@ -156,7 +156,7 @@ def test_too_many_panels_and_mixed_ones_are_refused() -> None:
     with pytest.raises(InputError, match="one aggregator"):
         salience.grid({"one": one, "other": other}, visualizer="montage")
     shares = salience.grid({"one": other}, visualizer="montage")
-    assert "outlined" in said(shares)
+    assert "among the top places in 50 % of draws, red: in 95 %" in said(shares)
 
 
 def test_the_mean_is_that_of_values() -> None:

@@ -89,7 +89,7 @@ def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:
     if len(maps) > 1:  # counts of single maps would be many
         found = [note for note in found if "FDR" not in note]
     if any(drawn.is_share for drawn in maps):
-        found.append("outlined: among the top places in 50 % (dashed) and 95 % of draws")
+        found.append("yellow: among the top places in 50 % of draws, red: in 95 %")
     # Numbers stay with their units.
     kept = [re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found]
     return tuple(line for note in kept for line in textwrap.wrap(note, 24))
