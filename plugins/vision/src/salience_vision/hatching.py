@@ -14,7 +14,7 @@ from salience import colors
 #: Shares of draws at which contours are drawn.
 SHARES = (0.5, 0.95)
 # Fill and outline of the places in 50 and in 95 % of the draws.
-_FILLS, _LINES = ("#e6b422", "#c8500a"), ("#8a6400", "#7a1f00")
+_FILLS, _LINES = ("#e6b422", "#b5200d"), ("#8a6400", "#7a1f00")
 _OPACITY = 0.75
 # Width of an outline in points, and the share of a region that outlines may hide. Those of
 # scattered places would hide their fill, and are left out.
