@@ -740,7 +740,7 @@ def test_a_picture_is_written_in_the_format_of_the_suffix(
 @pytest.mark.parametrize(
     ("explanations", "items", "said"),
     [
-        (lambda e: {}, None, "of the same items"),
+        (lambda e: {}, None, "pass a mapping title → explanation"),
         (lambda e: {"a": e, "b": shorter(e)}, None, r"\{'a': 4, 'b': 3\}"),
         (lambda e: {"a": e}, [], "items"),
         (lambda e: {"a": e}, [4], "no item 4: the explanation holds items 0 to 3"),

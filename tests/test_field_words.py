@@ -56,6 +56,12 @@ def test_a_device_by_its_number_is_that_of_torch() -> None:
     assert salience.Explainer(MODEL, Tensors(), device=0).devices == (known,)
 
 
+@pytest.mark.parametrize("device", [10**100, -3, 99, True, 1.5], ids=repr)
+def test_numbers_that_name_no_device_are_refused(device: object) -> None:
+    with pytest.raises(InputError, match="device"):
+        salience.Explainer(MODEL, Tensors(), device=device)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("named", [abs_max, min_max])
 def test_a_scaler_may_return_scaled_values(named: salience.scalers.Scaler) -> None:
     values = np.random.default_rng(0).normal(size=(4, 5))

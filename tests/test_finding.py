@@ -456,6 +456,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a mask in brackets": (lambda e: e[e.score > 0], r"iloc\[mask\]"),
     "a loop": (lambda e: list(e), r"item\(0\), iloc"),
     "another variable": (lambda e: e["colour"], "no target variable 'colour'"),
+    "several ids": (lambda e: e.where(ids=["a", "b"]), r"loc\[\[...\]\]"),
+    "a grid of one": (lambda e: salience.grid(e), "pass a mapping title → explanation"),
+    "a grid of nothing": (lambda e: salience.grid({}), "pass a mapping title → explanation"),
+    "a grid of a number": (lambda e: salience.grid({"a": e, "b": 3}), "'b' is 3"),
+    "a grid of fewer": (lambda e: salience.grid({"a": e, "b": e.iloc[:1]}), r"by .iloc\[\["),
     "a picture of no item": (lambda e: e.visualize("zz"), "no item has the id 'zz'"),
     "a grid of no item": (lambda e: salience.grid({"a": e}, ["zz"]), "no item has the id 'zz'"),
 }

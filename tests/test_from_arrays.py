@@ -150,6 +150,19 @@ class Two(nn.Module):
         return self.out(torch.cat([numeric, self.embed(categorical).flatten(1)], 1))
 
 
+@pytest.mark.parametrize("renamed", [False, True])
+def test_frames_go_by_the_names_of_columns(renamed: bool) -> None:
+    domain = Tabular(feature_names=("A", "B", "C")) if renamed else Tabular()
+    values = pd.DataFrame({"c": [3.0] * 6, "a": [1.0] * 6, "b": [2.0] * 6})
+    errors = values[["b", "c", "a"]] / 10
+    found = Explanation.from_arrays(values, FRAME, domain, std_error=errors, n_samples=4)
+    row = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    torch.testing.assert_close(found.values, row.expand(6, 3), rtol=0, atol=0)
+    torch.testing.assert_close(found.std_error, row.expand(6, 3) / 10, rtol=1e-15, atol=0)
+    rows = [series for _, series in values.iterrows()]
+    assert torch.equal(Explanation.from_arrays(rows, FRAME, domain).values, found.values)
+
+
 def test_numbers_and_categories_are_joined_in_the_order_of_the_table() -> None:
     frame = pd.DataFrame({"k": [1, 2], "u": [0.1, 0.5]})
     domain = Tabular(categorical=("k",))
@@ -248,6 +261,46 @@ WRONG: dict[str, tuple[Any, str]] = {
     "atoms of another number": (
         lambda: Explanation.from_arrays(torch.zeros(5), SMILES, "molgraph"),
         "positions in all",
+    ),
+    "a score of no item": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", score=1.0),
+        "score has the shape",
+    ),
+    "columns of other data": (
+        lambda: Explanation.from_arrays(FRAME.rename(columns={"a": "q"}), FRAME, "tabular"),
+        "not those of the data",
+    ),
+    "more columns than there are": (
+        lambda: Explanation.from_arrays(FRAME.assign(d=1.0), FRAME, "tabular"),
+        "of 4 columns, of which it holds 3",
+    ),
+    "draws without errors": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", n_samples=5),
+        "pass std_error as well",
+    ),
+    "errors of another variable": (
+        lambda: Explanation.from_arrays({"input": X}, FRAME, "tabular", std_error={"inputs": X}),
+        "did you mean 'input'",
+    ),
+    "a sign that is no truth value": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", signed="yes"),
+        "signed='yes'",
+    ),
+    "draws that are no truth value": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", samples_parameters=1),
+        "samples_parameters=1",
+    ),
+    "magnitudes below 0": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", signed=False),
+        "values are negative",
+    ),
+    "a method that is no name": (
+        lambda: Explanation.from_arrays(X, FRAME, "tabular", method=3),
+        "method=3",
+    ),
+    "a tuple of variables": (
+        lambda: Explanation.from_arrays((X, X), FRAME, "tabular"),
+        "several variables as a mapping",
     ),
     "an atom too many": (
         lambda: Explanation.from_arrays([torch.zeros(4)] * 3, SMILES, "molgraph"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import salience
 from salience import Blocks, Explanation, InputError, Tensors, Until
 from salience_tabular import Tabular
+from salience_vision import Vision
 
 torch.manual_seed(0)
 NET = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2)).double()
@@ -153,6 +156,14 @@ FORMS: dict[str, Any] = {
     "a list of labels": [0, 1, 0, None],
     "labels of torch": torch.tensor([0, 1, 0, -1]),
     "a series of labels": pd.Series([0, 1, 0, -1], index=COLUMNS),
+    "a series in another order": pd.Series({"d": -1, "c": 0, "b": 1, "a": 0}),
+    "a series without some": pd.Series({"c": 0, "b": 1, "a": 0}),
+    "masks in another order": {
+        "x": pd.Series({"c": True, "d": False, "a": True}),
+        "y": pd.Series({"b": True, "a": False}, dtype="boolean"),
+    },
+    "a series for each item": [pd.Series({"c": 0, "b": 1, "a": 0})] * 7,
+    "frames in another order": pd.DataFrame({"d": [-1] * 7, "b": [1] * 7, "c": 0, "a": 0}),
     "labels for each item": np.tile([0, 1, 0, -1], (7, 1)),
     "a list for each item": [[0, 1, 0, None]] * 7,
     "members for each item": [[(0, 2), (1,)]] * 7,
@@ -424,6 +435,13 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an item without groups": ([{"x": [0]}] * 6 + [3], "groups of item 6"),
     "a variable that is not there": ({"x": {"embed": [0]}}, "'embed'"),
     "blocks of too many axes": (Blocks((2, 2)), "2 axes"),
+    "names for groups": ([["a"], ["b"]] + [["c"]] * 5, r"of item 0: 'a' is the name of a position"),
+    "one name twice": ({1: ["a"], "1": ["b"]}, "two groups have the name '1'"),
+    "no position in a group": (np.full(4, -1), "no position into a group"),
+    "a label below -1": (np.array([0, 1, -2, 0]), "the label -2"),
+    "a label beyond 64 bits": (np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64), "the label 1844"),
+    "labels in another order": (pd.Series([0, 0, 1, 1], index=[1, 0, 2, 3]), r"sort_index\(\)"),
+    "labels of columns that are not there": (pd.Series([0, 1], index=["a", "zz"]), "'zz'"),
 }
 
 
@@ -438,6 +456,49 @@ def test_groups_that_do_not_fit_are_refused_in_a_sentence(kind: str) -> None:
         with pytest.raises(InputError, match=words) as caught:
             ask()
         assert len(str(caught.value)) <= 300
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("calculator", ["gradient", "integrated_gradients:steps=4"])
+def test_groups_are_refused_before_any_backward_pass(
+    kind: str, calculator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grad(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    with pytest.raises(InputError, match=WRONG[kind][1]):
+        explainer().explain(FRAME, calculator, **PLAIN, pool=WRONG[kind][0])
+
+
+@pytest.mark.parametrize("kind", ["an unknown name", "an item that is wrong", "names for groups"])
+def test_a_check_finds_groups_that_do_not_fit(kind: str) -> None:
+    groups, words = WRONG[kind]
+    last = explainer().check(FRAME, **PLAIN, pool=groups).verdicts[-1]
+    assert last.outcome == "refused"
+    assert re.search(words, str(last))
+
+
+def test_labels_for_more_items_than_a_stream_has_are_refused_at_its_end() -> None:
+    labels = np.tile([0, 1, 0, -1], (9, 1))
+    found = explainer().stream([FRAME.iloc[:3], FRAME.iloc[3:]], **PLAIN, pool=labels)
+    assert [len(next(found)) for _ in FRAME.index] == [1] * 7
+    with pytest.raises(InputError, match="labels of 9 items were given for 7 items"):
+        next(found)
+
+
+def test_a_stream_does_not_give_labels_to_the_items_behind_a_broken_one(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in paths:
+        Image.new("RGB", (224, 224), "green").save(path)
+    paths[0].write_text("no photo")
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+    own = salience.Explainer(net, Vision(on_error="skip"))
+    labels = torch.arange(224) // 100
+    with pytest.raises(InputError, match="on_error='raise'"):
+        next(own.stream([paths[:2], paths[2:]], pool=labels.repeat(3, 224, 1)))
+    common = labels.repeat(224, 1)
+    assert [len(e) for e in own.stream([paths[:2], paths[2:]], pool=common)] == [1, 1]
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "4", (2, 0), None, True])

@@ -114,6 +114,19 @@ def test_groups_are_tabled_by_their_names() -> None:
     assert {"x", "y", "x std_error"} <= set(wide.columns)
 
 
+def test_no_two_columns_have_one_name(tmp_path: Path) -> None:
+    names = {"id": ["a"], "prediction 0": ["b"], "x": ["c"], "x std_error": ["a", "b"]}
+    found = table(pool=names)
+    wide = found.to_dataframe(wide=True)
+    assert wide.columns.is_unique
+    assert wide["id"].tolist() == list(found.ids)
+    for at, column in enumerate(("input id", "input prediction 0", "x", "x std_error")):
+        np.testing.assert_array_equal(wide[column], found.values[:, at])
+    np.testing.assert_array_equal(wide["input x std_error"], found.std_error[:, 2])
+    found.export(tmp_path / "a.parquet", wide=True)
+    assert pd.read_parquet(tmp_path / "a.parquet").columns.tolist() == wide.columns.tolist()
+
+
 # --- xarray ---------------------------------------------------------------------------------------
 
 
@@ -136,8 +149,21 @@ def test_labelled_arrays_of_maps_and_molecules(tmp_path: Path) -> None:
     second = values[(made["embed_item_of_position"] == 1).to_numpy()]
     np.testing.assert_array_equal(second, ragged["embed"].values[1])
     assert made["embed_place"].to_numpy().tolist() == [0, 1, 2, 0, 1]
-    named = table(pool={"x": [0], "y": [1, 2]}).to_xarray()
-    assert named["saliency"].sizes["item"] == 5
+
+
+def test_labelled_arrays_of_groups_have_their_names() -> None:
+    found = table(pool={"x": [0], "y": [1, 2]})
+    named = found.to_xarray()["saliency"]
+    assert named.dims == ("item", "group")
+    np.testing.assert_array_equal(named.sel(group="y"), found.values[:, 1])
+    own = molecules(pool=[{"tail": [1, 2], "head": [0]}, {"all": [0, 1]}]).to_xarray()
+    assert own["group_of_position"].to_numpy().tolist() == ["tail", "head", "all"]
+
+
+def test_labelled_arrays_of_mixed_ids_go_to_files(tmp_path: Path) -> None:
+    made = table(ids=["p", 7, "q", 3, "r"]).to_xarray()
+    assert made["item"].to_numpy().tolist() == ["p", "7", "q", "3", "r"]
+    made.to_netcdf(tmp_path / "a.nc")
 
 
 # --- Files ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from scipy import stats
 import salience
 from salience import Explainer, Explanation, Tensors
 from salience.plugins import host
-from salience_molgraph import MolGraph
+from salience_molgraph import MolGraph, fragments
 from salience_tabular import Tabular
 from salience_template import Spectra
 
@@ -32,23 +32,15 @@ _DRAWN: dict[str, tuple[str, ...]] = {
     "tabular": ("bar", "heatmap"),
     "vision": ("overlay", "montage"),
     "molgraph": ("molecule",),
+    "fragments": ("molecule",),
     "spectra": ("spectrum",),
     "tensors": (),
 }
 
 
 _OPTIONS = (
-    0.5,
-    "viridis",
-    "min_max",
-    True,
-    False,
-    None,
-    5,
-    (200, 150),
-    "title",
-    "auto",
-    "blurred",
+    *(0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred"),
+    *("row", "column", "item", "jet", "{name}: {output}", "{score:.3f", "eV", 1),
     "blocks:2",
 )
 
@@ -65,6 +57,10 @@ def explained(domain: str) -> Explanation:
         return Explainer(photos.network(), photos.domain()).explain(given, **noise)
     if domain == "molgraph":
         return Explainer(molecules.network(), MolGraph()).explain(["CCO", "CN"], **noise)
+    if domain == "fragments":
+        mols = ["CC(=O)Oc1ccccc1", "CN"]
+        made = Explainer(molecules.network(), MolGraph())
+        return made.explain(mols, pool=fragments(mols, "functional"), **noise)
     if domain == "spectra":
         values = np.random.default_rng(0).normal(size=(3, 2, 5))
         return Explainer(Peaks(), Spectra()).explain(values, **noise)

@@ -314,6 +314,16 @@ def test_properties_that_are_nowhere_are_refused(tmp_path, ragged):
             salience.explain(ragged, data, domain)
 
 
+def test_columns_of_different_lengths_and_single_values_are_refused():
+    table = {"smiles": ["CCO", "CN"], "SOL": [1.0]}
+    for domain in (MolGraph(properties="SOL"), MolGraph(id_column="SOL")):
+        with pytest.raises(InputError, match="1 to 2 entries"):
+            domain.read(table)
+    for data in (np.array("CCO"), torch.tensor(0.5)):
+        with pytest.raises(InputError, match="cannot read molecules"):
+            MolGraph().read(data)
+
+
 # --- Differences ----------------------------------------------------------------------------------
 
 

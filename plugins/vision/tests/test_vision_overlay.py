@@ -272,3 +272,23 @@ def test_saliency_that_is_no_map_is_refused() -> None:
 def test_unknown_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Overlay(**settings)
+
+
+def test_blocks_lie_on_their_pixels() -> None:
+    sums = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[6.0, 5.0, 4.0], [3.0, 2.0, 1.0]]])
+    made = explanation(sums, provenance={"n_samples": 1, "pool": {"blocks": 7}})
+    for figure, values in (
+        (Overlay(percentile=100).item(made, 1), sums[1]),
+        (Overlay(percentile=100).mean(made), sums.mean(0)),
+    ):
+        found = np.asarray(drawn(figure).get_array())
+        rows, columns = torch.arange(12) // 7, torch.arange(16) // 7
+        expected = values[rows][:, columns] / values.max()
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_groups_that_are_no_map_are_not_drawn() -> None:
+    names = ("sky", "sea")
+    groups = {"image": Saliency(torch.ones(2, 2), torch.ones(2, 2), names=names)}
+    with pytest.raises(InputError, match=r"salience.Blocks\(16\)"):
+        Overlay().item(explanation(positive(), saliency=groups), 0)

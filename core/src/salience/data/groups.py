@@ -76,9 +76,10 @@ class Pool:
         Raises:
             InputError: The groups are of another kind, or there are none.
         """
-        if isinstance(groups, Pool | Blocks | Mapping):
-            if isinstance(groups, Pool):
-                return groups
+        if isinstance(groups, Pool):
+            return groups
+        groups = _by_name(groups)
+        if isinstance(groups, Blocks | Mapping):
             if isinstance(groups, Mapping) and not groups:
                 raise InputError("the groups are empty; pass at least one, name → positions")
             return Pool(dict(groups) if isinstance(groups, Mapping) else groups)
@@ -150,6 +151,69 @@ def _plain(groups: Any) -> Any:
     return groups.to_numpy() if hasattr(groups, "to_numpy") else groups
 
 
+def _by_name(groups: Any) -> Any:
+    """Groups of all items, or of each, whose series and frames by name of column are mappings."""
+    if isinstance(groups, list | tuple):
+        return [_of_item_by_name(one) for one in groups]
+    if hasattr(groups, "columns") and hasattr(groups, "to_numpy"):
+        columns = list(groups.columns)
+        if not any(isinstance(name, str) for name in columns):
+            return groups
+        return [_labelled(columns, row) for row in groups.to_numpy()]
+    return _of_item_by_name(groups)
+
+
+def _of_item_by_name(groups: Any) -> Any:
+    if isinstance(groups, Mapping):
+        return {name: _members_by_name(one) for name, one in groups.items()}
+    if isinstance(groups, list | tuple):
+        return (
+            type(groups)(map(_members_by_name, groups)) if type(groups) in (list, tuple) else groups
+        )
+    names = _names_in(groups)
+    return groups if names is None else _labelled(names, groups.to_numpy())
+
+
+def _members_by_name(members: Any) -> Any:
+    if isinstance(members, Mapping):
+        return {variable: _members_by_name(one) for variable, one in members.items()}
+    is_mask = str(getattr(members, "dtype", "")) in ("bool", "boolean")
+    names = _names_in(members) if is_mask else None
+    if names is None:
+        return members
+    return [name for name, chosen in zip(names, members.to_numpy(), strict=True) if chosen]
+
+
+def _labelled(names: Sequence[Any], labels: Any) -> dict[str, list[Any]]:
+    """Label → names of its positions, in ascending order of the labels."""
+    numbers = labels_of(labels).tolist()
+    return {
+        str(label): [name for name, own in zip(names, numbers, strict=True) if own == label]
+        for label in sorted(set(numbers) - {-1})
+    }
+
+
+def _names_in(series: Any) -> list[Any] | None:
+    """The names of columns by which a series is indexed; ``None`` where it goes by position.
+
+    Raises:
+        InputError: The index is of whole numbers in another order than that of positions.
+    """
+    index: Any = getattr(series, "index", None)
+    if not hasattr(series, "to_numpy") or not hasattr(index, "tolist"):
+        return None
+    names: list[Any] = index.tolist()
+    if any(isinstance(name, str) for name in names):
+        return names
+    ordered = list(range(len(names)))
+    if names != ordered and sorted(map(str, names)) == sorted(map(str, ordered)):
+        raise InputError(
+            f"a series of the groups has the index {brief(names, 60)}; sort it by sort_index(), or "
+            f"pass an array, which goes by position"
+        )
+    return None
+
+
 def labels_of(values: Any) -> Tensor:
     """Labels of positions, int64; −1 where there is none.
 
@@ -168,6 +232,11 @@ def labels_of(values: Any) -> Tensor:
         raise InputError(
             f"pool has labels of type {found.dtype}; pass whole numbers, -1 where a position is in "
             f"no group"
+        )
+    if found.size and not -1 <= found.min() <= found.max() < 2**63:
+        raise InputError(
+            f"pool has the label {found.min() if found.min() < -1 else found.max()}; pass whole "
+            f"numbers from 0 as labels, and -1 where a position is in no group"
         )
     return torch.from_numpy(found.astype(np.int64))
 

@@ -39,13 +39,34 @@ def groups_of_item(
     elif _is_labels(spec):
         found = _labelled(labels_of(spec), _single(places))
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
-        found = [(str(at), _members(one, places, names_of)) for at, one in enumerate(spec)]
+        found = [
+            (str(at), _members(_several(one), places, names_of)) for at, one in enumerate(spec)
+        ]
     else:
         raise InputError(f"{brief(spec)} are no groups; pass a mapping name → positions, or labels")
     for name, members in found:
         if not len(members):
             raise InputError(f"the group {brief(name)} is empty; leave it out")
+    if len({name for name, _ in found}) < len(found):
+        names = [name for name, _ in found]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two groups have the name {brief(twice)}; give each a name of its own")
     return found
+
+
+def _several(members: Any) -> Any:
+    """Members of a group without a name, which are not written as a single name.
+
+    Raises:
+        InputError: They are: a list of names is a group, of which there would have to be several.
+    """
+    if isinstance(members, str):
+        raise InputError(
+            f"{brief(members)} is the name of a position where a group is expected; pass groups of "
+            f"all items as name → members, {{'group': [{members!r:.40}]}}, and those of one item "
+            f"as [[{members!r:.40}]]"
+        )
+    return members
 
 
 def blocks_of_item(blocks: Blocks, places: Tensor) -> tuple[list[Tensor], tuple[int, ...]]:

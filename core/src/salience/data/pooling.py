@@ -160,11 +160,10 @@ def pooling(
     else:
         places = {name: list(a.items(numbers[name])) for name, a in arrangements.items()}
     common = pool.common
-    if isinstance(common, Tensor) and dense and len(places) == 1:
-        one = next(iter(places.values()))[0]
-        if common.ndim == one.ndim + 1:
-            pool, common = Pool(each=_labels_of_items(common, items)), None
-            return _each(pool, range(len(items)), arrangements, places, widths, names_of)
+    n_axes = next(iter(places.values()))[0].ndim if dense and len(places) == 1 else -1
+    if isinstance(common, Tensor) and common.ndim == n_axes + 1 > 0:
+        own = Pool(each=_labels_of_items(common, items))
+        return _each(own, range(len(items)), arrangements, places, widths, names_of)
     if common is None or not dense:
         return _each(pool, items, arrangements, places, widths, names_of)
     return _common(common, arrangements, places, widths, names_of)
@@ -189,6 +188,8 @@ def _common(
     """Groups that are the same for all items: those of the first item, shifted for the others."""
     first = {name: each[0] for name, each in places.items()}
     groups, shape, names = _of_item(common, first, names_of)
+    if not groups:
+        raise InputError("the labels put no position into a group; pass at least one from 0")
     n_items = len(next(iter(places.values())))
     n_groups = len(groups)
     buckets = []

@@ -45,7 +45,7 @@ def _device(device: Any) -> torch.device:
         # torch reports a missing device only when a tensor is made on it.
         number = int(device) if isinstance(device, Integral) else device
         found = torch.empty(0, device=number).device
-    except (RuntimeError, AssertionError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"device {brief(device)} cannot be used ({brief(error)}); pass 'cpu', or leave it out"
         ) from error

@@ -36,6 +36,7 @@ def streamed(
     _check_positions(request)
     waiting: deque[Unit] = deque()
     hearing = Hearing(warned)
+    n_items = 0
     units = _units(request, chunks, waiting, hearing)
     for first in units:
         with isolated(), hearing:
@@ -45,9 +46,13 @@ def streamed(
         while (result := _next(results)) is not None:
             with isolated(), hearing:
                 done = gathered(iter([result]))
+                _check_positions(request, done.own_groups)
+                n_items += len(done.items)
                 explained = explanation(done, worker.request, waiting.popleft(), more=True)
             for item in range(len(explained)):
                 yield explained.item(item)
+        if request.pool is not None and done.own_groups:
+            request.pool.of_items(n_items)  # refuses labels that are left over
 
 
 @isolated()
@@ -55,12 +60,19 @@ def _next(results: Iterator[UnitResult]) -> UnitResult | None:
     return called(next, results, None)
 
 
-def _check_positions(request: Request) -> None:
-    """Raise InputError where values of single items would belong to others behind a broken one."""
+def _check_positions(request: Request, own_groups: bool = False) -> None:
+    """Raise InputError where values of single items would belong to others behind a broken one.
+
+    Args:
+        request: What is computed.
+        own_groups: Whether items turned out to have groups, or labels, of their own.
+    """
     if getattr(request.settings.domain, "on_error", "raise") != "skip":
         return
     try:
         request.check(0)
+        if own_groups:
+            raise InputError("the groups of single items go by their positions")
     except InputError as error:
         raise InputError(
             "labels, baselines and groups of single items go by their positions, which a stream "

@@ -162,6 +162,9 @@ class Samples:
         )
         check_items(self, other, "samples", mend)
         check_shared(self._drawn(), other._drawn(), "samples", mend)
+        mine, theirs = ({"groups": s.groups and s.groups.record()} for s in (self, other))
+        mend = "pool both by the same groups, or pool their difference"
+        check_shared(mine, theirs, "samples", mend)
         draws = {name: values - other.draws[name] for name, values in self.draws.items()}
         items = replace(self.items, **of_items(self.items, other.items))
         record = record_of(self.provenance, other.provenance)
@@ -175,5 +178,4 @@ class Samples:
             "seed": self.provenance["seed"],
             "samplers": self.provenance["samplers"],
             "n_samples": self.provenance["n_samples"],
-            "groups": {} if self.groups is None else self.groups.record(),
         }

@@ -172,6 +172,11 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
     if chosen is not None:
         mask &= _mask(chosen, len(table))
     for name, value in (columns or {}).items():
+        if name == "ids" and isinstance(value, list | tuple | set):
+            raise InputError(
+                f"ids={brief(value, 60)} are several, and where() asks for one value; take the "
+                f"items of several ids by loc[[...]]"
+            )
         wanted = plain_name(value) if name == "ids" else value
         mask &= torch.tensor([_equal(entry, wanted) for entry in _column(table, name)])
     asked = " and ".join(f"{name}={brief(value, 40)}" for name, value in (columns or {}).items())

@@ -38,8 +38,9 @@ def explanation_summary(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
     """
     record, n_items = explanation.provenance, len(explanation)
     head = f"Explanation of {_count(n_items, 'item')} ({_domain(explanation)})"
+    pooled = ", sums of groups" if record.get("pool") else ""
     entries = [
-        ("target", f"{_targets(explanation.saliency)}; output {_output(record)}"),
+        ("target", f"{_targets(explanation.saliency)}{pooled}; output {_output(record)}"),
         ("method", f"{_method(record)}, {_draws(explanation)}"),
         ("values", _values(explanation)),
         (

@@ -10,6 +10,7 @@ from salience.data.domain import Domain
 from salience.errors import InputError, brief, shortened
 from salience.naming import listed
 from salience.plugins.parts import make
+from salience.results.items import ItemTable
 from salience.results.selection import position_of
 from salience.visualize.display import page, pictures
 from salience.visualize.visualizer import Visualizer, save_figure
@@ -45,9 +46,23 @@ def grid(
             the visualizer does not exist, or the figure cannot be written in the format of the
             suffix.
     """
+    if not isinstance(explanations, Mapping) or not explanations:
+        raise InputError(
+            f"explanations is {brief(explanations, 60)}; pass a mapping title → explanation, such "
+            f"as {{'gradient': explanation}}"
+        )
+    for title, explanation in explanations.items():
+        if not isinstance(explanation, ItemTable):
+            raise InputError(
+                f"{brief(title, 40)} is {brief(explanation, 60)}, which is no explanation; pass "
+                f"what explain, aggregate or from_arrays returned"
+            )
     sizes = {title: len(explanation) for title, explanation in explanations.items()}
-    if not sizes or len(set(sizes.values())) != 1:
-        raise InputError(f"a grid needs explanations of the same items, got numbers {sizes}")
+    if len(set(sizes.values())) != 1:
+        raise InputError(
+            f"a grid needs explanations of the same items, got numbers {brief(sizes)}; choose the "
+            f"same by .iloc[[...]]"
+        )
     first = next(iter(explanations.values()))
     for title, explanation in explanations.items():
         _check_ids(first.ids, explanation.ids, title)

@@ -69,7 +69,7 @@ def sources(
         yield from _table(data, id_column, properties)
     elif (labels := row_names(data)) is not None:
         yield from _labelled(data, labels)
-    elif isinstance(data, Iterable):
+    elif isinstance(data, Iterable) and getattr(data, "ndim", None) != 0:
         yield from map(Source, data)
     else:
         raise InputError(
@@ -84,6 +84,12 @@ def _table(data: Any, id_column: str | None, properties: Sequence[str]) -> Itera
     names = row_names(data) if id_column is None else data[_column(columns, id_column)]
     items = map(Source, smiles) if names is None else _labelled(smiles, list(names))
     carried = [list(data[_column(columns, name)]) for name in properties]
+    lengths = {len(smiles), *map(len, carried), *([] if names is None else [len(list(names))])}
+    if len(lengths) > 1:
+        raise InputError(
+            f"the columns of the table have {min(lengths)} to {max(lengths)} entries; give each "
+            f"one entry for each molecule"
+        )
     rows = zip(*carried, strict=True) if carried else [()] * len(smiles)
     for source, row in zip(items, rows, strict=True):
         yield replace(source, row=dict(zip(properties, row, strict=True)))

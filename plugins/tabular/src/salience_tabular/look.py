@@ -21,6 +21,11 @@ def names_of(explanation: Explanation) -> list[str]:
     """
     values = explanation.values
     shape = tuple(getattr(values, "shape", ()))
+    if explanation.only.names is not None and explanation.only.counts is not None:
+        raise InputError(
+            "a picture of a table needs groups that all rows have in common; pool by a mapping "
+            "name → columns, or read the groups of each row in to_dataframe()"
+        )
     if len(shape) != 2:
         raise InputError(
             f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"

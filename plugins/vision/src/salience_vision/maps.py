@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,11 @@ def read_map(
     """
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
+    if saliency.names is not None:
+        raise InputError(
+            "an overlay draws maps, and not sums of groups; pool by salience.Blocks(16), whose "
+            "sums are a map, or read the groups in to_dataframe()"
+        )
     if saliency.counts is not None or flat.ndim != 3:
         raise InputError(
             f"an overlay draws saliency of shape (item, height, width), but got "
@@ -115,6 +121,10 @@ def read_map(
         scaled = enlarged(scaled, smooth=smooth)
         if uncertain is not None:
             uncertain = enlarged(uncertain.astype(float), smooth=False) > 0.5
+    elif item is None and blocks_of(explanation) and explanation.annotations:
+        first = photo_of(explanation, 0)  # blocks are as wide as those of items
+        if first is not None:
+            scaled = _Enlarged.of(explanation, scaled.shape, first.shape[:2])(scaled, smooth=False)
     return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
 
 
@@ -126,7 +136,8 @@ def _notes(explanation: Explanation) -> tuple[str, ...]:
 
 def blocks_of(explanation: Explanation) -> tuple[int, ...]:
     """Length of the blocks that were pooled along each axis, or one for all; empty for none."""
-    size = (explanation.provenance.get("pool") or {}).get("blocks", ())
+    pool = explanation.provenance.get("pool")
+    size = pool.get("blocks", ()) if isinstance(pool, Mapping) else ()
     return (int(size),) if isinstance(size, int) else tuple(int(side) for side in size)
 
 

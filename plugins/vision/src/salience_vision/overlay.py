@@ -111,7 +111,8 @@ class Overlay(Visualizer):
 
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean map over all items, without a photo."""
-        title = f"mean over {len(explanation)} items" if self.title is None else self.title
+        number = "1 item" if len(explanation) == 1 else f"{len(explanation)} items"
+        title = f"mean over {number}" if self.title is None else self.title
         return self._single(self._read(explanation, None), title, "")
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:

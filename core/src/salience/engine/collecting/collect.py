@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.calculators.base import Calculator
+from salience.calculators.gradient import Gradient
+from salience.calculators.integrated_gradients import IntegratedGradients
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
 from salience.engine.collecting.aggregate import Aggregation, DrawsOf, Saliencies, reduced
@@ -82,7 +85,10 @@ def collected(
     if request.aggregator is None:
         saliency = _kept(predicted, request.draws, draws_of)
     else:
-        collector = _aggregation(request, views, unit)
+        collector = aggregation(request, views, unit)
+        if isinstance(collector, PooledAggregation) and _resolves(request.calculator):
+            layout = request.settings.domain.layout
+            collector.check(predicted, layout.components if request.calculator.additive else ())
         saliency = collector.collect(predicted, draws_of, report)
         if isinstance(collector, PooledAggregation):
             saliency, arranged = collector.arranged(saliency)
@@ -102,8 +108,19 @@ def collected(
     return UnitResult(saliency=saliency, **arranged, items=items)
 
 
-def _aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> Aggregation:
-    """What aggregates the draws of a batch."""
+def _resolves(calculator: Calculator) -> bool:
+    """Whether saliency is known to have the shape of the variable before it is computed."""
+    return isinstance(calculator, Gradient | IntegratedGradients)
+
+
+def aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> Aggregation:
+    """What aggregates the draws of a batch.
+
+    Args:
+        request: What is computed, with an aggregator.
+        views: Target variable → how it hangs together with the items of the batch.
+        unit: The items of the batch, or some among which these are.
+    """
     assert request.aggregator is not None
     domain = request.settings.domain
     axes = {name: reduced(axes_of(request, view), domain.layout) for name, view in views.items()}

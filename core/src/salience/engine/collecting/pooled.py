@@ -38,11 +38,8 @@ class PooledAggregation(Aggregation):
 
     def update(self, states: dict[str, Any], going: PredictedBatch, block: Block) -> dict[str, Any]:
         """The state after a further block of draws, each of which is pooled."""
-        if id(going) not in self._made:
-            self._made.clear()  # items that are done leave the batch, which is then another
-            self._made[id(going)] = self._pooling(going, block.draws)
-            self._first.append(self.of(going))
-        found = self.of(going)
+        shapes = {name: tuple(values.shape[1:]) for name, values in block.draws.items()}
+        found = self._pooling(going, shapes)
         state = states.get(found.variable, self.aggregator.init(self.draws.group))
         return {found.variable: pooled(self.aggregator, state, block.draws, found)}
 
@@ -73,19 +70,42 @@ class PooledAggregation(Aggregation):
         }
         return {name: arranged}, described
 
-    def _pooling(self, going: PredictedBatch, draws: Mapping[str, Tensor]) -> Pooling:
+    def check(self, predicted: PredictedBatch, components: Sequence[str]) -> None:
+        """Raise InputError where the groups do not fit saliency of the shape of the variables.
+
+        Args:
+            predicted: The batch, of which nothing was drawn yet.
+            components: Axes that are summed before anything else; see :class:`salience.Layout`.
+        """
+        shapes = {}
+        for name, values in predicted.x.items():
+            view = predicted.view(name)
+            length, *inner = view.flat(values.detach(), 1).shape[1:]
+            named = zip(view.inner_axes, inner, strict=True)
+            shapes[name] = (length, *(n for axis, n in named if axis not in components))
+        self._pooling(predicted, shapes)
+
+    def _pooling(self, going: PredictedBatch, shapes: Mapping[str, tuple[int, ...]]) -> Pooling:
+        """Which entries each group sums, where draws have the shapes (D, L, …) without D."""
+        known = self._made.get(id(going))
+        if known and all(known.arrangements[name].shape == own for name, own in shapes.items()):
+            return known
         arrangements = {}
-        for name, values in draws.items():
+        for name, shape in shapes.items():
             view = going.view(name)
             counts = view.counts()
             arrangements[name] = Arrangement(
-                tuple(values.shape[1:]),
+                shape,
                 tuple(axis - 1 for axis in self.axes[name]),  # without the axis of draws
                 None if counts is None else counts.cpu(),
                 view.grid(),
             )
         items = going.rows.positions.tolist()
-        return pooling(self.pool, arrangements, items, self.join, self.names_of)
+        found = pooling(self.pool, arrangements, items, self.join, self.names_of)
+        self._made.clear()  # items that are done leave the batch, which is then another
+        self._made[id(going)] = found
+        self._first.append(found)
+        return found
 
 
 def pooled(aggregator: Aggregator, state: Any, draws: Mapping[str, Tensor], found: Pooling) -> Any:

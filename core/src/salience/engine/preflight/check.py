@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from salience.engine.batching import batches
+from salience.engine.collecting.collect import aggregation
 from salience.engine.draws import blocks
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
@@ -39,5 +40,8 @@ def checked(request: Request, unit: Unit) -> Preflight:
 def _first_block(worker: Worker, unit: Unit) -> None:
     for predicted in batches(worker.runner, unit, worker.request):
         stop = worker.request.draws.total
-        next(blocks(worker.request, worker.runner, predicted, 0, stop))
+        block = next(blocks(worker.request, worker.runner, predicted, 0, stop))
+        if worker.request.pool is not None:  # raises InputError for groups that do not fit
+            views = {name: predicted.view(name) for name in predicted.x}
+            aggregation(worker.request, views, unit).update({}, predicted, block)
         return

@@ -12,14 +12,15 @@ from torch import Tensor
 from salience._version import __version__
 from salience.data.batch import Batch
 from salience.data.domain import Domain
+from salience.data.labels import by_column
 from salience.data.names import plain_names
-from salience.errors import InputError, brief
-from salience.intake import array, finite, integer
+from salience.errors import InputError, brief, nearest
+from salience.intake import array, boolean, finite, integer
 from salience.intake import ids as plain_ids
 from salience.plugins.parts import make, placeholder, to_config
 from salience.results.design import Design
 from salience.results.files.given import Slice, saliency_of
-from salience.results.provenance import recorded_ids
+from salience.results.provenance import column_names, recorded_ids
 from salience.results.saliency import Saliency
 
 # Items that are collated at once where nothing is padded.
@@ -81,15 +82,16 @@ def explanation_fields(
         raise InputError(f"got {len(keys)} ids for {len(samples)} items; pass one an item")
     found = domain.ids(samples) if ids is None else None
     names = None if found is None else plain_names(found)
-    given = _by_variable(values, domain, target)
+    info = domain.dataset_info(samples)
+    given = _by_variable(values, domain, target, info)
     error_of = (
-        _by_variable(errors.std_error, domain, target) if errors.std_error is not None else {}
+        _by_variable(errors.std_error, domain, target, info) if errors.std_error is not None else {}
     )
+    _check(given, error_of, method, errors)
     parts = [Slice(domain, batch) for batch in _batches(domain, samples)]
     saliency = {
         name: saliency_of(name, one, error_of.get(name), parts) for name, one in given.items()
     }
-    info = domain.dataset_info(samples)
     return {
         **_columns(saliency, outputs, len(samples), errors),
         "ids": keys if names is None else names,
@@ -97,8 +99,8 @@ def explanation_fields(
         "saliency": _joined(domain, saliency, info),
         "provenance": _record(domain, list(given), method, errors) | recorded_ids(keys),
         "design": Design(
-            samples_parameters=errors.samples_parameters,
-            signed=_is_signed(saliency) if signed is None else signed,
+            samples_parameters=boolean(errors.samples_parameters, "samples_parameters"),
+            signed=_is_signed(saliency, signed),
         ),
         "dataset_info": info,
         "domain": domain,
@@ -111,18 +113,57 @@ def _batches(domain: Domain, samples: Sequence[Any]) -> list[Batch]:
     return [domain.collate(samples[at : at + step]) for at in range(0, len(samples), step)]
 
 
-def _by_variable(values: Any, domain: Domain, target: str | None) -> dict[str, Any]:
-    """Target variable → its values."""
+def _check(
+    given: Mapping[str, Any], error_of: Mapping[str, Any], method: Any, errors: Errors
+) -> None:
+    """Raise InputError where settings say nothing, or errors are of other variables."""
+    if not isinstance(method, str):
+        raise InputError(f"method={brief(method)}; pass the name of the method as a string")
+    if errors.n_samples is not None and errors.std_error is None:
+        raise InputError(
+            f"n_samples={brief(errors.n_samples)} is the number of draws behind standard errors, "
+            f"of which there are none; pass std_error as well, or leave n_samples out"
+        )
+    for name in error_of:
+        if name not in given:
+            raise InputError(
+                f"std_error is of {brief(name)}, which has no values; {nearest(name, given)}"
+            )
+
+
+def _by_variable(
+    values: Any, domain: Domain, target: str | None, info: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Target variable → its values, those by column in the order of the data's own columns."""
     if hasattr(values, "base_values") and hasattr(values, "values"):  # what shap returns
         values = values.values
     if isinstance(values, Mapping):
         if not values:
             raise InputError("values are empty; pass an array, or a mapping variable → array")
-        return {str(name): one for name, one in values.items()}
+        return {str(n): _in_order(one, domain, info, str(n)) for n, one in values.items()}
     name = target if target is not None else domain.target
     if not isinstance(name, str):
         raise InputError(f"target={brief(name)}; pass the name of the variable that has the values")
-    return {name: values}
+    return {name: _in_order(values, domain, info, name)}
+
+
+def _in_order(values: Any, domain: Domain, info: Mapping[str, Any], variable: str) -> Any:
+    """Frames, or a series for each item, in the order of the columns that a variable holds."""
+    kinds = [info["columns"], info.get("labels")] if "columns" in info else []
+    record = {"target": [variable]}
+    names = [column_names(domain, {**info, "columns": k}, record, variable) for k in kinds if k]
+    known = [own for own in names if own]
+
+    def ordered(one: Any) -> Any:
+        found = by_column(one, known)
+        if found is not one and found.shape[-1] < one.shape[-1]:
+            raise InputError(
+                f"the values of {variable!r} are of {one.shape[-1]} columns, of which it holds "
+                f"{found.shape[-1]}, {brief(known[0])}; pass values of these"
+            )
+        return found
+
+    return list(map(ordered, values)) if isinstance(values, list | tuple) else ordered(values)
 
 
 def _joined(
@@ -148,6 +189,7 @@ def _columns(
         if values is None:
             return nothing.clone()
         found: Tensor = finite(array(values, name), name)
+        found = found[None] if found.ndim == 0 else found
         found = found.squeeze(1) if flat and found.ndim == 2 and found.shape[1] == 1 else found
         if len(found) != n_items or (flat and found.ndim != 1):
             raise InputError(
@@ -185,8 +227,18 @@ def _totals(saliency: Saliency) -> Tensor:
     return torch.zeros(len(saliency.counts), dtype=torch.float64).index_add(0, owner, each)
 
 
-def _is_signed(saliency: Mapping[str, Saliency]) -> bool:
-    return any(bool((one.flat < 0).any()) for one in saliency.values())
+def _is_signed(saliency: Mapping[str, Saliency], given: bool | None) -> bool:
+    """Whether values have signs: what the user says of them, else whether one is negative.
+
+    Raises:
+        InputError: Values that the user calls magnitudes are negative.
+    """
+    negative = any(bool((one.flat < 0).any()) for one in saliency.values())
+    if given is not None and not boolean(given, "signed") and negative:
+        raise InputError(
+            "signed=False, but values are negative; pass magnitudes, or leave signed out"
+        )
+    return negative if given is None else given
 
 
 def _record(domain: Domain, names: list[str], method: str, errors: Errors) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def to_dataframe(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.Da
 def to_wide(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Build the wide table of :meth:`salience.Explanation.to_dataframe`.
 
+    No two columns have one name: a feature called "id" has the column "input id".
+
     Raises:
         InputError: pandas is not installed.
     """
@@ -49,18 +51,30 @@ def to_wide(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFra
     columns: dict[str, Any] = {"id": list(explanation.ids)}
     columns |= _predictions(explanation)
     single = len(explanation.saliency) == 1
-    blocks = [pandas.DataFrame(columns)]
+    blocks, used = [pandas.DataFrame(columns)], set(columns)
     for variable, saliency in explanation.saliency.items():
         flat = saliency.flat.flatten(1)
         names = explanation.column_names(variable) or _numbered(saliency.flat.shape[1:])
-        prefix = "" if single else f"{variable} "
-        blocks.append(pandas.DataFrame(flat.numpy(), columns=[f"{prefix}{name}" for name in names]))
+        own = list(names) if single else [f"{variable} {name}" for name in names]
+        parts = {"": flat}
         if bool(saliency.flat_error.isfinite().any()):
-            errors = saliency.flat_error.flatten(1).numpy()
-            own = [f"{prefix}{name} std_error" for name in names]
-            blocks.append(pandas.DataFrame(errors, columns=own))
+            parts[" std_error"] = saliency.flat_error.flatten(1)
+        for what, values in parts.items():
+            free = _free([f"{name}{what}" for name in own], used, variable)
+            blocks.append(pandas.DataFrame(values.numpy(), columns=free))
     made: pd.DataFrame = pandas.concat(blocks, axis=1)
     return made
+
+
+def _free(names: Sequence[str], used: set[str], variable: str) -> list[str]:
+    """Names of columns, with that of the variable in front where another column has the name."""
+    found = []
+    for name in names:
+        while name in used:
+            name = f"{variable} {name}"
+        used.add(name)
+        found.append(name)
+    return found
 
 
 def _pandas() -> Any:

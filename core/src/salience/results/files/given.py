@@ -97,7 +97,10 @@ def _flat(
     given = finite(per_item(values, what), what)
     if isinstance(given, list):
         if len(given) != n_items:
-            raise InputError(f"{what} are of {len(given)} items, but the data has {n_items}")
+            raise InputError(
+                f"{what} are of {len(given)} items, but the data has {n_items}; pass an array an "
+                f"item or one for all, and several variables as a mapping variable → array"
+            )
         if sizes is None:
             shapes = {tuple(one.shape) for one in given}
             if len(shapes) > 1:

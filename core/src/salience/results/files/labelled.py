@@ -34,9 +34,12 @@ def to_xarray(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> xarray.D
         raise InputError(
             "to_xarray needs xarray, which is not installed; run: pip install xarray"
         ) from error
-    coords: dict[str, Any] = {"item": np.array(list(explanation.ids), dtype=object)}
-    if all(isinstance(name, int) for name in explanation.ids):
-        coords["item"] = np.array(list(explanation.ids), dtype=np.int64)
+    ids = list(explanation.ids)
+    numbers = all(isinstance(name, int) for name in ids)
+    # A coordinate of mixed types could not be written to a file.
+    coords: dict[str, Any] = {
+        "item": np.array(ids, np.int64) if numbers else np.array(list(map(str, ids)), object)
+    }
     arrays: dict[str, Any] = {
         name: ("item", getattr(explanation, name).numpy()) for name in _COLUMNS
     }
@@ -68,7 +71,8 @@ def _dims(
     variable: str, saliency: Saliency, axes: tuple[str, ...], prefix: str
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Names of the axes of a variable's saliency, and the item of each element where ragged."""
-    inner = tuple(f"{prefix}{axis}" for axis in axes)
+    grouped = saliency.names is not None
+    inner = (f"{prefix}group",) if grouped else tuple(f"{prefix}{axis}" for axis in axes)
     inner += tuple(f"{prefix}axis_{i}" for i in range(saliency.flat.ndim - 1 - len(inner)))
     if saliency.counts is None:
         return ("item", *inner[: saliency.flat.ndim - 1]), {}
@@ -80,4 +84,7 @@ def _dims(
         f"{prefix}item_of_position": (element, owner.numpy()),
         f"{prefix}place": (element, within.numpy()),
     }
+    if saliency.names is not None:
+        names = [name for each in saliency.names for name in each]
+        own[f"{prefix}group_of_position"] = (element, np.array(names, dtype=object))
     return (element, *inner[: saliency.flat.ndim - 1]), own
