@@ -162,8 +162,8 @@ class Montage(Visualizer):
         maps = [drawn for block in blocks for _, drawn in block.panels]
         _check_panels(maps)
         look = self._look(maps, one_item=len(blocks) == 1 and not blocks[0].label[0])
-        most = max(len(block.panels) for block in blocks)
-        columns = min(self.ncols or _columns(most), most)
+        longest = max(len(block.panels) for block in blocks)
+        columns = min(self.ncols or _columns(longest), longest)
         labels: list[tuple[str, tuple[str, ...]]] = []
         rows: list[tuple[tuple[str, Map], ...]] = []
         for block in blocks:
