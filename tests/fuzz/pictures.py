@@ -30,7 +30,7 @@ matplotlib.use("Agg")
 
 _DRAWN: dict[str, tuple[str, ...]] = {
     "tabular": ("bar", "heatmap"),
-    "vision": ("overlay",),
+    "vision": ("overlay", "montage"),
     "molgraph": ("molecule",),
     "fragments": ("molecule",),
     "spectra": ("spectrum",),
@@ -41,6 +41,7 @@ _DRAWN: dict[str, tuple[str, ...]] = {
 _OPTIONS = (
     *(0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred"),
     *("row", "column", "item", "jet", "{name}: {output}", "{score:.3f", "eV", 1),
+    "blocks:2",
 )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 import salience
 from salience import Blocks, Design, Explanation, Saliency
 from salience_vision import Overlay, Vision
+from salience_vision.hatching import draw_shares
 
 UNITS = 9
 
@@ -274,3 +275,15 @@ def test_the_bar_is_readable_and_hides_nothing(
                 or other.y1 <= box.y0 + 1
             )
             assert apart
+
+
+def test_scattered_places_are_filled_without_outlines_that_would_hide_them() -> None:
+    figure = Figure(figsize=(2, 2))
+    shares = np.zeros((200, 200))
+    shares[50:150, 50:150] = 1.0
+    (region, scattered) = figure.subplots(2)
+    for axes, values in ((region, shares), (scattered, np.indices((200, 200)).sum(0) % 2)):
+        draw_shares(axes, values)
+        assert np.array_equal(axes.images[0].get_array()[..., 3] > 0, values >= 0.95)
+    assert any(isinstance(c, ContourSet) for c in region.collections)
+    assert not any(isinstance(c, ContourSet) for c in scattered.collections)

@@ -188,7 +188,7 @@ def test_the_grid_has_photos_in_front_and_one_bar() -> None:
     assert words(figure)[:3] == ["photo", "vanilla", "smooth"]
     said = "tiger cat\nprobability > .995\nlogit 7.25"
     assert words(figure)[3:] == ["p2.png", said, "p0.png", said]
-    assert bar.get_ylabel() == "relative saliency"
+    assert bar.get_ylabel() == "saliency of each,\npercentile 99 = 1"
     assert len(Overlay(colorbar=False).grid({"vanilla": made}, [0]).axes) == 2
 
 

@@ -31,9 +31,16 @@ def test_the_plugin_is_not_quarantined() -> None:
     record = next(record for record in host().records if record.name == "vision")
     assert record.error is None
     assert record.parts["domains"] == ["vision"]
-    assert record.parts["visualizers"] == ["overlay"]
+    assert sorted(record.parts["visualizers"]) == ["montage", "overlay"]
 
 
 def test_the_public_names_are_listed() -> None:
-    assert set(salience_vision.__all__) == {"ImageTransform", "Overlay", "Vision"}
+    assert set(salience_vision.__all__) == {
+        "ImageTransform",
+        "Montage",
+        "Overlay",
+        "Region",
+        "Vision",
+        "regions",
+    }
     assert set(salience_vision.__all__) <= set(dir(salience_vision))

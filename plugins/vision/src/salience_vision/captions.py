@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -64,6 +65,14 @@ def _probability(value: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
+
+
+def credits_of(explanation: Explanation, items: Sequence[int]) -> str:
+    """Attributions that the photos of some items ask for."""
+    if not explanation.annotations:
+        return ""
+    found = [explanation.annotations[item].get("credit") for item in items]
+    return "; ".join(dict.fromkeys(str(text) for text in found if text))
 
 
 def shortened(text: str, length: int) -> str:

@@ -14,10 +14,13 @@ from salience import colors
 #: Shares of draws at which contours are drawn.
 SHARES = (0.5, 0.95)
 # Fill and outline of the places in 50 and in 95 % of the draws.
-_FILLS, _LINES = ("#e6b422", "#c8500a"), ("#8a6400", "#7a1f00")
-_OPACITY = 0.5
-# Hatching has about so many lines across a picture.
-_LINES_ACROSS = 60
+_FILLS, _LINES = ("#e6b422", "#b5200d"), ("#8a6400", "#7a1f00")
+_OPACITY = 0.75
+# Width of an outline in points, and the share of a region that outlines may hide. Those of
+# scattered places would hide their fill, and are left out.
+_OUTLINE, _HIDDEN = 0.7, 0.4
+# Hatching has about so many lines an inch, so that small pictures are not blackened.
+_LINES_PER_INCH = 14
 
 
 def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
@@ -32,8 +35,9 @@ def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
     height, width = mask.shape
     fine = max(1, round(600 / max(height, width)))  # subpixels, so that lines are thin
     rows, columns = np.indices((height * fine, width * fine))
-    period = max(4, fine * max(height, width) // _LINES_ACROSS)
-    lines = (rows + columns) % period < max(1, period // 6)
+    across = max(12, round(_LINES_PER_INCH * _inches(axes)))
+    period = max(4, fine * max(height, width) // across)
+    lines = (rows + columns) % period < max(1, period // 8)
     inside = np.repeat(np.repeat(mask, fine, 0), fine, 1)
     image = np.zeros((*inside.shape, 4))
     image[..., :3] = colors.rgb(colors.INK)
@@ -42,13 +46,21 @@ def hatch(axes: Axes, mask: NDArray[np.bool_]) -> None:
     axes.imshow(image, extent=extent, interpolation="nearest")
 
 
+def _inches(axes: Axes) -> float:
+    """Length of the longer side of axes."""
+    figure = axes.get_figure()
+    assert figure is not None
+    return float(max(axes.bbox.width, axes.bbox.height) / figure.dpi)
+
+
 def draw_shares(axes: Axes, shares: NDArray[Any]) -> None:
-    """Outline and fill the places that are among the top in 50 and in 95 % of the draws.
+    """Fill the places that are among the top in 50 and in 95 % of the draws; outline regions.
 
     Args:
         axes: Axes that hold the photo.
         shares: Share of draws of each place, from 0 to 1, as large as the photo.
     """
+    place = _inches(axes) / max(shares.shape)
     for share, fill, line, style in zip(SHARES, _FILLS, _LINES, ("dashed", "solid"), strict=True):
         inside = (shares >= share).astype(float)
         if not inside.any():
@@ -57,16 +69,29 @@ def draw_shares(axes: Axes, shares: NDArray[Any]) -> None:
         image[..., :3] = colors.rgb(fill)
         image[..., 3] = inside * _OPACITY
         axes.imshow(image, interpolation="nearest")
-        if 0 < inside.mean() < 1:
-            axes.contour(inside, levels=[0.5], colors=[line], linewidths=0.7, linestyles=style)
+        hidden = _edge(inside > 0) * _OUTLINE / 72 / place
+        if inside.mean() < 1 and hidden <= _HIDDEN:
+            axes.contour(inside, levels=[0.5], colors=[line], linewidths=_OUTLINE, linestyles=style)
+
+
+def _edge(inside: NDArray[np.bool_]) -> float:
+    """Share of the places of a mask with a neighbour at a side that is not in it."""
+    inner = np.ones_like(inside)
+    for axis in (0, 1):
+        for step in (1, -1):
+            beside = np.roll(inside, step, axis)
+            ends = np.moveaxis(beside, axis, 0)
+            ends[0 if step == 1 else -1] = True  # the photo's own edge is none
+            inner &= beside
+    return 1 - float((inner & inside).sum() / inside.sum())
 
 
 def share_steps() -> tuple[ListedColormap, BoundaryNorm]:
     """Colours of the steps of a colour bar of shares: below 50 %, from 50 %, from 95 %."""
     grey = np.array([0.55, 0.55, 0.55])
     mixed = [grey]
-    for fill in _FILLS:
-        mixed.append(_OPACITY * np.array(colors.rgb(fill)) + (1 - _OPACITY) * grey)
+    for fill in _FILLS:  # each lies over the one before it
+        mixed.append(_OPACITY * np.array(colors.rgb(fill)) + (1 - _OPACITY) * mixed[-1])
     return ListedColormap(mixed), BoundaryNorm([0.0, *SHARES, 1.0], 3)
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
+from salience_vision.hatching import draw_shares, hatch
 from salience_vision.maps import Map, Pixels
+
+#: The colour map of saliency without signs.
+PLAIN = "inferno"
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,28 @@ class Look:
         return np.asarray(np.rint(toned), dtype=np.uint8)
 
 
+def draw_map(axes: Axes, drawn: Map, look: Look) -> None:
+    """Draw a map over its photo, hatched or outlined where it says so."""
+    if drawn.is_share and drawn.photo is not None:
+        axes.imshow(replace(look, backdrop="grey").toned(drawn.photo))
+        draw_shares(axes, drawn.values)
+        return
+    alpha: Any = None
+    if drawn.photo is not None:
+        axes.imshow(look.toned(drawn.photo))
+        alpha = look.opacity(drawn.values)
+    axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
+    if drawn.uncertain is not None and drawn.uncertain.any():
+        hatch(axes, drawn.uncertain)
+
+
 def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:
     """Lines below the colour bar that explain hatching and contours; empty where there is none."""
     found = list(dict.fromkeys(note for drawn in maps for note in drawn.notes))
     if len(maps) > 1:  # counts of single maps would be many
         found = [note for note in found if "FDR" not in note]
     if any(drawn.is_share for drawn in maps):
-        found.append("outlined: among the top places in 50 % (dashed) and 95 % of draws")
-    return tuple(line for note in found for line in textwrap.wrap(note, 24))
+        found.append("yellow: among the top places in 50 % of draws, red: in 95 %")
+    # Numbers stay with their units.
+    kept = [re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found]
+    return tuple(line for note in kept for line in textwrap.wrap(note, 24))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from salience import Explanation, InputError
 from salience.scalers import Scaler
+from salience_vision.smoothing import Smoothing, spread
 
 Pixels = NDArray[np.floating[Any]]
 
@@ -53,14 +54,17 @@ def read_map(
     variable: str | None,
     scaler: Scaler,
     percentile: float,
+    *,
     hatches: bool,
+    smoothing: Smoothing | None = None,
 ) -> Map:
     """Read the map of one item, or the mean map over all items.
 
-    Values are clipped at the percentile and then scaled. The map is signed where any scaled value
-    is negative. It is also signed where any value of the explanation is negative, unless the scaler
-    shifts values, so that all items of the explanation have the same colours. Signs are tested
-    where ``hatches`` is true, the aggregator keeps them and there are several draws.
+    Values are smoothed, clipped at the percentile and then scaled. The map is signed where any
+    scaled value is negative. It is also signed where any value of the explanation is negative,
+    unless the scaler shifts values, so that all items of the explanation have the same colours.
+    Signs are tested where ``hatches`` is true, the aggregator keeps them and there are several
+    draws; not those of smoothed maps, whose errors are unknown.
 
     Args:
         explanation: The explanation.
@@ -69,9 +73,11 @@ def read_map(
         scaler: The scaler of the values.
         percentile: The percentile of the magnitudes to which larger magnitudes are clipped.
         hatches: Whether places whose sign is uncertain are marked.
+        smoothing: How the map is smoothed; ``None`` for not at all.
 
     Raises:
-        InputError: The saliency has other axes than (item, height, width).
+        InputError: The saliency has other axes than (item, height, width), or shares of draws are
+            to be smoothed.
     """
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
@@ -86,7 +92,14 @@ def read_map(
             f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
         )
     values = (flat.mean(0) if item is None else flat[item]).detach().cpu().double().numpy()
-    is_share = _is_share(explanation)
+    is_share, notes = is_top_share(explanation), _notes(explanation)
+    if smoothing is not None:
+        if is_share:
+            raise InputError(
+                "shares of draws are not smoothed, since a sum of shares is no share; leave out "
+                "smooth, or aggregate by 'abs'"
+            )
+        values, notes = smoothing(values), (*notes, smoothing.words)
     if is_share:  # a share has its own range, from 0 to 1
         clipped, scaled, signed = False, values, False
     else:
@@ -95,21 +108,41 @@ def read_map(
         scaled = scaling(values)
         signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
     peak = 1.0 if is_share else float(np.abs(scaled).max())
-    photo, uncertain = _photo(explanation, item), None
-    notes: tuple[str, ...] = ()
-    if item is not None and hatches and not is_share:
-        uncertain, notes = _uncertain(explanation, item, variable)
-    block = _block(explanation)
-    if item is not None and photo is not None:
-        scaled = _as_large_as(photo, scaled, block)
+    photo, uncertain = photo_of(explanation, item), None
+    if item is not None and hatches and not is_share and smoothing is None:
+        uncertain, tested = uncertain_places(explanation, item, variable)
+        notes = (*tested, *notes)
+    if photo is not None and scaled.shape != photo.shape[:2]:
+        shape = photo.shape[:2]
+        enlarged = _Enlarged.of(explanation, scaled.shape, shape)
+        if not enlarged.has_edges:
+            notes = (*notes, f"upsampled from {scaled.shape[0]} × {scaled.shape[1]} places")
+        smooth = smoothing is None or smoothing.kind == "gaussian"
+        scaled = enlarged(scaled, smooth=smooth)
         if uncertain is not None:
-            uncertain = _as_large_as(photo, uncertain.astype(float), block, smooth=False) > 0.5
-    elif block is not None and (first := _photo(explanation, 0)) is not None:
-        scaled = _as_large_as(first, scaled, block)  # blocks are as wide as those of items
+            uncertain = enlarged(uncertain.astype(float), smooth=False) > 0.5
+    elif item is None and blocks_of(explanation) and explanation.annotations:
+        first = photo_of(explanation, 0)  # blocks are as wide as those of items
+        if first is not None:
+            scaled = _Enlarged.of(explanation, scaled.shape, first.shape[:2])(scaled, smooth=False)
     return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
 
 
-def _is_share(explanation: Explanation) -> bool:
+def _notes(explanation: Explanation) -> tuple[str, ...]:
+    """What is said of the positions of a map, where these are blocks."""
+    size = blocks_of(explanation)
+    return () if not size else (f"sums of blocks of {size[0]} × {size[-1]} places",)
+
+
+def blocks_of(explanation: Explanation) -> tuple[int, ...]:
+    """Length of the blocks that were pooled along each axis, or one for all; empty for none."""
+    pool = explanation.provenance.get("pool")
+    size = pool.get("blocks", ()) if isinstance(pool, Mapping) else ()
+    return (int(size),) if isinstance(size, int) else tuple(int(side) for side in size)
+
+
+def is_top_share(explanation: Explanation) -> bool:
+    """Whether values are the shares of draws of the aggregator ``top_share``."""
     aggregator = explanation.provenance.get("aggregator")
     return isinstance(aggregator, dict) and aggregator.get("name") == "top_share"
 
@@ -123,14 +156,15 @@ def _clip(values: Pixels, percentile: float) -> tuple[Pixels, bool]:
     return np.clip(values, -bound, bound), True
 
 
-def _photo(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | None:
+def photo_of(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | None:
+    """The photo of an item, uint8 of shape (height, width, 3); ``None`` where it has none."""
     if item is None or not explanation.annotations:
         return None
     image = explanation.annotations[item].get("image")
     return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
-def _uncertain(
+def uncertain_places(
     explanation: Explanation, item: int, variable: str | None
 ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Places of an item whose sign is uncertain, and what that says; ``None`` if not tested."""
@@ -148,36 +182,38 @@ def _uncertain(
     return uncertain, notes
 
 
-def _block(explanation: Explanation) -> tuple[int, int] | None:
-    """Height and width of the blocks of pixels that were pooled; ``None`` where none were."""
-    pool = explanation.provenance.get("pool")
-    size = pool.get("blocks") if isinstance(pool, Mapping) else None
-    if size is None:
-        return None
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(height), int(width)
-
-
-def _as_large_as(
-    photo: NDArray[np.uint8],
-    values: Pixels,
-    block: tuple[int, int] | None = None,
-    *,
-    smooth: bool = True,
-) -> Pixels:
-    """Values at the pixels of a photo: of blocks, whose last ones may be smaller; else stretched.
+@dataclass(frozen=True)
+class _Enlarged:
+    """How a map is brought to the size of its photo.
 
     Args:
-        photo: The photo.
-        values: The map.
-        block: Height and width of the blocks whose values these are, or ``None``.
-        smooth: Whether values between those of the map are interpolated.
+        shape: Height and width of the photo.
+        blocks: Height and width of the blocks whose sums the map holds; ``None`` where each value
+            of the map has an equal part of the photo.
+        has_edges: Whether the values are those of blocks, which have edges. The values of a layer
+            lie at the middle of what it saw.
     """
-    height, width = photo.shape[:2]
-    if values.shape == (height, width):
-        return values
-    if block is not None and values.shape == (-(-height // block[0]), -(-width // block[1])):
-        return values.repeat(block[0], 0).repeat(block[1], 1)[:height, :width]
-    small = Image.fromarray(values.astype(np.float32))
-    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    return np.asarray(small.resize((width, height), method))
+
+    shape: tuple[int, int]
+    blocks: tuple[int, int] | None
+    has_edges: bool
+
+    @staticmethod
+    def of(explanation: Explanation, small: tuple[int, ...], shape: tuple[int, int]) -> _Enlarged:
+        """How a map of the shape ``small`` is brought to ``shape``."""
+        sides = blocks_of(explanation)
+        if not sides:
+            return _Enlarged(shape, None, has_edges=False)
+        blocks = sides[0], sides[-1]
+        # Of the photo's own places, where the numbers of blocks say so, or of a layer's.
+        own = all(n == -(-s // b) for n, s, b in zip(small, shape, blocks, strict=True))
+        return _Enlarged(shape, blocks if own else None, has_edges=True)
+
+    def __call__(self, values: Pixels, *, smooth: bool) -> Pixels:
+        """Enlarge a map, bilinearly where ``smooth`` is true and values have no edges."""
+        if self.blocks is not None:
+            return spread(values, self.blocks, self.shape)
+        kind = Image.Resampling
+        kept = kind.BILINEAR if smooth and not self.has_edges else kind.NEAREST
+        small = Image.fromarray(values.astype(np.float32))
+        return np.asarray(small.resize(self.shape[::-1], kept))

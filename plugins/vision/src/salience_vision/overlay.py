@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
@@ -15,19 +14,18 @@ from matplotlib.figure import Figure
 from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_vision.captions import caption
-from salience_vision.hatching import draw_shares, hatch, share_steps, share_words
-from salience_vision.look import Look, notes_below
+from salience_vision.captions import caption, credits_of
+from salience_vision.hatching import share_steps, share_words
+from salience_vision.look import PLAIN, Look, draw_map, notes_below
 from salience_vision.maps import Map, read_map
 from salience_vision.page import Page
+from salience_vision.smoothing import Smoothing
 
 _BACKDROPS = ("auto", "colour", "grey", "dark", "light")
-# The map of saliency without signs.
-_PLAIN = "inferno"
 _SHARE = "share of draws among the top"
 _WORDS = {
-    "abs_max": "relative saliency",
-    "min_max": "relative saliency",
+    "abs_max": "saliency{each},\n{top} = 1",
+    "min_max": "saliency{each},\nmin = 0, max = 1",
     "normalize": "share of saliency",
 }
 
@@ -47,7 +45,7 @@ class Overlay(Visualizer):
     and 95 % of the draws over the grey photo, beside their map.
 
     A map that is smaller than the photo (a target variable inside the model) is upsampled
-    bilinearly; sums of blocks keep their edges.
+    bilinearly, which the picture says; sums of blocks keep their edges.
 
     Args:
         cmap: A colour map or its name; ``None`` takes ``"inferno"`` where saliency is nowhere
@@ -66,6 +64,10 @@ class Overlay(Visualizer):
             shares.
         variable: Name of the target variable to draw, where several were explained.
         hatch: Whether places whose sign is uncertain are hatched, where there are several draws.
+        smooth: ``"gaussian:3"`` smooths maps by a Gaussian with a standard deviation of 3 places,
+            ``"blocks:8"`` sums them over blocks of 8 × 8 places; the picture says so. No place is
+            hatched then, since the error of a smoothed map is not that of its places:
+            ``explain(..., pool=salience.Blocks(8))`` has the errors of sums of blocks.
 
     Raises:
         InputError: A setting is unknown or out of range, or the saliency is no map.
@@ -82,10 +84,12 @@ class Overlay(Visualizer):
     backdrop: str = "auto"
     variable: str | None = None
     hatch: bool = True
+    smooth: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         get_scaler(self.scaler)
+        Smoothing.of(self.smooth)
         if self.cmap is not None:
             colors.colormap(self.cmap)  # raises InputError for an unknown map
         if self.alpha != "fade" and (isinstance(self.alpha, str) or not 0 <= self.alpha <= 1):
@@ -102,7 +106,7 @@ class Overlay(Visualizer):
         name, predicted = caption(explanation, item)
         title = name if self.title is None else self.title
         subtitle = ", ".join(predicted) if title else ""
-        credit = _credits(explanation, [item])
+        credit = credits_of(explanation, [item])
         return self._single(self._read(explanation, item), title, subtitle, credit)
 
     def mean(self, explanation: Explanation) -> Figure:
@@ -130,13 +134,13 @@ class Overlay(Visualizer):
             title=self.title or "",
             bar=look.norm if self.colorbar else None,
             below=look.below,
-            credit=_credits(first, items),
+            credit=credits_of(first, items),
         )
         for axes, row, photo in zip(page.axes, maps, photos, strict=True):
             if front and photo is not None:
                 axes[0].imshow(photo)
             for cell, drawn in zip(axes[len(front) :], row, strict=True):
-                self._draw(cell, drawn, look)
+                draw_map(cell, drawn, look)
         self._bar(page, look, steps=look.is_share and bool(front))
         return page.figure
 
@@ -157,16 +161,24 @@ class Overlay(Visualizer):
             credit=credit,
         )
         if contours:
-            self._draw(page.axes[0][0], drawn, look)
+            draw_map(page.axes[0][0], drawn, look)
             page.axes[0][1].imshow(drawn.values, cmap=look.cmap, norm=look.norm)
         else:
-            self._draw(page.axes[0][0], drawn, look)
+            draw_map(page.axes[0][0], drawn, look)
         self._bar(page, look)
         return page.figure
 
     def _read(self, explanation: Explanation, item: int | None) -> Map:
         scaler = get_scaler(self.scaler)
-        return read_map(explanation, item, self.variable, scaler, self.percentile, self.hatch)
+        return read_map(
+            explanation,
+            item,
+            self.variable,
+            scaler,
+            self.percentile,
+            hatches=self.hatch,
+            smoothing=Smoothing.of(self.smooth),
+        )
 
     def _look(self, maps: Sequence[Map]) -> Look:
         """The look that all maps of a figure share."""
@@ -178,23 +190,10 @@ class Overlay(Visualizer):
             plain = "grey" if shares else "light" if signed else "dark"
             backdrop = plain if self.alpha == "fade" else "colour"
         norm = Normalize(-limit if signed else 0.0, limit)
-        cmap = colors.colormap(self.cmap or (colors.SIGNED if signed else _PLAIN))
+        cmap = colors.colormap(self.cmap or (colors.SIGNED if signed else PLAIN))
         ends = ("neither", "max", "both")[any(drawn.clipped for drawn in maps) * (1 + signed)]
         below = notes_below(maps) if self.colorbar else ()
         return Look(cmap, norm, self.alpha, backdrop, ends, below, is_share=shares)
-
-    def _draw(self, axes: Axes, drawn: Map, look: Look) -> None:
-        if drawn.is_share and drawn.photo is not None:
-            axes.imshow(replace(look, backdrop="grey").toned(drawn.photo))
-            draw_shares(axes, drawn.values)
-            return
-        alpha: Any = None
-        if drawn.photo is not None:
-            axes.imshow(look.toned(drawn.photo))
-            alpha = look.opacity(drawn.values)
-        axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
-        if drawn.uncertain is not None and drawn.uncertain.any():
-            hatch(axes, drawn.uncertain)
 
     def _bar(self, page: Page, look: Look, *, steps: bool = False) -> None:
         if not self.colorbar:
@@ -203,16 +202,13 @@ class Overlay(Visualizer):
             cmap, norm = share_steps()
             page.bar(ScalarMappable(norm, cmap), _SHARE, extend="neither", alpha=None)
             return
-        words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
-        words = _SHARE if look.is_share else words
+        words = _SHARE if look.is_share else self._words(look, len(page.axes) * len(page.axes[0]))
         alpha = None if isinstance(self.alpha, str) else self.alpha
         colours = ScalarMappable(look.norm, look.cmap)
         page.bar(colours, words, extend=look.ends, alpha=alpha)
 
-
-def _credits(explanation: Explanation, items: Sequence[int]) -> str:
-    """Attributions that the photos of some items ask for."""
-    if not explanation.annotations:
-        return ""
-    found = [explanation.annotations[item].get("credit") for item in items]
-    return "; ".join(dict.fromkeys(str(text) for text in found if text))
+    def _words(self, look: Look, n_maps: int) -> str:
+        """Label of the colour bar, which says how maps are scaled."""
+        words = _WORDS.get(self.scaler, "saliency") if isinstance(self.scaler, str) else "saliency"
+        top = "largest" if look.ends == "neither" else f"percentile {self.percentile:g}"
+        return words.format(top=top, each=" of each" if n_maps > 1 else "")

@@ -30,6 +30,7 @@ class Page:
     Args:
         rows: Number of rows.
         heads: Title of each column; where empty, the page has one column without a title.
+        columns: Number of columns, where they have no titles.
         ratio: Width divided by height of the pictures.
         labels: For each row, its name and the lines below the name, drawn at the left of the row;
             no labels where empty.
@@ -47,6 +48,7 @@ class Page:
         heads: tuple[str, ...] = (),
         *,
         ratio: float,
+        columns: int = 1,
         labels: tuple[tuple[str, tuple[str, ...]], ...] = (),
         title: str = "",
         subtitle: str = "",
@@ -55,9 +57,11 @@ class Page:
         side: float = 0.0,
         credit: str = "",
     ) -> None:
-        columns = len(heads) or 1
-        side = side or (1.9 if heads or rows > 1 else 4.4)
+        columns = len(heads) or columns
+        side = side or (1.9 if heads or rows * columns > 1 else 4.4)
         self._cell = side * ratio**0.5, side / ratio**0.5
+        #: Width of a picture in inches.
+        self.cell_width = self._cell[0]
         names = [
             (shortened(name, 20), [part for line in words for part in textwrap.wrap(line, 22)[:2]])
             for name, words in labels
@@ -162,7 +166,7 @@ def _number(value: float) -> str:
 
 def _bar_room(norm: Normalize, below: tuple[str, ...]) -> float:
     ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
-    room = 0.6 + _LETTER * max(len(_number(tick)) for tick in ticks)
+    room = 0.75 + _LETTER * max(len(_number(tick)) for tick in ticks)
     longest = max((len(line) for line in below), default=0)
     return max(room, 0.25 + 0.062 * longest)
 

@@ -13,5 +13,8 @@ def salience_domains() -> dict[str, str]:
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """The visualizer ``overlay``, which draws the saliency as colours over the photo."""
-    return {"overlay": "salience_vision.overlay:Overlay"}
+    """Name → import path of the overlay over a photo, and of the montage of slices or photos."""
+    return {
+        "overlay": "salience_vision.overlay:Overlay",
+        "montage": "salience_vision.montage:Montage",
+    }
