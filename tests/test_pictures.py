@@ -27,7 +27,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def net(outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, outputs)).double()
+    return nn.Sequential(
+        nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, outputs)
+    ).double()
 
 
 def explained(n: int = 6, model: Any = None, **settings: Any) -> Explanation:
@@ -84,7 +86,7 @@ def test_what_is_no_axes_is_refused(ax: Any) -> None:
 
 
 def test_a_visualizer_that_draws_into_no_axes_says_which_do() -> None:
-    with pytest.raises(InputError, match="Plain draws figures of its own.*points"):
+    with pytest.raises(InputError, match=r"Plain draws figures of its own.*points"):
         explained().visualize(0, visualizer=Plain(), ax=Figure().subplots())
     with pytest.raises(InputError, match="not into ax="):
         Plain().draw(None, explained(), 0)
