@@ -351,7 +351,7 @@ def lengths(axes: Any) -> list[float]:
 
 
 def test_a_row_of_a_table_is_drawn_as_bars_with_the_names_of_the_features() -> None:
-    axes = table().visualize(0, sort=False).axes[0]
+    axes = table().visualize(0, visualizer="bar", sort=False).axes[0]
     assert [label.split(" = ")[0] for label in labels(axes)] == ["length", "width", "height"]
     assert lengths(axes) == pytest.approx(ROWS[0].tolist())
 
@@ -367,7 +367,7 @@ def test_bars_are_sorted_limited_scaled_titled_and_coloured() -> None:
         "color": "seagreen",
         "xlabel": "importance",
     }
-    axes = table().visualize(3, **look).axes[0]
+    axes = table().visualize(3, visualizer="bar", **look).axes[0]
     assert [label.split(" = ")[0] for label in labels(axes)] == ["height", "width"]
     assert lengths(axes) == pytest.approx([float(v / ROWS[3].sum()) for v in ROWS[3].flip(0)[:2]])
     assert axes.get_title() == "The first row" and axes.get_xlabel() == "importance"
