@@ -185,7 +185,7 @@ def test_outputs_that_differ_are_said_below_each_molecule():
 
 def test_a_grid_without_end_is_refused():
     many = made(["CO"] * 101, [[1.0, 0.5]] * 101)
-    with pytest.raises(InputError, match="101 panels.*more than the 100"):
+    with pytest.raises(InputError, match=r"101 panels.*more than the 100"):
         salience.grid({"one": many})
     assert len(molecules(salience.grid({"one": many}, items=range(100)))) == 100
 
