@@ -55,6 +55,7 @@ from .naming import names_of as names_of
 from .plugins.parts import is_placeholder as is_placeholder
 from .results.design import Design as Design
 from .results.explanation import Explanation as Explanation
+from .results.files.report import report as report
 from .results.items import ItemTable as ItemTable
 from .results.preflight import Preflight as Preflight
 from .results.preflight import Verdict as Verdict

@@ -167,6 +167,18 @@ class Domain(CheckedSettings, ABC):
         """
         return {}
 
+    def payload(self, explanation: Any, item: int) -> Mapping[str, Any] | None:
+        """What a report draws of an item: a graph, raster, bars, series or tokens, without values.
+
+        docs/report.md has the form, and :func:`salience.testing.check_payload` checks it. Where it
+        is ``None``, as by default, the report shows the picture of the visualizer.
+
+        Args:
+            explanation: The :class:`salience.Explanation`.
+            item: Position of the item, from 0.
+        """
+        return None
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Turn an item's annotation into JSON types and tensors, so that it can be saved."""
         return dict(annotation)

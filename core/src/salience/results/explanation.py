@@ -167,6 +167,20 @@ class Explanation(TabledSaliency, ItemTable):
 
         return visualize(self, item, visualizer, options, path=path, ax=ax)
 
+    def report(self, path: str | Path, **options: Any) -> None:
+        """Write a page to send on: one HTML file, which works offline; see :func:`salience.report`.
+
+        Args:
+            path: The file, which ends in .html.
+            **options: As for :func:`salience.report`.
+
+        Raises:
+            InputError: As for :func:`salience.report`.
+        """
+        from salience.results.files.report import report
+
+        report(self, path, **options)
+
     @staticmethod
     def from_arrays(
         values: Any,

@@ -11,12 +11,13 @@ import torch
 from rdkit import Chem, rdBase
 from torch import Tensor
 
-from salience import Batch, BrokenItems, Domain, InputError, Layout, names_of
+from salience import Batch, BrokenItems, Domain, Explanation, InputError, Layout, names_of
 from salience.errors import brief
 from salience_molgraph import collate, nodes, pyg, pyg_batch
 from salience_molgraph.attributes import Attributes
 from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
+from salience_molgraph.payload import payload_of
 from salience_molgraph.properties import check_found, properties_of
 from salience_molgraph.reading import Hydrogens, Source, is_missing, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
@@ -301,6 +302,10 @@ class MolGraph(Domain):
         if made["mol"] is not None:
             made["mol"] = from_json(annotation)
         return made
+
+    def payload(self, explanation: Explanation, item: int) -> Mapping[str, Any] | None:
+        """Atoms and bonds in the plane, for reports."""
+        return payload_of(explanation, item)
 
     def _graph(self, source: Source) -> Graph:
         value, name = source.value, source.name

@@ -15,6 +15,7 @@ from salience import (
     BrokenItems,
     ColumnAnnotations,
     Domain,
+    Explanation,
     Field,
     InputError,
     Layout,
@@ -25,6 +26,7 @@ from salience.errors import brief, nearest
 from salience_tabular.coding import Categories, coded, labels
 from salience_tabular.coding import declared as declared_categories
 from salience_tabular.order import in_order, labels_of, listed, numbered_names, take_names
+from salience_tabular.payload import payload_of
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.rows import Rows
 from salience_tabular.table import Row, Table
@@ -299,6 +301,10 @@ class Tabular(Domain):
             return saliency
         back = torch.tensor(order).argsort()
         return {"features": torch.cat(blocks, 1).index_select(1, back.to(blocks[0].device))}
+
+    def payload(self, explanation: Explanation, item: int) -> Mapping[str, Any] | None:
+        """Bars of the features of a row, for reports."""
+        return payload_of(explanation, item)
 
     def _names(self, table: Any) -> tuple[str, ...]:
         width = table.shape[1]

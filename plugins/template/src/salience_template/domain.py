@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salience import Batch, Domain, Field, InputError, Layout
+from salience import Batch, Domain, Explanation, Field, InputError, Layout
 from salience.errors import brief
+from salience_template.payload import payload_of
 
 # Axes are named, so that no code depends on axis numbers. "item" is the axis that counts items; the
 # other names are free.
@@ -124,6 +125,11 @@ class Spectra(Domain):
         if self.wavelengths is None:
             return {"wavelengths": list(range(samples[0].shape[1])), "unit": "position"}
         return {"wavelengths": list(self.wavelengths), "unit": self.unit}
+
+    # Optional: without it, a report shows the picture of the visualizer.
+    def payload(self, explanation: Explanation, item: int) -> Mapping[str, Any] | None:
+        """A series of intensities, for reports."""
+        return payload_of(explanation, item)
 
 
 def _wavelengths(given: Any) -> tuple[float, ...]:

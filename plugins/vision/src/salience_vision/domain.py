@@ -16,6 +16,7 @@ from salience import (
     Batch,
     BrokenItems,
     Domain,
+    Explanation,
     Field,
     InputError,
     Layout,
@@ -25,6 +26,7 @@ from salience import (
 )
 from salience.errors import brief, nearest
 from salience.scalers import watched
+from salience_vision.payload import payload_of
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
 
@@ -175,6 +177,10 @@ class Vision(Domain):
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
         """A mapping with the names of the classes as ``class_names``; empty without names."""
         return {} if self.class_names is None else {"class_names": list(self.class_names)}
+
+    def payload(self, explanation: Explanation, item: int) -> Mapping[str, Any] | None:
+        """The photo below a map, for reports."""
+        return payload_of(explanation, item)
 
     def _readable(self, data: Sequence[Any]) -> list[Photo | Ready]:
         """The items that can be read, the others being named or left out."""

@@ -218,7 +218,7 @@ def values_of_all(explanation: Explanation, variable: str | None) -> Values:
         for item, values in enumerate(every):
             mol = molecule_of(explanation, item)
             raw = values.detach().cpu().double().numpy()
-            parts.append(_sums(raw, _bond_of_edge(explanation, item, mol), mol.GetNumBonds()))
+            parts.append(_sums(raw, bond_of_edge(explanation, item, mol), mol.GetNumBonds()))
     every_value: Values = np.concatenate(parts)
     return every_value[np.isfinite(every_value)]
 
@@ -269,7 +269,7 @@ def _named(explanation: Explanation, item: int, mol: Chem.Mol, of: tuple[str, st
         names, atoms = atom_names(mol), tuple((atom,) for atom in range(expected))
         bonds = ((),) * expected
     else:
-        edges = _bond_of_edge(explanation, item, mol)
+        edges = bond_of_edge(explanation, item, mol)
         expected = len(edges)
         names, atoms, bonds = ("",) * expected, ((),) * expected, tuple((int(b),) for b in edges)
     if values.shape != (expected,):
@@ -350,7 +350,7 @@ def _sums(values: Values, edges: NDArray[np.int64], n_bonds: int) -> Values:
     return np.bincount(edges[real], values[real], minlength=n_bonds).astype(np.float64)
 
 
-def _bond_of_edge(explanation: Explanation, item: int, mol: Chem.Mol) -> NDArray[np.int64]:
+def bond_of_edge(explanation: Explanation, item: int, mol: Chem.Mol) -> NDArray[np.int64]:
     """The bond of each directed bond of an item; −1 for a self-loop."""
     edges = explanation.annotations[item].get("edges")
     if edges is None:  # the order in which the domain makes them of a molecule
@@ -379,7 +379,7 @@ def _groups(
             f"pool groups as salience_molgraph.fragments makes them, name → atoms"
         )
     atoms, bonds = [], []
-    edges = _bond_of_edge(explanation, item, mol)
+    edges = bond_of_edge(explanation, item, mol)
     for members in found:
         kinds = [(_kind_inside(explanation, v), at) for v, at in members]
         atoms.append(tuple(at for kind, at in kinds if kind == "atoms"))

@@ -1,0 +1,40 @@
+"""Reports: pages to send on, which the distribution salience-report makes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salience.errors import InputError
+from salience.naming import path_of
+
+
+def report(explanations: Any, path: str | Path, **options: Any) -> None:
+    """Write explanations as one HTML file to send on, which works offline and asks for nothing.
+
+    The page shows each value with its standard error and p-value, finds, sorts and filters the
+    items, and switches between the explanations in place.
+
+    Args:
+        explanations: An explanation; or a mapping title → explanation, all of the same items, such
+            as several methods.
+        path: The file, which ends in .html.
+        **options: Settings of :class:`salience_report.Options`: ``title``, ``labels``,
+            ``max_megabytes`` and others.
+
+    Raises:
+        InputError: salience-report is not installed, there is no such option, the explanations are
+            of different items or variables, or the path does not end in .html.
+    """
+    try:
+        writer = importlib.import_module("salience_report")
+    except ModuleNotFoundError as error:
+        if error.name != "salience_report":
+            raise
+        raise InputError(
+            "reports need salience-report, which is not installed; run: pip install salience-report"
+        ) from error
+    given = explanations if isinstance(explanations, Mapping) else {"saliency": explanations}
+    writer.write(given, path_of(path), **options)
