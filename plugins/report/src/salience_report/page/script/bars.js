@@ -1,0 +1,89 @@
+// Bars: the features of a row as points on a line from 0, with their 66 and 95 % intervals.
+
+const BARS = { width: 460, step: 21, names: 190, shown: 12, right: 14 };
+
+const barsView = {
+  width: 420,
+  name: (item, mark) => featureWords(item, mark),
+  build(item, host) {
+    const n = Math.min(item.n, host.dataset.all ? item.n : BARS.shown);
+    const height = BARS.step * n + 42;
+    const svg = shape("svg", { viewBox: `0 0 ${BARS.width} ${height}` }, host);
+    return { svg, n, height };
+  },
+  paint(item, drawn) {
+    drawn.svg.replaceChildren();
+    const order = byMagnitude(item).slice(0, drawn.n);
+    const axis = barAxis(item);
+    const bottom = BARS.step * drawn.n + 6;
+    drawAxis(drawn.svg, axis, bottom);
+    order.forEach((mark, row) => drawBar(drawn.svg, item, mark, { axis, y: BARS.step * (row + 0.5) + 2 }));
+    const rest = item.n - drawn.n;
+    if (rest > 0) {
+      const words = `${rest} smaller feature${rest > 1 ? "s" : ""} under “values”`;
+      const place = { x: BARS.names - 10, y: bottom + 15, "font-size": 11, "text-anchor": "end" };
+      shape("text", { ...place, class: "quiet", text: words }, drawn.svg);
+    }
+  },
+  hitAt: (drawn, mark) => drawn.svg.querySelector(`[data-mark="${mark}"]`),
+};
+
+/** Name of a feature and, where known, its value. */
+function featureWords(item, mark) {
+  if (item.texts) return `${item.names[mark]} = ${item.texts[mark]}`;
+  if (item.numbers) return `${item.names[mark]} = ${plainNumber(item.numbers[mark])}`;
+  return item.names[mark];
+}
+
+/** From a value to its place, by the scale of the method or of the item. */
+function barAxis(item) {
+  const halves = halfWidths(item);
+  let end = STATE.ownScale ? 0 : method().limit;
+  for (let mark = 0; mark < item.n; mark += 1) {
+    const error = errorAt(item, mark);
+    const reach = halves && known(error) ? halves[1] * error : 0;
+    end = Math.max(end, Math.abs(valueAt(item, mark)) + (STATE.ownScale ? reach : 0));
+  }
+  const low = method().signed ? -end : 0;
+  const room = BARS.width - BARS.names - BARS.right;
+  return { low, high: end, at: (value) => BARS.names + (room * (value - low)) / (end - low || 1) };
+}
+
+function drawAxis(svg, axis, bottom) {
+  const zero = axis.at(0);
+  const style = { stroke: "var(--line)", "stroke-width": 1 };
+  shape("line", { x1: zero, x2: zero, y1: 2, y2: bottom, ...style }, svg);
+  for (const value of new Set([axis.low, 0, axis.high])) {
+    const anchor = value === axis.high ? "end" : value === axis.low && axis.low ? "start" : "middle";
+    const text = { x: axis.at(value), y: bottom + 15, "font-size": 11, "text-anchor": anchor };
+    shape("text", { ...text, class: "quiet", text: value ? written(value, 2) : "0" }, svg);
+  }
+  const middle = { x: BARS.names + (BARS.width - BARS.names) / 2, y: bottom + 31 };
+  const words = withUnit("saliency");
+  shape("text", { ...middle, "font-size": 11.5, "text-anchor": "middle", class: "quiet", text: words }, svg);
+}
+
+function drawBar(svg, item, mark, { axis, y }) {
+  const value = valueAt(item, mark);
+  const color = signColor(value);
+  const name = fitted(featureWords(item, mark), 27);
+  const label = { x: BARS.names - 10, y: y + 4, "font-size": 12, "text-anchor": "end" };
+  shape("text", { ...label, text: name }, svg);
+  const line = (from, to, width, stroke) =>
+    shape("line", { x1: axis.at(clamp(from, axis.low, axis.high)), x2: axis.at(clamp(to, axis.low, axis.high)),
+      y1: y, y2: y, stroke, "stroke-width": width }, svg);
+  const [error, halves] = [errorAt(item, mark), halfWidths(item)];
+  if (halves && known(error)) {
+    line(value - halves[1] * error, value + halves[1] * error, 1.3, "var(--ink)");
+    line(value - halves[0] * error, value + halves[0] * error, 3.6, "var(--ink)");
+  } else {
+    line(0, value, 2, color);
+  }
+  const sure = isCertain(item, mark);
+  const point = { cx: axis.at(value), cy: y, r: 4.6, stroke: color, "stroke-width": 1.7 };
+  shape("circle", { ...point, fill: sure ? color : "var(--card)" }, svg);
+  const hit = { x: 0, y: y - BARS.step / 2, width: BARS.width, height: BARS.step };
+  shape("rect", { ...hit, fill: "transparent", "data-mark": mark }, svg);
+}
+
+const fitted = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
