@@ -18,13 +18,11 @@ VIRIDIS = (
     "#addc30",
     "#fde725",
 )
+#: The colours of signs on a dark ground: lighter, of the same hues.
+ON_DARK = {"negative": "#58aee6", "positive": "#ee8a3e", "plain": "#7fb0d4"}
 
 
 def palette() -> dict[str, Any]:
     """Name → colour or colours, for the script of the page."""
-    return {
-        "negative": colors.NEGATIVE,
-        "positive": colors.POSITIVE,
-        "plain": colors.PLAIN,
-        "map": VIRIDIS,
-    }
+    light = {"negative": colors.NEGATIVE, "positive": colors.POSITIVE, "plain": colors.PLAIN}
+    return {"light": light, "dark": ON_DARK, "map": VIRIDIS}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.naming import path_of
+from salience.support.files import write_whole
 
 
 def report(explanations: Any, path: str | Path, **options: Any) -> None:
@@ -28,6 +29,9 @@ def report(explanations: Any, path: str | Path, **options: Any) -> None:
         InputError: salience-report is not installed, there is no such option, the explanations are
             of different items or variables, or the path does not end in .html.
     """
+    file = path_of(path)
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"a report is an HTML file, not {brief(str(path))}; end the path in .html")
     try:
         writer = importlib.import_module("salience_report")
     except ModuleNotFoundError as error:
@@ -37,4 +41,9 @@ def report(explanations: Any, path: str | Path, **options: Any) -> None:
             "reports need salience-report, which is not installed; run: pip install salience-report"
         ) from error
     given = explanations if isinstance(explanations, Mapping) else {"saliency": explanations}
-    writer.write(given, path_of(path), **options)
+    page = writer.make_page(given, **options).encode("utf-8", "replace")
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(page)
+
+    write_whole(file, write)

@@ -18,12 +18,6 @@ const barsView = {
     const bottom = BARS.step * drawn.n + 6;
     drawAxis(drawn.svg, axis, bottom);
     order.forEach((mark, row) => drawBar(drawn.svg, item, mark, { axis, y: BARS.step * (row + 0.5) + 2 }));
-    const rest = item.n - drawn.n;
-    if (rest > 0) {
-      const words = `${rest} smaller feature${rest > 1 ? "s" : ""} under “values”`;
-      const place = { x: BARS.names - 10, y: bottom + 15, "font-size": 11, "text-anchor": "end" };
-      shape("text", { ...place, class: "quiet", text: words }, drawn.svg);
-    }
   },
   hitAt: (drawn, mark) => drawn.svg.querySelector(`[data-mark="${mark}"]`),
 };
@@ -38,11 +32,10 @@ function featureWords(item, mark) {
 /** From a value to its place, by the scale of the method or of the item. */
 function barAxis(item) {
   const halves = halfWidths(item);
-  let end = STATE.ownScale ? 0 : method().limit;
-  for (let mark = 0; mark < item.n; mark += 1) {
+  let end = STATE.ownScale ? 0 : method().reach;
+  for (let mark = 0; STATE.ownScale && mark < item.n; mark += 1) {
     const error = errorAt(item, mark);
-    const reach = halves && known(error) ? halves[1] * error : 0;
-    end = Math.max(end, Math.abs(valueAt(item, mark)) + (STATE.ownScale ? reach : 0));
+    end = Math.max(end, Math.abs(valueAt(item, mark)) + (halves && known(error) ? halves[1] * error : 0));
   }
   const low = method().signed ? -end : 0;
   const room = BARS.width - BARS.names - BARS.right;

@@ -19,6 +19,7 @@ function captionOf(item) {
     const wrong = item.error === 1 && typeof item.label === "string" ? " (prediction is wrong)" : "";
     lines.push(`${DATA.labelName} ${label}${wrong}`);
   }
+  if (item.view === "bars" && item.n > BARS.shown) lines.push(`the ${BARS.shown} largest of ${item.n} features`);
   const certain = certaintyWords(item);
   if (certain) lines.push(certain);
   return lines.filter(Boolean);

@@ -10,7 +10,7 @@ let printing = false;
 
 /** Red, green and blue of a value between −1 and 1, from the ground to the colour of its sign. */
 function colorOf(share) {
-  const { negative, positive, plain } = DATA.palette;
+  const { negative, positive, plain } = isDark() && !printing ? DATA.palette.dark : DATA.palette.light;
   const end = !method().signed ? plain : share < 0 ? negative : positive;
   return blend(groundColor(), parsed(end), clamp(Math.abs(share), 0, 1) ** 0.8);
 }

@@ -6,10 +6,8 @@ function buildControls() {
   const count = element("span", { id: "count", className: "number", role: "status" });
   host.append(
     element("div", { className: "row" }, methodChoice(), sortChoice(), searchBox(), count, themeButton()),
-    element("div", { className: "row" }, errorRate(), shareOfDraws(), lookChoice(), scaleChoice()),
-    filterBox(),
-    element("div", { className: "key", id: "key" }),
-    element("p", { className: "said", id: "said" }),
+    element("div", { className: "row" }, errorRate(), shareOfDraws(), lookChoice(), scaleChoice(),
+      element("div", { className: "key", id: "key" }), filterBox()),
   );
   updateControls();
 }

@@ -1,6 +1,6 @@
 // Graphs: molecules as a chemist draws them, with discs at atoms and bands at bonds.
 
-const GRAPH = { bond: 26, disc: 9.5, band: 9, pad: 20, width: 270, height: 190 };
+const GRAPH = { bond: 32, disc: 11, band: 10, pad: 22, width: 280, height: 180 };
 
 const graphView = {
   width: 280,
@@ -113,7 +113,7 @@ function drawBonds(item, places, svg) {
 function shortened(item, places, [one, two]) {
   const [a, b] = [places.at[one], places.at[two]];
   const length = Math.hypot(b[0] - a[0], b[1] - a[1]) || 1;
-  const cut = (node) => (item.symbols[node] ? Math.min(8.5, length / 3) / length : 0);
+  const cut = (node) => (item.symbols[node] ? Math.min(9, length / 3) / length : 0);
   const along = (from, to, share) => from.map((part, i) => part + (to[i] - part) * share);
   return [along(a, b, cut(one)), along(b, a, cut(two))];
 }
@@ -233,7 +233,7 @@ function hits(item, places) {
   });
   const circles = range(nodes).map((node) => {
     const [cx, cy] = places.at[node];
-    return shape("circle", { cx, cy, r: 12.5, fill: "transparent", "data-mark": node });
+    return shape("circle", { cx, cy, r: 15, fill: "transparent", "data-mark": node });
   });
   return [...lines, ...circles];
 }

@@ -3,10 +3,8 @@
 let shown = [];
 
 function change(choice) {
-  const before = STATE.method;
   Object.assign(STATE, choice);
   const repaintOnly = ["look", "ownScale", "share"].some((name) => name in choice);
-  if (before !== STATE.method && !method().tested) STATE.rate = -1;
   if (repaintOnly) update();
   else updateList();
 }

@@ -21,8 +21,8 @@ const STATE = {
 };
 
 function prepare() {
-  for (const method of METHODS) {
-    for (const name of ["values", "errors", "logp", "flags"]) method[name] = unpack(method[name]);
+  for (const one of METHODS) {
+    for (const name of ["values", "errors", "logp", "flags"]) one[name] = unpack(one[name]);
   }
   let start = 0;
   DATA.items = DATA.items.map((own, index) => {
@@ -32,6 +32,25 @@ function prepare() {
     start += item.n;
     return item;
   });
+  METHODS.forEach(measure);
+}
+
+/** The largest magnitude of a method, and the largest end of an interval. */
+function measure(one) {
+  one.largest = 0;
+  one.reach = 0;
+  for (const item of DATA.items) {
+    const numbers = Array.isArray(one.numbers) ? one.numbers[item.index] : one.numbers;
+    const half = one.halfWidths[numbers]?.[1] ?? 0;
+    for (let at = item.start; at < item.start + item.n; at += 1) {
+      const size = Math.abs(one.values[at]);
+      const error = one.errors && !Number.isNaN(one.errors[at]) ? one.errors[at] : 0;
+      one.largest = Math.max(one.largest, size);
+      one.reach = Math.max(one.reach, size + half * error);
+    }
+  }
+  one.largest ||= 1;
+  one.reach ||= 1;
 }
 
 const method = () => METHODS[STATE.method];

@@ -1,6 +1,6 @@
 // The overview of a table: a dot for each row and feature, coloured by the feature's value.
 
-const SWARM = { width: 760, step: 30, names: 190, right: 16, shown: 15, dot: 2.3 };
+const SWARM = { width: 760, step: 30, names: 190, right: 16, shown: 15 };
 
 /** Whether all items are rows of the same features. */
 const isTable = () =>
@@ -20,9 +20,10 @@ function drawSwarm(items, host) {
   if (!items.length) return;
   const order = featureOrder(items);
   const height = SWARM.step * order.length + 44;
-  const low = method().signed ? -method().limit : 0;
+  const high = method().largest;
+  const low = method().signed ? -high : 0;
   const room = SWARM.width - SWARM.names - SWARM.right;
-  const x = (value) => SWARM.names + (room * (clamp(value, low, method().limit) - low)) / (method().limit - low);
+  const x = (value) => SWARM.names + (room * (value - low)) / (high - low);
   const words = `Saliency of ${items.length} rows by feature: ${order.map((f) => items[0].names[f]).join(", ")}`;
   const svg = shape("svg", { viewBox: `0 0 ${SWARM.width} ${height}`, role: "img", "aria-label": words }, host);
   swarmAxis(svg, order, x, height, items[0]);
@@ -40,9 +41,9 @@ function swarmAxis(svg, order, x, height, item) {
     const place = { x: SWARM.names - 12, y: SWARM.step * (row + 0.5) + 5, "text-anchor": "end" };
     shape("text", { ...place, "font-size": 12.5, text: fitted(item.names[feature], 27) }, svg);
   });
-  const end = method().limit;
+  const end = method().largest;
   for (const value of method().signed ? [-end, 0, end] : [0, end]) {
-    const text = value ? `${method().clips ? (value < 0 ? "≤ " : "≥ ") : ""}${written(value, 2)}` : "0";
+    const text = value ? written(value, 2) : "0";
     const anchor = value === end ? "end" : value ? "start" : "middle";
     shape("text", { x: x(value), y: bottom + 15, "font-size": 11, "text-anchor": anchor, class: "quiet", text }, svg);
   }
@@ -82,10 +83,12 @@ function paintDots(canvas, dots) {
   pen.scale(2, 2);
   const style = getComputedStyle(document.documentElement);
   const ink = style.getPropertyValue("--accent");
+  const radius = dots.length > 3000 ? 1.7 : 2.4;
+  pen.globalAlpha = dots.length > 3000 ? 0.7 : 1;
   for (const { x, y, item, feature, share } of dots) {
     const color = share === null ? ink : asCss(mapColor(0.95 * share));
     pen.beginPath();
-    pen.arc(x, y, SWARM.dot, 0, 7);
+    pen.arc(x, y, radius, 0, 7);
     if (isCertain(item, feature)) {
       pen.fillStyle = color;
       pen.fill();
