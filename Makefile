@@ -3,15 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PLUGINS := tabular vision molgraph template
+PLUGINS := tabular vision molgraph template report
 PACKAGES := core $(PLUGINS:%=plugins/%)
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check sigint bench release clean
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: help demo test test-browser fuzz check sigint bench release clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## run the four examples; pictures and readings go to out/
 	$(BIN)/python examples/iris.py --out out
@@ -21,6 +23,11 @@ demo: $(VENV)/.demo ## run the four examples; pictures and readings go to out/
 
 test: $(VENV)/.test ## run every test of core and plugins
 	$(BIN)/python -m pytest -n auto
+
+# Debian's chromium is installed where there is none; CHROMIUM=/path/to/it names another.
+test-browser: $(VENV)/.browser ## drive reports in a real browser
+	$(if $(CHROMIUM),,apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
@@ -40,7 +47,7 @@ bench: $(VENV)/.bench ## measure times and memory beside the peers
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 # Nothing is published; docs/design/README.md says what to do before that.
-release: $(VENV)/.release ## build the five distributions into dist/ and check them
+release: $(VENV)/.release ## build the six distributions into dist/ and check them
 	$(BIN)/python scripts/release.py
 
 clean: ## remove what was made here: .venv, out/, dist/
@@ -67,6 +74,10 @@ $(VENV)/.test: $(VENV)/.captum tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
 	$(PIP) --no-deps laplace-torch asdfghjkl backpack-for-pytorch curvlinops-for-pytorch \
 	  lightning-utilities torchmetrics
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.test plugins/report/tests/browser/requirements.txt
+	$(PIP) -r plugins/report/tests/browser/requirements.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PLUGINS = ("tabular", "vision", "molgraph", "template")
+DOMAINS = ("tabular", "vision", "molgraph", "template")
+PLUGINS = (*DOMAINS, "report")
 
 # What a user who installs one domain alone explains first, and what must not come along.
 FIRST_USE = {
@@ -72,7 +73,7 @@ def test_core_and_every_plugin_build_a_wheel_of_their_own(wheels: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plugin", PLUGINS)
+@pytest.mark.parametrize("plugin", DOMAINS)
 def test_one_domain_works_alone(plugin: str, wheels: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
     python = str(tmp_path / "env" / "bin" / "python")

@@ -116,7 +116,7 @@ class _Check:
     ) -> Any:
         """Numbers of a shape, float64; −1 stands for any length."""
         try:
-            given = given.detach().cpu() if isinstance(given, Tensor) else given
+            given = given.detach().cpu().double().numpy() if isinstance(given, Tensor) else given
             array = np.array(given, dtype=np.float64)
         except (TypeError, ValueError):
             array = None

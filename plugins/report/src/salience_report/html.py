@@ -93,10 +93,10 @@ def _static(data: Mapping[str, Any], static: Sequence[tuple[str, str]]) -> str:
         for item, score in zip(items, scores, strict=False)
     )
     total = len(data["items"])
-    note = f"The first {len(items)} of {total} items." if total > len(items) else ""
+    note = f"The table has the first {len(items)} of {total} items." if total > len(items) else ""
     return (
-        f"<p>Scripts are off, so that this page cannot show values, errors and the other items. "
-        f"{note}</p><div class='static'>{shown}</div><table><thead><tr><th>item</th>"
+        f"<p>Scripts are off, so that this page shows the first pictures only, without its values, "
+        f"search and filters. {note}</p><div class='static'>{shown}</div><table><thead><tr><th>item</th>"
         f"<th>{escape(str(data['outputName']))}</th><th>{escape(str(data['labelName']))}</th></tr>"
         f"</thead><tbody>{rows}</tbody></table>"
     )

@@ -187,5 +187,3 @@ def _static(methods: Sequence[Method], options: Options) -> list[tuple[str, str]
             picture = ""
         made.append((f"{table.plain(first.ids[item])}", picture))
     return made
-
-

@@ -51,9 +51,7 @@ class Method:
     @property
     def has_errors(self) -> bool:
         """Whether there are several draws, and thus errors."""
-        return any(
-            bool(s.flat_error.isfinite().any()) for s in self.explanation.saliency.values()
-        )
+        return any(bool(s.flat_error.isfinite().any()) for s in self.explanation.saliency.values())
 
     @cached_property
     def is_tested(self) -> bool:

@@ -18,7 +18,9 @@ from salience_report.methods import LEVEL, Method
 
 Floats = NDArray[np.float64]
 # Characters that turn the direction of the text behind them, and control characters.
-_UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _LONGEST = 200
 
 

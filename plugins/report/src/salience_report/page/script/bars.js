@@ -4,6 +4,7 @@ const BARS = { width: 460, step: 21, names: 190, shown: 12, right: 14 };
 
 const barsView = {
   width: 420,
+  uncertain: "Hollow",
   name: (item, mark) => featureWords(item, mark),
   build(item, host) {
     const n = Math.min(item.n, host.dataset.all ? item.n : BARS.shown);
@@ -38,8 +39,9 @@ function barAxis(item) {
     end = Math.max(end, Math.abs(valueAt(item, mark)) + (halves && known(error) ? halves[1] * error : 0));
   }
   const low = method().signed ? -end : 0;
-  const room = BARS.width - BARS.names - BARS.right;
-  return { low, high: end, at: (value) => BARS.names + (room * (value - low)) / (end - low || 1) };
+  const left = namesWidth(range(item.n).map((mark) => featureWords(item, mark)), BARS.names);
+  const room = BARS.width - left - BARS.right;
+  return { low, high: end, left, at: (value) => left + (room * (value - low)) / (end - low || 1) };
 }
 
 function drawAxis(svg, axis, bottom) {
@@ -51,7 +53,7 @@ function drawAxis(svg, axis, bottom) {
     const text = { x: axis.at(value), y: bottom + 15, "font-size": 11, "text-anchor": anchor };
     shape("text", { ...text, class: "quiet", text: value ? written(value, 2) : "0" }, svg);
   }
-  const middle = { x: BARS.names + (BARS.width - BARS.names) / 2, y: bottom + 31 };
+  const middle = { x: axis.left + (BARS.width - axis.left) / 2, y: bottom + 31 };
   const words = withUnit("saliency");
   shape("text", { ...middle, "font-size": 11.5, "text-anchor": "middle", class: "quiet", text: words }, svg);
 }
@@ -60,7 +62,7 @@ function drawBar(svg, item, mark, { axis, y }) {
   const value = valueAt(item, mark);
   const color = signColor(value);
   const name = fitted(featureWords(item, mark), 27);
-  const label = { x: BARS.names - 10, y: y + 4, "font-size": 12, "text-anchor": "end" };
+  const label = { x: axis.left - 10, y: y + 4, "font-size": 12, "text-anchor": "end" };
   shape("text", { ...label, text: name }, svg);
   const line = (from, to, width, stroke) =>
     shape("line", { x1: axis.at(clamp(from, axis.low, axis.high)), x2: axis.at(clamp(to, axis.low, axis.high)),
@@ -78,5 +80,8 @@ function drawBar(svg, item, mark, { axis, y }) {
   const hit = { x: 0, y: y - BARS.step / 2, width: BARS.width, height: BARS.step };
   shape("rect", { ...hit, fill: "transparent", "data-mark": mark }, svg);
 }
+
+/** Width of a column of names, of which the longest are cut. */
+const namesWidth = (names, most) => Math.min(most, 22 + 6.7 * Math.max(...names.map((name) => name.length)));
 
 const fitted = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);

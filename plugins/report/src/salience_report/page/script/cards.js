@@ -63,10 +63,23 @@ function cardOf(item) {
   return card;
 }
 
+/** The three marks of the largest magnitude. */
+function largestOf(item) {
+  const found = [];
+  for (let mark = 0; mark < item.n; mark += 1) {
+    const size = Math.abs(valueAt(item, mark));
+    if (found.length === 3 && size <= found[2][0]) continue;
+    found.push([size, mark]);
+    found.sort((a, b) => b[0] - a[0]);
+    found.length = Math.min(found.length, 3);
+  }
+  return found.map(([, mark]) => mark);
+}
+
 /** Writes the lines of a card, and the words for readers who do not see its drawing. */
 function describe({ item, host, lines }) {
   lines.replaceChildren(...captionOf(item).map((line) => element("div", {}, isolated(line))));
-  const largest = byMagnitude(item).slice(0, 3).map((mark) => markWords(item, mark).split("\n").slice(0, 2).join(" "));
+  const largest = largestOf(item).map((mark) => markWords(item, mark).split("\n").slice(0, 2).join(" "));
   const words = largest.length ? `Largest values: ${largest.join("; ")}` : "Picture of the saliency";
   host.setAttribute("aria-label", `${item.name}. ${words}`);
 }

@@ -1,6 +1,11 @@
 // Colours of values; the ground that they fade into is that of the theme.
 
-const parsed = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
+const PARSED = new Map();
+/** Red, green and blue of a colour such as "#d55e00". */
+function parsed(text) {
+  if (!PARSED.has(text)) PARSED.set(text, [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)));
+  return PARSED.get(text);
+}
 const asCss = (rgb) => `rgb(${rgb.map((part) => Math.round(part)).join(" ")})`;
 const blend = (one, two, share) => one.map((part, i) => part + (two[i] - part) * share);
 

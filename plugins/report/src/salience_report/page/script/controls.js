@@ -186,11 +186,13 @@ const keyEnd = () => withUnit(`${method().clips ? "≥ " : ""}${written(method()
 function markNote() {
   const parts = [];
   const one = method();
+  if (DATA.items[0].view === "picture") return "";
+  const marks = VIEWS[DATA.items[0].view].uncertain;
   if (one.tested && STATE.rate < 0) {
-    parts.push(`Hollow or dashed: the sign is uncertain, since the 95 % interval of ${one.intervalAbout} holds 0 (unadjusted p ≥ 0.05).`);
+    parts.push(`${marks}: the sign is uncertain, since the 95 % interval of ${one.intervalAbout} holds 0 (unadjusted p ≥ 0.05).`);
   } else if (one.tested) {
     const rate = percent(DATA.rates[STATE.rate]);
-    parts.push(`Hollow or dashed: not significant at a false discovery rate of ${rate} within each item.`);
+    parts.push(`${marks}: not significant at a false discovery rate of ${rate} within each item.`);
   } else if (one.signed && one.hasErrors) {
     parts.push("Signs are not tested here.");
   } else if (!one.signed) {
@@ -200,14 +202,15 @@ function markNote() {
 }
 
 function saidOfMethod() {
-  const bars = DATA.items.some((item) => item.view === "bars") && method().hasErrors;
-  const lines = bars ? ["Lines: 66 % (thick) and 95 % (thin)."] : [];
+  const { view } = DATA.items[0];
+  const drawn = { bars: ["Lines: 66 % (thick) and 95 % (thin)."], series: ["Band: 95 %."] }[view] ?? [];
+  const lines = method().hasErrors ? drawn : [];
   const scale = STATE.ownScale ? "Each item is scaled by itself." : scaleNote();
   return [...method().notes, ...lines, markNote(), scale].filter(Boolean).join(" ");
 }
 
 const scaleNote = () =>
-  method().clips && !method().isShare ? "Colours end at the 99.5th percentile of the magnitudes." : "";
+  method().clips && !method().isShare && !$("#key").hidden ? "Colours end at the 99.5th percentile of the magnitudes." : "";
 
 /** Shows and hides what belongs to the method. */
 function updateControls() {

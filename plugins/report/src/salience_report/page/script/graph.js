@@ -4,6 +4,7 @@ const GRAPH = { bond: 32, disc: 11, band: 10, pad: 22, width: 280, height: 180 }
 
 const graphView = {
   width: 280,
+  uncertain: "Dashed",
   name(item, mark) {
     const nodes = item.nodeMarks ? item.x.length : 0;
     if (mark < nodes) return item.words[mark] || item.symbols[mark] || `node ${mark}`;
@@ -181,9 +182,9 @@ function drawSymbols(item, places, svg) {
     if (!symbol) return;
     const [x, y] = places.at[node];
     const [, head, hydrogens, charge] = /^(\d*[A-Z*][a-z]?|.+?)(H\d*)?(\d*[+−])?$/.exec(symbol);
-    if (!hydrogens) return void centred(x, y, [symbol], group);
-    const left = bondsPoint(item, places, node) > 0.1;
-    written2d(x, y, { head, hydrogens, charge: charge ?? "", left }, group);
+    if (!hydrogens && !charge) return void centred(x, y, [symbol], group);
+    const left = Boolean(hydrogens) && bondsPoint(item, places, node) > 0.1;
+    labelled(x, y, { head, hydrogens: hydrogens ?? "", charge: charge ?? "", left }, group);
   });
 }
 
@@ -201,7 +202,8 @@ function centred(x, y, [text], group) {
   shape("text", { x, y: y + 4.6, "text-anchor": "middle", text }, group);
 }
 
-function written2d(x, y, { head, hydrogens, charge, left }, group) {
+/** A symbol with its hydrogens on one side, their number below and the charge above the line. */
+function labelled(x, y, { head, hydrogens, charge, left }, group) {
   const half = 4.6 * head.length;
   const text = shape(
     "text",
@@ -209,7 +211,7 @@ function written2d(x, y, { head, hydrogens, charge, left }, group) {
     group,
   );
   const count = hydrogens.slice(1);
-  const own = [["H", "H"], [count, "low"]];
+  const own = hydrogens ? [["H", "H"], [count, "low"]] : [];
   const parts = left ? [...own, [head, "H"], [charge, "high"]] : [[head, "H"], ...own, [charge, "high"]];
   let shift = 0;
   for (const [part, kind] of parts) {

@@ -2,6 +2,7 @@
 
 const pictureView = {
   width: 420,
+  uncertain: "",
   name: () => "",
   build(item, host) {
     const image = element("img", { alt: "" });

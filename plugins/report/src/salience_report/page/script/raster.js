@@ -4,6 +4,7 @@ const RASTER = { side: 300, alpha: 0.85 };
 
 const rasterView = {
   width: 250,
+  uncertain: "Hatched",
   name(item, mark) {
     const [rows, columns] = blockCounts(item);
     const place = `row ${Math.floor(mark / columns)}, column ${mark % columns}`;
@@ -31,13 +32,9 @@ const rasterView = {
   paint(item, drawn) {
     const pen = drawn.canvas.getContext("2d");
     const { width, height } = drawn.canvas;
-    pen.fillStyle = asCss(groundColor());
+    pen.fillStyle = method().signed ? "#f2f3f4" : asCss(groundColor());
     pen.fillRect(0, 0, width, height);
-    if (drawn.photo && STATE.look !== "map") {
-      pen.filter = STATE.look === "photo" ? "none" : "grayscale(1) contrast(0.75)";
-      pen.drawImage(drawn.photo, 0, 0, width, height);
-      pen.filter = "none";
-    }
+    if (drawn.photo && STATE.look !== "map") drawPhoto(pen, drawn.photo, width, height);
     if (STATE.look === "photo" && drawn.photo) return;
     drawMap(item, pen, width, height, Boolean(drawn.photo));
     if (method().isShare) drawContour(item, pen, width, height);
@@ -61,6 +58,14 @@ const rasterView = {
   },
 };
 
+/** Draws the photo; below a map in grey, and in light grey where colours of signs lie on it. */
+function drawPhoto(pen, photo, width, height) {
+  const grey = method().signed ? "grayscale(1) contrast(0.55) brightness(1.35)" : "grayscale(1) contrast(0.75)";
+  pen.filter = STATE.look === "photo" ? "none" : grey;
+  pen.drawImage(photo, 0, 0, width, height);
+  pen.filter = "none";
+}
+
 const blockCounts = (item) => item.shape.map((length, i) => Math.ceil(length / item.block[i]));
 
 /** Left, top, width and height of a block in a drawing. */
@@ -73,27 +78,39 @@ function blockBox(item, mark, width, height) {
   return [left, top, edge(column + 1, 1, width) - left, edge(row + 1, 0, height) - top];
 }
 
+/** Draws the map as an image of one pixel a block, which is enlarged without smoothing. */
 function drawMap(item, pen, width, height, over) {
+  const [rows, columns] = blockCounts(item);
+  const small = new OffscreenCanvas(columns, rows);
+  const pixels = new ImageData(columns, rows);
   const limit = method().isShare ? 1 : limitOf(item);
+  const { signed } = method();
   for (let mark = 0; mark < item.n; mark += 1) {
     const share = valueAt(item, mark) / limit;
     const size = clamp(Math.abs(share), 0, 1);
-    const color = method().signed ? colorOf(Math.sign(share)) : mapColor(size);
-    const alpha = over || method().signed ? RASTER.alpha * size ** 0.7 : 1;
-    const [x, y, w, h] = blockBox(item, mark, width, height);
-    pen.fillStyle = `rgb(${color.map(Math.round).join(" ")} / ${alpha.toFixed(3)})`;
-    pen.fillRect(x, y, w + 0.4, h + 0.4);
-    if (!isCertain(item, mark) && size > 0.02) hatch(pen, x, y, w, h);
+    const color = signed ? colorOf(Math.sign(share)) : mapColor(size);
+    const alpha = over || signed ? RASTER.alpha * size ** 0.7 : 1;
+    pixels.data.set([...color, 255 * alpha], 4 * mark);
   }
+  small.getContext("2d").putImageData(pixels, 0, 0);
+  pen.imageSmoothingEnabled = false;
+  // The last blocks may be shorter; what reaches beyond the canvas is cut off.
+  const reach = (count, axis) => (count * item.block[axis]) / item.shape[axis];
+  pen.drawImage(small, 0, 0, width * reach(columns, 1), height * reach(rows, 0));
+  hatch(item, pen, width, height, limit);
 }
 
-/** A stroke through a block whose sign is uncertain. */
-function hatch(pen, x, y, w, h) {
-  pen.strokeStyle = isDark() && !printing ? "rgb(232 234 237 / 0.6)" : "rgb(36 41 47 / 0.6)";
+/** A stroke through each block whose sign is uncertain, but for those that are nearly 0. */
+function hatch(item, pen, width, height, limit) {
+  pen.strokeStyle = "rgb(36 41 47 / 0.65)";
   pen.lineWidth = 0.8;
   pen.beginPath();
-  pen.moveTo(x + 0.15 * w, y + 0.85 * h);
-  pen.lineTo(x + 0.85 * w, y + 0.15 * h);
+  for (let mark = 0; mark < item.n; mark += 1) {
+    if (isCertain(item, mark) || Math.abs(valueAt(item, mark)) < 0.02 * limit) continue;
+    const [x, y, w, h] = blockBox(item, mark, width, height);
+    pen.moveTo(x + 0.15 * w, y + 0.85 * h);
+    pen.lineTo(x + 0.85 * w, y + 0.15 * h);
+  }
   pen.stroke();
 }
 

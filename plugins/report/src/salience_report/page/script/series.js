@@ -4,6 +4,7 @@ const SERIES = { width: 460, top: 110, strip: 10, bottom: 84, left: 12, right: 1
 
 const seriesView = {
   width: 420,
+  uncertain: "Empty in the strip of colours",
   name: (item, mark) => `${item.xLabel || "position"} ${plainNumber(item.xs[mark])}`,
   build(item, host) {
     const height = SERIES.top + SERIES.strip + SERIES.bottom + 44;
@@ -81,7 +82,7 @@ function drawSaliency(item, svg) {
     return [value - half, value, value + half];
   });
   const every = bounds.flat();
-  const end = Math.max(...every.map(Math.abs), STATE.ownScale ? 0 : method().limit) || 1;
+  const end = Math.max(...every.map(Math.abs), STATE.ownScale ? 0 : method().reach) || 1;
   const low = method().signed || Math.min(...every) < 0 ? -end : 0;
   const base = SERIES.top + SERIES.strip + 8;
   const y = (value) => base + SERIES.bottom - (SERIES.bottom * (value - low)) / (end - low);

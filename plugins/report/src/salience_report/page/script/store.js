@@ -112,7 +112,8 @@ function markWords(item, mark) {
   if (known(error)) lines.push(withUnit(`${value} ± ${written(error, 2)}`));
   else lines.push(`${withUnit(value)} (error unknown)`);
   if (isTested(item, mark)) lines.push(pWords(item, mark));
-  lines.push(item.name === String(item.id) ? item.name : `${item.name} (id ${item.id})`);
+  const isPlain = [String(item.id), `item ${item.id}`].includes(item.name);
+  lines.push(isPlain ? item.name : `${item.name} (id ${item.id})`);
   return lines.join("\n");
 }
 

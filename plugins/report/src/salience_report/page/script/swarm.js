@@ -22,11 +22,12 @@ function drawSwarm(items, host) {
   const height = SWARM.step * order.length + 44;
   const high = method().largest;
   const low = method().signed ? -high : 0;
-  const room = SWARM.width - SWARM.names - SWARM.right;
-  const x = (value) => SWARM.names + (room * (value - low)) / (high - low);
+  const left = namesWidth(items[0].names, SWARM.names);
+  const room = SWARM.width - left - SWARM.right;
+  const x = (value) => left + (room * (value - low)) / (high - low);
   const words = `Saliency of ${items.length} rows by feature: ${order.map((f) => items[0].names[f]).join(", ")}`;
   const svg = shape("svg", { viewBox: `0 0 ${SWARM.width} ${height}`, role: "img", "aria-label": words }, host);
-  swarmAxis(svg, order, x, height, items[0]);
+  swarmAxis(svg, order, { x, left }, height, items[0]);
   const canvas = element("canvas", { width: 2 * SWARM.width, height: 2 * height, "aria-hidden": "true" });
   host.append(canvas);
   const dots = swarmDots(items, order, x);
@@ -34,11 +35,11 @@ function drawSwarm(items, host) {
   listenToDots(canvas, dots, height);
 }
 
-function swarmAxis(svg, order, x, height, item) {
+function swarmAxis(svg, order, { x, left }, height, item) {
   const bottom = height - 36;
   shape("line", { x1: x(0), x2: x(0), y1: 2, y2: bottom, stroke: "var(--line)" }, svg);
   order.forEach((feature, row) => {
-    const place = { x: SWARM.names - 12, y: SWARM.step * (row + 0.5) + 5, "text-anchor": "end" };
+    const place = { x: left - 12, y: SWARM.step * (row + 0.5) + 5, "text-anchor": "end" };
     shape("text", { ...place, "font-size": 12.5, text: fitted(item.names[feature], 27) }, svg);
   });
   const end = method().largest;
@@ -47,7 +48,7 @@ function swarmAxis(svg, order, x, height, item) {
     const anchor = value === end ? "end" : value ? "start" : "middle";
     shape("text", { x: x(value), y: bottom + 15, "font-size": 11, "text-anchor": anchor, class: "quiet", text }, svg);
   }
-  const middle = { x: (SWARM.names + SWARM.width) / 2, y: bottom + 31, "text-anchor": "middle" };
+  const middle = { x: (left + SWARM.width) / 2, y: bottom + 31, "text-anchor": "middle" };
   shape("text", { ...middle, "font-size": 11.5, class: "quiet", text: withUnit("saliency") }, svg);
 }
 

@@ -2,6 +2,7 @@
 
 const tokensView = {
   width: 380,
+  uncertain: "Dashed",
   name: (item, mark) => `“${item.tokens[mark]}”, token ${mark}`,
   build(item, host) {
     const box = element("div", { className: "tokens" });
