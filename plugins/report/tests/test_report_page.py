@@ -92,7 +92,7 @@ def test_magnitudes_have_errors_but_no_tests() -> None:
     assert "errors" in method and "flags" not in method and not method["tested"]
 
 
-# --- Maps -----------------------------------------------------------------------------------------
+# --- Maps ----------------------------------------------------------------------------------------
 
 
 def test_blocks_of_a_map_are_sums_whose_error_is_not_made_up() -> None:
@@ -135,7 +135,7 @@ def test_blocks_at_the_edge_may_be_shorter(sums: bool) -> None:
             assert found[row, column] == pytest.approx(true, abs=1e-15)
 
 
-# --- Several methods, labels, order -----------------------------------------------------------------
+# --- Several methods, labels, order --------------------------------------------------------------
 
 
 def test_methods_of_the_same_items_are_switched_in_place() -> None:
@@ -240,7 +240,7 @@ def test_a_domain_with_neither_payload_nor_visualizer_is_refused() -> None:
         make_page({"one": words(domain=Bare())})
 
 
-# --- Safety -----------------------------------------------------------------------------------------
+# --- Safety --------------------------------------------------------------------------------------
 
 
 class Tags(HTMLParser):
@@ -302,7 +302,7 @@ def test_pages_name_no_address(make: Any) -> None:
             assert value is None or value.startswith(("data:", "#"))
 
 
-# --- The call of core -------------------------------------------------------------------------------
+# --- The call of core ----------------------------------------------------------------------------
 
 
 def test_explanations_write_their_report(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def _static(data: Mapping[str, Any], static: Sequence[tuple[str, str]]) -> str:
         for item, score in zip(items, scores, strict=False)
     )
     total = len(data["items"])
-    note = f"The table has the first {len(items)} of {total} items." if total > len(items) else ""
+    rest = total > len(items)
+    note = f"The table has the first {len(items)} of {total} items." if rest else ""
     return (
         f"<p>Scripts are off, so that this page shows the first pictures only, without its values, "
         f"search and filters. {note}</p><div class='static'>{shown}</div><table><thead><tr><th>item</th>"

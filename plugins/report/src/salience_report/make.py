@@ -102,7 +102,7 @@ def _data(
     shared = common(items)
     return {
         "methods": [
-            _method(method, own_marks, items + [shared])
+            _method(method, own_marks, [*items, shared])
             for method, own_marks in zip(methods, marks, strict=True)
         ],
         "items": items,

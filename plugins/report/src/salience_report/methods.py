@@ -146,14 +146,14 @@ def _check_same(first: Method, other: Method) -> None:
         at = next(i for i, pair in enumerate(zip(ids, others, strict=True)) if pair[0] != pair[1])
         raise InputError(
             f"a report needs the same items in the same order, but item {at} is "
-            f"{brief(ids[at], 40)} in the first explanation and {brief(others[at], 40)} in {title}; "
-            f"choose the same by .loc[[...]]"
+            f"{brief(ids[at], 40)} in the first explanation and {brief(others[at], 40)} in "
+            f"{title}; choose the same by .loc[[...]]"
         )
     if set(one.saliency) != set(two.saliency):
         raise InputError(
             f"a report needs the same target variables, but {title} explains "
-            f"{brief(', '.join(two.saliency), 60)} and the first {brief(', '.join(one.saliency), 60)}"
-            f"; write a report for each"
+            f"{brief(', '.join(two.saliency), 60)} and the first "
+            f"{brief(', '.join(one.saliency), 60)}; write a report for each"
         )
     for name, saliency in one.saliency.items():
         if _sizes(saliency) != _sizes(two.saliency[name]):
