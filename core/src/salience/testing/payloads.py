@@ -122,8 +122,8 @@ class _Check:
             array = None
         self.holds(array is not None, f"has {entry}={brief(given, 60)}; pass numbers")
         assert array is not None
-        if not array.size and 0 in shape:
-            array = array.reshape(tuple(max(length, 0) for length in shape))
+        if not array.size and shape[0] in (-1, 0):  # an empty list, of any number of axes
+            array = array.reshape(0, *(max(length, 0) for length in shape[1:]))
         fits = array.ndim == len(shape) and all(
             one in (-1, length) for one, length in zip(shape, array.shape, strict=True)
         )

@@ -29,7 +29,8 @@ def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
         chosen = variables(explanation, None)
     except InputError:  # of blocks, of the whole graph, or several of one kind
         return None
-    if mol is None or "groups" in chosen:
+    has_one_axis = all(explanation[name].flat.ndim == 1 for name in chosen.values())
+    if mol is None or "groups" in chosen or not has_one_axis:
         return None
     made = _shape(mol)
     made |= {"variable": chosen.get("atoms"), "edge_variable": chosen.get("bonds")}
@@ -43,15 +44,14 @@ def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
 def _shape(mol: Chem.Mol) -> dict[str, Any]:
     """Positions and symbols of the atoms, and the bonds with their orders."""
     flat = flatten(mol)
-    # Hydrogens that drawing adds, as at chiral centres, are behind the atoms that were explained.
-    n, n_bonds = mol.GetNumAtoms(), mol.GetNumBonds()
-    places = flat.GetConformer().GetPositions()[:n]
-    bonds = [flat.GetBondWithIdx(i) for i in range(n_bonds)]
+    places = flat.GetConformer().GetPositions()
+    atoms = [flat.GetAtomWithIdx(i) for i in range(flat.GetNumAtoms())]
+    bonds = [flat.GetBondWithIdx(i) for i in range(flat.GetNumBonds())]
     return {
         "view": "graph",
         "x": places[:, 0],
         "y": -places[:, 1],  # the y axis of a page points down
-        "symbols": [_symbol(flat.GetAtomWithIdx(i)) for i in range(n)],
+        "symbols": [_symbol(atom) for atom in atoms],
         "words": list(atom_names(mol)),
         "edges": [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds],
         "orders": [min(bond.GetBondTypeAsDouble(), 3.0) or 1.0 for bond in bonds],

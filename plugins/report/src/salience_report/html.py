@@ -97,8 +97,8 @@ def _static(data: Mapping[str, Any], static: Sequence[tuple[str, str]]) -> str:
     note = f"The table has the first {len(items)} of {total} items." if rest else ""
     return (
         f"<p>Scripts are off, so that this page shows the first pictures only, without its values, "
-        f"search and filters. {note}</p><div class='static'>{shown}</div><table><thead><tr><th>item</th>"
-        f"<th>{escape(str(data['outputName']))}</th><th>{escape(str(data['labelName']))}</th></tr>"
+        f"search and filters. {note}</p><div class='static'>{shown}</div>"
+        f"<table><thead><tr><th>item</th><th>{escape(str(data['outputName']))}</th><th>{escape(str(data['labelName']))}</th></tr>"
         f"</thead><tbody>{rows}</tbody></table>"
     )
 

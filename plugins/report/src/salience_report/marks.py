@@ -108,7 +108,8 @@ class MarkReader:
             order = np.argsort(of)
             arrays = (self._array(name, what)[item][order] for what in ("values", "errors", "p"))
             return Marks.of(*arrays)
-        return Marks.untested(np.bincount(of[of >= 0], values[of >= 0], minlength=n))
+        sums = np.bincount(of[of >= 0], values[of >= 0], minlength=n)
+        return Marks.untested(sums.astype(np.float64))
 
     def _array(self, name: str, what: str) -> list[Floats]:
         if (name, what) not in self._arrays:

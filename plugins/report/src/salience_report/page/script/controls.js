@@ -195,6 +195,8 @@ function markNote() {
     parts.push(`${marks}: not significant at a false discovery rate of ${rate} within each item.`);
   } else if (one.signed && one.hasErrors) {
     parts.push("Signs are not tested here.");
+  } else if (one.isShare) {
+    parts.push("Values are shares of the draws in which a place is among the largest of its item.");
   } else if (!one.signed) {
     parts.push("Values are without sign, so that nothing is tested against 0.");
   }
