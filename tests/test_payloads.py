@@ -106,16 +106,6 @@ def test_an_image_is_bytes_of_three_colours() -> None:
         checked({"view": "raster", "image": np.zeros((4, 4, 3))}, 4, 4)
 
 
-@pytest.mark.parametrize(
-    ("shape", "view"), [((6,), "bars"), ((200,), "series"), ((4, 5), "raster"), ((2, 3, 4), None)]
-)
-def test_plain_tensors_have_the_view_of_their_axes(shape: tuple[int, ...], view: Any) -> None:
-    net = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 2))
-    domain = Tensors(("item", *(f"axis {i}" for i in range(len(shape)))))
-    found = check_payload(salience.explain(net, torch.randn(3, *shape), domain))
-    assert (None if found is None else found["view"]) == view
-
-
 # --- Molecules ------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,36 @@ def molecules(n: int = 12, n_samples: int = 12, **settings: Any) -> salience.Exp
     )
 
 
+class Bonds(nn.Module):
+    """A sum over atoms, to which each bond adds by its type and its second atom; float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.kinds, self.drop = (
+            nn.Embedding(120, 3),
+            nn.Embedding(4, 3),
+            nn.Dropout(0.4),
+        )
+        self.double()
+
+    def forward(
+        self, atoms: Tensor, edge_index: Tensor, bond_type: Tensor, owner: Tensor
+    ) -> Tensor:
+        state = self.embed(atoms)
+        sent = state[edge_index[1]] * self.kinds(bond_type)
+        state = self.drop(state.index_add(0, edge_index[0], sent).tanh()).sum(1)
+        return state.new_zeros(int(owner.max()) + 1).index_add(0, owner, state)
+
+
+def with_bonds(n: int = 6) -> salience.Explanation:
+    """Molecules whose atoms and bonds are explained."""
+    domain = {"name": "molgraph", "fields": ["atoms", "edge_index", "bond_type", "owner"]}
+    settings = {"samplers": ["mc_dropout"], "n_samples": 8}
+    target = ["embed", salience.Target("kinds", axes=("bond", "channel"))]
+    return salience.explain(Bonds(), smiles(n), domain, "gradient", target=target, **settings)
+
+
 def table_net(n_features: int) -> nn.Module:
     torch.manual_seed(0)
     layers = (nn.Linear(n_features, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 3))

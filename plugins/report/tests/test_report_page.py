@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import salience
 from plugins.report.tests.reported import (
     HOSTILE,
-    Words,
     flat,
     island,
     molecules,
     photos,
     rows,
     spectra,
+    with_bonds,
     words,
 )
 from salience import InputError
@@ -231,13 +232,48 @@ def test_items_without_payload_appear_by_their_picture() -> None:
     assert data["items"][0]["pictures"][0].startswith("data:image/")
 
 
-def test_a_domain_with_neither_payload_nor_visualizer_is_refused() -> None:
-    class Bare(Words):
-        def payload(self, explanation: Any, item: int) -> None:
-            return None
+@pytest.mark.parametrize(
+    ("shape", "view"), [((6,), "bars"), ((200,), "series"), ((4, 5), "raster")]
+)
+def test_plain_tensors_have_the_view_of_their_axes(shape: tuple[int, ...], view: str) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 2)).double()
+    domain = salience.Tensors(("item", *(f"axis {i}" for i in range(len(shape)))))
+    explanation = salience.explain(net, torch.randn(3, *shape).double(), domain)
+    page = make_page({"one": explanation})
+    assert island(page)["shared"]["view"] == view
+    assert is_near(unpacked(only_method(page)["values"]), flat(explanation.values))
 
+
+def test_what_no_view_shows_is_refused() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(24, 2))
+    domain = salience.Tensors(("item", "a", "b", "c"))
     with pytest.raises(InputError, match="no visualizer"):
-        make_page({"one": words(domain=Bare())})
+        make_page({"one": salience.explain(net, torch.randn(3, 2, 3, 4), domain)})
+
+
+def test_pooled_groups_are_bars_with_their_names() -> None:
+    explanation = spectra(3, pool={"blue": [0, 1, 2], "red": [27, 28, 29]})
+    data = island(make_page({"one": explanation}))
+    assert data["shared"]["view"] == "bars" and data["shared"]["names"] == ["blue", "red"]
+    assert is_near(unpacked(data["methods"][0]["errors"]), flat(explanation.std_error))
+
+
+def test_sums_over_both_directions_of_a_bond_have_no_error() -> None:
+    explanation = with_bonds()
+    data = island(make_page({"one": explanation}))
+    method = data["methods"][0]
+    values, errors, flags = (unpacked(method[k]) for k in ("values", "errors", "flags"))
+    start = 0
+    for item, entry in enumerate({**data["shared"], **one} for one in data["items"]):
+        n, n_bonds = len(entry["x"]), len(entry["edges"])
+        atoms, bonds = slice(start, start + n), slice(start + n, start + n + n_bonds)
+        assert is_near(values[atoms], np.asarray(explanation["embed"].values[item], dtype=float))
+        both = np.asarray(explanation["kinds"].values[item], dtype=float).reshape(2, -1).sum(0)
+        assert abs(values[bonds] - both).max(initial=0) <= 1e-3 * abs(values).max()
+        assert np.isfinite(errors[atoms]).all() and np.isnan(errors[bonds]).all()
+        assert not (flags[bonds].astype(int) & TESTED).any()
+        start += n + n_bonds
+    assert start == len(values)
 
 
 # --- Safety --------------------------------------------------------------------------------------

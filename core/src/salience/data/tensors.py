@@ -16,9 +16,6 @@ from salience.intake import array
 from salience.naming import names_of
 from salience.support.numerics import all_finite
 
-# Positions that a report shows as bars; more of them are a series.
-_BARS = 100
-
 
 @dataclass(frozen=True)
 class Tensors(Domain):
@@ -114,21 +111,6 @@ class Tensors(Domain):
         """Collate a slice of the items into a batch, without copying."""
         assert isinstance(samples, _Rows)
         return Batch(samples.tensors(), self.layout, len(samples))
-
-    def payload(self, explanation: Any, item: int) -> Mapping[str, Any] | None:
-        """Bars of the positions of an item, a series of many, or a raster of two axes."""
-        if len(explanation.saliency) != 1:
-            return None
-        variable = next(iter(explanation.saliency))
-        shape = tuple(explanation[variable].values[item].shape)
-        if len(shape) == 2 and 0 not in shape:
-            return {"view": "raster"}
-        if len(shape) != 1 or not shape[0]:
-            return None
-        names = explanation.column_names(variable) or list(map(str, range(shape[0])))
-        if shape[0] <= _BARS and len(names) == shape[0]:
-            return {"view": "bars", "names": list(map(str, names))}
-        return {"view": "series", "x": range(shape[0]), "x_label": "position"}
 
 
 @dataclass(frozen=True)

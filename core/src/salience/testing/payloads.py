@@ -176,9 +176,10 @@ def _graph(check: _Check, made: dict[str, Any], shape: Any, explanation: Explana
     along = check.shape(made, explanation, "edge_variable")
     if along is None:
         return
-    of = check.numbers(made.get("edge_of"), "edge_of", along[:1]).astype(int)
+    along = (check.row(along, "graph"),)
+    of = check.numbers(made.get("edge_of"), "edge_of", along).astype(int)
     check.holds(
-        len(along) == 1 and (not of.size or (of.min() >= -1 and of.max() < len(edges))),
+        (not of.size or (of.min() >= -1 and of.max() < len(edges))),
         f"has edge_of that does not fit saliency of shape {along} and {len(edges)} edges; give the "
         f"edge of each value, or -1 for none",
     )

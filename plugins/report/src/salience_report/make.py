@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from salience.errors import InputError
-from salience.testing import check_payload
 from salience_report import table, words
 from salience_report.choice import chosen
+from salience_report.drawn import Drawn
 from salience_report.html import html_of
 from salience_report.marks import MarkReader, packed_marks
 from salience_report.methods import LEVELS, RATES, Method, methods_of
@@ -89,7 +89,8 @@ def _data(
 ) -> dict[str, Any]:
     """What the page reads as JSON."""
     first = methods[0].explanation
-    payloads = [check_payload(first, item) for item in range(len(first))]
+    drawn = [Drawn.of(methods, item) for item in range(len(first))]
+    payloads = [one.payload for one in drawn]
     readers = [MarkReader(method, options.blocks) for method in methods]
     marks = [[reader.read(one, i) for i, one in enumerate(payloads)] for reader in readers]
     items = []
@@ -98,7 +99,7 @@ def _data(
     for item, payload in enumerate(payloads):
         entry = {"position": positions[item], "n": len(marks[0][item].values)}
         entry |= _said(first, item, payload) | {k: v[item] for k, v in columns.items()}
-        items.append(entry | geometry(payload, methods, item, options.blocks))
+        items.append(entry | geometry(drawn[item], first, options.blocks))
     shared = common(items)
     return {
         "methods": [

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from salience import Explanation
+from salience_report.drawn import Drawn
 from salience_report.marks import block_size
-from salience_report.methods import Method
 from salience_report.packing import packed, rounded
-from salience_report.pictures import figure, photo
+from salience_report.pictures import photo
 from salience_report.table import plain
 
 # Decimals of positions in a drawing, in units of the payload.
 _DECIMALS = 3
 
 
-def geometry(
-    payload: Mapping[str, Any] | None, methods: Sequence[Method], item: int, blocks: int
-) -> dict[str, Any]:
+def geometry(drawn: Drawn, explanation: Explanation, blocks: int) -> dict[str, Any]:
     """The entries of an item that say how it is drawn.
 
     Args:
-        payload: Its checked payload; ``None`` for pictures of the visualizer, one a method.
-        methods: The methods of the report.
-        item: Position of the item.
+        drawn: How the item is drawn.
+        explanation: The first explanation of the report.
         blocks: Blocks along the longer side of a map.
     """
+    payload = drawn.payload
     if payload is None:
-        return {"view": "picture", "pictures": [figure(m.explanation, item) for m in methods]}
+        return {"view": "picture", "pictures": drawn.pictures}
     made = {"view": payload["view"]}
     if payload["view"] == "raster":
-        shape = tuple(methods[0].explanation[payload["variable"]].flat.shape[1:])
+        shape = tuple(explanation[payload["variable"]].flat.shape[1:])
         return made | _raster(payload, shape, block_size(shape, blocks))
     return made | _MAKERS[payload["view"]](payload)
 
