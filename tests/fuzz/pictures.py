@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import salience
 from salience import Explainer, Explanation, Tensors
 from salience.plugins import host
 from salience_molgraph import MolGraph, fragments
+from salience_report import Options, make_page
 from salience_tabular import Tabular
 from salience_template import Spectra
 
@@ -38,6 +40,9 @@ _DRAWN: dict[str, tuple[str, ...]] = {
 }
 
 
+# Settings of reports, one of them unknown, and values that some of them take.
+_REPORTED = (*(field.name for field in fields(Options)), "unknown")
+_GOOD = st.sampled_from(("text", 1, 2.5, [1.0, 2.0, 3.0], ["a", "b"], {0: "a", 1: 2}))
 _OPTIONS = (
     *(0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred"),
     *("row", "column", "item", "jet", "{name}: {output}", "{score:.3f", "eV", 1),
@@ -134,7 +139,10 @@ def questions(draw: Any) -> Case:
     explained(domain)
     form = draw(
         st.sampled_from(
-            ("interval", "significant", "item", "variable", "columns", "aggregate", "load")
+            (
+                *("interval", "significant", "item", "variable", "columns", "aggregate", "load"),
+                "report",
+            )
         )
     )
     if form == "interval":
@@ -154,6 +162,8 @@ def questions(draw: Any) -> Case:
 
         right = plain if plain in (NONE, MAYBE) else expected
         return Case(f"{domain} interval {brief(level)}", run, right, tolerance=1e-4)
+    if form == "report":
+        return _report(domain, draw(st.sampled_from(_REPORTED)), draw(st.one_of(wild(), _GOOD)))
     good = {"significant": 0.05, "item": 1, "variable": "x", "columns": None}.get(form)
     given = draw(st.one_of(wild(), st.just(good)))
     text = f"{domain} {form} {brief(given)}"
@@ -187,6 +197,17 @@ def questions(draw: Any) -> Case:
             given = str(given)
         return Case(text, lambda: _ask(Explanation.load, given), NONE)
     return Case(text, lambda: _ask(_samples, given))
+
+
+def _report(domain: str, setting: str, given: Any) -> Case:
+    """The page of an explanation with one setting of any kind."""
+    settings = {"static_pictures": 0, setting: given}
+
+    def run() -> Any:
+        make_page({"one": explained(domain)}, **settings)
+        return {}
+
+    return Case(f"report {domain} {brief({setting: given})}", run)
 
 
 def _ask(question: Any, given: Any) -> dict[str, Any]:
