@@ -125,6 +125,16 @@ def test_blocks_of_what_does_not_add_up_are_means() -> None:
     assert "the mean over 4 × 4" in " ".join(method["notes"])
 
 
+def test_shares_of_draws_are_neither_summed_nor_tested() -> None:
+    explanation = photos(aggregator="top_share", samplers=["gaussian"], n_samples=4)
+    method = only_method(make_page({"one": explanation}, blocks=8))
+    assert method["isShare"] and not method["tested"]
+    means = np.asarray(explanation.values, dtype=float).reshape(6, 8, 4, 8, 4).mean((2, 4))
+    assert is_near(unpacked(method["values"]), means.ravel())
+    fine = only_method(make_page({"one": explanation}))
+    assert is_near(unpacked(fine["errors"]), flat(explanation.std_error))
+
+
 @pytest.mark.parametrize("sums", [True, False])
 def test_blocks_at_the_edge_may_be_shorter(sums: bool) -> None:
     values = np.random.default_rng(0).normal(size=(7, 5))

@@ -80,8 +80,7 @@ def _hash(text: str) -> str:
 def _static(data: Mapping[str, Any], static: Sequence[tuple[str, str]]) -> str:
     """Pictures of the first items and a table of some more, for readers without scripts."""
     shown = "".join(
-        f'<figure><img src="{picture}" alt="Saliency of {escape(name)}">'
-        f"<figcaption><bdi>{escape(name)}</bdi></figcaption></figure>"
+        f'<figure><img src="{picture}" alt="Saliency of {escape(name)}"></figure>'
         for name, picture in static
         if picture
     )

@@ -37,7 +37,7 @@ def figure(explanation: Explanation, item: int) -> str:
         image = opened.convert("RGB")
     image.thumbnail((_WIDTH, 2 * _WIDTH))
     few = BytesIO()
-    image.quantize(64, dither=Image.Dither.NONE).save(few, "PNG", optimize=True)
+    image.quantize(256, dither=Image.Dither.NONE).save(few, "PNG", optimize=True)
     png, jpeg = _address("png", few.getvalue()), _jpeg(image, 80)
     return png if len(png) < 1.5 * len(jpeg) else jpeg
 

@@ -57,6 +57,8 @@ def block_words(method: Method, size: tuple[int, int]) -> str:
     said = f"Each block is the {what} over {size[0]} × {size[1]} positions"
     if not method.has_errors:
         return f"{said}."
+    if not method.adds_up:
+        return f"{said}; its error is not known."
     return (
         f"{said}; its error is not known, since errors of positions do not add up: "
         f"explain(pool=salience.Blocks({size[0]})) takes it from the draws."

@@ -157,6 +157,28 @@ def test_marks_follow_unadjusted_p_until_the_slider_is_used(opened: Opener) -> N
     assert filled(page) == int((explanation.p_values() < 0.05).sum())
 
 
+def drawing(page: Any) -> str:
+    """The pixels of the first map."""
+    found: str = page.locator("figure canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    return found
+
+
+def test_a_slider_sets_the_share_of_draws_that_is_outlined(opened: Opener) -> None:
+    explanation = photos(2, aggregator="top_share", samplers=["gaussian"], n_samples=4)
+    page = opened(explanation)
+    page.locator("#look").select_option("map")
+    assert page.locator("#rate-group").is_hidden() and page.locator("#share-group").is_visible()
+    drawings = {}
+    for share in ("0.05", "0.25", "0.3", "0.5", "1"):
+        page.locator("#share").fill(share)
+        drawings[share] = drawing(page)
+        assert page.locator("#share-shown").inner_text() == f"{100 * float(share):g} %"
+    # Of four draws, a share of 0.3 or more is one of 0.5 or more.
+    assert drawings["0.3"] == drawings["0.5"]
+    assert drawings["0.05"] == drawings["0.25"]
+    assert len(set(drawings.values())) == 3
+
+
 def test_methods_are_switched_in_place(opened: Opener) -> None:
     plain = rows(samplers=[], n_samples=1)
     noise = rows(samplers=["gaussian"], aggregator="abs")

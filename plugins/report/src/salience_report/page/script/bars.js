@@ -25,7 +25,7 @@ const barsView = {
 
 /** Name of a feature and, where known, its value. */
 function featureWords(item, mark) {
-  if (item.texts) return `${item.names[mark]} = ${item.texts[mark]}`;
+  if (item.texts?.[mark]) return `${item.names[mark]} = ${item.texts[mark]}`;
   if (item.numbers) return `${item.names[mark]} = ${plainNumber(item.numbers[mark])}`;
   return item.names[mark];
 }

@@ -38,7 +38,7 @@ function certaintyWords(item) {
   }
   const share = method().certainty[item.index];
   if (!known(share)) return "";
-  if (method().signed) return `${percent(share)} of values have a certain sign`;
+  if (method().signed) return `${percent(share)} of values, before they were summed, have a certain sign`;
   return `mean certainty ${written(share, 2)}`;
 }
 

@@ -40,7 +40,7 @@ const plainNumber = (value, digits = 5) =>
     ? String(value).replace("-", "−")
     : written(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
-const percent = (share) => `${plainNumber(100 * share, 3)} %`;
+const percent = (share) => `${plainNumber(100 * share, 2)} %`;
 
 function writtenP(p) {
   return p < 1e-4 ? "< 0.0001" : `= ${written(p, 2)}`;

@@ -7,7 +7,7 @@ const seriesView = {
   uncertain: "Empty in the strip of colours",
   name: (item, mark) => `${item.xLabel || "position"} ${plainNumber(item.xs[mark])}`,
   build(item, host) {
-    const height = SERIES.top + SERIES.strip + SERIES.bottom + 44;
+    const height = SERIES.top + SERIES.strip + SERIES.bottom + 28;
     return { svg: shape("svg", { viewBox: `0 0 ${SERIES.width} ${height}` }, host), height };
   },
   paint(item, drawn) {
@@ -16,7 +16,7 @@ const seriesView = {
     drawStrip(item, drawn.svg);
     drawSaliency(item, drawn.svg);
     drawSeriesLabels(item, drawn.svg);
-    drawn.cursor = shape("line", { stroke: "none", y1: 4, y2: drawn.height - 34 }, drawn.svg);
+    drawn.cursor = shape("line", { stroke: "none", y1: 4, y2: drawn.height - 18 }, drawn.svg);
   },
   markAt(item, drawn, event) {
     const box = drawn.svg.getBoundingClientRect();
@@ -52,7 +52,7 @@ const pathOf = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixe
 function drawLines(item, svg) {
   const every = item.lines.flatMap((line) => [...line]);
   const [low, high] = [Math.min(...every), Math.max(...every)];
-  const y = (value) => SERIES.top - 4 - ((SERIES.top - 12) * (value - low)) / (high - low || 1);
+  const y = (value) => SERIES.top - 4 - ((SERIES.top - 24) * (value - low)) / (high - low || 1);
   for (const line of item.lines) {
     const points = [...line].map((value, mark) => [seriesX(item, mark), y(value)]);
     shape("path", { d: pathOf(points), fill: "none", stroke: "var(--ink)", "stroke-width": 1.2 }, svg);
