@@ -121,7 +121,10 @@ def test_the_table_of_an_item_has_all_its_values(opened: Opener) -> None:
     page.keyboard.press("Enter")
     cells = [row.locator("td").all_inner_texts() for row in page.locator("dialog tbody tr").all()]
     order = explanation.values[4].abs().argsort(descending=True).tolist()
-    assert [row[0] for row in cells] == [f"feature {i}" for i in order]
+    values = [float(explanation.annotations[4]["values"][i]) for i in order]
+    for cell, feature, value in zip(cells, order, values, strict=True):
+        name, _, shown = cell[0].partition(" = ")
+        assert name == f"feature {feature}" and number(shown) == pytest.approx(value, rel=1e-4)
     for feature, row in zip(order, cells, strict=True):
         assert is_near(number(row[1]), float(explanation.values[4, feature]), 3)
         assert is_near(number(row[2]), float(explanation.std_error[4, feature]), 2)
@@ -318,13 +321,13 @@ def test_colours_follow_the_system_until_the_reader_chooses(opened: Opener) -> N
     theme = "document.documentElement.dataset.theme"
     assert page.evaluate(theme) == "dark"
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{theme} === 'light'")
+    page.locator("html[data-theme=light]").wait_for(state="attached")
     page.locator("#theme").click()
     assert page.evaluate(theme) == "dark"
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        page.wait_for_timeout(200)
+        assert page.evaluate(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
     assert page.evaluate(theme) == "dark"
 
 
