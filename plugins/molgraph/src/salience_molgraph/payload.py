@@ -36,8 +36,8 @@ def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
     made |= {"variable": chosen.get("atoms"), "edge_variable": chosen.get("bonds")}
     if "bonds" in chosen:
         made["edge_of"] = bond_of_edge(explanation, item, mol)
-    name, *lines = captions(explanation, item, mol, Naming())
-    made |= {"name": str(name), "caption": [line for line in lines if line]}
+    made["name"] = str(captions(explanation, item, mol, Naming())[0])
+    made["caption"] = [f"{key} {value}" for key, value in note.get("properties", {}).items()]
     return {key: value for key, value in made.items() if value is not None}
 
 

@@ -92,13 +92,14 @@ def _static(data: Mapping[str, Any], static: Sequence[tuple[str, str]]) -> str:
         for item, score in zip(items, scores, strict=False)
     )
     total = len(data["items"])
+    names = ("item", data["outputName"], data["labelName"])
+    heads = "".join(f"<th>{escape(str(name))}</th>" for name in names)
     rest = total > len(items)
     note = f"The table has the first {len(items)} of {total} items." if rest else ""
     return (
         f"<p>Scripts are off, so that this page shows the first pictures only, without its values, "
         f"search and filters. {note}</p><div class='static'>{shown}</div>"
-        f"<table><thead><tr><th>item</th><th>{escape(str(data['outputName']))}</th><th>{escape(str(data['labelName']))}</th></tr>"
-        f"</thead><tbody>{rows}</tbody></table>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from salience import score_words
 from salience.errors import InputError
 from salience_report import table, words
 from salience_report.choice import chosen
@@ -98,27 +99,34 @@ def _data(
     columns = _columns(first, own)
     for item, payload in enumerate(payloads):
         entry = {"position": positions[item], "n": len(marks[0][item].values)}
-        entry |= _said(first, item, payload) | {k: v[item] for k, v in columns.items()}
+        entry |= _named(first, item, payload) | {k: v[item] for k, v in columns.items()}
         items.append(entry | geometry(drawn[item], first, options.blocks))
     shared = common(items)
+    made = [
+        _method(method, own_marks, [*items, shared], options)
+        for method, own_marks in zip(methods, marks, strict=True)
+    ]
+    for other in made[1:]:  # methods of one model say the same of f
+        if other["said"] == made[0]["said"]:
+            del other["said"]
     return {
-        "methods": [
-            _method(method, own_marks, [*items, shared])
-            for method, own_marks in zip(methods, marks, strict=True)
-        ],
+        "methods": made,
         "items": items,
         "shared": shared,
         "rates": RATES,
         "levels": LEVELS,
-        "outputName": table.plain(options.output_name, 60),
+        "outputName": table.plain(options.output_name or "f(x)", 60),
         "labelName": table.plain(options.label_name, 60),
-        "unit": table.plain(options.unit, 40),
         "palette": palette(),
     }
 
 
-def _method(method: Method, marks: Any, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _method(
+    method: Method, marks: Any, items: Sequence[Mapping[str, Any]], options: Options
+) -> dict[str, Any]:
+    """What the page knows of a method beside its marks."""
     one = method.explanation
+    f = {"name": options.output_name, "unit": options.unit}
     made = packed_marks(marks)
     numbers = one.n_independent.tolist()
     sizes = [item["block"] for item in items if "block" in item]
@@ -130,7 +138,9 @@ def _method(method: Method, marks: Any, items: Sequence[Mapping[str, Any]]) -> d
         "signed": one.signed,
         "tested": method.is_tested and "logp" in made,
         "hasErrors": method.has_errors,
-        "averages": one.interval_of,
+        "valueName": table.plain(words.value_words(method, options), 80),
+        "unit": table.plain(options.unit, 40) if words.is_complete(method) else "",
+        "said": [table.plain(score_words(one, item, **f)) for item in range(len(one))],
         "isShare": method.aggregator == "top_share",
         "intervalAbout": one.interval_about,
         "halfWidths": method.half_widths(),
@@ -163,8 +173,8 @@ def _columns(explanation: Any, labels: table.Column) -> dict[str, list[Any]]:
     return {name: column for name, column in found.items() if any(v is not None for v in column)}
 
 
-def _said(explanation: Any, item: int, payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Name, caption and credit of an item."""
+def _named(explanation: Any, item: int, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Name, further lines and credit of an item."""
     payload = payload or {}
     own = explanation.ids[item]
     name = payload.get("name") or (own if isinstance(own, str) else f"item {own}")

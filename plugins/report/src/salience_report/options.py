@@ -21,7 +21,8 @@ class Options:
             the name of an entry of the annotations (a property of molecules). With labels, items
             are sorted and filtered by the error of the prediction.
         label_name: What the labels are, such as ``"measured"``.
-        output_name: What f(x) is, such as ``"log solubility"``.
+        output_name: What f(x) is, such as ``"log solubility"``; that of the output variable where
+            empty.
         unit: Unit of f(x) and of the saliency of methods that are complete.
         max_megabytes: Size up to which all items are shown. Beyond it, those are chosen that
             matter most, and the page says which.
@@ -35,7 +36,7 @@ class Options:
     title: str = ""
     labels: Any = None
     label_name: str = "label"
-    output_name: str = "f(x)"
+    output_name: str = ""
     unit: str = ""
     max_megabytes: float = 5.0
     blocks: int = 56

@@ -10,7 +10,7 @@ from salience_vision.captions import caption
 
 
 def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
-    """The photo of an item and its caption; ``None`` where the saliency is no map of one.
+    """The photo of an item; ``None`` where the saliency is no map of one.
 
     Maps of pooled blocks and of layers inside the model are smaller than the photo, and are drawn
     as large.
@@ -24,8 +24,7 @@ def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
         return None
     note = explanation.annotations[item] if explanation.annotations else {}
     made: dict[str, Any] = {"view": "raster", "image": note.get("image")}
-    name, parts = caption(explanation, item)
-    made |= {"name": name, "caption": [", ".join(parts)] if parts else []}
+    made["name"] = caption(explanation, item)[0]
     if note.get("credit"):
         made["credit"] = str(note["credit"])
     return made

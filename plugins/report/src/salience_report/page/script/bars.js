@@ -1,6 +1,6 @@
 // Bars: the features of a row as points on a line from 0, with their 66 and 95 % intervals.
 
-const BARS = { width: 460, step: 21, names: 190, shown: 12, right: 14 };
+const BARS = { width: 460, step: 21, names: 210, shown: 12, right: 14 };
 
 const barsView = {
   width: 420,
@@ -30,6 +30,17 @@ function featureWords(item, mark) {
   return item.names[mark];
 }
 
+/** Name and value of a feature, as far as there is room: of the name the end is left out. */
+function featureLabel(item, mark, room) {
+  const most = Math.floor((room - 22) / 6.7);
+  const text = item.texts?.[mark] || (item.numbers ? plainNumber(item.numbers[mark], 3) : "");
+  const after = text ? ` = ${fitted(text, 14)}` : "";
+  return `${fitted(item.names[mark], Math.max(6, most - after.length))}${after}`;
+}
+
+/** What values are, with their unit, at axes. */
+const valueWords = () => (method().unit ? `${method().valueName} (${method().unit})` : method().valueName);
+
 /** From a value to its place, by the scale of the method or of the item. */
 function barAxis(item) {
   const halves = halfWidths(item);
@@ -39,7 +50,7 @@ function barAxis(item) {
     end = Math.max(end, Math.abs(valueAt(item, mark)) + (halves && known(error) ? halves[1] * error : 0));
   }
   const low = method().signed ? -end : 0;
-  const left = namesWidth(range(item.n).map((mark) => featureWords(item, mark)), BARS.names);
+  const left = namesWidth(range(item.n).map((mark) => featureLabel(item, mark, Infinity)), BARS.names);
   const room = BARS.width - left - BARS.right;
   return { low, high: end, left, at: (value) => left + (room * (value - low)) / (end - low || 1) };
 }
@@ -54,14 +65,14 @@ function drawAxis(svg, axis, bottom) {
     shape("text", { ...text, class: "quiet", text: value ? written(value, 2) : "0" }, svg);
   }
   const middle = { x: axis.left + (BARS.width - axis.left) / 2, y: bottom + 31 };
-  const words = withUnit("saliency");
+  const words = valueWords();
   shape("text", { ...middle, "font-size": 11.5, "text-anchor": "middle", class: "quiet", text: words }, svg);
 }
 
 function drawBar(svg, item, mark, { axis, y }) {
   const value = valueAt(item, mark);
   const color = signColor(value);
-  const name = fitted(featureWords(item, mark), 27);
+  const name = featureLabel(item, mark, axis.left);
   const label = { x: axis.left - 10, y: y + 4, "font-size": 12, "text-anchor": "end" };
   shape("text", { ...label, text: name }, svg);
   const line = (from, to, width, stroke) =>

@@ -13,7 +13,7 @@ function drawItem(item, host) {
 
 /** The lines below an item: prediction, label and how certain it is. */
 function captionOf(item) {
-  const lines = item.caption?.length ? [...item.caption] : [predictionWords(item)];
+  const lines = [saidOf(item), ...(item.caption ?? [])];
   if (known(item.label)) {
     const label = typeof item.label === "number" ? plainNumber(item.label, 4) : item.label;
     const wrong = item.error === 1 && typeof item.label === "string" ? " (prediction is wrong)" : "";
@@ -25,10 +25,8 @@ function captionOf(item) {
   return lines.filter(Boolean);
 }
 
-function predictionWords(item) {
-  const score = known(scoreOf(item)) ? withUnit(`${DATA.outputName} ${written(scoreOf(item))}`) : "";
-  return [item.predicted ? `predicted ${item.predicted}` : "", score].filter(Boolean).join(", ");
-}
+/** What f is of an item, in words. */
+const saidOf = (item) => (method().said ?? METHODS[0].said)[item.index];
 
 function certaintyWords(item) {
   const { tested, certain } = counted(item);

@@ -24,7 +24,7 @@ function openDetails(item, opener) {
 
 /** The values of an item by falling magnitude, as a table. */
 function tableOf(item) {
-  const columns = ["position", withUnit("saliency"), "standard error"];
+  const columns = ["position", valueWords(), "standard error"];
   const tested = range(item.n).some((mark) => isTested(item, mark));
   if (tested) columns.push("p", "sign");
   const order = byMagnitude(item).slice(0, ROWS);

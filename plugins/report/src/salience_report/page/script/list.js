@@ -37,7 +37,7 @@ function extentOf(name) {
 
 function isFound(item) {
   const search = STATE.search.trim().toLowerCase();
-  const texts = [item.name, String(item.id), item.predicted, ...(item.caption ?? [])];
+  const texts = [item.name, String(item.id), item.predicted, saidOf(item), ...(item.caption ?? [])];
   if (search && !texts.some((text) => text?.toLowerCase().includes(search))) return false;
   for (const [name, wanted] of Object.entries(STATE.classes)) {
     const own = name === "predicted" ? item.predicted : item.label;

@@ -46,4 +46,4 @@ function writtenP(p) {
   return p < 1e-4 ? "< 0.0001" : `= ${written(p, 2)}`;
 }
 
-const withUnit = (text) => (DATA.unit ? `${text} ${DATA.unit}` : text);
+const withUnit = (text) => (method().unit ? `${text} ${method().unit}` : text);

@@ -49,7 +49,7 @@ function swarmAxis(svg, order, { x, left }, height, item) {
     shape("text", { x: x(value), y: bottom + 15, "font-size": 11, "text-anchor": anchor, class: "quiet", text }, svg);
   }
   const middle = { x: (left + SWARM.width) / 2, y: bottom + 31, "text-anchor": "middle" };
-  shape("text", { ...middle, "font-size": 11.5, class: "quiet", text: withUnit("saliency") }, svg);
+  shape("text", { ...middle, "font-size": 11.5, class: "quiet", text: valueWords() }, svg);
 }
 
 /** Places of the dots: those at the same value lie above and below each other. */
