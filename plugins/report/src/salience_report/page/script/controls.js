@@ -177,7 +177,9 @@ function drawKey() {
   const end = method().isShare ? "100 % of draws" : STATE.ownScale ? "largest of the item" : keyEnd();
   const low = method().signed ? (STATE.ownScale ? "−" : `≤ −${written(method().limit, 2)}`) : "0";
   const start = method().clips || STATE.ownScale ? low : low.replace("≤ ", "");
-  key.replaceChildren(element("span", { textContent: start }), canvas, element("span", { textContent: end }));
+  const words = method().isShare ? "" : method().valueName;
+  const parts = [start, canvas, end, words];
+  key.replaceChildren(...parts.map((part) => (part === canvas ? canvas : element("span", { textContent: part }))));
 }
 
 const keyEnd = () => withUnit(`${method().clips ? "≥ " : ""}${written(method().limit, 2)}`);
