@@ -158,6 +158,7 @@ function drawCards(items) {
   const list = element("ul", { className: "cards", role: "list" }, ...cards.map((card) => card.node));
   const width = Math.max(...DATA.items.slice(0, PER_PAGE).map((item) => VIEWS[item.view].width));
   list.style.setProperty("--card-width", `${width}px`);
+  list.style.setProperty("--print-width", width > 300 ? "88mm" : "58mm");
   const empty = element("p", { className: "empty", textContent: "No item fits the search and filters." });
   $("#cards").replaceChildren(items.length ? list : empty);
   if (pages > 1) $("#cards").append(pager(items.length, first, pages));
