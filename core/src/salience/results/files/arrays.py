@@ -81,8 +81,9 @@ def explanation_fields(
     keys: Sequence[Any] = range(len(samples)) if ids is None else plain_ids(ids)
     if len(keys) != len(samples):
         raise InputError(f"got {len(keys)} ids for {len(samples)} items; pass one an item")
+    keys = keys if ids is None else list(keys)  # a range would be one of positions
     found = domain.ids(samples) if ids is None else None
-    names = None if found is None else plain_names(found)
+    names = None if found is None else plain_names(found, keys)
     info = domain.dataset_info(samples)
     given = _by_variable(values, domain, target, info)
     error_of = (
