@@ -252,7 +252,7 @@ def test_a_single_draw_and_magnitudes_are_not_tested() -> None:
 def test_discoveries_are_those_of_scipy_item_by_item(sizes: list[int]) -> None:
     made = torch.Generator().manual_seed(len(sizes))
     values = torch.randn(sum(sizes), generator=made, dtype=torch.float64) * 2
-    values[::5] = values[:1]  # ties
+    values[::5] = values[:1].clone()  # ties
     for unit in (1, 3):
         flat = values.repeat_interleave(unit).reshape(-1, *[unit] * (unit > 1))
         error = torch.ones_like(flat)
