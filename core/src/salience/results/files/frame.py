@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns of the long table, whose names axes of the user's cannot have.
+_OWN = ("id", "variable", "position", "saliency", "std_error", "item", "axis")
+
+
 def to_dataframe(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Build the long table of :meth:`salience.Explanation.to_dataframe`.
 
@@ -112,17 +116,19 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
     if names is not None and saliency.flat.shape[1:] == (len(names),):
         position = np.asarray(names, dtype=object)[places[:, 0]]
     ids = np.asarray(list(explanation.ids), dtype=object)
-    columns: dict[str, Any] = {
+    known: dict[str, Any] = {}
+    if places.shape[1] > 1 and len(axes) == places.shape[1]:
+        known |= {axis: places[:, i] for i, axis in enumerate(axes)}
+    known |= _of_positions(explanation, variable, axes)
+    names = _free(list(known), {*_OWN}, variable)
+    return {
         "id": ids[item].tolist(),
         "variable": variable,
         "position": position,
+        **dict(zip(names, known.values(), strict=True)),
+        "saliency": _column(saliency, saliency.flat),
+        "std_error": _column(saliency, saliency.flat_error),
     }
-    if places.shape[1] > 1 and len(axes) == places.shape[1]:
-        columns |= {axis: places[:, i] for i, axis in enumerate(axes)}
-    columns |= _of_positions(explanation, variable, axes)
-    columns["saliency"] = _column(saliency, saliency.flat)
-    columns["std_error"] = _column(saliency, saliency.flat_error)
-    return columns
 
 
 def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, list[Any]]:
@@ -150,25 +156,33 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
 
 
 def _side_by_side(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """A row for each position of an item, with the target variables beside each other."""
+    """A row for each position of an item, with target variables on the same axes side by side.
+
+    Where variables have different axes, such as atoms and bonds, the column ``axis`` names those
+    of each row.
+    """
     merged: Any = None
     for variable in explanation.saliency:
         table = _pandas().DataFrame(_long(explanation, variable, axes.get(variable, ())))
-        table = table.drop(columns="variable")
+        table = table.drop(columns="variable").astype({"position": object})
         # Ids may repeat, so that items are told apart by their number.
         table.insert(0, "item", _places(explanation[variable], len(explanation))[0])
+        table.insert(2, "axis", ", ".join(axes.get(variable, ())))
         if len(explanation.saliency) > 1:
             own = {what: f"{variable} {what}" for what in ("saliency", "std_error")}
             table = table.rename(columns=own)
         if merged is None:
             merged = table
+            continue
+        # Numbers of axes, and what the domain knows of a position, are the same in both.
+        shared = [name for name in merged.columns if name in table.columns]
+        if set(table["axis"]).isdisjoint(merged["axis"]):
+            merged = _pandas().concat([merged, table], ignore_index=True)
         else:
-            shared = ["item", "id", "position"]
-            merged = merged.merge(
-                table, on=shared, how="outer", sort=False, suffixes=("", f" of {variable}")
-            )
+            merged = merged.merge(table, on=shared, how="outer", sort=False)
     merged = merged.sort_values("item", kind="stable", ignore_index=True)
-    made: pd.DataFrame = merged.drop(columns="item")
+    one = merged["axis"].nunique() == 1
+    made: pd.DataFrame = merged.drop(columns=["item", "axis"] if one else "item").infer_objects()
     return made
 
 
