@@ -29,7 +29,7 @@ from .values import MAYBE, NONE, real, whole, wild
 matplotlib.use("Agg")
 
 _DRAWN: dict[str, tuple[str, ...]] = {
-    "tabular": ("bar", "heatmap"),
+    "tabular": ("points", "bar", "waterfall", "beeswarm", "scatter", "heatmap"),
     "vision": ("overlay", "montage"),
     "molgraph": ("molecule",),
     "fragments": ("molecule",),
@@ -41,7 +41,7 @@ _DRAWN: dict[str, tuple[str, ...]] = {
 _OPTIONS = (
     *(0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred"),
     *("row", "column", "item", "jet", "{name}: {output}", "{score:.3f", "eV", 1),
-    "blocks:2",
+    *("blocks:2", "all", "a", 2),
 )
 
 
@@ -99,6 +99,8 @@ def pictures(draw: Any) -> Case:
         visualizer = draw(
             st.one_of(wild(), st.sampled_from(("bar", "overlay:alpha=2", "molecule")))
         )
+    ax = draw(st.sampled_from((*[None] * 8, "axes", "wild")))
+    strange_ax = draw(wild()) if ax == "wild" else None
     as_object = draw(st.booleans()) and bool(options) and "unknown" not in options
     in_grid = draw(st.integers(0, 4)) == 0
     words = {"item": item, "path": path, "visualizer": visualizer, **options}
@@ -114,12 +116,14 @@ def pictures(draw: Any) -> Case:
         place = path if path is None or not isinstance(path, str) or str(folder()) in path else None
         try:
             if in_grid:
-                items = item if item is None else [item]
+                items = item if item is None or item == 1 else [item]
+                items = "mean" if item == 1 else items
                 salience.grid(
                     {"one": found, "two": found}, items, path=place, visualizer=made, **rest
                 )
             else:
-                found.visualize(item, path=place, visualizer=made, **rest)
+                own = pyplot.figure().subplots() if ax == "axes" else strange_ax
+                found.visualize(item, path=place, visualizer=made, ax=own, **rest)
         finally:
             pyplot.close("all")
         return {}
