@@ -116,8 +116,8 @@ def pictures(draw: Any) -> Case:
         place = path if path is None or not isinstance(path, str) or str(folder()) in path else None
         try:
             if in_grid:
-                items = item if item is None or item == 1 else [item]
-                items = "mean" if item == 1 else items
+                to_mean = isinstance(item, int) and item == 1
+                items = item if item is None else "mean" if to_mean else [item]
                 salience.grid(
                     {"one": found, "two": found}, items, path=place, visualizer=made, **rest
                 )
