@@ -64,6 +64,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout=engine, dpi=150)
 
 
+def leave_room(figure: Figure, inches: float) -> None:
+    """Leave room at the right of the panels of :func:`new_figure`, for texts beside them."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(rect=(0.0, 0.0, 1.0 - inches / float(figure.get_size_inches()[0]), 1.0))
+
+
 def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
     """Hide the frame lines that are not in ``kept``, and colour the ticks and the title."""
     for side, spine in axes.spines.items():

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import add_note, new_figure, number_ticks
+from salience_tabular.pictures.look import add_note, leave_room, new_figure, number_ticks
 from salience_tabular.pictures.panels import Panel
 
 SHARES = ("all", "row", "column", "none")
+# Width of the values written beside a panel, in inches.
+_TEXT = 1.7
 #: Draws a cell: axes, cell, whether features are labelled, whether values are written, the order.
 Drawing = Callable[..., None]
 
@@ -110,6 +112,8 @@ class Sheet:
             axes.set_visible(False)
         for column in grid.T:
             figure.align_ylabels(column)
+        if self.has_text:
+            leave_room(figure, _TEXT)
         add_note(figure, self._notes(shown))
         return figure
 
@@ -130,7 +134,7 @@ class Sheet:
         longest = max(len(name) for block in self.blocks for name in block[0].names)
         names = min(0.4 + 0.068 * longest, 3.2) * (n_columns // max(len(self.blocks[0]), 1))
         if n_columns == 1:
-            width = 3.6 + names + (1.5 if self.has_text else 0.0)
+            width = 3.6 + names + (_TEXT if self.has_text else 0.0)
         else:
             width = names + 2.7 * n_columns
         labels = 0.45 if self.share not in ("all", "column") or self.blocks[0][0].is_mean else 0.1

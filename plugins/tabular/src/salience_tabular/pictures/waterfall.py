@@ -31,7 +31,7 @@ from salience_tabular.pictures.look import (
     plain,
     tidy,
 )
-from salience_tabular.pictures.marks import rounded, sign_colors
+from salience_tabular.pictures.marks import rounded, sign_colors, write_beside
 from salience_tabular.pictures.panels import Array, Panel, of_item
 from salience_tabular.pictures.sheet import check_layout
 
@@ -271,18 +271,7 @@ def _labels(axes: Axes, steps: Steps) -> None:
     texts = [rounded(steps.start, largest)]
     texts += [rounded(float(size), largest, sign=True) for size in steps.sizes]
     texts += [rounded(steps.end, largest)]
-    for y, text in enumerate(texts):
-        axes.annotate(
-            text,
-            (1.0, y),
-            (8, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-            color=INK if y in (0, count + 1) else MUTED,
-            annotation_clip=False,
-        )
+    write_beside(axes, texts, [INK, *[MUTED] * count, INK])
 
 
 def _without_plural(note: str) -> str:
