@@ -64,11 +64,14 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout=engine, dpi=150)
 
 
-def leave_room(figure: Figure, inches: float) -> None:
-    """Leave room at the right of the panels of :func:`new_figure`, for texts beside them."""
-    engine = figure.get_layout_engine()
-    if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0.0, 0.0, 1.0 - inches / float(figure.get_size_inches()[0]), 1.0))
+def leave_room(figure: Figure) -> None:
+    """Widen a figure of :func:`new_figure` by the room that the texts beside its panels need."""
+    longest = max((len(t.get_text()) for axes in figure.axes for t in axes.texts), default=0)
+    engine, (width, height) = figure.get_layout_engine(), figure.get_size_inches()
+    if longest and isinstance(engine, ConstrainedLayoutEngine):
+        room = 0.2 + 0.069 * longest
+        figure.set_size_inches(width + room, height)
+        engine.set(rect=(0.0, 0.0, width / (width + room), 1.0))
 
 
 def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:

@@ -89,16 +89,22 @@ def write_values(axes: Axes, panel: Panel) -> None:
     write_beside(axes, texts, [MUTED] * len(texts))
 
 
-def write_beside(axes: Axes, texts: Sequence[str], colors: Sequence[str]) -> None:
+def write_beside(
+    axes: Axes, texts: Sequence[str], colors: Sequence[str], *, in_layout: bool = False
+) -> None:
     """Write a text at the right of each line of the axes.
 
-    Layout engines do not look at them, which would take more time than all the rest of a picture;
-    whoever writes leaves room with :func:`salience_tabular.pictures.look.leave_room`.
+    Args:
+        axes: The axes.
+        texts: A text for each line.
+        colors: Their colours.
+        in_layout: Whether layout engines look at the texts, which takes much time. Where not, room
+            is left by :func:`salience_tabular.pictures.look.leave_room`.
     """
     place = axes.get_yaxis_transform() + ScaledTranslation(8 / 72, 0, axes.figure.dpi_scale_trans)
     for y, (text, color) in enumerate(zip(texts, colors, strict=True)):
         written = axes.text(1.0, y, text, transform=place, va="center", fontsize=8.5, color=color)
-        written.set_in_layout(False)
+        written.set_in_layout(in_layout)
 
 
 def guides(axes: Axes, number: int) -> None:

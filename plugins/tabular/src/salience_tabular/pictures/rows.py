@@ -171,7 +171,7 @@ class FeaturePlot(Visualizer):
             ends = scaling(np.array([every.min(), every.max()]))
             limits = (min(limits[0], *ends), max(limits[1], *ends))
         name = self.title if self.title is not None else item_title(explanation, item, *words)
-        label = self._label(explanation, panel.label, of)
+        label = self._label(explanation.item(item), panel.label, of)
         return Cell(
             panel, names, name, label=label, limits=_padded(limits), explanation=explanation
         )

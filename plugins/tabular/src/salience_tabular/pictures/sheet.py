@@ -18,8 +18,6 @@ from salience_tabular.pictures.look import add_note, leave_room, new_figure, num
 from salience_tabular.pictures.panels import Panel
 
 SHARES = ("all", "row", "column", "none")
-# Width of the values written beside a panel, in inches.
-_TEXT = 1.7
 #: Draws a cell: axes, cell, whether features are labelled, whether values are written, the order.
 Drawing = Callable[..., None]
 
@@ -113,7 +111,7 @@ class Sheet:
         for column in grid.T:
             figure.align_ylabels(column)
         if self.has_text:
-            leave_room(figure, _TEXT)
+            leave_room(figure)
         add_note(figure, self._notes(shown))
         return figure
 
@@ -133,10 +131,7 @@ class Sheet:
     def _size(self, n_columns: int, n_lines: int, shown: int) -> tuple[float, float]:
         longest = max(len(name) for block in self.blocks for name in block[0].names)
         names = min(0.4 + 0.068 * longest, 3.2) * (n_columns // max(len(self.blocks[0]), 1))
-        if n_columns == 1:
-            width = 3.6 + names + (_TEXT if self.has_text else 0.0)
-        else:
-            width = names + 2.7 * n_columns
+        width = names + (3.6 if n_columns == 1 else 2.7 * n_columns)
         labels = 0.45 if self.share not in ("all", "column") or self.blocks[0][0].is_mean else 0.1
         return width, (0.3 + labels + 0.27 * max(shown, 2)) * n_lines + 1.15
 
