@@ -250,3 +250,15 @@ def test_classes_have_their_names():
     domain = Tabular(class_names=["no", "yes"])
     found = salience.explain(nn.Linear(3, 2), rows, domain, output="class:1")
     assert found.visualize(0).axes[0].get_title().startswith("row 0: yes, probability ")
+
+
+def test_tables_of_results_have_the_values_of_the_features():
+    scaler = StandardScaler()
+    frame = scaled(scaler)
+    domain = Tabular(categories=COLOURS, scaler=scaler)
+    found = salience.explain(Net(), frame, domain, output="value").to_dataframe()
+    assert np.allclose(found[found.position == "age"].value.astype(float), FRAME.age)
+    colours = found[found.position == "colour"].value.tolist()
+    assert colours == FRAME.colour.fillna("missing").tolist()
+    part = salience.explain(Net(), frame, domain, output="value", target="numeric").to_dataframe()
+    assert np.allclose(part[part.position == "income"].value.astype(float), FRAME.income)

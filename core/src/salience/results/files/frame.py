@@ -120,9 +120,24 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
     if places.shape[1] > 1 and len(axes) == places.shape[1]:
         columns |= {axis: places[:, i] for i, axis in enumerate(axes)}
     columns |= _of_positions(explanation, variable, axes)
+    columns |= _values(explanation, variable, len(places))
     columns["saliency"] = _column(saliency, saliency.flat)
     columns["std_error"] = _column(saliency, saliency.flat_error)
     return columns
+
+
+def _values(explanation: Any, variable: str, n_rows: int) -> dict[str, Any]:
+    """What the data holds at each position, where positions are columns and the domain knows."""
+    domain, saliency = explanation.domain, explanation[variable]
+    is_table = saliency.counts is None and saliency.names is None and saliency.flat.ndim == 2
+    if not isinstance(domain, Domain) or not is_table:
+        return {}
+    if explanation.column_names(variable) is None:
+        return {}
+    width = int(saliency.flat.shape[1])
+    info = explanation.dataset_info
+    found = domain.feature_values(variable, width, explanation.annotations, info)
+    return {"value": found} if found is not None and len(found) == n_rows else {}
 
 
 def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, list[Any]]:
