@@ -98,8 +98,11 @@ def _short(value: float, place: int | None) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences as one note."""
-    return "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %"."""
+    text = "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+    for words in ("p ≥ .05", "p < .05", " %"):
+        text = text.replace(words, words.replace(" ", "\u00a0"))
+    return text
 
 
 def add_note(figure: Figure, sentences: Sequence[str]) -> None:
