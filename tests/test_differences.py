@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import salience
 from salience import ClassScore, Explainer, InputError, Tensors, Value
@@ -84,3 +84,27 @@ def test_methods_may_be_compared_draw_by_draw() -> None:
 def test_what_has_no_draws_in_common_is_refused(other: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         of_class(0) - of_class(1, **other)
+
+
+def test_a_difference_says_of_what_it_is() -> None:
+    net, other = nn.Linear(3, 2), nn.Sequential(nn.Linear(3, 2))
+    data = torch.randn(2, 3)
+
+    def of(model: Any, output: str, calculator: str = "gradient", **given: Any) -> Any:
+        return salience.Explainer(model, "tabular", output=output).compute(
+            data, calculator, n_samples=1, **given
+        )
+
+    def shown(one: Any, two: Any) -> list[str]:
+        found = salience.Explainer(net, "tabular").aggregate(one - two)
+        assert repr(one - two).splitlines()[0].endswith(repr(found).splitlines()[0][28:])
+        return repr(found).splitlines()
+
+    classes = shown(of(net, "class:0"), of(net, "class:1"))
+    assert classes[0] == "Explanation of 2 items (tabular), a difference"
+    assert "output class:0 − class:1" in classes[1]
+    methods = shown(of(net, "class:0"), of(net, "class:0", "integrated_gradients"))
+    assert "gradient, raw − integrated_gradients, raw" in methods[2]
+    models = shown(of(net, "class:0"), of(other, "class:0"))
+    assert models[0].endswith("a difference of Linear − Sequential")
+    assert "−" not in models[1]

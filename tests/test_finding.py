@@ -193,7 +193,7 @@ def test_a_column_of_ids_is_left_out_of_further_tables() -> None:
     torch.testing.assert_close(
         torch.cat([one.values for one in found]), table().values, rtol=1e-12, atol=0
     )
-    assert [one.provenance.get("ids", [0]) for one in found] == [[0], [1], [2], [3]]
+    assert [one.provenance.get("positions", [0]) for one in found] == [[0], [1], [2], [3]]
 
 
 def test_a_column_of_ids_may_be_missing_in_background_data_and_be_the_index() -> None:
@@ -571,3 +571,39 @@ def test_samples_of_named_items_are_subtracted_by_their_keys() -> None:
     )
     found = explainers[0].aggregate(named - plain)
     assert list(found.ids) == list("pqrs")
+
+
+@pytest.mark.parametrize("index", [list("pqrs"), [3, 2, 1, 0], [7, 7, 8, 8], ["a", None, 5, "b"]])
+def test_items_that_run_again_are_called_as_before(index: list[Any]) -> None:
+    data = frame(index)
+    every = table(data)
+    for order in ([3, 1], [0, 2], [1, 1]):
+        found = every.iloc[order]
+        again = salience.rerun(NET, data.iloc[order], found.provenance)
+        same_values(again, found)
+        assert list(again.ids) == list(found.ids)
+        assert again.iloc[[1]].provenance["positions"] == [order[1]]
+    with pytest.raises(InputError, match="that of 2 items, but the data has 4"):
+        salience.rerun(NET, data, every.iloc[[3, 1]].provenance)
+
+
+def test_ids_that_the_user_gave_key_draws_and_name_items_when_run_again() -> None:
+    data = frame(list("pqrs"))
+    for given in (["k", "l", "m", "n"], range(4, 8), [9, 3, 2, 0]):
+        found = table(data, ids=given).iloc[[3, 1]]
+        again = salience.rerun(NET, data.iloc[[3, 1]], found.provenance)
+        same_values(again, found)
+        assert list(again.ids) == list(found.ids) == [given[3], given[1]]
+
+
+@pytest.mark.parametrize("wrong", ["ab", [1.0, 2.0], ["a", "b"], [True, False], 3, None], ids=repr)
+def test_recorded_positions_are_whole_numbers(wrong: Any) -> None:
+    record = {**table().iloc[[3, 1]].provenance, "positions": wrong}
+    with pytest.raises(InputError, match="under 'positions'"):
+        salience.rerun(NET, frame(None).iloc[[3, 1]], record)
+
+
+def test_an_item_without_a_name_has_not_the_name_of_another() -> None:
+    found = table(frame([1.0, None, 5.0, None]))
+    assert list(found.ids) == [1, "item 1", 5, 3]
+    assert torch.equal(found.loc[1].values, found.iloc[[0]].values)

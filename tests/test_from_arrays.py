@@ -122,8 +122,20 @@ def test_what_shap_returns_is_taken_by_its_values() -> None:
     given = SimpleNamespace(values=X.numpy(), base_values=np.zeros(6), data=X.numpy())
     assert torch.equal(Explanation.from_arrays(given, FRAME, "tabular").values, X)
     several = SimpleNamespace(values=np.zeros((6, 3, 2)), base_values=np.zeros((6, 2)))
-    with pytest.raises(InputError, match="3 axes"):
+    with pytest.raises(InputError, match=r"of 2 outputs.*as in values"):
         Explanation.from_arrays(several, FRAME, "tabular")
+    for of, names in ((["c", "a", "b"], ["c", "a", "b"]), (["a", "b", "c"], ["u", "v", "w"])):
+        given = SimpleNamespace(
+            values=FRAME[of].to_numpy(), base_values=np.zeros(6), feature_names=names
+        )
+        assert torch.equal(Explanation.from_arrays(given, FRAME, "tabular").values, X)
+
+
+def test_a_tuple_of_one_array_is_that_array() -> None:
+    found = Explanation.from_arrays((X,), FRAME, "tabular", std_error=(X.abs(),), n_samples=4)
+    assert torch.equal(found.values, X) and torch.equal(found.std_error, X.abs())
+    one = Explanation.from_arrays((X[0],), FRAME.iloc[:1], "tabular")
+    assert torch.equal(one.values, X[:1])
 
 
 def test_padded_series_are_cut_to_their_real_positions(series: Any) -> None:

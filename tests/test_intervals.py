@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 import salience
-from salience import GaussianNoise, InputError, Posterior, Tensors
+from salience import Explanation, GaussianNoise, InputError, Posterior, Tensors
 
 DOMAIN = Tensors(output="value")
 LEVELS = (0.5, 0.8, 0.95, 0.99)
@@ -274,13 +275,80 @@ def test_the_error_of_mean_magnitudes_over_draws_is_at_most_that_of_mean_values(
 
 def test_the_interval_of_the_mean_follows_from_its_error() -> None:
     found = table()
-    draws, items = stats.t.ppf(0.975, 19), stats.t.ppf(0.975, 39)
+    items = stats.t.ppf(0.975, 39)
     low, high = found.mean_interval(over="items", of="magnitude")
     half = items * found.mean_std_error("items", "magnitude")
     torch.testing.assert_close(high - low, 2 * half, rtol=1e-12, atol=0)
     low, high = found.mean_interval()  # of a further draw, since parameters were drawn
+    variances = found.std_error.square()
+    freedom = 19 * variances.sum(0).square() / variances.square().sum(0)
+    draws = torch.from_numpy(stats.t.ppf(0.975, freedom.numpy()))
     half = draws * found.mean_std_error() * 21**0.5
     torch.testing.assert_close(high - low, 2 * half, rtol=1e-12, atol=0)
+    low, high = found.mean_interval(of="magnitude")  # of the mean over draws, from below
+    mean, half = found.mean("magnitude"), draws * found.mean_std_error()
+    torch.testing.assert_close(high, mean + half, rtol=1e-12, atol=0)
+    expected = (mean - half - found.std_error.mean(0)).clamp(min=0)
+    torch.testing.assert_close(low, expected, rtol=1e-12, atol=1e-15)
+
+
+#: Spread of the true values, and numbers of items and of draws.
+OF_TABLES = [(1.0, 50, 10), (0.0, 50, 10), (0.1, 20, 5), (1.0, 3, 6), (1.0, 1, 8)]
+
+
+@pytest.mark.parametrize("parameters", [False, True])
+@pytest.mark.parametrize(("spread", "n_items", "n_draws"), OF_TABLES)
+def test_intervals_of_means_cover_what_they_say(
+    spread: float, n_items: int, n_draws: int, parameters: bool
+) -> None:
+    repeats = 4000  # a column each
+    made = torch.Generator().manual_seed(3)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, repeats, generator=made, dtype=torch.float64)
+
+    truth = spread * normal(n_items)
+    draws = truth + normal(n_draws, n_items)
+    found = Explanation.from_arrays(
+        draws.mean(0),
+        np.zeros((n_items, repeats)),
+        "tabular",
+        std_error=draws.std(0) / n_draws**0.5,
+        n_samples=n_draws,
+        samples_parameters=parameters,
+        signed=True,
+    )
+
+    def covered(about: Tensor, of: str = "value") -> float:
+        low, high = found.mean_interval(of=of)
+        return float(((low <= about) & (about <= high)).double().mean())
+
+    of_value = truth + normal(n_items) if parameters else truth
+    # Satterthwaite's degrees of freedom are on the safe side for few items.
+    assert 0.94 <= covered(of_value.mean(0)) <= 0.975
+    assert covered(truth.abs().mean(0), "magnitude") >= 0.94
+    # Magnitudes of draws, whose mean over infinitely many draws is no magnitude of a mean.
+    unsigned = replace(found, design=replace(found.design, signed=False))
+    torch.testing.assert_close(unsigned.mean_interval(), found.mean_interval())
+
+
+def test_tiny_and_unknown_errors_of_means_have_intervals() -> None:
+    values = torch.ones(3, 2, dtype=torch.float64)
+    errors = torch.full((3, 2), 1e-200, dtype=torch.float64)
+    errors[:, 1] = 0
+    data = np.zeros((3, 2))
+    for given, number in ((5, 12), (None, np.inf)):
+        found = Explanation.from_arrays(
+            values, data, "tabular", std_error=errors, n_samples=given, signed=True
+        )
+        low, high = found.mean_interval()
+        assert torch.equal(low, values[0]) and torch.equal(high, values[0])
+        found = Explanation.from_arrays(
+            values, data, "tabular", std_error=errors * 1e190, n_samples=given
+        )
+        half = stats.t.ppf(0.975, number) * 1e-10 / 3**0.5
+        high = found.mean_interval()[1]
+        torch.testing.assert_close(high[0].item() - 1, half, rtol=1e-5, atol=0)
 
 
 def test_items_for_which_nothing_was_drawn_add_no_error() -> None:

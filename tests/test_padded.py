@@ -288,3 +288,21 @@ def test_an_inner_target_is_masked_along_the_axis_that_it_shares() -> None:
     found = salience.explain(net, data, Inner(("band", "p0")), target=target)
     for one, values in zip(data, found.values, strict=True):
         torch.testing.assert_close(values, net.body(one[None])[0].cos(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labelled_arrays_name_the_axes_of_padded_items(form: str) -> None:
+    axes, shapes = FORMS[form]
+    data = [torch.randn(shape, dtype=torch.float64) for shape in shapes]
+    found = salience.explain(lambda x, real: x.square().flatten(1).sum(1), data, Boxes(axes))
+    made = found.to_xarray()["saliency"]
+    padded = [axis for axis in axes if axis.startswith("p")]
+    dense = [axis for axis in axes if axis not in padded]
+    assert made.dims == ("position", *dense)
+    for item, values in enumerate(found.values):
+        own = made[(made["item_of_position"] == item).to_numpy()]
+        places = [(f"place_{axis}" if len(padded) > 1 else "place") for axis in padded]
+        for row in own:
+            along = dict(zip(padded, (int(row[place]) for place in places), strict=True))
+            at = tuple(along.get(axis, slice(None)) for axis in axes)
+            assert values[at].tolist() == row.to_numpy().tolist()

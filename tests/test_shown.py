@@ -245,3 +245,13 @@ def test_figures_of_other_authors_show_themselves() -> None:
 def test_a_visualizer_keeps_its_own_words() -> None:
     assert Plain.item.__name__ == "item"
     assert Plain.__doc__ and "another author" in Plain.__doc__
+
+
+@pytest.mark.parametrize("n_features", [3, 24])
+def test_tables_of_many_features_are_shown_with_a_picture(n_features: int) -> None:
+    data = pd.DataFrame(
+        np.ones((3, n_features)), columns=[f"feature {i}" for i in range(n_features)]
+    )
+    found = salience.explain(nn.Linear(n_features, 2), data.astype("float32"), "tabular")
+    page = found._repr_html_()
+    assert "data:image/" in page and len(page) <= 100_000

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import salience
 from salience import GaussianNoise, InputError, Posterior, Tensors, WeightNoise
+from salience.results.significance import p_values, significant
 
 DOMAIN = Tensors(output="value")
 SIGMA = 0.5
@@ -245,3 +246,24 @@ def test_a_single_draw_and_magnitudes_are_not_tested() -> None:
         found.confidence_interval()
         with pytest.raises(InputError, match="signed saliency"):
             found.significant()
+
+
+@pytest.mark.parametrize("sizes", [[4, 4, 4], [3, 0, 1, 7, 2], [1], [500] * 40, [0, 0, 2, 0]])
+def test_discoveries_are_those_of_scipy_item_by_item(sizes: list[int]) -> None:
+    made = torch.Generator().manual_seed(len(sizes))
+    values = torch.randn(sum(sizes), generator=made, dtype=torch.float64) * 2
+    values[::5] = values[:1].clone()  # ties
+    for unit in (1, 3):
+        flat = values.repeat_interleave(unit).reshape(-1, *[unit] * (unit > 1))
+        error = torch.ones_like(flat)
+        saliency = salience.Saliency(flat, error, torch.tensor(sizes))
+        number = torch.full((len(sizes),), 6)
+        p = p_values(saliency, number, "mean")
+        for level in (0.01, 0.05, 0.3):
+            expected = [
+                torch.from_numpy(stats.false_discovery_control(item.flatten().numpy()) <= level)
+                for item in torch.split(p, sizes)
+                if item.numel()
+            ]
+            found = significant(saliency, number, "mean", level)
+            assert torch.equal(found.flatten(), torch.cat(expected))

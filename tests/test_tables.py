@@ -102,8 +102,40 @@ def test_several_variables_stand_side_by_side() -> None:
 def test_ids_that_repeat_keep_their_items_apart() -> None:
     found = salience.explain(Atoms(), ["CCO", "CCO"], DOMAIN, target=["embed", BONDS])
     wide = found.to_dataframe(wide=True)
-    assert len(wide) == 2 * 4
+    assert len(wide) == 2 * (3 + 4)
     assert wide["embed saliency"].notna().sum() == 6
+
+
+def test_atoms_and_bonds_share_no_row() -> None:
+    found = molecules(target=["embed", BONDS])
+    wide = found.to_dataframe(wide=True)
+    assert wide["axis"].tolist() == ["atom"] * 3 + ["bond"] * 4 + ["atom"] * 2 + ["bond"] * 2
+    assert wide["embed saliency"].isna().tolist() == (wide["axis"] == "bond").tolist()
+    units = salience.Target("bonds", axes=("bond", "unit"))
+    long = molecules(target=["embed", units]).to_dataframe(wide=True)
+    first = long[(long["axis"] == "bond, unit") & (long["id"] == "C=O")]
+    assert first["position"].tolist() == [(bond, unit) for bond in range(2) for unit in range(4)]
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [("id", "std_error"), ("saliency", "variable"), ("output", "position"), ("item2", "score")],
+)
+def test_axes_may_have_names_of_columns(axes: tuple[str, str]) -> None:
+    data = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(2))
+    domain = Tensors(("item", *axes), output="class:0")
+    model = nn.Sequential(nn.Flatten(), nn.Tanh(), nn.Linear(20, 2))
+    found = salience.explain(model, data, domain, ids=["p", "q", "r"], **NOISE)
+    long = found.to_dataframe()
+    assert long.columns.is_unique and long["id"].tolist() == ["p"] * 20 + ["q"] * 20 + ["r"] * 20
+    np.testing.assert_array_equal(long["saliency"], found.values.flatten())
+    np.testing.assert_array_equal(long["std_error"], found.std_error.flatten())
+    assert long["position"].tolist() == [(i, j) for _ in "pqr" for i in range(4) for j in range(5)]
+    made = found.to_xarray()
+    np.testing.assert_array_equal(made["saliency"], found.values)
+    assert made["prediction"].sizes == {"item": 3, "output": 2}
+    for axis, dim in zip(axes, made["saliency"].dims[1:], strict=True):
+        assert axis in dim
 
 
 def test_groups_are_tabled_by_their_names() -> None:

@@ -45,6 +45,15 @@ class Grid(ShortRepr):
             for part, shape in parts
         ]
 
+    def along(self) -> list[Tensor]:
+        """For each of the P axes, the place along it of each position of L, int64."""
+        grids = (
+            torch.meshgrid(*map(torch.arange, lengths), indexing="ij")
+            for lengths in self.lengths.tolist()
+        )
+        each = [torch.stack([places.flatten() for places in grid]) for grid in grids]
+        return list(torch.cat(each, 1))
+
     def select(self, positions: Tensor) -> Grid:
         """The grid of the items at ``positions``, int64."""
         return Grid(self.lengths[positions], self.places)

@@ -75,21 +75,35 @@ def _readable(text: str) -> str:
     return text if text.isprintable() else text.encode(errors="backslashreplace").decode()
 
 
-def plain_names(values: Sequence[Any], offset: int = 0) -> list[int | str] | None:
+class Positions(tuple[int, ...]):
+    """Positions of items in the data set that they were chosen from, which key their draws."""
+
+    __slots__ = ()
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return Positions(found) if isinstance(at, slice) else found
+
+
+def plain_names(values: Sequence[Any], positions: Sequence[Any]) -> list[int | str] | None:
     """The names of items; an item without a name has its position.
+
+    Where that is the name of another item, the nameless one is called "item" and its position.
 
     Args:
         values: A label of any type for each item.
-        offset: Position of the first item in the whole data set.
+        positions: Position of each item in the whole data set.
 
     Returns:
         The names, or ``None`` where they are just the positions or no item has one.
     """
+    names = [plain_name(value) for value in values]
+    taken = set(names)
     found = [
-        offset + at if (name := plain_name(value)) is None else name
-        for at, value in enumerate(values)
+        name if name is not None else f"item {at}" if at in taken else at
+        for at, name in zip(positions, names, strict=True)
     ]
-    return None if found == list(range(offset, offset + len(found))) else found
+    return None if found == list(positions) else found
 
 
 def row_names(data: Any) -> list[Any] | None:

@@ -13,6 +13,7 @@ import torch
 
 from salience.aggregators.base import Aggregator
 from salience.data.groups import Pool
+from salience.data.names import Positions
 from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.model.outputs import output_config
@@ -98,6 +99,8 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: record[name] for name in names}
     # The record of draws that were kept has no aggregator; ids that are positions are not recorded.
     chosen |= {name: record[name] for name in ("aggregator", "ids") if name in record}
+    if "positions" in record and "ids" not in record:
+        chosen["ids"] = _positions(record["positions"])
     if "pool" in record:
         chosen["pool"] = Pool.of_record(record["pool"])
     texts = list(_texts(chosen, _DEEPEST))
@@ -118,6 +121,15 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     targets = [_target(t) for t in listed(record["target"], "target of the record")]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
+
+
+def _positions(recorded: Any) -> Positions:
+    if not isinstance(recorded, list | tuple) or not all(type(at) is int for at in recorded):
+        raise InputError(
+            f"the record holds {brief(recorded, 60)} under 'positions' in place of whole numbers; "
+            f"pass the provenance as it was made"
+        )
+    return Positions(recorded)
 
 
 def _target(recorded: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.grid import Grid
-from salience.data.names import plain_names
+from salience.data.names import Positions, plain_names
 from salience.errors import InputError
 from salience.intake import ids as plain_ids
 from salience.results.items import ItemTable
@@ -28,7 +28,8 @@ class Unit(ShortRepr):
 
     Args:
         samples: The samples that :meth:`Domain.read` returned, one per item.
-        ids: What keys the draws of each item: its id where the user gave ids, else its position.
+        ids: What keys the draws of each item: its id where the user gave ids, else its position,
+            as a range or :class:`Positions`.
         offset: Position of the first item in the whole data set.
         names: What the data itself calls each item; ``None`` where it has no names, or where the
             user gave ids.
@@ -45,6 +46,12 @@ class Unit(ShortRepr):
     def keys(self) -> Tensor:
         """Key of each item, from which its random numbers are made, int64."""
         return item_keys(self.ids)
+
+    def called(self) -> Sequence[int | str]:
+        """What each item is called: the user's id, else its name in the data, else its position."""
+        if self.names is not None:
+            return self.names
+        return list(self.ids) if isinstance(self.ids, Positions) else self.ids
 
     def part(self, start: int, stop: int) -> Unit:
         """The items from ``start`` to ``stop`` − 1."""
@@ -181,19 +188,27 @@ def read(
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
     keys = _checked_ids(ids, len(samples), offset)
-    names = called(domain.ids, samples) if ids is None else None
+    named = ids is None or isinstance(ids, Positions)
+    names = called(domain.ids, samples) if named else None
     if names is not None and len(names) != len(samples):
         raise InputError(
             f"{type(domain).__name__}.ids gave {len(names)} names for {len(samples)} items; let it "
             f"return one for each, or None"
         )
-    return Unit(samples, keys, offset, None if names is None else plain_names(names, offset))
+    return Unit(samples, keys, offset, None if names is None else plain_names(names, keys))
 
 
 def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
     if ids is None:
         return range(offset, offset + n_items)
+    if isinstance(ids, Positions):  # an item may have been chosen twice
+        if len(ids) == n_items:
+            return ids
+        raise InputError(
+            f"the record is that of {len(ids)} items, but the data has {n_items}; pass the data of "
+            f"these items, in their order"
+        )
     ids = plain_ids(ids)
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
-    return ids
+    return list(ids)  # a range would be one of positions

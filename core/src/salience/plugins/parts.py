@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from salience.errors import InputError, brief, nearest
@@ -66,6 +67,9 @@ def make(kind: str, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     return made
 
 
+# The parser of Python 3.11 counts how deep it is for all threads at once, and may raise SystemError
+# where two of them parse.
+_PARSING = Lock()
 # What Python raises of a text that is no literal, or nested too deep.
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 # Most characters of a part that is named in one line.
@@ -92,8 +96,11 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     )
     if "(" in name:
         raise mistake
+    if not arguments.strip():
+        return name, {}
     try:
-        call = ast.parse(f"f({arguments})", mode="eval").body
+        with _PARSING:
+            call = ast.parse(f"f({arguments})", mode="eval").body
     except _UNREADABLE:
         raise mistake from None
     if not isinstance(call, ast.Call) or call.args:

@@ -64,8 +64,16 @@ class MeanSaliency(UncertainSaliency):
         """Student's t interval of :meth:`mean`: lower and upper bounds, shape (…) each.
 
         Over draws it is of what :meth:`interval` is by default: of the mean over infinitely many
-        draws or, where parameters of the model were drawn, of a further draw for all items. Over
-        items it is of the mean over infinitely many items.
+        draws or, where parameters of the model were drawn, of a further draw for all items. The
+        degrees of freedom are those of a sum of independent errors (Satterthwaite, "An approximate
+        distribution of estimates of variance components", 1946), or the lowest of an item where
+        items share draws. Over items it is of the mean over infinitely many items.
+
+        Magnitudes of signed values are those of means over draws, which are larger than those of
+        infinitely many draws, by at most their standard error on average. Over draws, the lower
+        bound is therefore lower by the mean of the items' standard errors, and is 0 at least; the
+        interval is then always of the mean over infinitely many draws, and contains it more often
+        than ``level`` says.
 
         Args:
             level: Share of such intervals that contain what they are of.
@@ -78,20 +86,34 @@ class MeanSaliency(UncertainSaliency):
         """
         from salience.results.significance import quantile, share
 
-        level, number = share(level, 0.95), self.n_independent.min()
-        mean, error = self.mean(of), self.mean_std_error(over, of)
-        if over == "items":
-            if len(self.n_independent) < 2:
-                raise InputError("a single item says nothing of other items; pass more items")
-            number = torch.tensor(len(self.n_independent))
-        elif int(number) == 1 or (int(number) == 0 and self.interval_of == "draw"):
+        level, mean = share(level, 0.95), self.mean(of).double()
+        if choice(over, "over", ("draws", "items")) == "draws":
+            return self._interval_over_draws(level, of)
+        number = torch.tensor(len(self.n_independent))
+        if number < 2:
+            raise InputError("a single item says nothing of other items; pass more items")
+        half = self.mean_std_error(over, of).double() * quantile(level, number)
+        dtype = self.only.flat.dtype
+        return (mean - half).to(dtype), (mean + half).to(dtype)
+
+    def _interval_over_draws(self, level: float, of: str) -> tuple[Tensor, Tensor]:
+        from salience.results.significance import quantile
+
+        is_magnitude = of == "magnitude" and self.signed
+        about_draw = self.interval_of == "draw" and not is_magnitude
+        lowest, once = int(self.n_independent.min()), torch.ones_like(self.n_independent)
+        if lowest == 1 or (lowest == 0 and about_draw):
             raise InputError(
                 "a single draw says nothing of its error; pass a sampler and n_samples of 2 or more"
             )
-        elif self.interval_of == "draw":
-            error = self._error_over_draws(self.n_independent + 1)
-        half = error.double() * quantile(level, number)
-        return (mean.double() - half).to(mean.dtype), (mean.double() + half).to(mean.dtype)
+        factors = self.n_independent + 1 if about_draw else once
+        half = self._error_over_draws(factors).double()
+        half = half * quantile(level, self._number_over_draws(factors))
+        mean, dtype = self.mean(of).double(), self.only.flat.dtype
+        low = mean - half
+        if is_magnitude:  # E|m| − |μ| ≤ E|m − μ| ≤ the standard error of m
+            low = (low - self._errors(once).mean(0)).clamp(min=0)
+        return low.to(dtype), (mean + half).to(dtype)
 
     def _items(self, of: str) -> Tensor:
         if self.only.counts is not None:
@@ -104,12 +126,29 @@ class MeanSaliency(UncertainSaliency):
 
     def _error_over_draws(self, factors: Tensor) -> Tensor:
         """Standard error of the mean, where the variances of the items have further factors."""
-        saliency = self.only
-        errors = saliency.flat_error.double() * saliency.per_value(factors).double().sqrt()
-        if bool(self.drawn.any()):  # items for which nothing was drawn are known without error
-            errors = torch.where(saliency.per_value(self.drawn), errors, 0.0)
+        errors = self._errors(factors)
         if self.design.shared_draws:
             error = errors.mean(0)
         else:
             error = errors.square().sum(0).sqrt() / len(errors)
-        return error.to(saliency.flat.dtype)
+        return error.to(self.only.flat.dtype)
+
+    def _errors(self, factors: Tensor) -> Tensor:
+        """Standard errors of the items' values, float64, whose variances have further factors."""
+        saliency = self.only
+        errors = saliency.flat_error.double() * saliency.per_value(factors).double().sqrt()
+        if bool(self.drawn.any()):  # items for which nothing was drawn are known without error
+            errors = torch.where(saliency.per_value(self.drawn), errors, 0.0)
+        return errors
+
+    def _number_over_draws(self, factors: Tensor) -> Tensor:
+        """Independent draws behind the error of the mean of each position; need not be whole."""
+        number = self.n_independent.double()
+        number = torch.where(number == 0, torch.inf, number)  # unknown, which counts as many
+        if self.design.shared_draws:
+            return number.min()
+        errors = self._errors(factors)
+        variances = (errors / errors.amax(0)).square()  # squares of small ones would be 0
+        freedom = self.only.per_value(number - 1)
+        found = variances.sum(0).square() / (variances.square() / freedom).sum(0)
+        return torch.where(found.isnan(), torch.inf, found) + 1

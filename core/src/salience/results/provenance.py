@@ -7,6 +7,7 @@ from typing import Any
 
 from salience.data.domain import Domain
 from salience.data.layout import ITEM, Layout
+from salience.data.names import Positions
 from salience.data.per_item import PerItem
 from salience.errors import InputError
 from salience.model.outputs import make_output
@@ -23,9 +24,15 @@ class Record(dict[str, Any]):
 
 
 def recorded_ids(ids: Sequence[int | str]) -> dict[str, Any]:
-    """The ``"ids"`` entry of a provenance record; empty where the ids are just 0, 1, 2, …."""
+    """The entry of a provenance record for what keyed the draws; empty for just 0, 1, 2, ….
+
+    It is called ``"ids"`` where the user gave these, and ``"positions"`` where items are keyed by
+    their positions in the data set that they were chosen from: the data then names them.
+    """
     positions = range(len(ids))
-    return {} if ids == positions or list(ids) == list(positions) else {"ids": list(ids)}
+    if ids == positions or list(ids) == list(positions):
+        return {}
+    return {"positions" if isinstance(ids, range | Positions) else "ids": list(ids)}
 
 
 def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
@@ -37,13 +44,15 @@ def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
     Raises:
         InputError: The record holds keys of fewer items.
     """
-    keys = provenance.get("ids", range(n_items))
+    entry = "ids" if "ids" in provenance else "positions"
+    keys = provenance.get(entry, range(n_items))
     if not isinstance(keys, list | tuple | range) or len(keys) < n_items:
         raise InputError(
-            f"the record holds under 'ids' no key for each of the {n_items} items; pass the "
+            f"the record holds under {entry!r} no key for each of the {n_items} items; pass the "
             f"provenance as it was made"
         )
-    return keys if len(keys) == n_items else keys[:n_items]
+    keys = keys if len(keys) == n_items else keys[:n_items]
+    return keys if entry == "ids" else Positions(keys)
 
 
 def selected(
@@ -60,13 +69,14 @@ def selected(
         n_items: Number of all the items.
     """
     keys = keys_of(provenance, n_items)
-    made = {name: value for name, value in provenance.items() if name != "ids"}
+    made = {name: value for name, value in provenance.items() if name not in ("ids", "positions")}
     pool = made.get("pool")
     each = pool.get("each") if isinstance(pool, Mapping) else None
     if isinstance(each, list | tuple) and len(each) == n_items:
         made["pool"] = {"each": [each[at] for at in positions]}
     made |= _of_items(made, ("calculator", "domain", "output"), positions, {n_items})
-    return made | recorded_ids([keys[at] for at in positions])
+    chosen: Any = [keys[at] for at in positions]
+    return made | recorded_ids(Positions(chosen) if isinstance(keys, Positions) else chosen)
 
 
 def of_part(provenance: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:

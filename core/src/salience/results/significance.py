@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
@@ -96,14 +97,36 @@ def significant(saliency: Saliency, n_independent: Tensor, of: str, level: float
     level = share(level, 0.05)
     p = p_values(saliency, n_independent, of)
     counts = saliency.counts
-    sizes = [1] * len(p) if counts is None else counts.tolist()
-    adjusted = [
-        torch.from_numpy(stats.false_discovery_control(item.flatten().numpy())).reshape(item.shape)
-        if item.numel()
-        else item
-        for item in torch.split(p, sizes)
-    ]
-    return torch.cat(adjusted) <= level
+    sizes = torch.ones(len(p), dtype=torch.int64) if counts is None else counts
+    item = np.repeat(np.arange(len(sizes)), (sizes * p[:1].numel()).numpy())
+    return torch.from_numpy(_discoveries(p.flatten().numpy(), item, level)).reshape(p.shape)
+
+
+def _discoveries(
+    p: NDArray[np.float64], item: NDArray[np.int64], level: float
+) -> NDArray[np.bool_]:
+    """The procedure of Benjamini and Hochberg, for each item by itself and all items at once.
+
+    Of the n values of an item, sorted by p, those up to the last with p · n / rank ≤ level are
+    found.
+
+    Args:
+        p: p-value of each value, those of each item side by side.
+        item: Number of the item of each value, ascending.
+        level: The false discovery rate.
+    """
+    if not len(p):
+        return np.zeros(0, bool)
+    order = np.lexsort((p, item))
+    _, first, owner, counts = np.unique(
+        item, return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.arange(len(p)) - first[owner] + 1
+    fits = p[order] * (counts[owner] / rank) <= level
+    last = np.maximum.reduceat(np.where(fits, rank, 0), first)
+    found = np.empty(len(p), bool)
+    found[order] = rank <= last[owner]
+    return found
 
 
 def certainty_of_sign(saliency: Saliency, n_independent: Tensor, of: str) -> Tensor:

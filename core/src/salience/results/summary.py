@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,11 +37,11 @@ def explanation_summary(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
         The head; and name and text of each entry, some of them empty.
     """
     record, n_items = explanation.provenance, len(explanation)
-    head = f"Explanation of {_count(n_items, 'item')} ({_domain(explanation)})"
+    head = f"Explanation of {_count(n_items, 'item')} ({_domain(explanation)}){_minus(record)}"
     pooled = ", sums of groups" if record.get("pool") else ""
     entries = [
-        ("target", f"{_targets(explanation.saliency)}{pooled}; output {_output(record)}"),
-        ("method", f"{_method(record)}, {_draws(explanation)}"),
+        ("target", f"{_targets(explanation.saliency)}{pooled}; output {_sides(record, _output)}"),
+        ("method", f"{_sides(record, _method)}, {_draws(explanation)}"),
         ("values", _values(explanation)),
         (
             "checks",
@@ -57,13 +57,12 @@ def samples_summary(samples: Any) -> tuple[str, list[tuple[str, str]]]:
     record = samples.provenance
     size = sum(draws.numel() * draws.element_size() for draws in samples.draws.values())
     number = len(next(iter(samples.draws.values())))
-    head = (
-        f"Samples: {_count(number, 'draw')} of {_count(len(samples), 'item')} ({_domain(samples)})"
-    )
+    size_of = f"{_count(number, 'draw')} of {_count(len(samples), 'item')}"
+    head = f"Samples: {size_of} ({_domain(samples)}){_minus(record)}"
     pooled = "" if samples.groups is None else ", pooled over groups"
     entries = [
-        ("target", f"{_targets(samples.draws)}; output {_output(record)}"),
-        ("method", f"{_method(record)}, seed {record.get('seed')}"),
+        ("target", f"{_targets(samples.draws)}; output {_sides(record, _output)}"),
+        ("method", f"{_sides(record, _method)}, seed {record.get('seed')}"),
         ("memory", f"{size / 1e6:.2f} MB{pooled}"),
         ("next", "explainer.aggregate(samples, 'raw'), samples.pool(groups), samples - other"),
     ]
@@ -80,6 +79,24 @@ def _targets(names: Mapping[str, Any]) -> str:
     shown = ", ".join(shortened(str(name), 24) for name in list(names)[:3])
     more = "" if len(names) <= 3 else f" and {len(names) - 3} more"
     return f"{shown}{more}"
+
+
+def _minus(record: Mapping[str, Any]) -> str:
+    """That a result is a difference, and of which models where these have different names."""
+    minus = record.get("minus")
+    if not isinstance(minus, Mapping):
+        return ""
+    if "model" not in minus:
+        return ", a difference"
+    return f", a difference of {_name(record.get('model'))} − {_name(minus['model'])}"
+
+
+def _sides(record: Mapping[str, Any], words: Callable[[Mapping[str, Any]], str]) -> str:
+    """Words for a result or, where it is a difference, for both sides where these differ."""
+    minus = record.get("minus")
+    one = words(record)
+    other = words({**record, **minus}) if isinstance(minus, Mapping) else one
+    return one if one == other else f"{one} − {other}"
 
 
 def _output(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from io import BytesIO
-from itertools import product
 from typing import Any
 
 from salience.errors import InputError, brief
@@ -78,34 +77,39 @@ def page(head: str, entries: Sequence[tuple[str, str]], picture: str) -> str:
     )
 
 
-def pictures(render: Callable[[], Any], words: str) -> str:
-    """HTML of the picture that ``render`` draws; a sentence where it cannot be drawn.
+def pictures(renders: Sequence[Callable[[], Any]], words: str) -> str:
+    """HTML of the first picture that is small enough; a sentence where there is none.
 
     Args:
-        render: Draws the figure.
+        renders: Each draws a figure; the first is the one that is wanted.
         words: What the picture shows, for readers who do not see it.
     """
-    try:
-        figure = render()
-        kind, data = _small(figure)
-    except InputError as error:
-        return f'<div style="color:#5c6370">{html.escape(brief(error, 300))}</div>'
-    if not data:
-        return '<div style="color:#5c6370">The picture is too large; see visualize(0).</div>'
-    encoded = b64encode(data).decode()
-    return (
-        f'<img alt="{html.escape(words, quote=True)}" style="max-width:100%" '
-        f'src="data:image/{kind};base64,{encoded}">'
-    )
+    for render in renders:
+        try:
+            kind, data = _small(render())
+        except InputError as error:
+            return f'<div style="color:#5c6370">{html.escape(brief(error, 300))}</div>'
+        if data:
+            encoded = b64encode(data).decode()
+            return (
+                f'<img alt="{html.escape(words, quote=True)}" style="max-width:100%" '
+                f'src="data:image/{kind};base64,{encoded}">'
+            )
+    return '<div style="color:#5c6370">The picture is too large; see visualize(0).</div>'
 
 
 def _small(figure: Any) -> tuple[str, bytes]:
     """A figure in at most :data:`_ROOM` bytes, and its kind; empty where it has more."""
-    for width, kind in product((_SMALL, _SMALL * 2 // 3, _SMALL // 2), ("png", "jpeg")):
-        try:
-            data = png_of(figure, width, kind)
-        except (ValueError, TypeError):  # no JPEG of this figure
-            continue
-        if len(data) <= _ROOM:
-            return kind, data
+    for kind in ("png", "jpeg"):
+        width = _SMALL
+        while width >= _SMALL // 2:
+            try:
+                data = png_of(figure, width, kind)
+            except (ValueError, TypeError):  # no JPEG of this figure
+                break
+            if len(data) <= _ROOM:
+                return kind, data
+            # The size goes about by the area; figures that do not scale have one size.
+            smaller = int(width * (0.8 * _ROOM / len(data)) ** 0.5)
+            width = smaller if hasattr(figure, "get_size_inches") else 0
     return "png", b""

@@ -177,6 +177,8 @@ def _chosen(
 def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, str]]) -> str:
     """An explanation as HTML: its summary, and pictures of its first three items in one figure.
 
+    Where that would be too large, as of tables of many features, the first item is drawn.
+
     Args:
         explanation: The explanation.
         head: The first line.
@@ -184,7 +186,10 @@ def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, st
     """
     items = range(min(3, len(explanation)))
 
-    def render() -> Any:
+    def one() -> Any:
+        return visualizer_of(explanation, None, {}).item(explanation, 0)
+
+    def several() -> Any:
         renderer = visualizer_of(explanation, None, {})
         try:
             return renderer.grid({"saliency": explanation}, items)
@@ -192,7 +197,7 @@ def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, st
             return renderer.item(explanation, 0)
 
     named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
-    return page(head, entries, pictures(render, f"Saliency of {named}"))
+    return page(head, entries, pictures((several, one), f"Saliency of {named}"))
 
 
 def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:

@@ -172,8 +172,8 @@ def _column(column: pd.Series[Any], name: str, categorical: bool) -> NDArray[Any
             f"name the categories in the order of the codes that the model was trained with, "
             f"Tabular(categories={{{name!r}: [...]}})"
             if categorical
-            else "turn it into numbers, drop it, or code it and declare it in "
-            f"Tabular(categories={{{name!r}: [...]}})"
+            else "turn it into numbers, drop it, name items by it (id_column), or code it and "
+            f"declare it in Tabular(categories={{{name!r}: [...]}})"
         )
         raise InputError(f"column {name!r} holds {dtype} values, expected numbers; {mend}")
     return found

@@ -35,7 +35,8 @@ def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
     score, prediction = float(explanation.score[item]), explanation.prediction[item]
     if math.isnan(score) and prediction.numel() == 1:
         score = float(prediction)
-    return name, (f"output {_number(score)}",) if math.isfinite(score) else ()
+    what = "difference of outputs" if "minus" in explanation.provenance else "output"
+    return name, (f"{what} {_number(score)}",) if math.isfinite(score) else ()
 
 
 def _class_words(

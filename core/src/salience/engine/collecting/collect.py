@@ -94,7 +94,7 @@ def collected(
             saliency, arranged = collector.arranged(saliency)
     dtype = predicted.score.dtype
     items = ItemTable(
-        ids=unit.ids if unit.names is None else unit.names,
+        ids=unit.called(),
         prediction=predicted.prediction.cpu(),
         score=predicted.score.cpu(),
         delta=(sums.delta / sums.draws).to(dtype).cpu(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,13 +82,13 @@ def explanation_fields(
     keys: Sequence[Any] = range(len(samples)) if ids is None else plain_ids(ids)
     if len(keys) != len(samples):
         raise InputError(f"got {len(keys)} ids for {len(samples)} items; pass one an item")
+    keys = keys if ids is None else list(keys)  # a range would be one of positions
     found = domain.ids(samples) if ids is None else None
-    names = None if found is None else plain_names(found)
+    names = None if found is None else plain_names(found, keys)
     info = domain.dataset_info(samples)
-    given = _by_variable(values, domain, target, info)
-    error_of = (
-        _by_variable(errors.std_error, domain, target, info) if errors.std_error is not None else {}
-    )
+    given = _by_variable(_unpacked(values, len(samples)), domain, target, info)
+    spread = _unpacked(errors.std_error, len(samples))
+    error_of = {} if spread is None else _by_variable(spread, domain, target, info)
     _check(given, error_of, method, errors)
     parts = [Slice(domain, batch) for batch in _batches(domain, samples)]
     saliency = {
@@ -141,8 +142,8 @@ def _by_variable(
     values: Any, domain: Domain, target: str | None, info: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Target variable → its values, those by column in the order of the data's own columns."""
-    if hasattr(values, "base_values") and hasattr(values, "values"):  # what shap returns
-        values = values.values
+    if hasattr(values, "base_values") and hasattr(values, "values"):
+        values = _of_shap(values, info)
     if isinstance(values, Mapping):
         if not values:
             raise InputError("values are empty; pass an array, or a mapping variable → array")
@@ -151,6 +152,33 @@ def _by_variable(
     if not isinstance(name, str):
         raise InputError(f"target={brief(name)}; pass the name of the variable that has the values")
     return {name: _in_order(values, domain, info, name)}
+
+
+def _of_shap(explanation: Any, info: Mapping[str, Any]) -> Any:
+    """The values of what shap returns, in the order of the data's columns where both have names.
+
+    Raises:
+        InputError: They are values of several outputs.
+    """
+    values, names = explanation.values, getattr(explanation, "feature_names", None)
+    shape = np.shape(values)
+    if len(np.shape(explanation.base_values)) == 2 and len(shape) > 2:
+        raise InputError(
+            f"the values are of {shape[-1]} outputs, along the last of their axes {shape}; choose "
+            f"one of them, as in values[..., 0]"
+        )
+    for known in (info.get("columns"), info.get("labels")):
+        if known and names is not None and len(shape) == 2 and set(names) == set(known):
+            own = list(names)
+            return values if own == list(known) else values[:, [own.index(name) for name in known]]
+    return values
+
+
+def _unpacked(values: Any, n_items: int) -> Any:
+    """The array in a tuple of one, which Captum returns for a tuple of inputs."""
+    if isinstance(values, tuple) and len(values) == 1 and n_items > 1:
+        return values[0]
+    return values
 
 
 def _in_order(values: Any, domain: Domain, info: Mapping[str, Any], variable: str) -> Any:

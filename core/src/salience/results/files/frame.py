@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns of the long table, whose names axes of the user's cannot have.
+_OWN = ("id", "variable", "position", "saliency", "std_error", "item", "axis")
+
+
 def to_dataframe(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Build the long table of :meth:`salience.Explanation.to_dataframe`.
 
@@ -96,7 +100,9 @@ def _predictions(explanation: Any) -> dict[str, Any]:
     """Columns of the model's output, where it is one number or a few of them."""
     prediction: Tensor = explanation.prediction
     if prediction.ndim == 2 and 1 < prediction.shape[1] <= 20:
-        names = explanation.dataset_info.get("class_names") or range(prediction.shape[1])
+        names = explanation.dataset_info.get("class_names") or ()
+        if len(names) != prediction.shape[1]:  # some classes have no name, or have no score
+            names = range(prediction.shape[1])
         return {f"prediction {name}": prediction[:, i].numpy() for i, name in enumerate(names)}
     return {"prediction": (prediction if prediction.ndim == 1 else explanation.score).numpy()}
 
@@ -112,18 +118,20 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
     if names is not None and saliency.flat.shape[1:] == (len(names),):
         position = np.asarray(names, dtype=object)[places[:, 0]]
     ids = np.asarray(list(explanation.ids), dtype=object)
-    columns: dict[str, Any] = {
+    known: dict[str, Any] = {}
+    if places.shape[1] > 1 and len(axes) == places.shape[1]:
+        known |= {axis: places[:, i] for i, axis in enumerate(axes)}
+    known |= _of_positions(explanation, variable, axes)
+    known |= _values(explanation, variable, len(places))
+    names = _free(list(known), {*_OWN}, variable)
+    return {
         "id": ids[item].tolist(),
         "variable": variable,
         "position": position,
+        **dict(zip(names, known.values(), strict=True)),
+        "saliency": _column(saliency, saliency.flat),
+        "std_error": _column(saliency, saliency.flat_error),
     }
-    if places.shape[1] > 1 and len(axes) == places.shape[1]:
-        columns |= {axis: places[:, i] for i, axis in enumerate(axes)}
-    columns |= _of_positions(explanation, variable, axes)
-    columns |= _values(explanation, variable, len(places))
-    columns["saliency"] = _column(saliency, saliency.flat)
-    columns["std_error"] = _column(saliency, saliency.flat_error)
-    return columns
 
 
 def _values(explanation: Any, variable: str, n_rows: int) -> dict[str, Any]:
@@ -165,25 +173,33 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
 
 
 def _side_by_side(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """A row for each position of an item, with the target variables beside each other."""
+    """A row for each position of an item, with target variables on the same axes side by side.
+
+    Where variables have different axes, such as atoms and bonds, the column ``axis`` names those
+    of each row.
+    """
     merged: Any = None
     for variable in explanation.saliency:
         table = _pandas().DataFrame(_long(explanation, variable, axes.get(variable, ())))
-        table = table.drop(columns="variable")
+        table = table.drop(columns="variable").astype({"position": object})
         # Ids may repeat, so that items are told apart by their number.
         table.insert(0, "item", _places(explanation[variable], len(explanation))[0])
+        table.insert(2, "axis", ", ".join(axes.get(variable, ())))
         if len(explanation.saliency) > 1:
             own = {what: f"{variable} {what}" for what in ("saliency", "std_error")}
             table = table.rename(columns=own)
         if merged is None:
             merged = table
+            continue
+        # Numbers of axes, and what the domain knows of a position, are the same in both.
+        shared = [name for name in merged.columns if name in table.columns]
+        if set(table["axis"]).isdisjoint(merged["axis"]):
+            merged = _pandas().concat([merged, table], ignore_index=True)
         else:
-            shared = ["item", "id", "position"]
-            merged = merged.merge(
-                table, on=shared, how="outer", sort=False, suffixes=("", f" of {variable}")
-            )
+            merged = merged.merge(table, on=shared, how="outer", sort=False)
     merged = merged.sort_values("item", kind="stable", ignore_index=True)
-    made: pd.DataFrame = merged.drop(columns="item")
+    one = merged["axis"].nunique() == 1
+    made: pd.DataFrame = merged.drop(columns=["item", "axis"] if one else "item").infer_objects()
     return made
 
 

@@ -99,7 +99,8 @@ def _flat(
         if len(given) != n_items:
             raise InputError(
                 f"{what} are of {len(given)} items, but the data has {n_items}; pass an array an "
-                f"item or one for all, and several variables as a mapping variable → array"
+                f"item or one for all, several variables as a mapping variable → array, and of "
+                f"several outputs those of one"
             )
         if sizes is None:
             shapes = {tuple(one.shape) for one in given}

@@ -106,13 +106,13 @@ def of_mean(explanation: Explanation, of: str, name: str = "") -> Panel:
     if len(explanation) > 1:
         low, high = explanation.mean_interval(LEVEL, "items", of)
         intervals.append((numbers(low), numbers(high)))
-        notes.append("95 % interval over rows (another sample of rows)")
+        notes.append(": 95 % interval over rows (another sample of rows)")
     if has_errors(explanation):
         low, high = explanation.mean_interval(LEVEL, "draws", of)
         intervals.append((numbers(low), numbers(high)))
-        notes.append(f"95 % interval of {explanation.interval_about}, for these rows")
+        notes.append(_about_draws(explanation, of))
     kinds = ("lines",) if len(notes) == 1 else ("thin lines", "thick lines")
-    notes = [f"{kind}: {note}" for kind, note in zip(kinds, notes, strict=False)]
+    notes = [f"{kind}{note}" for kind, note in zip(kinds, notes, strict=False)]
     what = name or value_label(explanation)
     label = {
         ("magnitude", True): f"mean |{what}|",
@@ -120,6 +120,19 @@ def of_mean(explanation: Explanation, of: str, name: str = "") -> Panel:
     }.get((of, explanation.signed), f"mean {what}")
     signed = explanation.signed and of == "value"
     return Panel(values, intervals, None, tuple(notes), label=label, signed=signed)
+
+
+def _about_draws(explanation: Explanation, of: str) -> str:
+    """What the interval over draws is of, as ``Explanation.mean_interval`` has it."""
+    about = f"95 % interval of {explanation.interval_about}, for these rows"
+    if not explanation.signed:
+        return f": {about}"
+    if of == "value":  # to the right of the magnitudes
+        return f", right: {about}"
+    return (
+        ", left: 95 % interval of the mean over draws, for these rows, lowered by what noise adds "
+        "to magnitudes"
+    )
 
 
 def has_errors(explanation: Explanation) -> bool:
