@@ -279,7 +279,8 @@ def test_saliency_of_another_shape_is_refused_in_a_sentence(visualizer):
     from matplotlib.figure import Figure
 
     rows = torch.randn(3, 2, 4)
-    found = salience.explain(lambda x: x.square().sum((1, 2)), rows, "tensor", output="value")
+    domain = salience.Tensors(axes=("item", "channel", "time"))
+    found = salience.explain(lambda x: x.square().sum((1, 2)), rows, domain, output="value")
     for options in ({}, {"ax": Figure().subplots()}):
         for item in (0, None):
             with pytest.raises(InputError, match=r"needs saliency of shape|of one row"):
