@@ -32,7 +32,9 @@ def test_petals_come_first_by_every_method(tmp_path: Path) -> None:
         first = torch.tensor(values).argsort(descending=True)[:2].tolist()
         assert sorted(first) == [2, 3], method
         assert sum(values) == pytest.approx(1)
-    assert {path.name for path in tmp_path.iterdir()} == {"iris_row.png", "iris_mean.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"iris_{name}.png" for name in ("row", "mean", "swarm", "steps")
+    }
 
 
 def test_hydroxyl_groups_raise_solubility(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
 pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
 cnn = nn.Sequential(nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(147, 4))
 table = salience.explain(net, torch.randn(4, 3), "tabular", **noise)
+path = salience.explain(net, torch.randn(4, 3), "tabular", "integrated_gradients", **noise)
 photos = salience.explain(cnn, list(pixels), "vision", **noise, aggregator="abs")
 molecules = salience.explain(Atoms(), ["CCO", "c1ccccc1O"], "molgraph", **noise)
 spectra = salience.explain(
@@ -42,6 +43,11 @@ spectra = salience.explain(
 FIGURES = [
     "table.visualize(0)",
     "table.visualize()",
+    'table.visualize(0, visualizer="bar")',
+    'table.visualize(visualizer="beeswarm")',
+    'table.visualize(visualizer="scatter")',
+    'salience.grid({"one": table, "two": table}, "mean")',
+    'path.visualize(0, visualizer="waterfall")',
     'table.visualize(visualizer="heatmap")',
     'table.visualize(0, visualizer="heatmap")',
     'salience.grid({"one": table, "two": table})',

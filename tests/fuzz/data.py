@@ -356,6 +356,7 @@ def baselines(draw: Any) -> Case:
 def settings(draw: Any) -> Case:
     """Settings of the domain of tables."""
     names = ("categorical", "feature_names", "on_error", "id_column")
+    names += ("categories", "scaler", "class_names")
     given = draw(st.dictionaries(st.sampled_from(names), wild(), min_size=1, max_size=2))
     frame = pd.DataFrame(rows().numpy(), columns=["a", "b", "c"])
     as_mapping = draw(st.booleans())

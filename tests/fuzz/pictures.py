@@ -31,7 +31,7 @@ from .values import MAYBE, NONE, real, whole, wild
 matplotlib.use("Agg")
 
 _DRAWN: dict[str, tuple[str, ...]] = {
-    "tabular": ("bar", "heatmap"),
+    "tabular": ("points", "bar", "waterfall", "beeswarm", "scatter", "heatmap"),
     "vision": ("overlay", "montage"),
     "molgraph": ("molecule",),
     "fragments": ("molecule",),
@@ -46,7 +46,7 @@ _GOOD = st.sampled_from(("text", 1, 2.5, [1.0, 2.0, 3.0], ["a", "b"], {0: "a", 1
 _OPTIONS = (
     *(0.5, "viridis", "min_max", True, False, None, 5, (200, 150), "title", "auto", "blurred"),
     *("row", "column", "item", "jet", "{name}: {output}", "{score:.3f", "eV", 1),
-    "blocks:2",
+    *("blocks:2", "all", "a", 2),
 )
 
 
@@ -104,6 +104,8 @@ def pictures(draw: Any) -> Case:
         visualizer = draw(
             st.one_of(wild(), st.sampled_from(("bar", "overlay:alpha=2", "molecule")))
         )
+    ax = draw(st.sampled_from((*[None] * 8, "axes", "wild")))
+    strange_ax = draw(wild()) if ax == "wild" else None
     as_object = draw(st.booleans()) and bool(options) and "unknown" not in options
     in_grid = draw(st.integers(0, 4)) == 0
     words = {"item": item, "path": path, "visualizer": visualizer, **options}
@@ -119,12 +121,14 @@ def pictures(draw: Any) -> Case:
         place = path if path is None or not isinstance(path, str) or str(folder()) in path else None
         try:
             if in_grid:
-                items = item if item is None else [item]
+                to_mean = isinstance(item, int) and item == 1
+                items = item if item is None else "mean" if to_mean else [item]
                 salience.grid(
                     {"one": found, "two": found}, items, path=place, visualizer=made, **rest
                 )
             else:
-                found.visualize(item, path=place, visualizer=made, **rest)
+                own = pyplot.figure().subplots() if ax == "axes" else strange_ax
+                found.visualize(item, path=place, visualizer=made, ax=own, **rest)
         finally:
             pyplot.close("all")
         return {}

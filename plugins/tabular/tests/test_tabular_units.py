@@ -250,3 +250,38 @@ def test_classes_have_their_names():
     domain = Tabular(class_names=["no", "yes"])
     found = salience.explain(nn.Linear(3, 2), rows, domain, output="class:1")
     assert found.visualize(0).axes[0].get_title().startswith("row 0: yes, probability ")
+
+
+def test_tables_of_results_have_the_values_of_the_features():
+    scaler = StandardScaler()
+    frame = scaled(scaler)
+    domain = Tabular(categories=COLOURS, scaler=scaler)
+    found = salience.explain(Net(), frame, domain, output="value").to_dataframe()
+    assert np.allclose(found[found.position == "age"].value.astype(float), FRAME.age)
+    colours = found[found.position == "colour"].value.tolist()
+    assert colours == FRAME.colour.fillna("missing").tolist()
+    part = salience.explain(Net(), frame, domain, output="value", target="numeric").to_dataframe()
+    assert np.allclose(part[part.position == "income"].value.astype(float), FRAME.income)
+
+
+def test_names_of_too_few_classes_are_left_out_of_wide_tables():
+    rows = torch.randn(4, 3)
+    found = salience.explain(nn.Linear(3, 3), rows, Tabular(class_names=["no", "yes"]))
+    columns = list(found.to_dataframe(wide=True).columns)
+    assert columns[1:4] == ["prediction 0", "prediction 1", "prediction 2"]
+    assert found.visualize(0).axes[0].get_title().startswith("row 0: ")
+
+
+@pytest.mark.parametrize(
+    "visualizer", ["points", "bar", "waterfall", "beeswarm", "scatter", "heatmap"]
+)
+def test_saliency_of_another_shape_is_refused_in_a_sentence(visualizer):
+    from matplotlib.figure import Figure
+
+    rows = torch.randn(3, 2, 4)
+    domain = salience.Tensors(axes=("item", "channel", "time"))
+    found = salience.explain(lambda x: x.square().sum((1, 2)), rows, domain, output="value")
+    for options in ({}, {"ax": Figure().subplots()}):
+        for item in (0, None):
+            with pytest.raises(InputError, match=r"needs saliency of shape|of one row"):
+                found.visualize(item, visualizer=visualizer, **options)

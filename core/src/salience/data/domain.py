@@ -179,8 +179,33 @@ class Domain(CheckedSettings, ABC):
         """
         return None
 
+    def feature_values(
+        self,
+        variable: str,
+        n_positions: int,
+        annotations: Sequence[Mapping[str, Any]],
+        dataset_info: Mapping[str, Any],
+    ) -> Sequence[Any] | None:
+        """What the data holds at the positions of a target variable, for tables.
+
+        The default knows nothing.
+
+        Args:
+            variable: Name of a target variable whose positions are columns of the data.
+            n_positions: Number of positions of each item.
+            annotations: Annotations of all the items.
+            dataset_info: The mapping that :meth:`dataset_info` returned.
+
+        Returns:
+            An entry for each position of each item, item by item; ``None`` where it is not known.
+        """
+        return None
+
     def encode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn an item's annotation into JSON types and tensors, so that it can be saved."""
+        """Turn an item's annotation into JSON types and tensors, so that it can be saved.
+
+        Annotations in columns (:class:`salience.ColumnAnnotations`) are saved as they are.
+        """
         return dict(annotation)
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,9 +30,9 @@ class TabledSaliency(MeanSaliency):
         The long table has the columns ``id``, ``variable``, ``position`` (a number, a tuple where
         positions have several axes, or a name where the domain gives names), ``saliency`` and
         ``std_error``, and those that the domain knows of positions, such as ``element`` and
-        ``neighbours`` of atoms. The wide table has a row for each item with the model's output and
-        a column for each position and its error; where items differ in size, a row for each
-        position of an item, with the target variables side by side.
+        ``neighbours`` of atoms, or the ``value`` of a feature. The wide table has a row for each
+        item with the model's output and a column for each position and its error; where items
+        differ in size, a row for each position of an item, with the target variables side by side.
 
         Raises:
             InputError: pandas is not installed.

@@ -25,6 +25,7 @@ from salience import (
 from salience.errors import brief, nearest
 from salience_tabular.coding import Categories, coded, labels
 from salience_tabular.coding import declared as declared_categories
+from salience_tabular.held import held_values
 from salience_tabular.order import in_order, labels_of, listed, numbered_names, take_names
 from salience_tabular.payload import payload_of
 from salience_tabular.reading import codes, floats, load, to_array
@@ -260,6 +261,17 @@ class Tabular(Domain):
             return info | {"labels": None} if numbered else info
         same = samples.labels == samples.columns
         return info if same else info | {"labels": list(samples.labels)}
+
+    def feature_values(
+        self,
+        variable: str,
+        n_positions: int,
+        annotations: Sequence[Mapping[str, Any]],
+        dataset_info: Mapping[str, Any],
+    ) -> Sequence[Any] | None:
+        """Values of the features in each row, with names of categories, in original units."""
+        held = held_values(variable, n_positions, annotations, dataset_info)
+        return None if held is None else held.entries()
 
     def join(
         self, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]

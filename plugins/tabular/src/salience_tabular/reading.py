@@ -141,6 +141,8 @@ def _is_path(data: Any) -> bool:
 
 
 def _from_tensor(data: Tensor) -> NDArray[Any]:
+    if data.is_meta:
+        raise InputError("the table is a tensor without values; pass one that holds them")
     data = data.detach().cpu()
     if data.dtype == torch.bfloat16:  # numpy has no bfloat16; float32 represents all its values
         data = data.float()

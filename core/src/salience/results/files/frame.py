@@ -100,7 +100,9 @@ def _predictions(explanation: Any) -> dict[str, Any]:
     """Columns of the model's output, where it is one number or a few of them."""
     prediction: Tensor = explanation.prediction
     if prediction.ndim == 2 and 1 < prediction.shape[1] <= 20:
-        names = explanation.dataset_info.get("class_names") or range(prediction.shape[1])
+        names = explanation.dataset_info.get("class_names") or ()
+        if len(names) != prediction.shape[1]:  # some classes have no name, or have no score
+            names = range(prediction.shape[1])
         return {f"prediction {name}": prediction[:, i].numpy() for i, name in enumerate(names)}
     return {"prediction": (prediction if prediction.ndim == 1 else explanation.score).numpy()}
 
@@ -120,6 +122,7 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
     if places.shape[1] > 1 and len(axes) == places.shape[1]:
         known |= {axis: places[:, i] for i, axis in enumerate(axes)}
     known |= _of_positions(explanation, variable, axes)
+    known |= _values(explanation, variable, len(places))
     names = _free(list(known), {*_OWN}, variable)
     return {
         "id": ids[item].tolist(),
@@ -129,6 +132,20 @@ def _long(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, A
         "saliency": _column(saliency, saliency.flat),
         "std_error": _column(saliency, saliency.flat_error),
     }
+
+
+def _values(explanation: Any, variable: str, n_rows: int) -> dict[str, Any]:
+    """What the data holds at each position, where positions are columns and the domain knows."""
+    domain, saliency = explanation.domain, explanation[variable]
+    is_table = saliency.counts is None and saliency.names is None and saliency.flat.ndim == 2
+    if not isinstance(domain, Domain) or not is_table:
+        return {}
+    if explanation.column_names(variable) is None:
+        return {}
+    width = int(saliency.flat.shape[1])
+    info = explanation.dataset_info
+    found = domain.feature_values(variable, width, explanation.annotations, info)
+    return {"value": found} if found is not None and len(found) == n_rows else {}
 
 
 def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dict[str, list[Any]]:

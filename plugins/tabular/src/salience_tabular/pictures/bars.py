@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from salience_tabular.pictures.marks import draw_bars, write_values
+from salience_tabular.pictures.marks import draw_bars
 from salience_tabular.pictures.panels import Panel
 from salience_tabular.pictures.rows import FeaturePlot
 
@@ -31,5 +31,3 @@ class BarPlot(FeaturePlot):
     def draw_marks(self, axes: Axes, names: Sequence[str], panel: Panel, *, written: bool) -> None:
         """Draw the bars of a row."""
         draw_bars(axes, names, panel.values, panel.intervals, hollow=panel.hollow, color=self.color)
-        if written:
-            write_values(axes, panel)

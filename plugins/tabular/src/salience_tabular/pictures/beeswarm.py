@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from salience import Explanation, InputError, Visualizer
-from salience.colors import DATA, INK, LINE, colormap
+from salience.colors import DATA, INK, colormap
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.pictures.features import names_of, values_of
 from salience_tabular.pictures.look import (
@@ -26,7 +26,7 @@ from salience_tabular.pictures.look import (
     number_ticks,
     plain,
 )
-from salience_tabular.pictures.marks import frame_features, sign_colors
+from salience_tabular.pictures.marks import frame_features, guides, sign_colors
 from salience_tabular.pictures.panels import (
     is_complete,
     numbers,
@@ -184,8 +184,7 @@ class Beeswarm(Visualizer):
         if item is not None:
             mark_row(axes, values[item], y[item], area)
         frame_features(axes, labels)
-        for row in range(len(order)):
-            axes.axhline(row, color=LINE, linewidth=0.4, alpha=0.35, zorder=0)
+        guides(axes, len(order))
         room = 0.04 * span
         axes.set_xlim(min(float(values.min()), 0.0) - room, max(float(values.max()), 0.0) + room)
         number_ticks(axes)

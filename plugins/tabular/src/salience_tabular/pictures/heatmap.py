@@ -81,7 +81,8 @@ class HeatMap(Visualizer):
     def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
         """Draw one row, or all rows, into the user's axes."""
         rows = list(range(len(explanation))) if item is None else [item]
-        values, names = self._scaled(explanation)[rows], names_of(explanation)
+        names = names_of(explanation)  # refuses saliency of another shape
+        values = self._scaled(explanation)[rows]
         image = self._draw(axes, values, bool((values < 0).any()))
         own = mean_title(explanation).removeprefix("mean of ")
         title = own if item is None else item_title(explanation, item, width=3.0)

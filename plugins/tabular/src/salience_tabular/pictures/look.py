@@ -64,6 +64,16 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout=engine, dpi=150)
 
 
+def leave_room(figure: Figure) -> None:
+    """Widen a figure of :func:`new_figure` by the room that the texts beside its panels need."""
+    longest = max((len(t.get_text()) for axes in figure.axes for t in axes.texts), default=0)
+    engine, (width, height) = figure.get_layout_engine(), figure.get_size_inches()
+    if longest and isinstance(engine, ConstrainedLayoutEngine):
+        room = 0.2 + 0.069 * longest
+        figure.set_size_inches(width + room, height)
+        engine.set(rect=(0.0, 0.0, width / (width + room), 1.0))
+
+
 def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
     """Hide the frame lines that are not in ``kept``, and colour the ticks and the title."""
     for side, spine in axes.spines.items():
@@ -88,8 +98,11 @@ def _short(value: float, place: int | None) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences as one note."""
-    return "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %"."""
+    text = "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+    for words in ("p ≥ .05", "p < .05", " %"):
+        text = text.replace(words, words.replace(" ", "\u00a0"))
+    return text
 
 
 def add_note(figure: Figure, sentences: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from salience import number_words
@@ -69,8 +70,7 @@ def draw_points(
     at = np.arange(len(values))
     axes.scatter(values, at, s=44, c=faces, edgecolors=colors, linewidths=1.6, zorder=5)
     frame_features(axes, names)
-    for y in range(len(values)):
-        axes.axhline(y, color=LINE, linewidth=0.4, alpha=0.35, zorder=0)
+    guides(axes, len(values))
     if written:
         write_values(axes, panel)
 
@@ -79,22 +79,41 @@ def write_values(axes: Axes, panel: Panel) -> None:
     """Write the value of each feature and its widest interval at the right of the axes."""
     low, high = panel.intervals[0] if panel.intervals else (np.array([]), np.array([]))
     largest = float(np.abs(panel.values).max(initial=0.0))
+    texts = []
     for y, value in enumerate(panel.values):
         text = rounded(float(value), largest, sign=panel.signed)
         if y < len(low) and np.isfinite(low[y]) and np.isfinite(high[y]):
             ends = [rounded(float(end[y]), largest, sign=panel.signed) for end in (low, high)]
             text += f" ({ends[0]} to {ends[1]})"
-        axes.annotate(
-            text,
-            (1.0, y),
-            (8, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-            color=MUTED,
-            annotation_clip=False,
-        )
+        texts.append(text)
+    write_beside(axes, texts, [MUTED] * len(texts))
+
+
+def write_beside(
+    axes: Axes, texts: Sequence[str], colors: Sequence[str], *, in_layout: bool = False
+) -> None:
+    """Write a text at the right of each line of the axes.
+
+    Args:
+        axes: The axes.
+        texts: A text for each line.
+        colors: Their colours.
+        in_layout: Whether layout engines look at the texts, which takes much time. Where not, room
+            is left by :func:`salience_tabular.pictures.look.leave_room`.
+    """
+    place = axes.get_yaxis_transform() + ScaledTranslation(8 / 72, 0, axes.figure.dpi_scale_trans)
+    for y, (text, color) in enumerate(zip(texts, colors, strict=True)):
+        written = axes.text(1.0, y, text, transform=place, va="center", fontsize=8.5, color=color)
+        written.set_in_layout(in_layout)
+
+
+def guides(axes: Axes, number: int) -> None:
+    """A faint line for each feature, from its name to its value."""
+    y = np.repeat(np.arange(number, dtype=float), 3)
+    y[2::3] = np.nan
+    x = np.tile([0.0, 1.0, np.nan], number)
+    place = axes.get_yaxis_transform()
+    axes.plot(x, y, color=LINE, linewidth=0.4, alpha=0.35, zorder=0, transform=place)
 
 
 def rounded(value: float, largest: float, *, sign: bool = False) -> str:

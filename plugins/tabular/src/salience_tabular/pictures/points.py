@@ -20,7 +20,8 @@ class PointPlot(FeaturePlot):
     The intervals are those of :meth:`salience.Explanation.interval`: of a further draw where
     parameters of the model were drawn, else of the mean over draws. A point is hollow where the
     95 % interval holds 0, which is where the unadjusted p-value is at least .05. Magnitudes have
-    no p-values and no hollow points, and a single draw has no lines. Points and several levels
+    no p-values and no hollow points, and a single draw has no lines. Up to 20 values are written
+    beside their points, with the bounds of the 95 % interval. Points and several levels
     avoid what bars and one interval invite: taking values inside the bar for likelier than those
     outside (Newman and Scholl, "Bar graphs depicting averages are perceptually misinterpreted",
     2012), and the end of the interval for a cliff (Helske et al., "Can visualization alleviate
@@ -55,6 +56,7 @@ class PointPlot(FeaturePlot):
     """
 
     levels: ClassVar[tuple[float, ...]] = (LEVEL, INNER)
+    writes_values: ClassVar[bool] = True
 
     def draw_marks(self, axes: Axes, names: Sequence[str], panel: Panel, *, written: bool) -> None:
         """Draw the points of a row."""

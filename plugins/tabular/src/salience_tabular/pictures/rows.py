@@ -42,6 +42,8 @@ from salience_tabular.pictures.sheet import Cell, Sheet, check_layout, default_s
 
 _SORTS = ("descending", "ascending", "table")
 _SCALES = ("explanation", "item")
+# Numbers of more features are a wall of text, and take longer to draw than all the rest.
+_WRITTEN = 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class FeaturePlot(Visualizer):
     draws_into_axes: ClassVar[bool] = True
     #: Levels of the intervals of a row, the widest first.
     levels: ClassVar[tuple[float, ...]] = (LEVEL,)
+    #: Whether the picture of a row has the values as text, where there are not too many.
+    writes_values: ClassVar[bool] = False
 
     sort: bool | str = "descending"
     num_visualize: int | None = 30
@@ -100,8 +104,10 @@ class FeaturePlot(Visualizer):
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one row."""
-        sheet = Sheet([[self._cell(explanation, item)]], has_text=True)
-        return self._finished(sheet)
+        cell = self._cell(explanation, item)
+        shown = min(len(cell.names), self.num_visualize or len(cell.names))
+        written = self.writes_values and shown <= _WRITTEN
+        return self._finished(Sheet([[cell]], has_text=written))
 
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean over all rows, of magnitudes and of signed values."""
@@ -165,7 +171,7 @@ class FeaturePlot(Visualizer):
             ends = scaling(np.array([every.min(), every.max()]))
             limits = (min(limits[0], *ends), max(limits[1], *ends))
         name = self.title if self.title is not None else item_title(explanation, item, *words)
-        label = self._label(explanation, panel.label, of)
+        label = self._label(explanation.item(item), panel.label, of)
         return Cell(
             panel, names, name, label=label, limits=_padded(limits), explanation=explanation
         )

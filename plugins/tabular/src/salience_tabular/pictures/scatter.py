@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from salience import Explanation, InputError, Visualizer
 from salience.colors import INK, LINE, MUTED
 from salience.errors import brief, nearest
-from salience_tabular.pictures.features import FeatureValues, names_of, values_of
+from salience_tabular.held import FeatureValues
+from salience_tabular.pictures.features import names_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
     item_name,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import add_note, new_figure, number_ticks
+from salience_tabular.pictures.look import add_note, leave_room, new_figure, number_ticks
 from salience_tabular.pictures.panels import Panel
 
 SHARES = ("all", "row", "column", "none")
@@ -110,6 +110,8 @@ class Sheet:
             axes.set_visible(False)
         for column in grid.T:
             figure.align_ylabels(column)
+        if self.has_text:
+            leave_room(figure)
         add_note(figure, self._notes(shown))
         return figure
 
@@ -129,10 +131,7 @@ class Sheet:
     def _size(self, n_columns: int, n_lines: int, shown: int) -> tuple[float, float]:
         longest = max(len(name) for block in self.blocks for name in block[0].names)
         names = min(0.4 + 0.068 * longest, 3.2) * (n_columns // max(len(self.blocks[0]), 1))
-        if n_columns == 1:
-            width = 3.6 + names + (1.5 if self.has_text else 0.0)
-        else:
-            width = names + 2.7 * n_columns
+        width = names + (3.6 if n_columns == 1 else 2.7 * n_columns)
         labels = 0.45 if self.share not in ("all", "column") or self.blocks[0][0].is_mean else 0.1
         return width, (0.3 + labels + 0.27 * max(shown, 2)) * n_lines + 1.15
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from salience import Explanation
 from salience.colors import DATA, GROUND, INK, colormap
-from salience_tabular.pictures.features import FeatureValues
+from salience_tabular.held import FeatureValues
 from salience_tabular.pictures.panels import LEVEL, Array, has_errors, numbers
 
 #: More points than these are drawn as pixels, also in SVG and PDF.

@@ -25,13 +25,14 @@ from salience_tabular.pictures.features import names_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
     item_title,
+    leave_room,
     new_figure,
     note_below,
     number_ticks,
     plain,
     tidy,
 )
-from salience_tabular.pictures.marks import rounded, sign_colors
+from salience_tabular.pictures.marks import rounded, sign_colors, write_beside
 from salience_tabular.pictures.panels import Array, Panel, of_item
 from salience_tabular.pictures.sheet import check_layout
 
@@ -115,8 +116,9 @@ class Waterfall(Visualizer):
             4.6 + min(0.4 + 0.068 * longest, 3.2), 1.5 + 0.3 * (len(steps.names) + 2)
         )
         axes = figure.subplots()
-        self._draw(axes, steps, explanation.item(item))
+        self._draw(axes, steps, explanation.item(item), is_single=True)
         axes.set_title(self._title(explanation, item), fontsize=11)
+        leave_room(figure)
         add_note(figure, steps.notes)
         return figure
 
@@ -206,7 +208,9 @@ class Waterfall(Visualizer):
             notes.append("sums of steps have no interval here")
         return Steps(end - delta, end, labels, np.array(sizes), own, notes)
 
-    def _draw(self, axes: Axes, steps: Steps, explanation: Explanation) -> None:
+    def _draw(
+        self, axes: Axes, steps: Steps, explanation: Explanation, *, is_single: bool = False
+    ) -> None:
         ends = steps.start + np.cumsum(steps.sizes)
         begins = ends - steps.sizes
         count, n_own = len(steps.sizes), len(steps.panel.values)
@@ -226,7 +230,7 @@ class Waterfall(Visualizer):
         axes.vlines(levels, np.arange(count + 1), np.arange(count + 1) + 1, color=LINE, lw=0.8)
         axes.plot([steps.start], [0], "D", color=INK, markersize=5, zorder=5)
         axes.plot([steps.end], [count + 1], "D", color=INK, markersize=5, zorder=5)
-        _labels(axes, steps)
+        _labels(axes, steps, is_single=is_single)
         label = score_name(explanation, self.output_name, self.unit)
         axes.set_xlabel(self.xlabel if self.xlabel is not None else plain(label, 60), color=INK)
         axes.set_xlim(*_limits(steps, begins))
@@ -258,7 +262,7 @@ def check_sums(explanation: Explanation, item: int) -> None:
     )
 
 
-def _labels(axes: Axes, steps: Steps) -> None:
+def _labels(axes: Axes, steps: Steps, *, is_single: bool) -> None:
     """Names of the steps at the left, and their sizes at the right."""
     count = len(steps.sizes)
     names = ["f(baseline)", *steps.names, "f(x)"]
@@ -271,18 +275,8 @@ def _labels(axes: Axes, steps: Steps) -> None:
     texts = [rounded(steps.start, largest)]
     texts += [rounded(float(size), largest, sign=True) for size in steps.sizes]
     texts += [rounded(steps.end, largest)]
-    for y, text in enumerate(texts):
-        axes.annotate(
-            text,
-            (1.0, y),
-            (8, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-            color=INK if y in (0, count + 1) else MUTED,
-            annotation_clip=False,
-        )
+    colors = [INK, *[MUTED] * count, INK]
+    write_beside(axes, texts, colors, in_layout=not is_single)
 
 
 def _without_plural(note: str) -> str:
