@@ -25,6 +25,7 @@ from salience_tabular.pictures.look import (
     note_below,
     number_ticks,
     plain,
+    rows_title,
 )
 from salience_tabular.pictures.marks import frame_features, guides, sign_colors
 from salience_tabular.pictures.panels import (
@@ -119,7 +120,7 @@ class Beeswarm(Visualizer):
         order = self._order([explanation])
         marked = uncertain(explanation)
         self._draw(axes, explanation, [names[i] for i in order], (order, marked), item)
-        axes.set_title(self._title(explanation, ""), fontsize=11)
+        axes.set_title(rows_title(explanation, "", self.title), fontsize=11)
         notes = self._notes({"": explanation}, [marked], len(order), item)
         note_below(axes, [*notes, _color_note(explanation)])
 
@@ -137,18 +138,11 @@ class Beeswarm(Visualizer):
         for axes, (title, e), hollow in zip(grid, explanations.items(), marked, strict=True):
             shown = labels if axes is grid[0] else [""] * len(labels)
             self._draw(axes, e, shown, (order, hollow), item)
-            axes.set_title(self._title(e, title), fontsize=11)
+            axes.set_title(rows_title(e, title, self.title), fontsize=11)
         if self.colorbar and colored:
             _color_bar(figure, grid)
         add_note(figure, self._notes(explanations, marked, len(order), item))
         return figure
-
-    def _title(self, explanation: Explanation, title: str) -> str:
-        if self.title is not None:
-            return self.title
-        n = len(explanation)
-        rows = f"{n:,} rows" if n > 1 else "1 row"
-        return f"{plain(title)}, {rows}" if title else rows
 
     def _order(self, explanations: Sequence[Explanation]) -> NDArray[np.intp]:
         """Indices of the features, the largest mean magnitude in any explanation first."""

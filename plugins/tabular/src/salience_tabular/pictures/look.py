@@ -52,6 +52,21 @@ def item_title(
     return "\n".join([first, *textwrap.wrap(said, max(int(width * _TITLE), 16))])
 
 
+def rows_title(explanation: Explanation, column: str, given: str | None) -> str:
+    """Title of a picture of all rows: that of the user, or its column and the number of rows.
+
+    Args:
+        explanation: The explanation.
+        column: Title of the column of a grid; may be empty.
+        given: What the user asks for; ``None`` for the title that is made.
+    """
+    if given is not None:
+        return given
+    n = len(explanation)
+    rows = f"{n:,} rows" if n > 1 else "1 row"
+    return f"{plain(column)}, {rows}" if column else rows
+
+
 def mean_title(explanation: Explanation) -> str:
     """Title of the mean, ``mean of n rows``."""
     n = len(explanation)

@@ -23,6 +23,7 @@ from salience_tabular.pictures.look import (
     new_figure,
     note_below,
     plain,
+    rows_title,
     tidy,
 )
 from salience_tabular.pictures.marks import sign_colors
@@ -105,7 +106,7 @@ class Scatter(Visualizer):
     def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
         """Draw all rows into the user's axes, and mark one by a ring where it is named."""
         notes = self._draw(axes, explanation, self._place([explanation]), item)
-        axes.set_title(self._title(explanation, ""), fontsize=11)
+        axes.set_title(rows_title(explanation, "", self.title), fontsize=11)
         note_below(axes, notes)
 
     def _figure(self, explanations: Mapping[str, Explanation], item: int | None) -> Figure:
@@ -120,16 +121,9 @@ class Scatter(Visualizer):
             notes += [
                 f"{plain(title)}, {note}" if title and len(every) > 1 else note for note in own
             ]
-            axes.set_title(self._title(e, title), fontsize=11)
+            axes.set_title(rows_title(e, title, self.title), fontsize=11)
         add_note(figure, notes)
         return figure
-
-    def _title(self, explanation: Explanation, title: str) -> str:
-        if self.title is not None:
-            return self.title
-        n = len(explanation)
-        rows = f"{n:,} rows" if n > 1 else "1 row"
-        return f"{plain(title)}, {rows}" if title else rows
 
     def _place(self, explanations: Sequence[Explanation]) -> int:
         """Position of the feature.
