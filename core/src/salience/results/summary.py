@@ -23,10 +23,10 @@ def lines_of(entries: Sequence[tuple[str, str]], head: str) -> str:
     """A result in at most six lines of at most 98 characters.
 
     Args:
-        entries: Name and text of each entry; a text without a name stands for itself.
+        entries: Name and text of each entry.
         head: The first line.
     """
-    found = [head, *(f"{name}: {text}" if name else text for name, text in entries if text)]
+    found = [head, *(f"{name}: {text}" for name, text in entries if text)]
     return "\n".join(shortened(" ".join(line.split()), _LINE) for line in found[:6])
 
 
