@@ -9,6 +9,7 @@ from functools import partial, wraps
 from io import BytesIO
 from typing import Any
 
+from salience.colors import MUTED
 from salience.errors import InputError, brief
 
 # Not ``_repr_html_``, which figures of matplotlib have, but mostly returns nothing.
@@ -88,14 +89,18 @@ def pictures(renders: Sequence[Callable[[], Any]], words: str) -> str:
         try:
             kind, data = _small(render())
         except InputError as error:
-            return f'<div style="color:#5c6370">{html.escape(brief(error, 300))}</div>'
+            return _remark(html.escape(brief(error, 300)))
         if data:
             encoded = b64encode(data).decode()
             return (
                 f'<img alt="{html.escape(words, quote=True)}" style="max-width:100%" '
                 f'src="data:image/{kind};base64,{encoded}">'
             )
-    return '<div style="color:#5c6370">The picture is too large; see visualize(0).</div>'
+    return _remark("The picture is too large; see visualize(0).")
+
+
+def _remark(text: str) -> str:
+    return f'<div style="color:{MUTED}">{text}</div>'
 
 
 def _small(figure: Any) -> tuple[str, bytes]:
