@@ -11,9 +11,9 @@ import torch
 
 import salience
 from plugins.molgraph.tests.pictured import SVG, fills, made, molecules, root, texts
-from salience import Design, InputError
+from salience import Design, InputError, number_words
 from salience_molgraph import MoleculePlot, MolGraph
-from salience_molgraph.pictures.words import number, rounded
+from salience_molgraph.pictures.words import rounded
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from salience_molgraph.pictures.words import number, rounded
     ],
 )
 def test_numbers_have_three_digits_and_a_minus_sign(value, text):
-    assert number(value) == text
+    assert number_words(value) == text
 
 
 def test_numbers_of_a_column_have_the_decimals_of_its_largest():
@@ -93,7 +93,7 @@ def test_a_function_of_the_user_is_named(ragged):
 
     explanation = salience.explain(ragged, ["CCO"], domain, output=squared)
     (words,) = texts(explanation.visualize(0), "said")
-    assert words == f"squared {number(float(explanation.score[0]))}"
+    assert words == f"squared {number_words(float(explanation.score[0]))}"
 
 
 def test_a_template_knows_scores_outputs_and_properties():

@@ -65,7 +65,7 @@ def score_words(explanation: Explanation, item: int, name: str = "", unit: str =
         return f"difference of {name or 'f'} {number_words(score, sign=True)}{after}"
     output = _output(explanation)
     if output.get("name") in ("predicted", "class"):
-        words = _class_words(explanation, item, name)
+        words = class_words(explanation, item, name)
         if words:
             return words
     return f"{name or _output_name(output)} {number_words(score)}{after}"
@@ -99,8 +99,14 @@ def _output(explanation: Explanation) -> Mapping[str, Any]:
     return output if isinstance(output, Mapping) else {"name": output or "predicted"}
 
 
-def _class_words(explanation: Explanation, item: int, name: str) -> str:
-    """The class with its probability and logit; empty where the scores are not of classes."""
+def class_words(explanation: Explanation, item: int, name: str = "") -> str:
+    """The class with its probability and logit; empty where the scores are not of classes.
+
+    Args:
+        explanation: The explanation.
+        item: Position of the item, from 0.
+        name: What f is, in place of the name of the class.
+    """
     found = _class_of(explanation, item)
     if found is None:
         return ""

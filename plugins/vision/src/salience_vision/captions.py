@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from salience import Explanation
+from salience import Explanation, number_words, probability_words
 
 
 def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
@@ -36,7 +36,7 @@ def caption(explanation: Explanation, item: int) -> tuple[str, tuple[str, ...]]:
     if math.isnan(score) and prediction.numel() == 1:
         score = float(prediction)
     what = "difference of outputs" if "minus" in explanation.provenance else "output"
-    return name, (f"{what} {_number(score)}",) if math.isfinite(score) else ()
+    return name, (f"{what} {number_words(score)}",) if math.isfinite(score) else ()
 
 
 def _class_words(
@@ -50,22 +50,9 @@ def _class_words(
     names = explanation.dataset_info.get("class_names", ())
     known = str(names[at]) if at < len(names) else f"class {at}"
     if bool((row >= 0).all()) and abs(float(row.sum()) - 1) < 1e-4:
-        return known, f"probability {_probability(float(row[at]))}"
-    shown = _probability(float(row.softmax(0)[at]))
-    return known, f"probability {shown}", f"logit {_number(float(row[at]))}"
-
-
-def _probability(value: float) -> str:
-    """A probability in two digits, never 1 or 0 where it is neither."""
-    if 0 < value < 0.005:
-        return "< .005"
-    if 0.995 < value < 1:
-        return "> .995"
-    return f"{value:.2f}".removeprefix("0")
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+        return known, f"probability {probability_words(float(row[at]))}"
+    shown = probability_words(float(row.softmax(0)[at]))
+    return known, f"probability {shown}", f"logit {number_words(float(row[at]))}"
 
 
 def credits_of(explanation: Explanation, items: Sequence[int]) -> str:

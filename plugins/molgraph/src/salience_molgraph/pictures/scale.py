@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salience import colors
+from salience import colors, number_words
 from salience.scalers import Scaling, watched
 from salience_molgraph.pictures.cell import Cell, Part, Values
 from salience_molgraph.pictures.marks import Marks
 from salience_molgraph.pictures.palette import Color, ColorFn, is_finite
 from salience_molgraph.pictures.shapes import Gradient, Shape, Text, wrapped
 from salience_molgraph.pictures.structure import ends_of
-from salience_molgraph.pictures.words import number
 
 BondFn = Callable[[float, float], float]
 #: Height of a colour bar with its ticks and one line of its label, in SVG units.
@@ -99,7 +98,7 @@ class Scale:
         left = middle - width / 2
         start = -1.0 if self.signed else 0.0
         stops = tuple(self.color_fn(float(v)) for v in np.linspace(start, 1, 65))
-        end = number(self.limit)
+        end = number_words(self.limit)
         low, high = ("≤ −", "≥ +") if self.clips else ("−", "+")
         ticks = [(left, f"{low}{end}"), (middle, "0"), (left + width, f"{high}{end}")]
         if not self.signed:

@@ -9,11 +9,11 @@ from math import floor, isfinite, log10
 
 import numpy as np
 
-from salience import colors
+from salience import colors, number_words
 from salience_molgraph.pictures.cell import LEVELS, Cell
 from salience_molgraph.pictures.scale import Scale, largest
 from salience_molgraph.pictures.shapes import Dot, Rule, Shape, Text, shorten, text_width
-from salience_molgraph.pictures.words import number, rounded
+from salience_molgraph.pictures.words import rounded
 
 #: Most rows; of more values, those of the largest magnitude are shown.
 MOST = 40
@@ -113,7 +113,7 @@ class Strip:
         found.append(Rule(x, foot + 2, x + _PLOT, foot + 2, colors.LINE, kind="axis"))
         for tick in _ticks(start, stop):
             found.append(Rule(at(tick), foot + 2, at(tick), foot + 6, colors.LINE, kind="axis"))
-            text = number(tick, sign=self.scale.signed)
+            text = number_words(tick, sign=self.scale.signed)
             found.append(Text(at(tick), foot + 18, text, _TICK, color=colors.MUTED, kind="tick"))
         if self._remark():
             place = Text(x + _PLOT / 2, foot + 34, self._remark(), _TICK, kind="note")

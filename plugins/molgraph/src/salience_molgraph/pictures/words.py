@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from rdkit import Chem
 
-from salience import InputError, is_placeholder
+from salience import InputError, class_words, is_placeholder, number_words
 
 if TYPE_CHECKING:
     from salience import Explanation
@@ -45,32 +45,17 @@ class Number(float):
         return super().__format__(spec).replace("-", "−")
 
 
-def number(value: float, *, sign: bool = False) -> str:
-    """A number in three digits, with a minus sign, and without an exponent where it has 1 to 5."""
-    size = abs(value)
-    if not math.isfinite(value):
-        return "unknown"
-    if size and not 1e-3 <= size < 1e5:
-        digits, power = f"{value:+.2e}".split("e")
-        text = f"{digits}e{int(power)}"
-    elif size >= 1000:
-        text = f"{value:+.0f}"
-    else:
-        text = f"{value:+.3g}" if size < 999.5 else f"{value:+.0f}"
-    return (text if sign and value else text.lstrip("+")).replace("-", "−")
-
-
 def rounded(value: float, largest: float, *, sign: bool = False) -> str:
     """A number with as many decimals as the largest of its column needs for two or three digits."""
     if not 1e-3 <= largest < 1e5 or not math.isfinite(value):
-        return number(value, sign=sign)
+        return number_words(value, sign=sign)
     power = math.floor(math.log10(largest))
     decimals = max(2 - power if power >= 0 else 1 - power, 0)
     text = f"{value:+.{decimals}f}"
     if not value:
         return "0"
     if not float(text):  # what is not 0 must not read as 0
-        return number(float(f"{value:.1g}"), sign=sign)
+        return number_words(float(f"{value:.1g}"), sign=sign)
     return (text if sign else text.lstrip("+")).replace("-", "−")
 
 
@@ -114,14 +99,14 @@ def output_words(explanation: Explanation, item: int, naming: Naming) -> str:
         what = minus_words(explanation.provenance)
         if not {"model", "output", "domain"} & set(explanation.provenance["minus"]) and not score:
             return what  # of one f by two methods
-        return f"{what}: difference of {named or 'f'} {number(score, sign=True)}{unit}"
+        return f"{what}: difference of {named or 'f'} {number_words(score, sign=True)}{unit}"
     output = explanation.provenance.get("output", {})
     kind = output.get("name", "") if isinstance(output, Mapping) else ""
     if kind in ("predicted", "class"):
-        words = _class_words(explanation.prediction[item], score, output, named)
+        words = class_words(explanation, item, named)
         if words:
             return words
-    return f"{named or _output_name(output, kind)} {number(score)}{unit}"
+    return f"{named or _output_name(output, kind)} {number_words(score)}{unit}"
 
 
 def minus_words(record: Mapping[str, Any]) -> str:
@@ -146,34 +131,6 @@ def _setting_words(name: str, value: Any) -> str:
     return str(value)
 
 
-def _class_words(
-    prediction: torch.Tensor, score: float, output: Mapping[str, Any], name: str
-) -> str:
-    """The class with its probability and logit; empty where the scores are not of classes."""
-    row = prediction.detach().cpu().double().flatten()
-    if len(row) < 2 or not bool(row.isfinite().all()):
-        return ""
-    at = int(row.argmax()) if output.get("name") == "predicted" else int(output.get("index") or 0)
-    at += len(row) if at < 0 else 0
-    if at >= len(row) or not math.isclose(float(row[at]), score, rel_tol=1e-4, abs_tol=1e-6):
-        return ""
-    name = name or f"class {at}"
-    if bool((row >= 0).all()) and abs(float(row.sum()) - 1) < 1e-4:
-        return f"{name}, probability {probability(score)}"
-    shown = probability(float(row.softmax(0)[at]))
-    is_log = abs(float(row.logsumexp(0))) < 1e-4
-    return (
-        f"{name}, probability {shown}, {'log-probability' if is_log else 'logit'} {number(score)}"
-    )
-
-
-def probability(value: float) -> str:
-    """A probability in two digits, never 1 or 0 where it is neither."""
-    if 0 < value < 0.005 or 0.995 < value < 1:
-        return "< .005" if value < 0.5 else "> .995"
-    return f"{value:.2f}".removeprefix("0") if value < 1 else "1"
-
-
 def _output_name(output: Any, kind: str) -> str:
     if kind == "value" or not kind:
         return "predicted"
@@ -188,7 +145,7 @@ def _output_name(output: Any, kind: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    return number(float(value)) if isinstance(value, int | float) else str(value)
+    return number_words(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def is_complete(explanation: Explanation) -> bool:
@@ -328,7 +285,7 @@ def described(caption: Sequence[str], cell: Cell, label: str) -> str:
     part = cell.part
     order = np.argsort(-np.abs(part.values), kind="stable")[:5].tolist()
     values = ", ".join(
-        f"{part.names[i]} {number(float(part.values[i]), sign=cell.signed)}"
+        f"{part.names[i]} {number_words(float(part.values[i]), sign=cell.signed)}"
         f"{' (sign uncertain)' if part.uncertain[i] else ''}"
         for i in order
     )
