@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,69 @@ def test_groups_of_positions_have_no_rank() -> None:
         salience.explain(
             score, MAPS, IMAGES, **NOISE, aggregator="top_share", pool=salience.Blocks(2)
         )
+
+
+@dataclass(frozen=True)
+class Photos(Tensors):
+    """Maps whose magnitudes come with the places that are at the top."""
+
+    counts_top_places = True
+
+
+RANKED = Photos(("item", "channel", "height", "width"), reduce=("channel",), output="value")
+
+
+@pytest.mark.parametrize("max_rows", [1, 7, "auto"])
+@pytest.mark.parametrize(("name", "power"), [("abs", 1), ("square", 2)])
+def test_magnitudes_come_with_the_places_at_the_top(name: str, power: int, max_rows: Any) -> None:
+    explainer = salience.Explainer(score, RANKED, max_rows=max_rows)
+    kept = explainer.compute(MAPS, **NOISE)
+    found = explainer.explain(MAPS, **NOISE, aggregator=name)
+    magnitudes = kept.values.abs().pow(power).sum(2)
+    for item in range(3):
+        expected = loop(magnitudes[:, item].flatten(1), 0.1).reshape(7, 9)
+        assert torch.equal(found.top_share[item], expected)
+    again = explainer.aggregate(kept, name)
+    assert torch.equal(again.top_share, found.top_share)
+    alone = salience.Explainer(score, IMAGES, max_rows=max_rows)
+    without = alone.explain(MAPS, **NOISE, aggregator=name)
+    assert torch.equal(without.values, found.values)
+    assert torch.equal(without.std_error, found.std_error)
+
+
+def test_places_at_the_top_are_selected_saved_and_counted_until_errors_are_small(
+    tmp_path: Path,
+) -> None:
+    explainer = salience.Explainer(score, RANKED)
+    until = salience.Until(rel_error=0.1, max=200)
+    draws: dict[str, Any] = {"samplers": ["gaussian:scale=0.5"], "n_samples": until}
+    found = explainer.explain(MAPS, **draws, aggregator="abs")
+    assert len(set(found.draws.tolist())) > 1
+    for item, number in enumerate(found.draws.tolist()):
+        fixed = {"samplers": ["gaussian:scale=0.5"], "n_samples": number}
+        one = explainer.explain(MAPS, **fixed, aggregator="abs")
+        assert torch.equal(one.top_share[item], found.top_share[item])
+    found.save(tmp_path / "run.salience")
+    loaded = salience.Explanation.load(tmp_path / "run.salience")
+    assert torch.equal(loaded.iloc[[2, 0]].top_share, found.top_share[[2, 0]])
+    with pytest.raises(InputError, match="only nested draws"):
+        _ = found.variance_parts
+
+
+def test_nested_magnitudes_have_parts_of_the_variance_and_places_at_the_top() -> None:
+    draws: dict[str, Any] = {"samplers": ["weight_noise", "gaussian"], "n_samples": (3, 4)}
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(126, 1)).double()
+    explainer = salience.Explainer(net, RANKED)
+    found = explainer.explain(MAPS, **draws, aggregator="abs")
+    assert set(found.variance_parts) == {"parameters", "noise", "total"}
+    shares = explainer.explain(MAPS, **draws, aggregator="top_share").values
+    assert torch.equal(found.top_share, shares)
+
+
+@pytest.mark.parametrize("settings", [{}, {**NOISE, "aggregator": "raw"}, NOISE | {"pool": True}])
+def test_places_at_the_top_are_refused_where_they_were_not_counted(settings: Any) -> None:
+    if settings.pop("pool", False):
+        settings = {**settings, "pool": salience.Blocks(2), "aggregator": "abs"}
+    found = salience.explain(score, MAPS, RANKED, **settings)
+    with pytest.raises(InputError, match="aggregator='top_share'"):
+        _ = found.top_share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +30,8 @@ class Aggregator(CheckedSettings):
     by_item: ClassVar[bool] = False
     #: Whether the result keeps the sign of the saliency, so that it can be tested against 0.
     signed: ClassVar[bool] = False
+    #: Whether values are means of magnitudes, whose ranks within an item can be counted.
+    of_magnitudes: ClassVar[bool] = False
 
     @property
     def averages(self) -> bool:
@@ -81,6 +84,10 @@ class Aggregator(CheckedSettings):
         Both have the precision of the draws; L counts items or elements.
         """
         return in_precision(state, state.mean, state.std_error())
+
+    def beside(self, state: Any) -> Mapping[str, Tensor]:
+        """Further figures of the same draws, by name, each of the shape of the values."""
+        return {}
 
 
 def in_precision(state: Any, values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:

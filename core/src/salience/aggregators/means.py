@@ -23,6 +23,8 @@ class Raw(Aggregator):
 class Abs(Aggregator):
     """Mean of magnitudes, |saliency|."""
 
+    of_magnitudes: ClassVar[bool] = True
+
     def transform(self, draws: Tensor) -> Tensor:
         """The magnitudes of the draws, |saliency|."""
         return draws.abs()
@@ -31,6 +33,8 @@ class Abs(Aggregator):
 @dataclass(frozen=True)
 class Square(Aggregator):
     """Mean of squares, saliency²: the sensitivity that chainer-chemistry averages over data."""
+
+    of_magnitudes: ClassVar[bool] = True
 
     def transform(self, draws: Tensor) -> Tensor:
         """The squares of the draws, saliency²."""

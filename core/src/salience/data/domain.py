@@ -22,6 +22,8 @@ class Domain(CheckedSettings, ABC):
 
     #: Name of the visualizer that renders this domain.
     visualizer: ClassVar[str]
+    #: Whether magnitudes under draws come with :attr:`salience.Explanation.top_share`.
+    counts_top_places: ClassVar[bool] = False
     #: Target variable by default: ``"input"``, the name of an argument or a module path.
     target: str = "input"
     #: Output variable by default: ``"predicted"``, ``"value"``, …

@@ -13,7 +13,7 @@ from salience.aggregators.base import Aggregator
 from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.engine import record
-from salience.engine.collecting.aggregate import estimate, reduced, updated
+from salience.engine.collecting.aggregate import estimate, ranked, reduced, updated
 from salience.engine.collecting.pooled import pooled
 from salience.engine.request import Request, check_aggregator
 from salience.engine.units import Unit, UnitResult, join
@@ -129,12 +129,12 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
     if kept.groups is not None:
         saliency = _pooled(kept, aggregator, draws)
     else:
-        found = {}
+        found, counting = {}, ranked(aggregator, draws, domain)
         for name, values in kept.draws.items():
-            state = aggregator.init(kept.design.group)
+            state = counting.init(kept.design.group)
             axes = reduced(kept.axes[name], domain.layout)
-            state = updated(aggregator, state, values, axes, kept.counts[name])
-            found[name] = estimate(aggregator, state, draws)
+            state = updated(counting, state, values, axes, kept.counts[name])
+            found[name] = estimate(counting, state, draws)
         saliency = _saliencies(found, kept, kept.domain, kept.dataset_info)
     pool = {} if kept.groups is None else {"pool": kept.groups.record()}
     return Explanation(

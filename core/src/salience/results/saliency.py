@@ -24,8 +24,9 @@ class Saliency(ShortRepr):
             draw.
         counts: Number of elements or real positions of each item where items are ragged or padded,
             int64 of shape (B,); ``None`` where all items have one shape.
-        flat_parts: Part of the variance over draws (``"parameters"``, ``"noise"``, ``"total"``) →
-            its values, same shape as ``flat``; empty unless draws are nested.
+        flat_parts: Further figures of the draws, same shape as ``flat``: parts of the variance
+            (``"parameters"``, ``"noise"``, ``"total"``) where draws are nested, and
+            ``"top_share"`` where top places were counted.
         grid: How the positions of each item lie along the axes of its domain; ``None`` where they
             are the first axis of an item, and where all items have one shape.
         names: Names of the positions, where these are groups that were pooled: of those that all

@@ -12,6 +12,9 @@ from salience.intake import choice
 from salience.results.design import Design
 from salience.results.saliency import Saliency
 
+# Figures among Saliency.flat_parts that are no part of the variance.
+_TOP_SHARE = "top_share"
+
 
 class UncertainSaliency:
     """What can be asked of saliency and its errors; :class:`Explanation` has the fields."""
@@ -103,12 +106,31 @@ class UncertainSaliency:
         Raises:
             InputError: The draws are not nested, or there are several target variables.
         """
-        if not self.only.flat_parts:
+        flat = {name: part for name, part in self.only.flat_parts.items() if name != _TOP_SHARE}
+        if not flat:
             raise InputError(
                 "only nested draws tell where variance comes from; pass a noise sampler, a "
                 "parameter sampler and n_samples=(8, 16)"
             )
-        return {name: self.only.split(part) for name, part in self.only.flat_parts.items()}
+        return {name: self.only.split(part) for name, part in flat.items()}
+
+    @property
+    def top_share(self) -> Any:
+        """Share of draws in which each place is among the top 10 % of its item, as :attr:`values`.
+
+        It comes along with magnitudes under draws ("abs", "square") in domains that show it, as
+        photos do, and is that of :class:`salience.TopShare` of these magnitudes.
+
+        Raises:
+            InputError: Top places were not counted, or there are several target variables.
+        """
+        found = self.only.flat_parts.get(_TOP_SHARE)
+        if found is None:
+            raise InputError(
+                "top places were not counted, which photos do for magnitudes under several draws; "
+                "explain with aggregator='top_share'"
+            )
+        return self.only.split(found)
 
     def interval(
         self, level: float = 0.95, of: str | None = None, variable: str | None = None

@@ -97,6 +97,7 @@ class Vision(Domain):
     on_error: str = "raise"
 
     visualizer: ClassVar[str] = "overlay"
+    counts_top_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

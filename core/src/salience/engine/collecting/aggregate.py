@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
+from salience.aggregators.ranked import Ranked
+from salience.data.domain import Domain
 from salience.data.layout import Layout, summed_axes
 from salience.engine.batching import PredictedBatch
 from salience.engine.draws import Block
@@ -56,7 +58,7 @@ def updated(
 
 
 def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tensor]:
-    """Read values, errors and parts of the variance from an aggregator's state, on the CPU.
+    """Read values, errors and what is known beside them from an aggregator's state, on the CPU.
 
     Args:
         aggregator: The aggregator that made the state.
@@ -72,7 +74,20 @@ def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tens
         )
     parts = state.parts() if draws.nested else {}
     cast = {name: part.to(values.dtype).cpu() for name, part in parts.items()}
-    return {"values": values.cpu(), "errors": errors.cpu(), **cast}
+    beside = {name: figures.cpu() for name, figures in aggregator.beside(state).items()}
+    return {"values": values.cpu(), "errors": errors.cpu(), **cast, **beside}
+
+
+def ranked(aggregator: Aggregator, draws: Draws, domain: Domain) -> Aggregator:
+    """The aggregator, which counts the top places as well where the domain shows them.
+
+    Args:
+        aggregator: The aggregator.
+        draws: Number and structure of the draws of an item.
+        domain: The domain; :attr:`salience.Domain.counts_top_places` says whether it shows them.
+    """
+    wanted = domain.counts_top_places and aggregator.of_magnitudes and draws.total > 1
+    return Ranked(aggregator) if wanted else aggregator
 
 
 @dataclass(frozen=True)

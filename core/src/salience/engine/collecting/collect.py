@@ -17,7 +17,13 @@ from salience.calculators.gradient import Gradient
 from salience.calculators.integrated_gradients import IntegratedGradients
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
-from salience.engine.collecting.aggregate import Aggregation, DrawsOf, Saliencies, reduced
+from salience.engine.collecting.aggregate import (
+    Aggregation,
+    DrawsOf,
+    Saliencies,
+    ranked,
+    reduced,
+)
 from salience.engine.collecting.completeness import CompletenessSums
 from salience.engine.collecting.pooled import PooledAggregation, names_of_positions
 from salience.engine.draws import Block, axes_of, blocks, rows_of
@@ -125,7 +131,7 @@ def aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> A
     domain = request.settings.domain
     axes = {name: reduced(axes_of(request, view), domain.layout) for name, view in views.items()}
     if request.pool is None:
-        return Aggregation(request.aggregator, request.draws, axes)
+        return Aggregation(ranked(request.aggregator, request.draws, domain), request.draws, axes)
     info = domain.dataset_info(unit.samples)
     return PooledAggregation(
         request.aggregator,

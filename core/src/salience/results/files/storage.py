@@ -38,7 +38,7 @@ _FORMAT = 8
 _SUMMED = 7
 # What a header that is no header of ours may raise.
 _DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
-_PARTS = ("parameters", "noise", "total")
+_PARTS = ("parameters", "noise", "total", "top_share")
 # The aggregators of core that make no mean of draws, for files that do not say so.
 _NO_AVERAGES = ("sign", "variance", "mean_plus_std", "signal_to_noise", "quantile")
 
