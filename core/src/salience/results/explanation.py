@@ -144,6 +144,7 @@ class Explanation(TabledSaliency, ItemTable):
         path: str | Path | None = None,
         visualizer: str | Visualizer | None = None,
         ax: Any = None,
+        figure: Any = None,
         **options: Any,
     ) -> Any:
         """Render the saliency of one item, or the mean saliency over the data set.
@@ -154,18 +155,20 @@ class Explanation(TabledSaliency, ItemTable):
             path: File to which the picture is also written; the suffix sets the format.
             visualizer: Name or object of a visualizer; the domain's own where ``None``.
             ax: Axes of matplotlib to draw into, for visualizers that can; their figure is returned.
+            figure: Empty figure or subfigure of matplotlib to draw into, for visualizers that can;
+                it keeps its size.
             **options: Parameters of the named visualizer.
 
         Returns:
-            The figure.
+            The figure; that which holds the axes or the subfigure.
 
         Raises:
             InputError: There is no such item, visualizer or option, the visualizer does not draw
-                into axes, or the figure cannot be written in the format of the suffix.
+                into axes or figures, or the figure cannot be written in the format of the suffix.
         """
         from salience.visualize.drawing import visualize
 
-        return visualize(self, item, visualizer, options, path=path, ax=ax)
+        return visualize(self, item, visualizer, options, path=path, ax=ax, figure=figure)
 
     def report(self, path: str | Path, **options: Any) -> None:
         """Write a page to send on: one HTML file, which works offline; see :func:`salience.report`.

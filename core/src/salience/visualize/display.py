@@ -22,8 +22,10 @@ def showing(render: Callable[..., Any]) -> Callable[..., Any]:
     """A method of a visualizer whose figures show themselves in notebooks."""
 
     @wraps(render)
-    def call(*arguments: Any, **options: Any) -> Any:
-        return shown(render(*arguments, **options))
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        figure = render(self, *arguments, **options)
+        # What the user handed in stays as it is; pyplot may show it already.
+        return figure if figure is self.given_figure else shown(figure)
 
     return call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from salience.data.domain import Domain
 from salience.errors import InputError, brief, shortened
 from salience.naming import listed, path_of
-from salience.plugins import host
 from salience.plugins.parts import make
 from salience.results.items import ItemTable
 from salience.results.selection import position_of
 from salience.visualize.alternative import attach
 from salience.visualize.display import page, pictures
+from salience.visualize.given import check_axes, filling
 from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def visualize(
     *,
     path: str | Path | None,
     ax: Any,
+    figure: Any,
 ) -> Any:
     """Draw one item or the mean; see :meth:`salience.Explanation.visualize`."""
     renderer = visualizer_of(explanation, visualizer, options)
@@ -37,48 +37,27 @@ def visualize(
         renderer.check_format(suffix)
     position = None if item is None else position_of(explanation.ids, item)
     if ax is not None:
-        _check_axes(ax, renderer)
+        if figure is not None:
+            raise InputError("both ax and figure are given; pass the one that is to be drawn into")
+        check_axes(ax, renderer)
         renderer.draw(ax, explanation, position)
-        figure = getattr(ax.figure, "figure", ax.figure)  # that which holds a subfigure
+        figure = ax.figure
     else:
-        figure = (
-            renderer.mean(explanation) if position is None else renderer.item(explanation, position)
-        )
-        attach(figure, explanation, position)
+        with filling(renderer, figure) as filler:
+            figure = (
+                filler.mean(explanation) if position is None else filler.item(explanation, position)
+            )
+        if filler is renderer:
+            attach(figure, explanation, position)
+    return _written(figure, path)
+
+
+def _written(figure: Any, path: str | Path | None) -> Any:
+    """The figure that is returned, after it was written: that which holds a subfigure."""
+    figure = getattr(figure, "figure", None) or figure
     if path is not None:
         save_figure(figure, path)
     return figure
-
-
-def _check_axes(ax: Any, renderer: Visualizer) -> None:
-    """Raise InputError where ``ax`` is not axes of matplotlib, or the visualizer draws into none.
-
-    Core does not import matplotlib; whoever has axes has imported it.
-    """
-    matplotlib = sys.modules.get("matplotlib.axes")
-    if matplotlib is None or not isinstance(ax, matplotlib.Axes):
-        raise InputError(
-            f"ax={brief(ax, 60)} is not axes of matplotlib; pass one, as in figure, ax = "
-            f"pyplot.subplots()"
-        )
-    if not renderer.draws_into_axes:
-        known = ", ".join(_into_axes())
-        raise InputError(
-            f"{type(renderer).__name__} draws figures of its own, not into ax=; leave ax out and "
-            f"use the figure that is returned, or pass visualizer=... of those that do: {known}"
-        )
-
-
-def _into_axes() -> list[str]:
-    """Names of the visualizers that draw into axes."""
-    found = []
-    for name in host().names("visualizers"):
-        try:
-            cls: Any = host().get("visualizers", name)
-        except InputError:  # a plugin that is broken is told of elsewhere
-            continue
-        found += [name] if getattr(cls, "draws_into_axes", False) else []
-    return found
 
 
 def grid(
@@ -87,6 +66,7 @@ def grid(
     *,
     path: str | Path | None = None,
     visualizer: str | Visualizer | None = None,
+    figure: Any = None,
     **options: Any,
 ) -> Any:
     """Render a figure of items (rows) × explanations (columns with their titles).
@@ -99,10 +79,12 @@ def grid(
         path: File to which the picture is also written; the suffix sets the format.
         visualizer: Name or object of a visualizer; that of the first explanation's domain where
             ``None``.
+        figure: Empty figure or subfigure of matplotlib to draw into, for visualizers that can; it
+            keeps its size.
         **options: Parameters of the named visualizer.
 
     Returns:
-        The figure.
+        The figure; that which holds a subfigure.
 
     Raises:
         InputError: There is nothing to draw, the explanations are of different items, an item or
@@ -115,7 +97,8 @@ def grid(
         first = next(iter(explanations.values()))
         renderer = visualizer_of(first, visualizer, options)
         _check_panels(renderer, len(explanations), "means")
-        figure = renderer.mean_grid(explanations)
+        with filling(renderer, figure) as filler:
+            drawn = filler.mean_grid(explanations)
     else:
         chosen = _chosen(explanations, items)
         first = next(iter(explanations.values()))
@@ -123,11 +106,11 @@ def grid(
         n_panels = len(chosen) * len(explanations)
         what = f"panels, {len(chosen)} items × {len(explanations)} explanations"
         _check_panels(renderer, n_panels, what)
-        figure = renderer.grid(explanations, chosen)
-    attach(figure, first, None)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+        with filling(renderer, figure) as filler:
+            drawn = filler.grid(explanations, chosen)
+    if filler is renderer:
+        attach(drawn, first, None)
+    return _written(drawn, path)
 
 
 def _check_panels(renderer: Visualizer, n_panels: int, what: str) -> None:

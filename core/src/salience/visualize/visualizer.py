@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from salience.errors import InputError, brief, nearest
 from salience.naming import path_of
@@ -50,8 +51,24 @@ class Visualizer(CheckedSettings, ABC):
     formats: ClassVar[Collection[str]] = ()
     #: Whether :meth:`draw` draws into axes of matplotlib that the user passes.
     draws_into_axes: ClassVar[bool] = False
+    #: Whether its figures can be drawn into a figure of the user's, :attr:`given_figure`.
+    draws_into_figures: ClassVar[bool] = False
     #: Most panels of a grid, items × explanations; any number where ``None``.
     max_panels: ClassVar[int | None] = 100
+
+    @property
+    def given_figure(self) -> Any:
+        """Figure or subfigure of matplotlib to draw into, which is empty; ``None`` for a new one.
+
+        A class that draws into it sets :attr:`draws_into_figures`. It keeps the figure's size.
+        """
+        return self.__dict__.get("_given_figure")
+
+    def into(self, figure: Any) -> Self:
+        """This visualizer, drawing into a figure or subfigure of the user's."""
+        found = copy(self)
+        object.__setattr__(found, "_given_figure", figure)
+        return found
 
     def check_format(self, suffix: str) -> None:
         """Raise InputError where its figures cannot be written in a format.
