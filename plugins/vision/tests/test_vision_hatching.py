@@ -16,7 +16,7 @@ from torch import Tensor
 import salience
 from salience import Blocks, Design, Explanation, Saliency
 from salience_vision import Overlay, Vision
-from salience_vision.hatching import draw_shares
+from salience_vision.pictures.hatching import draw_shares
 
 UNITS = 9
 

@@ -9,7 +9,7 @@ import torch
 import salience
 from salience import Explanation, InputError
 from salience_vision import Overlay
-from salience_vision.smoothing import Smoothing, spread
+from salience_vision.pictures.smoothing import Smoothing, spread
 
 GENERATOR = np.random.default_rng(0)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from salience import Explanation
-from salience_vision.captions import caption
+from salience_vision.pictures.captions import caption
 
 
 def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:

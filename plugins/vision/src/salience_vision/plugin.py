@@ -15,6 +15,6 @@ def salience_domains() -> dict[str, str]:
 def salience_visualizers() -> dict[str, str]:
     """Name → import path of the overlay over a photo, and of the montage of slices or photos."""
     return {
-        "overlay": "salience_vision.overlay:Overlay",
-        "montage": "salience_vision.montage:Montage",
+        "overlay": "salience_vision.pictures.overlay:Overlay",
+        "montage": "salience_vision.pictures.montage:Montage",
     }

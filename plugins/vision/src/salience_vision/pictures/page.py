@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from salience import colors
-from salience_vision.captions import shortened
+from salience_vision.pictures.captions import shortened
 
 _INK, _GREY = colors.INK, colors.MUTED
 _GAP, _EDGE = 0.08, 0.15

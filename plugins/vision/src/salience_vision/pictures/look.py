@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
-from salience_vision.hatching import draw_shares, hatch
-from salience_vision.maps import Map, Pixels
+from salience_vision.pictures.hatching import draw_shares, hatch
+from salience_vision.pictures.maps import Map, Pixels
 
 #: The colour map of saliency without signs.
 PLAIN = "inferno"

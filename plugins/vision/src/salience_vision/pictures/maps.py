@@ -12,7 +12,7 @@ from PIL import Image
 
 from salience import Explanation, InputError
 from salience.scalers import Scaler
-from salience_vision.smoothing import Smoothing, spread
+from salience_vision.pictures.smoothing import Smoothing, spread
 
 Pixels = NDArray[np.floating[Any]]
 

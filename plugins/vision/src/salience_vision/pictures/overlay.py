@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_vision.captions import caption, credits_of
-from salience_vision.hatching import share_steps, share_words
-from salience_vision.look import PLAIN, Look, draw_map, notes_below
-from salience_vision.maps import Map, read_map
-from salience_vision.page import Page
-from salience_vision.smoothing import Smoothing
+from salience_vision.pictures.captions import caption, credits_of
+from salience_vision.pictures.hatching import share_steps, share_words
+from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_below
+from salience_vision.pictures.maps import Map, read_map
+from salience_vision.pictures.page import Page
+from salience_vision.pictures.smoothing import Smoothing
 
 _BACKDROPS = ("auto", "colour", "grey", "dark", "light")
 _SHARE = "share of draws among the top"

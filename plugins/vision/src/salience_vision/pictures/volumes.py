@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from salience import Domain, Explanation, InputError, NoMeanError, Saliency
 from salience.errors import nearest
-from salience_vision.maps import Map, blocks_of, is_top_share, photo_of, uncertain_places
+from salience_vision.pictures.maps import Map, blocks_of, is_top_share, photo_of, uncertain_places
 
 
 @dataclass(frozen=True)

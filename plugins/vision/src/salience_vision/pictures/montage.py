@@ -16,12 +16,12 @@ from matplotlib.patches import Rectangle
 
 from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief
-from salience_vision.captions import caption, credits_of, shortened
-from salience_vision.hatching import share_steps
-from salience_vision.look import PLAIN, Look, draw_map, notes_below
-from salience_vision.maps import Map
-from salience_vision.page import Page
-from salience_vision.volumes import Cut, Volume, read_volume
+from salience_vision.pictures.captions import caption, credits_of, shortened
+from salience_vision.pictures.hatching import share_steps
+from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_below
+from salience_vision.pictures.maps import Map
+from salience_vision.pictures.page import Page
+from salience_vision.pictures.volumes import Cut, Volume, read_volume
 
 _MOST_PANELS = 100
 

@@ -1,0 +1,1 @@
+"""Pictures of maps: over photos, as montages, and how they are scaled."""
