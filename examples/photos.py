@@ -68,7 +68,7 @@ BOXES = {
 # Channels of EfficientNet-Lite are normalised as (byte - 127) / 128.
 LITE = ImageTransform(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 # The even film of the original papers, beside our own look.
-FILM = Overlay(cmap="jet", alpha=0.5, percentile=100)
+FILM = Overlay(cmap="jet", alpha=0.5, percentile=100, share="none")
 
 
 def methods(n_samples: int) -> dict[str, dict[str, Any]]:
@@ -149,25 +149,12 @@ def explain(
     }
 
 
-def top_places(
-    net: nn.Module,
-    domain: Vision,
-    photos: Sequence[str | Path],
-    *,
-    seed: int,
-    device: str,
-    n_samples: int,
-) -> dict[str, salience.Explanation]:
-    """Title → share of draws in which a pixel is among the top 10 %, and print how many are."""
-    explainer = salience.Explainer(net, domain, output="predicted", device=device)
-    found = {}
-    for title, sampler in (("SmoothGrad", "gaussian:scale=0.15"), ("BayesGrad", "mc_dropout")):
-        found[title] = explainer.explain(
-            photos, samplers=[sampler], n_samples=n_samples, aggregator="top_share", seed=seed
-        )
-        shares = [f"{float((one >= 0.95).double().mean()):.1%}" for one in found[title].values]
-        print(f"{title}: {', '.join(shares)} of the pixels are at the top in 95 % of draws")
-    return found
+def report_top_places(explained: Mapping[str, salience.Explanation]) -> None:
+    """Print in how much of each photo a pixel is among the top 10 % in 95 % of the draws."""
+    for title, explanation in explained.items():
+        stable = (explanation.top_share >= 0.95).double().mean((1, 2))
+        shares = ", ".join(f"{float(share):.1%}" for share in stable)
+        print(f"{title}: {shares} of the pixels are at the top in 95 % of draws")
 
 
 def report(explained: Mapping[str, salience.Explanation], boxes: Mapping[str, Box]) -> None:
@@ -222,14 +209,16 @@ def run(
     report(explained, BOXES if photos is None else {})
     print()
 
-    stable = top_places(net, domain, chosen, seed=seed, device=device, n_samples=n_samples)
+    drawn = {title: explained[title] for title in ("SmoothGrad", "BayesGrad")}
+    report_top_places(drawn)
     figures = {
-        "photos": salience.grid(explained),
-        "photos_top_share": salience.grid(stable),
+        # Where a gradient is large is asked, and not in which photo: each map has its own scale.
+        "photos": salience.grid(explained, share="none"),
+        "photos_top_share": salience.grid(drawn, show="top_share"),
         "photos_film": salience.grid(explained, visualizer=FILM),
     }
     for item, path in enumerate(chosen):
-        figures[f"photo_{item}_{Path(path).stem}"] = explained["both"].visualize(item)
+        figures[f"photo_{item}_{Path(path).stem}"] = explained["both"].visualize(item, scale="item")
     for name, figure in figures.items():
         path = Path(out) / f"{name}.png"
         salience.save_figure(figure, path)

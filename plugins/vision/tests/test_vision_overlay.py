@@ -7,54 +7,15 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from torch import Tensor
 
-from salience import Explanation, InputError, Saliency
-from salience_vision import Overlay, Vision
-
-
-def explanation(values: Tensor, **changes: Any) -> Explanation:
-    count = len(values)
-    nothing = torch.full((count,), torch.nan)
-    generator = torch.Generator().manual_seed(0)
-    photos = torch.randint(0, 256, (count, 12, 16, 3), generator=generator, dtype=torch.uint8)
-    prediction = torch.zeros(count, 5)
-    prediction[:, 2] = 7.25
-    made: dict[str, Any] = {
-        "saliency": {"image": Saliency(values, values * torch.nan)},
-        "prediction": prediction,
-        "score": nothing,
-        "delta": nothing,
-        "completeness_gap": nothing,
-        "annotations": [{"image": photo, "name": f"p{i}.png"} for i, photo in enumerate(photos)],
-        "dataset_info": {"class_names": ["a", "b", "tiger cat", "d", "e"]},
-        "provenance": {"n_samples": 1},
-        "domain": Vision(),
-        "ids": list(range(count)),
-        "n_independent": torch.ones(count, dtype=torch.int64),
-        "drawn": torch.ones(count, dtype=torch.bool),
-        "converged": torch.ones(count, dtype=torch.bool),
-        "n_points": torch.zeros(count, dtype=torch.int64),
-    }
-    return Explanation(**(made | changes))
-
-
-def positive(height: int = 12, width: int = 16, count: int = 2) -> Tensor:
-    return torch.rand(count, height, width, generator=torch.Generator().manual_seed(1))
-
-
-def words(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.texts]
-
-
-def drawn(figure: Figure) -> Any:
-    return figure.axes[0].images[-1]
+from plugins.vision.tests.pictured import drawn, explanation, positive, words
+from salience import InputError, Saliency
+from salience_vision import Overlay
 
 
 def test_the_photo_lies_below_its_map() -> None:
     made = explanation(positive())
-    figure = Overlay(backdrop="colour", percentile=100).item(made, 1)
+    figure = Overlay(backdrop="colour", percentile=100, scale="item").item(made, 1)
     photo, layer = figure.axes[0].images
     assert np.array_equal(photo.get_array(), made.annotations[1]["image"])
     assert layer.get_array().max() == pytest.approx(1)
@@ -99,9 +60,14 @@ def test_min_max_leaves_no_sign_to_show() -> None:
 
 
 def test_normalised_values_sum_to_one() -> None:
-    figure = Overlay(scaler="normalize", percentile=100).item(explanation(positive()), 0)
-    assert float(drawn(figure).get_array().sum()) == pytest.approx(1)
-    assert figure.axes[1].get_ylabel() == "share of saliency"
+    look = Overlay(scaler="normalize", percentile=100)
+    made = explanation(positive())
+    figures = [look.item(made, 0), look.item(made, 1)]
+    assert sum(float(drawn(figure).get_array().sum()) for figure in figures) == pytest.approx(1)
+    assert figures[0].axes[1].get_ylabel() == "saliency,\nmagnitudes of all maps sum to 1"
+    one = Overlay(scaler="normalize", percentile=100, scale="item").item(made, 0)
+    assert float(drawn(one).get_array().sum()) == pytest.approx(1)
+    assert one.axes[1].get_ylabel() == "saliency,\nmagnitudes of the map sum to 1"
 
 
 def test_extreme_pixels_are_clipped_and_the_bar_says_so() -> None:
@@ -188,7 +154,7 @@ def test_the_grid_has_photos_in_front_and_one_bar() -> None:
     assert words(figure)[:3] == ["photo", "vanilla", "smooth"]
     said = "tiger cat\nprobability > .995\nlogit 7.25"
     assert words(figure)[3:] == ["p2.png", said, "p0.png", said]
-    assert bar.get_ylabel() == "saliency of each,\npercentile 99 = 1"
+    assert bar.get_ylabel() == "saliency,\npercentile 99 of each column = 1"
     assert len(Overlay(colorbar=False).grid({"vanilla": made}, [0]).axes) == 2
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief, nearest
 from salience.intake import choice
+from salience.plugins.parts import is_placeholder
 from salience.results.design import Design
 from salience.results.saliency import Saliency
 
@@ -21,6 +22,7 @@ class UncertainSaliency:
 
     saliency: Mapping[str, Saliency]
     provenance: Mapping[str, Any]
+    delta: Tensor
     design: Design
     n_independent: Tensor
 
@@ -94,6 +96,19 @@ class UncertainSaliency:
     def draws(self) -> Tensor:
         """Number of draws of each item, int64 of shape (B,)."""
         return self.n_independent * self.design.group
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the values of an item add up to a change of f, and so have its unit.
+
+        That holds for methods with a baseline, whose f(x) − f(baseline) is known, and for the mean
+        of signed values or of magnitudes over draws.
+        """
+        aggregator = self.provenance.get("aggregator")
+        name = aggregator.get("name", "raw") if isinstance(aggregator, Mapping) else aggregator
+        return (name in ("raw", "abs", None) or is_placeholder(name)) and bool(
+            self.delta.isfinite().all()
+        )
 
     @property
     def variance_parts(self) -> Mapping[str, Any]:

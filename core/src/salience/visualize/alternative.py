@@ -96,6 +96,8 @@ def _sentences(explanation: Explanation, item: int | None, what: str) -> list[st
 def _largest(explanation: Explanation, variable: str, item: int | None, what: str) -> str:
     saliency = explanation.saliency[variable]
     names = explanation.column_names(variable)
+    if saliency.counts is None and saliency.flat.ndim == 3 and saliency.names is None:
+        return _where(saliency.flat.double().abs().mean(0) if item is None else saliency.flat[item])
     if saliency.counts is not None or names is None or saliency.flat.shape[1:] != (len(names),):
         return ""
     values: Tensor = (saliency.flat.double().mean(0) if item is None else saliency.flat[item]).cpu()
@@ -107,6 +109,23 @@ def _largest(explanation: Explanation, variable: str, item: int | None, what: st
         for i in order
     )
     return f"{what}, largest first: {shown}."
+
+
+def _where(values: Tensor) -> str:
+    """In which of nine fields of a map, shape (H, W), most of the magnitudes lie."""
+    size = values.detach().cpu().double().abs()
+    total = float(size.sum())
+    if min(size.shape) < 3 or not total > 0:
+        return ""
+    rows = size.tensor_split(3, 0)
+    fields = {
+        f"{up} {left}".replace("middle middle", "middle"): float(part.sum()) / total
+        for up, row in zip(("upper", "middle", "lower"), rows, strict=True)
+        for left, part in zip(("left", "middle", "right"), row.tensor_split(3, 1), strict=True)
+    }
+    largest = sorted(fields, key=fields.__getitem__, reverse=True)[:3]
+    shown = ", ".join(f"{name} {100 * fields[name]:.0f} %" for name in largest)
+    return f"Share of the magnitudes in ninths of the picture, largest first: {shown}."
 
 
 def _uncertain(explanation: Explanation, variable: str) -> Tensor | None:

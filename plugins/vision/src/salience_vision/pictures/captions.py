@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -61,6 +61,24 @@ def credits_of(explanation: Explanation, items: Sequence[int]) -> str:
         return ""
     found = [explanation.annotations[item].get("credit") for item in items]
     return "; ".join(dict.fromkeys(str(text) for text in found if text))
+
+
+def mean_title(explanation: Explanation) -> str:
+    """Title of the mean over items."""
+    n = len(explanation)
+    return "mean over 1 item" if n == 1 else f"mean over {n} items"
+
+
+def aggregate_words(explanation: Explanation) -> str:
+    """What the aggregator made of the draws, in words."""
+    aggregator = explanation.provenance.get("aggregator")
+    name = aggregator.get("name", "") if isinstance(aggregator, Mapping) else ""
+    known = {
+        "abs": "mean of magnitudes",
+        "square": "mean of squares",
+        "top_share": "share of draws",
+    }
+    return known.get(name, "saliency")
 
 
 def shortened(text: str, length: int) -> str:

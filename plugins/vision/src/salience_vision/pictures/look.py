@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,8 @@ from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
 from salience_vision.pictures.hatching import draw_shares, hatch
-from salience_vision.pictures.maps import Map, Pixels
+from salience_vision.pictures.maps import Map
+from salience_vision.pictures.scale import SHARES, Pixels, Scale
 
 #: The colour map of saliency without signs.
 PLAIN = "inferno"
@@ -29,18 +29,17 @@ class Look:
         norm: The range of values that the colour map spans.
         alpha: ``"fade"``, or one opacity for all values.
         backdrop: The photo in ``"colour"``, ``"grey"``, ``"dark"`` or ``"light"``.
-        ends: Which ends of the colour bar are arrows: matplotlib's parameter ``extend``.
-        below: Lines below the colour bar that explain hatching and contours.
-        is_share: Whether all maps are shares of draws, which have a colour bar of steps.
     """
 
     cmap: Colormap
     norm: Normalize
     alpha: float | str
     backdrop: str
-    ends: str
-    below: tuple[str, ...]
-    is_share: bool = False
+
+    @property
+    def limit(self) -> float:
+        """The magnitude at which the colours end."""
+        return float(self.norm.vmax or 1.0)
 
     def opacity(self, values: Pixels) -> Any:
         """Opacity of each value, an array of the shape of ``values``, or one number for all.
@@ -51,7 +50,7 @@ class Look:
         if self.alpha != "fade":
             return self.alpha
         # An exponent below 1 makes weak saliency visible.
-        return np.clip(np.abs(values) / float(self.norm.vmax or 1), 0, 1) ** 0.75
+        return np.clip(np.abs(values) / self.limit, 0, 1) ** 0.75
 
     def toned(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Tone the photo behind a map by ``backdrop``: as it is, grey, dim, or light grey."""
@@ -68,28 +67,41 @@ class Look:
         return np.asarray(np.rint(toned), dtype=np.uint8)
 
 
-def draw_map(axes: Axes, drawn: Map, look: Look) -> None:
-    """Draw a map over its photo, hatched or outlined where it says so."""
-    if drawn.is_share and drawn.photo is not None:
+def draw_map(axes: Axes, drawn: Map, look: Look, scale: Scale) -> None:
+    """Draw a map over its photo, hatched or outlined where it says so.
+
+    Args:
+        axes: The axes.
+        drawn: The map.
+        look: The look of the figure.
+        scale: The scale of the map; the colours of the look end at its limit.
+    """
+    if drawn.photo is not None and drawn.is_share:
         axes.imshow(replace(look, backdrop="grey").toned(drawn.photo))
-        draw_shares(axes, drawn.values)
+        draw_shares(axes, drawn.scaled(SHARES))
         return
+    values = drawn.scaled(scale, scale.limit / look.limit if scale.limit else 1.0)
     alpha: Any = None
     if drawn.photo is not None:
         axes.imshow(look.toned(drawn.photo))
-        alpha = look.opacity(drawn.values)
-    axes.imshow(drawn.values, cmap=look.cmap, norm=look.norm, alpha=alpha)
+        alpha = look.opacity(values)
+    axes.imshow(values, cmap=look.cmap, norm=look.norm, alpha=alpha)
     if drawn.uncertain is not None and drawn.uncertain.any():
         hatch(axes, drawn.uncertain)
 
 
-def notes_below(maps: Sequence[Map]) -> tuple[str, ...]:
-    """Lines below the colour bar that explain hatching and contours; empty where there is none."""
+def notes_of(maps: Sequence[Map], more: str = "") -> tuple[str, ...]:
+    """Sentences that explain hatching and contours; empty where there is none.
+
+    Args:
+        maps: The maps that are drawn.
+        more: A further sentence.
+    """
     found = list(dict.fromkeys(note for drawn in maps for note in drawn.notes))
     if len(maps) > 1:  # counts of single maps would be many
         found = [note for note in found if "FDR" not in note]
     if any(drawn.is_share for drawn in maps):
         found.append("yellow: among the top places in 50 % of draws, red: in 95 %")
+    found += [more] if more else []
     # Numbers stay with their units.
-    kept = [re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found]
-    return tuple(line for note in kept for line in textwrap.wrap(note, 24))
+    return tuple(re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found)

@@ -1,68 +1,91 @@
-"""The saliency map of a picture, ready to draw: clipped, scaled and as large as its photo."""
+"""The saliency map of a picture, with its photo and what is uncertain in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from salience import Explanation, InputError
-from salience.scalers import Scaler
+from salience_vision.pictures.scale import Pixels, Scale
 from salience_vision.pictures.smoothing import Smoothing, spread
-
-Pixels = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """One saliency map, with its photo and its certainty, ready to draw.
+    """One saliency map as computed, with its photo and its certainty.
 
     Args:
-        values: Scaled saliency of shape (height, width), as large as the photo.
-        photo: uint8 of shape (height, width, 3), or ``None`` for a mean over items.
-        signed: Whether the colours must distinguish negative from positive saliency.
-        clipped: Whether magnitudes above the percentile were clipped to it.
-        peak: The largest magnitude of the scaled saliency, before a small map is upsampled.
-        uncertain: Places whose sign is uncertain (p ≥ .05), bool of the shape of ``values``;
-            ``None`` where signs are not tested.
+        values: Saliency of shape (height, width), smoothed where that is asked for.
+        photo: uint8 of shape (height, width, 3), or ``None`` where there is none.
+        signed: Whether any value of the explanation is negative.
+        uncertain: Places whose sign is uncertain (p ≥ .05), bool, as large as the photo; ``None``
+            where signs are not tested.
         notes: What the map and its hatching say, in words.
-        is_share: Whether values are the shares of draws of the aggregator ``top_share``.
+        is_share: Whether values are shares of draws, of the aggregator ``top_share``.
+        enlarged: How the map is brought to the size of its photo; ``None`` where it has that size.
+        smooth: Whether values between places are interpolated then.
     """
 
     values: Pixels
-    photo: NDArray[np.uint8] | None
-    signed: bool
-    clipped: bool
-    peak: float
-    uncertain: NDArray[np.bool_] | None
+    photo: NDArray[np.uint8] | None = None
+    signed: bool = False
+    uncertain: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     is_share: bool = False
+    enlarged: Enlarged | None = None
+    smooth: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        height, width = self.values.shape if self.enlarged is None else self.enlarged.shape
+        return height, width
 
     @property
     def ratio(self) -> float:
-        """Width over height."""
-        return float(self.values.shape[1] / self.values.shape[0])
+        """Width over height of the picture."""
+        return self.shape[1] / self.shape[0]
+
+    @property
+    def is_contours(self) -> bool:
+        """Whether the map is drawn as contours over its photo."""
+        return self.is_share and self.photo is not None
+
+    def bare(self) -> Map:
+        """Shares of draws as a map without a photo; other maps as they are."""
+        return replace(self, photo=None) if self.is_share else self
+
+    def is_faint(self, scale: Scale) -> bool:
+        """Whether all places but one in a hundred have less than half of the scale's limit."""
+        size = np.abs(scale(self.values))
+        return 0 < float(np.percentile(size, 99)) < 0.5 * scale.limit
+
+    def scaled(self, scale: Scale, unit: float = 1.0) -> Pixels:
+        """The scaled values, as large as the photo.
+
+        Args:
+            scale: How values are clipped and scaled.
+            unit: Number by which they are divided then.
+        """
+        values = scale(self.values) / unit
+        return values if self.enlarged is None else self.enlarged(values, smooth=self.smooth)
 
 
 def read_map(
     explanation: Explanation,
     item: int | None,
     variable: str | None,
-    scaler: Scaler,
-    percentile: float,
     *,
     hatches: bool,
     smoothing: Smoothing | None = None,
 ) -> Map:
     """Read the map of one item, or the mean map over all items.
 
-    Values are smoothed, clipped at the percentile and then scaled. The map is signed where any
-    scaled value is negative. It is also signed where any value of the explanation is negative,
-    unless the scaler shifts values, so that all items of the explanation have the same colours.
     Signs are tested where ``hatches`` is true, the aggregator keeps them and there are several
     draws; not those of smoothed maps, whose errors are unknown.
 
@@ -70,8 +93,6 @@ def read_map(
         explanation: The explanation.
         item: Index of the item; ``None`` for the mean over all items.
         variable: Name of the target variable; ``None`` where there is only one.
-        scaler: The scaler of the values.
-        percentile: The percentile of the magnitudes to which larger magnitudes are clipped.
         hatches: Whether places whose sign is uncertain are marked.
         smoothing: How the map is smoothed; ``None`` for not at all.
 
@@ -79,6 +100,53 @@ def read_map(
         InputError: The saliency has other axes than (item, height, width), or shares of draws are
             to be smoothed.
     """
+    flat = _flat(explanation, variable)
+    values = _values(flat, item)
+    is_share, notes = is_top_share(explanation), _notes(explanation)
+    if smoothing is not None:
+        if is_share:
+            raise InputError(
+                "shares of draws are not smoothed, since a sum of shares is no share; leave out "
+                "smooth, or aggregate by 'abs'"
+            )
+        values, notes = smoothing(values), (*notes, smoothing.words)
+    uncertain = None
+    if item is not None and hatches and not is_share and smoothing is None:
+        uncertain, tested = uncertain_places(explanation, item, variable)
+        notes = (*tested, *notes)
+    smooth = smoothing is None or smoothing.kind == "gaussian"
+    signed = not is_share and bool((flat < 0).any())
+    drawn = Map(values, None, signed, uncertain, notes, is_share, smooth=smooth)
+    return _over_photo(drawn, explanation, item)
+
+
+def faint_words(maps: Sequence[Map], scales: Sequence[Scale], mend: str) -> str:
+    """What is said where a map has only faint colours on the scale that it shares."""
+    for drawn, scale in zip(maps, scales, strict=True):
+        if not drawn.is_share and drawn.is_faint(scale):
+            return f"faint on the shared scale: {mend} scales each map by itself"
+    return ""
+
+
+def map_values(
+    explanation: Explanation, item: int, variable: str | None, smoothing: Smoothing | None
+) -> Pixels:
+    """The values of the map of an item, smoothed where that is asked for."""
+    values = _values(_flat(explanation, variable), item)
+    return values if smoothing is None else smoothing(values)
+
+
+def read_shares(explanation: Explanation, item: int, variable: str | None) -> Map | None:
+    """The share of draws in which each place of an item is among the top; ``None`` if unknown."""
+    saliency = explanation.only if variable is None else explanation[variable]
+    shares = saliency.flat_parts.get("top_share")
+    if shares is None or shares.ndim != 3:
+        return None
+    drawn = Map(_values(shares, item), notes=_notes(explanation), is_share=True, smooth=False)
+    return _over_photo(drawn, explanation, item)
+
+
+def _flat(explanation: Explanation, variable: str | None) -> Tensor:
     saliency = explanation.only if variable is None else explanation[variable]
     flat = saliency.flat
     if saliency.names is not None:
@@ -91,41 +159,35 @@ def read_map(
             f"an overlay draws saliency of shape (item, height, width), but got "
             f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
         )
-    values = (flat.mean(0) if item is None else flat[item]).detach().cpu().double().numpy()
-    is_share, notes = is_top_share(explanation), _notes(explanation)
-    if smoothing is not None:
-        if is_share:
-            raise InputError(
-                "shares of draws are not smoothed, since a sum of shares is no share; leave out "
-                "smooth, or aggregate by 'abs'"
-            )
-        values, notes = smoothing(values), (*notes, smoothing.words)
-    if is_share:  # a share has its own range, from 0 to 1
-        clipped, scaled, signed = False, values, False
-    else:
-        values, clipped = _clip(values, percentile)
-        scaling = scaler(values)
-        scaled = scaling(values)
-        signed = bool(scaled.min() < 0) or (scaling.offset == 0 and bool((flat < 0).any()))
-    peak = 1.0 if is_share else float(np.abs(scaled).max())
-    photo, uncertain = photo_of(explanation, item), None
-    if item is not None and hatches and not is_share and smoothing is None:
-        uncertain, tested = uncertain_places(explanation, item, variable)
-        notes = (*tested, *notes)
-    if photo is not None and scaled.shape != photo.shape[:2]:
-        shape = photo.shape[:2]
-        enlarged = _Enlarged.of(explanation, scaled.shape, shape)
-        if not enlarged.has_edges:
-            notes = (*notes, f"upsampled from {scaled.shape[0]} × {scaled.shape[1]} places")
-        smooth = smoothing is None or smoothing.kind == "gaussian"
-        scaled = enlarged(scaled, smooth=smooth)
-        if uncertain is not None:
-            uncertain = enlarged(uncertain.astype(float), smooth=False) > 0.5
-    elif item is None and blocks_of(explanation) and explanation.annotations:
+    return flat
+
+
+def _values(flat: Tensor, item: int | None) -> Pixels:
+    one = flat.mean(0) if item is None else flat[item]
+    return np.asarray(one.detach().cpu().double())
+
+
+def _over_photo(drawn: Map, explanation: Explanation, item: int | None) -> Map:
+    """The map with its photo, to whose size it is brought."""
+    photo, small = photo_of(explanation, item), drawn.values.shape
+    if photo is None:
+        if item is not None or not blocks_of(explanation) or not explanation.annotations:
+            return drawn
         first = photo_of(explanation, 0)  # blocks are as wide as those of items
-        if first is not None:
-            scaled = _Enlarged.of(explanation, scaled.shape, first.shape[:2])(scaled, smooth=False)
-    return Map(scaled, photo, signed, clipped, peak, uncertain, notes, is_share)
+        if first is None:
+            return drawn
+        return replace(
+            drawn, enlarged=Enlarged.of(explanation, small, first.shape[:2]), smooth=False
+        )
+    shape = photo.shape[:2]
+    if small == shape:
+        return replace(drawn, photo=photo)
+    enlarged, notes, uncertain = Enlarged.of(explanation, small, shape), drawn.notes, None
+    if not enlarged.has_edges and not drawn.is_share:
+        notes = (*notes, f"upsampled from {small[0]} × {small[1]} places")
+    if drawn.uncertain is not None:
+        uncertain = enlarged(drawn.uncertain.astype(float), smooth=False) > 0.5
+    return replace(drawn, photo=photo, enlarged=enlarged, notes=notes, uncertain=uncertain)
 
 
 def _notes(explanation: Explanation) -> tuple[str, ...]:
@@ -145,15 +207,6 @@ def is_top_share(explanation: Explanation) -> bool:
     """Whether values are the shares of draws of the aggregator ``top_share``."""
     aggregator = explanation.provenance.get("aggregator")
     return isinstance(aggregator, dict) and aggregator.get("name") == "top_share"
-
-
-def _clip(values: Pixels, percentile: float) -> tuple[Pixels, bool]:
-    size = np.abs(values)
-    bound = float(np.percentile(size, percentile))
-    # A map that is 0 nearly everywhere has a percentile of 0; clipping there would erase it.
-    if bound == 0 or bound >= float(size.max()):
-        return values, False
-    return np.clip(values, -bound, bound), True
 
 
 def photo_of(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | None:
@@ -183,7 +236,7 @@ def uncertain_places(
 
 
 @dataclass(frozen=True)
-class _Enlarged:
+class Enlarged:
     """How a map is brought to the size of its photo.
 
     Args:
@@ -199,15 +252,15 @@ class _Enlarged:
     has_edges: bool
 
     @staticmethod
-    def of(explanation: Explanation, small: tuple[int, ...], shape: tuple[int, int]) -> _Enlarged:
+    def of(explanation: Explanation, small: tuple[int, ...], shape: tuple[int, int]) -> Enlarged:
         """How a map of the shape ``small`` is brought to ``shape``."""
         sides = blocks_of(explanation)
         if not sides:
-            return _Enlarged(shape, None, has_edges=False)
+            return Enlarged(shape, None, has_edges=False)
         blocks = sides[0], sides[-1]
         # Of the photo's own places, where the numbers of blocks say so, or of a layer's.
         own = all(n == -(-s // b) for n, s, b in zip(small, shape, blocks, strict=True))
-        return _Enlarged(shape, blocks if own else None, has_edges=True)
+        return Enlarged(shape, blocks if own else None, has_edges=True)
 
     def __call__(self, values: Pixels, *, smooth: bool) -> Pixels:
         """Enlarge a map, bilinearly where ``smooth`` is true and values have no edges."""

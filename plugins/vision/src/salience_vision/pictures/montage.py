@@ -15,13 +15,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from salience import Explanation, InputError, Visualizer, colors
-from salience.errors import brief
-from salience_vision.pictures.captions import caption, credits_of, shortened
+from salience.errors import brief, nearest
+from salience_vision.pictures.captions import caption, credits_of
 from salience_vision.pictures.hatching import share_steps
-from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_below
+from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_of
 from salience_vision.pictures.maps import Map
-from salience_vision.pictures.page import Page
-from salience_vision.pictures.volumes import Cut, Volume, read_volume
+from salience_vision.pictures.page import Page, write_into
+from salience_vision.pictures.place import Bar, Heading
+from salience_vision.pictures.scale import (
+    SCALES,
+    SHARES,
+    Pixels,
+    Scale,
+    looked_at,
+    scale_of,
+    value_words,
+)
+from salience_vision.pictures.volumes import Cut, Volume, read_volume, volume_values
 
 _MOST_PANELS = 100
 
@@ -48,7 +58,8 @@ class Montage(Visualizer):
     them. A grid of photos has one panel an item, captioned by its id.
 
     Values are drawn in the unit in which they were computed. All panels of a picture share one
-    scale, whose colours end at a percentile of the magnitudes of the item where they are largest.
+    scale, whose colours end at a percentile of the magnitudes of the item where they are largest;
+    the pictures of single items share that of their explanation.
 
     Where there are several draws and the aggregator keeps signs, places whose sign is uncertain
     (p ≥ .05) are hatched, as in :class:`Overlay`.
@@ -57,6 +68,8 @@ class Montage(Visualizer):
         cmap: A colour map or its name; ``None`` takes ``"inferno"`` where saliency is nowhere
             negative, and blue and vermilion, centred at 0, where it has signs.
         percentile: Percentile of the magnitudes at which colours end; 100 for the largest.
+        scale: What the picture of one item shares its scale with: ``"explanation"``, all items
+            (evenly spaced ones, where there are many), or ``"item"``, none.
         ncols: Number of panels in a row; chosen by their number where ``None``.
         axis: Name or position of the axis that is cut; ``None`` for the first of an item.
         slices: The largest number of slices of an item; where it has more, evenly spaced ones are
@@ -73,9 +86,11 @@ class Montage(Visualizer):
     """
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+    draws_into_figures: ClassVar[bool] = True
 
     cmap: str | Colormap | None = None
     percentile: float = 99.0
+    scale: str = "explanation"
     ncols: int | None = None
     axis: str | int | None = None
     slices: int = 16
@@ -91,6 +106,8 @@ class Montage(Visualizer):
             colors.colormap(self.cmap)  # raises InputError for an unknown map
         if not 0 < self.percentile <= 100:
             raise InputError(f"percentile is {self.percentile}; pass one above 0 and up to 100")
+        if not isinstance(self.scale, str) or self.scale not in SCALES:
+            raise InputError(f"unknown scale {brief(self.scale)}; {nearest(self.scale, SCALES)}")
         if self.ncols is not None and self.ncols < 1:
             raise InputError(f"ncols is {self.ncols}; pass 1 or more, or None")
         if not 1 <= self.slices <= _MOST_PANELS:
@@ -103,8 +120,15 @@ class Montage(Visualizer):
         name, predicted = caption(explanation, item)
         title = name if self.title is None else self.title
         found = self._read(explanation, item)
-        subtitle = ", ".join(predicted) if title else ""
-        return self._page([_block(found)], title, subtitle, credits_of(explanation, [item]))
+        values = [found.values]
+        if self.scale == "explanation" and len(explanation) > 1:
+            size = found.values.size
+            shown = looked_at(explanation, size)
+            values = [volume_values(explanation, one, self.variable) for one in shown]
+        heading = Heading(
+            title, ", ".join(predicted) if title else "", credits_of(explanation, [item])
+        )
+        return self._page([_block(found)], self._scale(values, found.maps), heading, [explanation])
 
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the slices of the mean over all items.
@@ -113,7 +137,9 @@ class Montage(Visualizer):
             NoMeanError: Items differ in size.
         """
         title = f"mean over {len(explanation)} items" if self.title is None else self.title
-        return self._page([_block(self._read(explanation, None))], title)
+        found = self._read(explanation, None)
+        scale = self._scale([found.values], found.maps)
+        return self._page([_block(found)], scale, Heading(title), [explanation])
 
     def grid(self, explanations: Mapping[str, Explanation], items: Sequence[int]) -> Figure:
         """Draw items as panels, or the slices of each item in rows of its own.
@@ -143,7 +169,11 @@ class Montage(Visualizer):
                 for row, (name, words) in enumerate(captions)
                 for title, each in read.items()
             ]
-        return self._page(blocks, self.title or "", "", credits_of(first, items))
+        volumes = [volume for each in read.values() for volume in each]
+        maps = [drawn for volume in volumes for drawn in volume.maps]
+        scale = self._scale([volume.values for volume in volumes], maps)
+        heading = Heading(self.title or "", credit=credits_of(first, items))
+        return self._page(blocks, scale, heading, list(explanations.values()))
 
     def _read(self, explanation: Explanation, item: int | None) -> Volume:
         return read_volume(
@@ -151,17 +181,27 @@ class Montage(Visualizer):
             item,
             self.variable,
             Cut(self.axis, self.slices),
-            percentile=self.percentile,
             hatches=self.hatch,
             behind=self.behind,
         )
 
+    def _scale(self, values: Sequence[Pixels], maps: Sequence[Map]) -> Scale:
+        """The scale of maps that are cut from these values."""
+        if all(drawn.is_share for drawn in maps):
+            return SHARES
+        signed = any(drawn.signed for drawn in maps)
+        return scale_of(values, "identity", self.percentile, signed=signed)
+
     def _page(
-        self, blocks: Sequence[Block], title: str, subtitle: str = "", credit: str = ""
+        self,
+        blocks: Sequence[Block],
+        scale: Scale,
+        heading: Heading,
+        explanations: Sequence[Explanation],
     ) -> Figure:
         maps = [drawn for block in blocks for _, drawn in block.panels]
         _check_panels(maps)
-        look = self._look(maps, one_item=len(blocks) == 1 and not blocks[0].label[0])
+        look, one_item = self._look(scale), len(blocks) == 1 and not blocks[0].label[0]
         longest = max(len(block.panels) for block in blocks)
         columns = min(self.ncols or _columns(longest), longest)
         labels: list[tuple[str, tuple[str, ...]]] = []
@@ -175,43 +215,44 @@ class Montage(Visualizer):
             ratio=maps[0].ratio,
             columns=columns,
             labels=tuple(labels) if any(name for name, _ in labels) else (),
-            title=title,
-            subtitle=subtitle,
-            bar=look.norm if self.colorbar else None,
-            below=look.below,
-            credit=credit,
+            heading=heading,
+            bar=self._bar(explanations, maps, scale, one_item=one_item),
+            figure=self.given_figure,
         )
         for axes, panels in zip(page.axes, rows, strict=True):
             for cell, (words, drawn) in zip(axes, panels, strict=False):
-                draw_map(cell, drawn, look)
+                draw_map(cell, drawn, look, scale)
                 _frame(cell)
-                _write(cell, words, page.cell_width)
-        if self.colorbar:
-            self._bar(page, look, contours=look.is_share and maps[0].photo is not None)
+                write_into(cell, words, page.cell_width)
         return page.figure
 
-    def _look(self, maps: Sequence[Map], *, one_item: bool) -> Look:
-        signed = any(drawn.signed for drawn in maps)
-        limit = max(drawn.peak for drawn in maps)
-        cmap = colors.colormap(self.cmap or (colors.SIGNED if signed else PLAIN))
-        clipped = any(float(abs(drawn.values).max()) > limit for drawn in maps)
-        return Look(
-            cmap,
-            Normalize(-limit if signed else 0.0, limit),
-            "fade",
-            "light" if signed else "dark",
-            ("neither", "max", "both")[clipped * (1 + signed)],
-            notes_below(maps[:1] if one_item else maps),
-            is_share=all(drawn.is_share for drawn in maps),
-        )
+    def _look(self, scale: Scale) -> Look:
+        cmap = colors.colormap(self.cmap or (colors.SIGNED if scale.signed else PLAIN))
+        limit = scale.limit or 1.0
+        norm = Normalize(-limit if scale.signed else 0.0, limit)
+        return Look(cmap, norm, "fade", "light" if scale.signed else "dark")
 
-    def _bar(self, page: Page, look: Look, *, contours: bool) -> None:
-        words = "share of draws\namong the top" if look.is_share else "saliency"
-        colours = ScalarMappable(look.norm, look.cmap)
-        if contours:
-            cmap, norm = share_steps()
-            colours = ScalarMappable(norm, cmap)
-        page.bar(colours, words, extend="neither" if contours else look.ends, alpha=None)
+    def _bar(
+        self,
+        explanations: Sequence[Explanation],
+        maps: Sequence[Map],
+        scale: Scale,
+        *,
+        one_item: bool,
+    ) -> Bar | None:
+        if not self.colorbar:
+            return None
+        notes = notes_of(maps[:1] if one_item else maps)
+        if scale is not SHARES:
+            look = self._look(scale)
+            words = value_words(explanations, in_units=True)
+            return Bar(ScalarMappable(look.norm, look.cmap), words, scale.ends, notes=notes)
+        words = "share of draws among the top"
+        if maps[0].photo is not None:
+            cmap, steps = share_steps()
+            return Bar(ScalarMappable(steps, cmap), words, notes=notes)
+        look = self._look(scale)
+        return Bar(ScalarMappable(look.norm, look.cmap), words, notes=notes)
 
 
 def _block(found: Volume, label: tuple[str, tuple[str, ...]] = ("", ())) -> Block:
@@ -248,19 +289,3 @@ def _frame(axes: Axes) -> None:
     """Outline a panel, which may be blank where saliency is 0."""
     place = axes.transAxes
     axes.add_patch(Rectangle((0, 0), 1, 1, transform=place, fill=False, ec=colors.LINE, lw=0.5))
-
-
-def _write(axes: Axes, words: str, inches: float) -> None:
-    """Write a caption into the upper left corner of a panel."""
-    if words:
-        axes.text(
-            0.02,
-            0.98,
-            shortened(words, max(int(inches * 13), 6)),
-            transform=axes.transAxes,
-            va="top",
-            size=7.5,
-            color=colors.INK,
-            parse_math=False,
-            bbox={"boxstyle": "square,pad=0.2", "fc": colors.GROUND, "ec": "none", "alpha": 0.85},
-        )

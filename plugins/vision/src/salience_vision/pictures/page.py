@@ -6,22 +6,29 @@ import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import BoundaryNorm, Normalize
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from salience import colors
 from salience_vision.pictures.captions import shortened
+from salience_vision.pictures.place import (
+    EDGE,
+    GAP,
+    Bar,
+    Heading,
+    Place,
+    Texts,
+    fitting,
+    inches,
+    number,
+    ticks,
+)
 
 _INK, _GREY = colors.INK, colors.MUTED
-_GAP, _EDGE = 0.08, 0.15
-_BAR, _BAR_MOST = 0.14, 4.6
-# The smallest height of a bar with lines below it, the room above them, and the height of a line.
-_BAR_LEAST, _TICKS, _FINE = 1.1, 0.2, 0.14
+_BAR = 0.14
+# Length of the arrows of a colour bar, as a share of it.
 _ARROW = 0.03
-_LETTER, _LINE = 0.075, 0.19
 
 
 class Page:
@@ -34,12 +41,13 @@ class Page:
         ratio: Width divided by height of the pictures.
         labels: For each row, its name and the lines below the name, drawn at the left of the row;
             no labels where empty.
-        title: Text at the top of the page.
-        subtitle: Text below the title, in smaller letters.
-        bar: Range of the colour bar, for which room is left at the right; ``None`` for no bar.
-        below: Lines below the colour bar.
-        credit: Attribution of the photos, at the bottom of the page.
+        heading: Title and attribution.
+        bar: The colour bar, at the right of the pictures; ``None`` for none.
         side: Root of the area of a picture in inches; chosen by the number of pictures where 0.
+        figure: Figure or subfigure to fill, which is empty; a new one where ``None``.
+
+    Raises:
+        InputError: The figure is too small for the page.
     """
 
     def __init__(
@@ -50,129 +58,134 @@ class Page:
         ratio: float,
         columns: int = 1,
         labels: tuple[tuple[str, tuple[str, ...]], ...] = (),
-        title: str = "",
-        subtitle: str = "",
-        bar: Normalize | None = None,
-        below: tuple[str, ...] = (),
+        heading: Heading | None = None,
+        bar: Bar | None = None,
         side: float = 0.0,
-        credit: str = "",
+        figure: Any = None,
     ) -> None:
         columns = len(heads) or columns
         side = side or (1.9 if heads or rows * columns > 1 else 4.4)
-        self._cell = side * ratio**0.5, side / ratio**0.5
+        texts = Texts(heads, tuple(labels), heading or Heading(), bar)
+        shape = rows, columns, ratio
+        if figure is None:
+            place = Place.of(shape, texts, side)
+            figure = Figure(figsize=place.size, dpi=150, facecolor="white")
+            self._corner, self._size = (0.0, 0.0), place.size
+        else:
+            given = inches(figure)
+            place = fitting(shape, texts, given)
+            spare = [max(0.0, g - own) / 2 for g, own in zip(given, place.size, strict=True)]
+            self._corner, self._size = (spare[0], spare[1]), given
+        self.figure: Figure = figure
+        self._place = place
         #: Width of a picture in inches.
-        self.cell_width = self._cell[0]
-        names = [
-            (shortened(name, 20), [part for line in words for part in textwrap.wrap(line, 22)[:2]])
-            for name, words in labels
-        ]
-        longest = max((len(line) for name, below in names for line in (name, *below)), default=0)
-        self._left = _EDGE + (longest * _LETTER + 0.2 if labels else 0.0)
-        self._width = columns * self._cell[0] + (columns - 1) * _GAP
-        self._high = rows * self._cell[1] + (rows - 1) * _GAP
-        wrapped = [_wrapped(head, self._cell[0]) for head in heads]
-        lines = max((head.count("\n") + 1 for head in wrapped), default=0)
-        above = 0.3 * bool(title) + 0.22 * bool(subtitle) + _LINE * lines
-        width = self._left + self._width + (_bar_room(bar, below) if bar else _EDGE)
-        self._below = below
-        self._under = _TICKS + _FINE * len(below) if below else 0.0
-        spare = max(0.0, _BAR_LEAST + self._under - self._high) if below else 0.0
-        thanks = textwrap.wrap(credit, max(int(width * 15), 20))
-        self._bottom = _EDGE + spare + 0.15 * len(thanks)
-        height = self._bottom + self._high + above + _EDGE
-        self._size = width, height
-        self.figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+        self.cell_width = place.cell[0]
         self.axes = [[self._add(row, column) for column in range(columns)] for row in range(rows)]
-        for column, head in enumerate(wrapped):
-            x = self._left + column * (self._cell[0] + _GAP) + self._cell[0] / 2
-            self._write(x, self._bottom + self._high + 0.06, head, 9, _INK, ha="center")
-        if thanks:
-            self._write(self._left, 0.06, "\n".join(thanks), 7, _GREY, va="bottom")
-        for row, (name, more) in enumerate(names):
+        self._write_all(texts)
+        if bar is not None:
+            self._draw_bar(bar)
+
+    def _write_all(self, texts: Texts) -> None:
+        place = self._place
+        top = place.bottom + place.high
+        for column, head in enumerate(place.heads):
+            x = place.left + column * (place.cell[0] + GAP) + place.cell[0] / 2
+            self._write(x, top + 0.06, head, 9, _INK, ha="center")
+        if place.thanks:
+            self._write(place.left, 0.06, "\n".join(place.thanks), 7, _GREY, va="bottom")
+        for row, (name, more) in enumerate(texts.names):
             self._label(row, name, "\n".join(more))
-        top = height - _EDGE
-        room = int((width - self._left) * 11)
-        if title:
-            self._write(self._left, top, shortened(title, room), 11.5, _INK, va="top")
-        if subtitle:
-            self._write(
-                self._left, top - 0.25, shortened(subtitle, int(room * 1.2)), 9.5, _GREY, va="top"
-            )
+        top = place.size[1] - EDGE
+        room = int((place.size[0] - place.left) * 11)
+        if texts.heading.title:
+            self._write(place.left, top, shortened(texts.heading.title, room), 11.5, _INK, va="top")
+        if texts.heading.subtitle:
+            line = shortened(texts.heading.subtitle, int(room * 1.2))
+            self._write(place.left, top - 0.25, line, 9.5, _GREY, va="top")
 
-    def bar(
-        self, colours: ScalarMappable, words: str, *, extend: str, alpha: float | None
-    ) -> Colorbar:
-        """Draw the colour bar at the right of the cells, aligned with the top of the first row.
-
-        Args:
-            colours: The range and the colour map of the bar.
-            words: Label of the bar.
-            extend: Which ends of the bar are arrows: matplotlib's parameter ``extend``.
-            alpha: Opacity of the colours; ``None`` for opaque ones.
-
-        Returns:
-            The colour bar.
-        """
-        high = min(self._high + (self._bottom - _EDGE) - self._under, _BAR_MOST)
-        left, top = self._left + self._width + 0.12, self._bottom + self._high
-        axes = self._axes(left, top - high, _BAR, high)
-        bar = self.figure.colorbar(colours, cax=axes, extend=extend, extendfrac=_ARROW, alpha=alpha)
-        bar.outline.set_visible(False)
-        norm: Any = colours.norm
+    def _draw_bar(self, bar: Bar) -> None:
+        """Draw the colour bar, aligned with the top of the first row."""
+        place = self._place
+        left, top = place.left + place.width + 0.12, place.bottom + place.high
+        axes = self._axes(left, top - place.bar, _BAR, place.bar)
+        how: dict[str, Any] = {"extend": bar.ends, "extendfrac": _ARROW, "alpha": bar.alpha}
+        drawn = self.figure.colorbar(bar.colours, cax=axes, **how)
+        drawn.outline.set_visible(False)
+        norm: Any = bar.colours.norm
         stepped = isinstance(norm, BoundaryNorm)
-        bar.locator = FixedLocator(list(norm.boundaries)) if stepped else _ticks()
-        bar.formatter = FuncFormatter(lambda value, _: _number(value))
-        bar.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
-        bar.set_label(words, size=8.5, color=_GREY)
-        if self._below:
-            lines = "\n".join(self._below)
-            y = (top - high) - (0.16 if extend == "both" else 0.1)
-            self._write(left, y, lines, 7.5, _GREY, va="top", linespacing=1.3)
-        return bar
+        drawn.locator = FixedLocator(list(norm.boundaries)) if stepped else ticks()
+        drawn.formatter = FuncFormatter(lambda value, _: number(value))
+        drawn.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
+        drawn.set_label(bar.label(place.bar), size=8.5, color=_GREY)
+        if bar.below:
+            y = (top - place.bar) - (0.16 if bar.ends == "both" else 0.1)
+            self._write(left, y, "\n".join(bar.below), 7.5, _GREY, va="top", linespacing=1.3)
 
     def _label(self, row: int, name: str, below: str) -> None:
-        middle = self._bottom + self._high - row * (self._cell[1] + _GAP) - self._cell[1] / 2
-        right = self._left - 0.12
+        place = self._place
+        middle = place.bottom + place.high - row * (place.cell[1] + GAP) - place.cell[1] / 2
+        right = place.left - 0.12
         self._write(right, middle + 0.03, name, 9, _INK, ha="right", va="bottom")
         self._write(right, middle - 0.03, below, 8, _GREY, ha="right", va="top")
 
     def _add(self, row: int, column: int) -> Axes:
-        wide_cell, high = self._cell
-        left = self._left + column * (wide_cell + _GAP)
-        axes = self._axes(
-            left, self._bottom + self._high - high - row * (high + _GAP), wide_cell, high
-        )
+        place = self._place
+        width, high = place.cell
+        left = place.left + column * (width + GAP)
+        bottom = place.bottom + place.high - high - row * (high + GAP)
+        axes = self._axes(left, bottom, width, high)
         axes.set_axis_off()
         return axes
 
-    def _axes(self, left: float, bottom: float, wide_cell: float, high: float) -> Axes:
-        width, height = self._size
-        box = (left / width, bottom / height, wide_cell / width, high / height)
-        return self.figure.add_axes(box)
+    def _axes(self, left: float, bottom: float, width: float, high: float) -> Axes:
+        x, y = self._fraction(left, bottom)
+        axes: Axes = self.figure.add_axes((x, y, width / self._size[0], high / self._size[1]))
+        return axes
+
+    def _fraction(self, x: float, y: float) -> tuple[float, float]:
+        """A place on the page as fractions of the figure."""
+        (right, up), (width, height) = self._corner, self._size
+        return (right + x) / width, (up + y) / height
 
     def _write(self, x: float, y: float, text: str, size: float, color: str, **how: Any) -> None:
         # File names may contain dollar signs, which must not be parsed as mathematics.
-        place = x / self._size[0], y / self._size[1]
+        place = self._fraction(x, y)
         self.figure.text(*place, text, size=size, color=color, parse_math=False, **how)
 
 
-def _ticks() -> MaxNLocator:
-    return MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+def write_into(axes: Axes, words: str, width: float) -> None:
+    """Write words into the upper left corner of a panel."""
+    if words:
+        axes.text(
+            0.02,
+            0.98,
+            shortened(words, max(int(width * 13), 6)),
+            transform=axes.transAxes,
+            va="top",
+            size=7.5,
+            color=colors.INK,
+            parse_math=False,
+            bbox={"boxstyle": "square,pad=0.2", "fc": colors.GROUND, "ec": "none", "alpha": 0.85},
+        )
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
-
-
-def _bar_room(norm: Normalize, below: tuple[str, ...]) -> float:
-    ticks = _ticks().tick_values(norm.vmin or 0.0, norm.vmax or 1.0)
-    room = 0.75 + _LETTER * max(len(_number(tick)) for tick in ticks)
-    longest = max((len(line) for line in below), default=0)
-    return max(room, 0.25 + 0.062 * longest)
-
-
-def _wrapped(head: str, inches: float) -> str:
-    lines = textwrap.wrap(head, max(int(inches * 11), 8))
-    if len(lines) > 2:
-        lines = [lines[0], shortened(" ".join(lines[1:]), max(int(inches * 11), 8))]
-    return "\n".join(lines)
+def bar_beside(axes: Axes, bar: Bar) -> None:
+    """Draw a colour bar beside axes of the user's, and the lines below them."""
+    figure: Any = axes.figure
+    how: dict[str, Any] = {"extend": bar.ends, "extendfrac": _ARROW, "alpha": bar.alpha}
+    drawn = figure.colorbar(bar.colours, ax=axes, label=bar.words, **how)
+    drawn.outline.set_visible(False)
+    drawn.ax.tick_params(labelsize=8, length=2.5, color=_GREY, labelcolor=_INK)
+    if bar.notes:
+        width = axes.get_position().width * inches(figure)[0]
+        axes.annotate(
+            "\n".join(textwrap.wrap("; ".join(bar.notes), max(int(15 * width), 24))),
+            (0.0, 0.0),
+            (0, -4),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize=7.5,
+            color=_GREY,
+            annotation_clip=False,
+        )

@@ -57,12 +57,12 @@ class Volume:
     Args:
         maps: The maps that are drawn.
         captions: A caption for each map; empty texts where there is only one.
-        limit: Magnitude at the percentile, over all positions.
+        values: The saliency of the item, with all its axes.
     """
 
     maps: tuple[Map, ...]
     captions: tuple[str, ...]
-    limit: float
+    values: NDArray[Any]
 
 
 def read_volume(
@@ -71,7 +71,6 @@ def read_volume(
     variable: str | None,
     cut: Cut,
     *,
-    percentile: float,
     hatches: bool,
     behind: Any = None,
 ) -> Volume:
@@ -82,7 +81,6 @@ def read_volume(
         item: Index of the item; ``None`` for the mean over all items.
         variable: Name of the target variable; ``None`` where there is only one.
         cut: Which maps are cut from three axes.
-        percentile: The percentile of the magnitudes at which colours end.
         hatches: Whether places whose sign is uncertain are marked.
         behind: The data that is drawn behind the saliency; ``None`` for none.
 
@@ -114,17 +112,12 @@ def read_volume(
         if len(shown) < values.shape[at]:
             notes.append(f"{len(shown)} of {values.shape[at]} slices along {names[at]}")
     photos = None if item is None else _behind(explanation, item, name, behind, values.shape)
-    limit = 1.0 if share else float(np.percentile(np.abs(values), percentile))
-    peak = float(np.abs(values).max())
-    limit = 1.0 if share else limit or peak or 1.0
     signed = not share and bool((saliency.flat < 0).any())
     maps = tuple(
         Map(
             _slice(values, at, one),
             None if photos is None else _grey(_slice(photos, at, one)),
             signed,
-            peak > limit,
-            limit,
             None if uncertain is None else _slice(uncertain, at, one),
             tuple(notes),
             share,
@@ -132,7 +125,12 @@ def read_volume(
         for one in shown
     )
     captions = tuple(f"{names[at]} {one}" for one in shown) if values.ndim == 3 else ("",)
-    return Volume(maps, captions, limit)
+    return Volume(maps, captions, values)
+
+
+def volume_values(explanation: Explanation, item: int, variable: str | None) -> NDArray[Any]:
+    """The saliency of an item, with all its axes."""
+    return _values(explanation.only if variable is None else explanation[variable], item)
 
 
 def axes_of(explanation: Explanation, variable: str, n_axes: int) -> tuple[str, ...]:
