@@ -35,6 +35,7 @@ class SpectrumPlot(Visualizer):
     """
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
+    draws_into_figures: ClassVar[bool] = True
 
     cmap: str | Colormap = colors.SIGNED
     scaler: str | Scaler = "abs_max"
@@ -83,7 +84,10 @@ class SpectrumPlot(Visualizer):
         scaling = get_scaler(self.scaler)(saliency)
         saliency = scaling(saliency)
         # Figure, not pyplot: a library should leave no figure open and change no global setting.
-        figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
+        # A figure of the user's, visualize(0, figure=...), keeps its size.
+        figure = self.given_figure
+        if figure is None:
+            figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         peak = float(np.abs(saliency).max()) or 1.0
         for channel in _numpy(intensity):

@@ -143,8 +143,10 @@ class Place:
         width = columns * cell[0] + (columns - 1) * GAP
         high = rows * cell[1] + (rows - 1) * GAP
         heads = tuple(_wrapped(head, cell[0]) for head in texts.heads)
-        most = max((head.count("\n") + 1 for head in heads), default=0)
-        above = 0.3 * bool(texts.heading.title) + 0.22 * bool(texts.heading.subtitle) + _LINE * most
+        n_lines = max((head.count("\n") + 1 for head in heads), default=0)
+        above = (
+            0.3 * bool(texts.heading.title) + 0.22 * bool(texts.heading.subtitle) + _LINE * n_lines
+        )
         spare, bar, room = 0.0, 0.0, EDGE
         if texts.bar is not None:
             under = texts.bar.under
