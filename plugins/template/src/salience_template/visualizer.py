@@ -85,7 +85,7 @@ class SpectrumPlot(Visualizer):
         saliency = scaling(saliency)
         # Figure, not pyplot: a library should leave no figure open and change no global setting.
         # A figure of the user's, visualize(0, figure=...), keeps its size.
-        figure = self.given_figure
+        figure: Figure | None = self.given_figure
         if figure is None:
             figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=150)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))

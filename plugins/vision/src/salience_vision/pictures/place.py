@@ -144,9 +144,8 @@ class Place:
         high = rows * cell[1] + (rows - 1) * GAP
         heads = tuple(_wrapped(head, cell[0]) for head in texts.heads)
         n_lines = max((head.count("\n") + 1 for head in heads), default=0)
-        above = (
-            0.3 * bool(texts.heading.title) + 0.22 * bool(texts.heading.subtitle) + _LINE * n_lines
-        )
+        heading = 0.3 * bool(texts.heading.title) + 0.22 * bool(texts.heading.subtitle)
+        above = heading + _LINE * n_lines
         spare, bar, room = 0.0, 0.0, EDGE
         if texts.bar is not None:
             under = texts.bar.under
