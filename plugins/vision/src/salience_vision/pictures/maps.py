@@ -82,6 +82,7 @@ def read_map(
     variable: str | None,
     *,
     hatches: bool,
+    counted: bool = True,
     smoothing: Smoothing | None = None,
 ) -> Map:
     """Read the map of one item, or the mean map over all items.
@@ -94,6 +95,7 @@ def read_map(
         item: Index of the item; ``None`` for the mean over all items.
         variable: Name of the target variable; ``None`` where there is only one.
         hatches: Whether places whose sign is uncertain are marked.
+        counted: Whether a note says how many places differ from 0 by false discovery rate.
         smoothing: How the map is smoothed; ``None`` for not at all.
 
     Raises:
@@ -112,7 +114,7 @@ def read_map(
         values, notes = smoothing(values), (*notes, smoothing.words)
     uncertain = None
     if item is not None and hatches and not is_share and smoothing is None:
-        uncertain, tested = uncertain_places(explanation, item, variable)
+        uncertain, tested = uncertain_places(explanation, item, variable, counted=counted)
         notes = (*tested, *notes)
     smooth = smoothing is None or smoothing.kind == "gaussian"
     signed = not is_share and bool((flat < 0).any())
@@ -218,21 +220,27 @@ def photo_of(explanation: Explanation, item: int | None) -> NDArray[np.uint8] | 
 
 
 def uncertain_places(
-    explanation: Explanation, item: int, variable: str | None
+    explanation: Explanation, item: int, variable: str | None, *, counted: bool = True
 ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
-    """Places of an item whose sign is uncertain, and what that says; ``None`` if not tested."""
+    """Places of an item whose sign is uncertain, and what that says; ``None`` if not tested.
+
+    Args:
+        explanation: The explanation.
+        item: Index of the item.
+        variable: Name of the target variable; ``None`` where there is only one.
+        counted: Whether to say how many places differ from 0 by false discovery rate.
+    """
     # Of this item only: a grid would otherwise compute all items' p-values for each picture.
     one = explanation.item(item)
     saliency = one.only if variable is None else one[variable]
     if not one.signed or not bool(saliency.flat_error.isfinite().any()):
         return None, ()
     uncertain = one.p_values(variable)[0].detach().cpu().numpy() >= 0.05
+    said = f"hatched: the 95 % interval of {one.interval_about} holds 0"
+    if not counted:
+        return uncertain, (said,)
     found = one.significant(0.05, variable)[0]
-    notes = (
-        f"hatched: the 95 % interval of {one.interval_about} holds 0",
-        f"{int(found.sum())} of {found.numel()} places at FDR 5 %",
-    )
-    return uncertain, notes
+    return uncertain, (said, f"{int(found.sum())} of {found.numel()} places at FDR 5 %")
 
 
 @dataclass(frozen=True)

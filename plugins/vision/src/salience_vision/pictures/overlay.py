@@ -205,7 +205,7 @@ class Overlay(Visualizer):
         """
         titles = list(explanations)
         maps = {
-            (item, title): self._drawn(explanation, item)
+            (item, title): self._drawn(explanation, item, counted=False)
             for item in items
             for title, explanation in explanations.items()
         }
@@ -297,10 +297,10 @@ class Overlay(Visualizer):
             figure=self.given_figure,
         )
 
-    def _drawn(self, explanation: Explanation, item: int) -> Map:
+    def _drawn(self, explanation: Explanation, item: int, *, counted: bool = True) -> Map:
         """What is drawn of an item: its map, or where it is asked for its shares of draws."""
         if self.show != "top_share" or is_top_share(explanation):
-            return self._read(explanation, item)
+            return self._read(explanation, item, counted=counted)
         found = read_shares(explanation, item, self.variable)
         if found is None:
             raise InputError(
@@ -309,12 +309,13 @@ class Overlay(Visualizer):
             )
         return found
 
-    def _read(self, explanation: Explanation, item: int | None) -> Map:
+    def _read(self, explanation: Explanation, item: int | None, *, counted: bool = True) -> Map:
         return read_map(
             explanation,
             item,
             self.variable,
             hatches=self.hatch,
+            counted=counted,
             smoothing=Smoothing.of(self.smooth),
         )
 
