@@ -75,3 +75,24 @@ def test_grid_puts_explanations_side_by_side(by_hand):
 def test_refuses_an_unknown_colour_map(by_hand):
     with pytest.raises(InputError, match="did you mean 'viridis'"):
         by_hand([[1.0]]).visualize(visualizer="heatmap", cmap="virids")
+
+
+def test_cells_whose_sign_is_uncertain_have_a_ring(by_hand):
+    values, errors = [[1.0, -1.0, 3.0], [0.2, 5.0, -0.1]], [[0.01, 2.0, 0.1], [0.3, 0.1, 0.5]]
+    explanation = by_hand(values, errors)
+    uncertain = explanation.p_values() >= 0.05
+    figure = explanation.visualize(visualizer="heatmap")
+    rings = figure.axes[0].collections[0].get_offsets()
+    assert {(int(x), int(y)) for x, y in rings} == {
+        (column, row) for row, column in uncertain.nonzero().tolist()
+    }
+    assert "rings: sign uncertain (p ≥ .05)" in figure.get_supxlabel().replace("\u00a0", " ")
+    assert not explanation.visualize(visualizer="heatmap", rings=False).axes[0].collections
+    one = explanation.visualize(1, visualizer="heatmap").axes[0].collections[0].get_offsets()
+    assert [int(x) for x, _ in one] == [0, 2]
+
+
+def test_many_cells_are_not_marked_and_the_picture_says_so(by_hand):
+    figure = by_hand([[1.0, -1.0]] * 50, [[1.0, 1.0]] * 50).visualize(visualizer="heatmap")
+    assert not figure.axes[0].collections
+    assert "not marked" in figure.get_supxlabel()

@@ -162,3 +162,22 @@ def test_both_draw_into_axes(rows, visualizer):
     axes = Figure().subplots()
     rows.visualize(3, visualizer=visualizer, ax=axes)
     assert len(points(axes).get_offsets()) in (40, 120)
+
+
+@pytest.mark.parametrize(("names", "is_grey"), [(["x", "y", "z"], True), (["no", "yes"], False)])
+def test_more_than_two_categories_have_no_order_and_are_grey(rows, names, is_grey):
+    data = DATA.clone()
+    data[:, 1] = torch.arange(40) % len(names)
+    info = rows.dataset_info | {"numeric": [0, 2], "categorical": [1], "categories": [names]}
+    found = replace(
+        rows,
+        annotations=ColumnAnnotations({"values": data}),
+        dataset_info=info,
+        saliency={"features": rows.saliency["input"]},
+    )
+    figure = found.visualize(visualizer="beeswarm")
+    axes = figure.axes[0]
+    line = [label.get_text() for label in axes.get_yticklabels()].index("b")
+    edges = points(axes).get_edgecolors().reshape(40, 3, 4)[:, line]
+    assert (len(np.unique(edges, axis=0)) == 1) == is_grey
+    assert ("grey: categories" in figure.get_supxlabel()) == is_grey

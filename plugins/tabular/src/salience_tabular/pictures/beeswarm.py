@@ -37,9 +37,11 @@ from salience_tabular.pictures.panels import (
 )
 from salience_tabular.pictures.rows import check_features
 from salience_tabular.pictures.swarm import (
+    UNORDERED,
     Points,
     area_of,
     data_colors,
+    has_no_order,
     hollow_note,
     mark_row,
     offsets,
@@ -56,8 +58,9 @@ class Beeswarm(Visualizer):
     """One point per row and feature: its saliency, coloured by the value of the feature.
 
     Points that would overlap lie beside each other. Colours go from low to high values of each
-    feature (its 5 and 95 % quantiles), in original units where the domain knows them; those of
-    categories follow their order. A point is hollow where the sign of the saliency is uncertain
+    feature (its 5 and 95 % quantiles), in original units where the domain knows them, or from the
+    first to the second of two categories. More categories have no order, and are grey; see
+    :class:`Scatter`. A point is hollow where the sign of the saliency is uncertain
     (p ≥ .05). More than 3000 points are pixels in SVG and PDF files as well.
 
     :meth:`mean` draws all rows, not their mean; :meth:`item` draws all rows and marks one.
@@ -192,7 +195,9 @@ class Beeswarm(Visualizer):
         made = np.empty((*values.shape, 4))
         for row, feature in enumerate(order):
             shade = shades(held, int(feature), len(values))
-            if shade is None:
+            if has_no_order(held, int(feature)):
+                made[:, row] = to_rgba(UNORDERED)
+            elif shade is None:
                 own = sign_colors(values[:, row], signed=explanation.signed)
                 made[:, row] = [to_rgba(color) for color in own]
             else:
@@ -225,6 +230,9 @@ class Beeswarm(Visualizer):
         total = first.values.shape[1]
         if item is not None:
             found.append(f"rings: {item_name(first, item)}")
+        held = values_of(first)
+        if any(has_no_order(held, feature) for feature in range(total)):
+            found.append("grey: categories, which have no order")
         if shown < total:
             found.append(f"the {shown} features of the largest mean magnitude, of {total}")
         return found

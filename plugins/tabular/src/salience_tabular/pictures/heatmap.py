@@ -20,13 +20,23 @@ from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
 from salience_tabular.pictures.features import names_of
 from salience_tabular.pictures.look import (
+    add_note,
     item_name,
     item_title,
     mean_title,
     new_figure,
+    note_below,
     plain,
     tidy,
 )
+from salience_tabular.pictures.panels import (
+    has_errors,
+    is_complete,
+    scaled_words,
+    unit_label,
+    value_label,
+)
+from salience_tabular.pictures.swarm import uncertain
 
 Array = NDArray[np.floating[Any]]
 _LABELLED_ROWS = 40
@@ -37,6 +47,10 @@ _LABELLED_FEATURES = 60
 class HeatMap(Visualizer):
     """A heat map of rows by features, coloured by saliency.
 
+    Where there are several draws and the aggregator keeps signs, a cell whose sign is uncertain
+    (p ≥ .05, so that the 95 % interval holds 0) has a ring, where cells are few enough to
+    have names.
+
     :meth:`item` draws one row. :meth:`mean` draws all rows, one below the other, not their mean.
 
     Args:
@@ -45,6 +59,7 @@ class HeatMap(Visualizer):
         scaler: Name or function, applied to all rows of an explanation at once.
         title: Title in place of the row's number or id, or of "n rows".
         colorbar: Whether to draw the colour bar.
+        rings: Whether cells whose sign is uncertain are marked.
 
     Raises:
         InputError: The scaler or the colour map is unknown.
@@ -58,6 +73,7 @@ class HeatMap(Visualizer):
     scaler: str | Scaler = "identity"
     title: str | None = None
     colorbar: bool = True
+    rings: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,6 +100,7 @@ class HeatMap(Visualizer):
         names = names_of(explanation)  # refuses saliency of another shape
         values = self._scaled(explanation)[rows]
         image = self._draw(axes, values, bool((values < 0).any()))
+        notes = self._mark(axes, explanation, rows)
         own = mean_title(explanation).removeprefix("mean of ")
         title = own if item is None else item_title(explanation, item, width=3.0)
         axes.set_title(title if self.title is None else self.title, fontsize=11)
@@ -93,7 +110,8 @@ class HeatMap(Visualizer):
             axes.set_yticks(range(len(rows)), [item_name(explanation, row) for row in rows])
         tidy(axes, kept=())
         if self.colorbar:
-            axes.figure.colorbar(image, ax=axes, label="saliency")
+            axes.figure.colorbar(image, ax=axes, label=self._label(explanation))
+        note_below(axes, notes)
 
     def mean_grid(self, explanations: Mapping[str, Explanation]) -> Figure:
         """Draw all rows of each explanation, side by side."""
@@ -124,8 +142,10 @@ class HeatMap(Visualizer):
         figure = new_figure(width, body + below + 0.7)
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         signed = any((values < 0).any() for values in scaled)
+        notes: list[str] = []
         for axes, own, title, values in zip(grid, names, panels, scaled, strict=True):
             image = self._draw(axes, values, signed)
+            notes += self._mark(axes, panels[title], rows)
             axes.set_title(title, fontsize=11)
             if labelled:
                 axes.set_xticks(range(len(own)), own)
@@ -138,6 +158,8 @@ class HeatMap(Visualizer):
             axes.tick_params(length=0 if labelled else 3)
             if self.colorbar:
                 _colorbar(figure, axes, image, body)
+                if axes is grid[-1]:
+                    figure.axes[-1].set_ylabel(self._label(panels[title]), fontsize=9, color=INK)
         if len(rows) == 1:
             grid[0].set_yticks([])
         elif len(rows) <= _LABELLED_ROWS:
@@ -145,7 +167,31 @@ class HeatMap(Visualizer):
             grid[0].set_yticks(range(len(rows)), [item_name(first, item) for item in rows])
         else:
             grid[0].set_ylabel("row", fontsize=10, color=INK)
+        add_note(figure, notes)
         return figure
+
+    def _label(self, explanation: Explanation) -> str:
+        """What values are, and how they are scaled."""
+        words = scaled_words(self.scaler, f"all {len(explanation)} rows")
+        comma = " " if is_complete(explanation) and explanation.signed and not words else ", "
+        return f"{value_label(explanation)}{comma}{words or plain(unit_label(explanation), 60)}"
+
+    def _mark(self, axes: Axes, explanation: Explanation, rows: Sequence[int]) -> list[str]:
+        """Draw a ring into each cell whose sign is uncertain, and say what it is."""
+        if not self.rings:
+            return []
+        chosen = explanation.iloc[list(rows)]
+        n_features = explanation.only.flat.shape[1]
+        if len(rows) > _LABELLED_ROWS or n_features > _LABELLED_FEATURES:
+            tested = chosen.signed and has_errors(chosen)
+            return ["uncertain signs are not marked in so many cells"] if tested else []
+        found = uncertain(chosen)
+        if found is None or not found.any():
+            return []
+        y, x = np.nonzero(found)
+        axes.scatter(x, y, s=16, facecolors="none", edgecolors=INK, linewidths=0.8)
+        about = explanation.interval_about
+        return [f"rings: sign uncertain (p ≥ .05), the 95 % interval of {about} holds 0"]
 
     def _scaled(self, explanation: Explanation) -> Array:
         values = explanation.values.detach().cpu().double().numpy()

@@ -17,6 +17,8 @@ from salience_tabular.pictures.panels import LEVEL, Array, has_errors, numbers
 
 #: More points than these are drawn as pixels, also in SVG and PDF.
 MANY = 3000
+#: Colour of values that have no order.
+UNORDERED = "#8c8c8c"
 # Largest luminance of an edge; a little below that of 3 : 1, for the rounding of the power.
 _LIGHTEST = 0.28
 
@@ -70,6 +72,12 @@ def offsets(along: Array, diameter: float, length: float, room: float) -> Array:
     side = np.where(rank % 2, 1.0, -1.0)
     away: Array = side * ((rank + 1) // 2) * step
     return away
+
+
+def has_no_order(held: FeatureValues | None, feature: int) -> bool:
+    """Whether the values of a feature are more than two categories."""
+    names = None if held is None else held.categories[feature]
+    return names is not None and len(names) > 2
 
 
 def shades(held: FeatureValues | None, feature: int, n_rows: int) -> Array | None:
