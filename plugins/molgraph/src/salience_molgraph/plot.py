@@ -36,7 +36,6 @@ from salience_molgraph.pictures.words import (
     Naming,
     captions,
     described,
-    is_complete,
     notes,
     output_words,
     scale_label,
@@ -274,7 +273,7 @@ class MoleculePlot(Visualizer):
             values: All values that the scaler is to see.
             of: What these are of, in words.
         """
-        complete = all(map(is_complete, explanations))
+        complete = all(explanation.is_complete for explanation in explanations)
         scaler = self.scaler or ("identity" if complete else "abs_max")
         scaling = get_scaler(scaler)(values)
         largest = float(np.abs(scaling(values)).max(initial=0.0))

@@ -139,7 +139,7 @@ def _method(
         "tested": method.is_tested and "logp" in made,
         "hasErrors": method.has_errors,
         "valueName": table.plain(words.value_words(method, options), 80),
-        "unit": table.plain(options.unit, 40) if words.is_complete(method) else "",
+        "unit": table.plain(options.unit, 40) if method.explanation.is_complete else "",
         "said": [table.plain(score_words(one, item, **f)) for item in range(len(one))],
         "isShare": method.aggregator == "top_share",
         "intervalAbout": one.interval_about,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from salience import is_placeholder, score_name
 from salience_report.methods import Method
 from salience_report.options import Options
@@ -46,17 +44,11 @@ def target_words(method: Method) -> str:
     return f"Saliency of {names} for the output {_output(method)}."
 
 
-def is_complete(method: Method) -> bool:
-    """Whether the values add up to a change of f, and so have its unit."""
-    adds = method.aggregator in ("raw", "abs")
-    return adds and bool(torch.isfinite(method.explanation.delta).any())
-
-
 def value_words(method: Method, options: Options) -> str:
     """What the values are: "contribution to logit of class 2", or "saliency"."""
     one = method.explanation
     what = "saliency"
-    if is_complete(method) and one.signed:
+    if one.is_complete and one.signed:
         what = f"contribution to {score_name(one, options.output_name)}"
     elif method.aggregator not in ("", "raw", "given"):
         what = f"saliency ({_text(method.aggregator)})"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from rdkit import Chem
 
 from salience import InputError, class_words, is_placeholder, number_words
@@ -16,9 +15,6 @@ from salience import InputError, class_words, is_placeholder, number_words
 if TYPE_CHECKING:
     from salience import Explanation
     from salience_molgraph.pictures.cell import Cell
-
-#: Aggregators whose values are in the units of f where the method is complete.
-_UNITS_OF_F = ("raw", "abs")
 
 
 @dataclass(frozen=True)
@@ -148,12 +144,6 @@ def _plain(value: Any) -> str:
     return number_words(float(value)) if isinstance(value, int | float) else str(value)
 
 
-def is_complete(explanation: Explanation) -> bool:
-    """Whether the values add up to a change of f, and so have its units."""
-    name = explanation.provenance.get("aggregator", {}).get("name", "raw")
-    return name in _UNITS_OF_F and bool(torch.isfinite(explanation.delta).any())
-
-
 def scale_label(
     explanations: Sequence[Explanation], scaler: Any, kinds: set[str], naming: Naming, of: str
 ) -> str:
@@ -173,7 +163,7 @@ def scale_label(
         sums = f"difference of {sums}"
     what = sums if all(e.signed for e in explanations) else f"{sums} without sign"
     if scaler == "identity":
-        if not all(is_complete(e) for e in explanations):
+        if not all(e.is_complete for e in explanations):
             return f"{what}, as computed"
         unit = f" ({naming.unit})" if naming.unit else ""
         f = naming.output_name or "f"
