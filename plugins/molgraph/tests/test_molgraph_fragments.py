@@ -132,7 +132,7 @@ def test_sums_over_fragments_are_drawn_and_tabled_with_their_errors():
     for members, p in zip(groups[0].values(), pooled.p_values()[0].tolist(), strict=True):
         colours = {marks[f"atom-{atom}"] for atom in members}
         assert len(colours) == 1 and (colours == {"hollow"}) == (p >= 0.05)
-    assert " ".join(texts(drawing, "label")) == "sum of contributions to f"
+    assert " ".join(texts(drawing, "label")) == "sum of contributions to the predicted value"
     assert any("of 4 groups at FDR 5 %" in note for note in texts(drawing, "note"))
     ring = [m for m in marks if m.startswith("bond")]
     inside = {

@@ -221,7 +221,8 @@ def test_a_grid_has_one_scale_titles_legends_and_one_bar():
     ]
     assert _texts(drawing, "title") == ["weak", "strong"]
     assert _texts(drawing, "legend") == ["id0", "id1"]
-    assert len(_texts(drawing, "label")) == 1
+    label = "saliency without sign, in units of the predicted value"
+    assert " ".join(_texts(drawing, "label")) == label  # once
     assert _atoms(drawing, 0)[0] == (255, 128, 128)
     assert _atoms(drawing, 1)[0] == (255, 0, 0)
     assert _atoms(drawing, 3)[0] == (128, 128, 255)

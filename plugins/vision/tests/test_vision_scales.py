@@ -65,7 +65,7 @@ def test_complete_methods_are_drawn_in_their_units(kind: Any) -> None:
         assert np.allclose(layer.get_array(), made.values[item])
         assert layer.norm.vmax == pytest.approx(3)
     label = look.item(made, 0).axes[-1].get_ylabel()
-    assert label == "contribution to\nlogit of tiger cat"
+    assert label == "contribution to\nthe logit of tiger cat"
 
 
 def test_magnitudes_of_complete_methods_have_units_too() -> None:
@@ -114,9 +114,9 @@ def test_maps_of_a_grid_share_what_is_asked(share: Any, tops: Any, is_complete: 
     if not is_complete:
         assert label == f"saliency, largest of {of} = 1"
     elif share == "all":
-        assert label == "contribution to logit of tiger cat"
+        assert label == "contribution to the logit of tiger cat"
     else:
-        assert label == f"contribution to logit of tiger cat, 1 = the end of {of}"
+        assert label == f"contribution to the logit of tiger cat, 1 = the end of {of}"
 
 
 def test_a_grid_of_complete_and_other_methods_has_one_scaler() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rdkit import Chem
 
-from salience import InputError, class_words, is_placeholder, number_words
+from salience import InputError, class_words, is_placeholder, number_words, score_name
 
 if TYPE_CHECKING:
     from salience import Explanation
@@ -166,7 +166,8 @@ def scale_label(
         if not all(e.is_complete for e in explanations):
             return f"{what}, as computed"
         unit = f" ({naming.unit})" if naming.unit else ""
-        f = naming.output_name or "f"
+        names = {naming.output_name or f"the {score_name(e)}" for e in explanations}
+        f = names.pop() if len(names) == 1 else "f"
         if all(e.signed for e in explanations):
             mixed = "; of groups, the sum" if "groups" in kinds and not only_groups else ""
             words = "sum of contributions" if only_groups else "contribution"

@@ -125,9 +125,9 @@ def value_words(explanations: Sequence[Explanation], *, in_units: bool) -> str:
     if not all(explanation.is_complete for explanation in explanations):
         return f"{what}, as computed"
     names = {score_name(explanation) for explanation in explanations}
-    f = names.pop() if len(names) == 1 else "f"
+    f = f"the {names.pop()}" if len(names) == 1 else "f"
     if not signed:
-        return f"{what},\nin units of the {f}"
+        return f"{what},\nin units of {f}"
     return f"{'difference in ' * differences}contribution to\n{f}"
 
 
