@@ -16,6 +16,9 @@ from salience.colors import GROUND, INK, LINE, MUTED, NEGATIVE, PLAIN, POSITIVE
 from salience_tabular.pictures.look import tidy
 from salience_tabular.pictures.panels import Array, Interval, Panel
 
+#: Size of the texts beside the panel in points.
+VALUE = 8.5
+
 
 def draw_bars(
     axes: Axes,
@@ -72,11 +75,12 @@ def draw_points(
     frame_features(axes, names)
     guides(axes, len(values))
     if written:
-        write_values(axes, panel)
+        texts = value_texts(panel)
+        write_beside(axes, texts, [MUTED] * len(texts))
 
 
-def write_values(axes: Axes, panel: Panel) -> None:
-    """Write the value of each feature and its widest interval at the right of the axes."""
+def value_texts(panel: Panel) -> list[str]:
+    """The value of each feature with its widest interval, as text."""
     low, high = panel.intervals[0] if panel.intervals else (np.array([]), np.array([]))
     largest = float(np.abs(panel.values).max(initial=0.0))
     texts = []
@@ -86,7 +90,7 @@ def write_values(axes: Axes, panel: Panel) -> None:
             ends = [rounded(float(end[y]), largest, sign=panel.signed) for end in (low, high)]
             text += f" ({ends[0]} to {ends[1]})"
         texts.append(text)
-    write_beside(axes, texts, [MUTED] * len(texts))
+    return texts
 
 
 def write_beside(
@@ -103,7 +107,7 @@ def write_beside(
     """
     place = axes.get_yaxis_transform() + ScaledTranslation(8 / 72, 0, axes.figure.dpi_scale_trans)
     for y, (text, color) in enumerate(zip(texts, colors, strict=True)):
-        written = axes.text(1.0, y, text, transform=place, va="center", fontsize=8.5, color=color)
+        written = axes.text(1.0, y, text, transform=place, va="center", fontsize=VALUE, color=color)
         written.set_in_layout(in_layout)
 
 
@@ -143,7 +147,10 @@ def sign_colors(values: Array, color: str | None = None, *, signed: bool | None 
 
 def frame_features(axes: Axes, names: Sequence[str]) -> None:
     """Ticks, limits and the line at 0 of axes with one line per feature."""
-    axes.set_yticks(np.arange(len(names)), names)
+    if any(names):
+        axes.set_yticks(np.arange(len(names)), names)
+    else:  # ticks without labels would still be drawn and measured
+        axes.set_yticks([])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.locator_params(axis="x", nbins=5)
     tidy(axes)
