@@ -131,8 +131,16 @@ def _short(value: float, place: int | None) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %"."""
-    text = "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %".
+
+    What an interval is drawn as is said once, of several that are drawn alike.
+    """
+    said, head = [], ""
+    for sentence in dict.fromkeys(filter(None, sentences)):
+        own, of, rest = sentence.partition("interval of ")
+        said.append(f"of {rest}" if of and own == head else sentence)
+        head = own if of else ""
+    text = "; ".join(said)
     for words in ("p ≥ .05", "p < .05", " %", "FDR 5"):
         text = text.replace(words, words.replace(" ", "\u00a0"))
     return text

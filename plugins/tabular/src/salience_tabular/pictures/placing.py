@@ -52,17 +52,22 @@ def fitted(text: str, inches: float, points: float) -> str:
 
 def balanced(text: str, inches: float, points: float) -> str:
     """A text on as many lines as :func:`fitted` makes, of lengths as equal as can be."""
-    words = _words(text, points)
+    return "\n".join(
+        line for part in text.split("\n") for line in _balanced(_words(part, points), inches)
+    )
+
+
+def _balanced(words: Sequence[tuple[str, float]], inches: float) -> list[str]:
     found = _lines(words, inches)
     low, high = 0.0, inches
-    for _ in range(6):
+    for _ in range(6 if len(found) > 1 else 0):
         middle = (low + high) / 2
         tried = _lines(words, middle)
         if len(tried) > len(found):
             low = middle
         else:
             found, high = tried, middle
-    return "\n".join(found)
+    return found
 
 
 def _words(line: str, points: float) -> list[tuple[str, float]]:
@@ -176,6 +181,8 @@ class Placed(ConstrainedLayoutEngine):
             return None
         for axes in fig.axes:
             _free_labels(axes)
+            for text in axes.texts:  # which stand beside the panel
+                text.set_in_layout(True)
         return super().execute(fig)
 
 

@@ -24,6 +24,7 @@ from salience_tabular.pictures.placing import (
     TICK_PAD,
     Placed,
     Spaces,
+    balanced,
     fitted,
     height_of,
     place_labels,
@@ -215,7 +216,7 @@ class Sheet:
 
 def _axis_label(cell: Cell, panel: tuple[float, float]) -> str:
     """The label of the axis, on as many lines as it needs below its panel."""
-    return fitted(cell.label, panel[0] + _BETWEEN / 2, _LABEL)
+    return balanced(cell.label, panel[0] + _BETWEEN / 2, _LABEL)
 
 
 def _row_label(cell: Cell, panel: tuple[float, float]) -> str:
