@@ -156,15 +156,44 @@ def test_figures_with_text_pickle_and_other_formats_are_as_before(tmp_path: Path
 
 
 def test_a_class_has_its_probability_and_logit() -> None:
+    found = explained(samplers=[], n_samples=1)
+    one = int(found.prediction[0].argmax())
+    share = f"{float(found.prediction[0].softmax(0)[one]):.2f}".removeprefix("0")
+    logit = number_words(float(found.score[0]))
+    words = score_words(found, 0, name="spam")
+    assert words == f"spam, probability {share}, logit {logit}"
+    # Of a class that the user names, softmax is a probability only if classes exclude each other.
     found = explained(output="class:1", samplers=[], n_samples=1)
-    share = found.prediction[0].softmax(0)[1]
-    words = score_words(found, 0)
-    assert words == (
-        f"two, probability {f'{float(share):.2f}'.removeprefix('0')}, "
-        f"logit {number_words(float(found.score[0]))}"
-    )
+    share = f"{float(found.prediction[0].softmax(0)[1]):.2f}".removeprefix("0")
+    assert score_words(found, 0) == f"two, softmax {share}, logit {number_words(found.score[0])}"
     assert score_name(found) == "logit of two"
-    assert score_words(found, 0, name="spam").startswith("spam, probability ")
+
+
+def test_no_probability_is_made_of_outputs_that_are_no_logits_of_exclusive_classes() -> None:
+    for output in ("predicted", "class:1"):
+        model = nn.Sequential(net(), nn.Sigmoid())
+        found = explained(model=model, output=output, samplers=[], n_samples=1)
+        value = number_words(float(found.score[0]))
+        assert score_words(found, 0, "spam") == f"spam, output {value}"
+        assert score_name(found, "spam") == "output of spam"
+    for output in (salience.Value(1), lambda scores: scores[:, 1]):
+        found = explained(output=output, samplers=[], n_samples=1)
+        assert not {"probability", "softmax"} & set(score_words(found, 0).split())
+
+
+def test_names_of_all_rows_are_those_of_single_rows() -> None:
+    found = explained(samplers=[], n_samples=1)
+    rows = torch.tensor([[0.2, 0.3], [2.0, -1.0], [0.4, 0.6], [-0.1, -3.0], [9.0, 8.0], [0.9, 0.9]])
+    made = replace(found, prediction=rows, score=rows.max(1).values)
+    words = [score_words(made, item, "it") for item in range(6)]
+    assert [text.split()[1] for text in words] == ["output", *["probability"] * 4, "output"]
+    assert [text.count("logit") for text in words] == [0, 1, 0, 1, 1, 0]
+    # A row of two logits whose sum is 1 cannot be told from probabilities, but all rows can.
+    assert score_name(made) == "logit of the class"
+    assert score_name(made.iloc[[0, 2]]) == "output of two"
+    for item in range(6):
+        alone = made.iloc[[item]]
+        assert score_words(alone, 0, "it") == words[item]
 
 
 def test_probabilities_have_no_logit() -> None:

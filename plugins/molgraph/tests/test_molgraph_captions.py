@@ -65,8 +65,8 @@ def _class(row, output, score):
     ("row", "output", "score", "words"),
     [
         ([1.0, 3.0, 2.0], {"name": "predicted"}, 3.0, "class 1, probability .67, logit 3"),
-        ([1.0, 3.0, 2.0], {"name": "class", "index": 0}, 1.0, "class 0, probability .09, logit 1"),
-        ([1.0, 3.0, 2.0], {"name": "class", "index": -1}, 2.0, "class 2, probability .24, logit 2"),
+        ([1.0, 3.0, 2.0], {"name": "class", "index": 0}, 1.0, "class 0, softmax .09, logit 1"),
+        ([1.0, 3.0, 2.0], {"name": "class", "index": -1}, 2.0, "class 2, softmax .24, logit 2"),
         ([0.25, 0.75], {"name": "predicted"}, 0.75, "class 1, probability .75"),
         (
             np.log([0.25, 0.75]).tolist(),

@@ -21,7 +21,7 @@ def test_mean_draws_every_row(by_hand):
 def test_item_draws_that_row(by_hand):
     figure = by_hand([[1.0, 2.0], [3.0, 4.0]]).visualize(1, visualizer="heatmap")
     assert np.array_equal(image(figure).get_array(), [[3, 4]])
-    assert " ".join(figure.axes[0].get_title().split()) == "row 1 class 0, probability .33, logit 0"
+    assert " ".join(figure.axes[0].get_title().split()) == "row 1: class 0, output 0"
 
 
 def test_signed_saliency_is_centred_at_zero(by_hand):

@@ -249,7 +249,7 @@ def test_classes_have_their_names():
     rows = torch.randn(4, 3)
     domain = Tabular(class_names=["no", "yes"])
     found = salience.explain(nn.Linear(3, 2), rows, domain, output="class:1")
-    assert found.visualize(0).axes[0].get_title().startswith("row 0: yes, probability ")
+    assert found.visualize(0).axes[0].get_title().startswith("row 0: yes, softmax ")
 
 
 def test_tables_of_results_have_the_values_of_the_features():

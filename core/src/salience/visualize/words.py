@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from salience.errors import shortened
@@ -13,6 +14,11 @@ from salience.plugins.parts import is_placeholder
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
+
+# What a model may return, and what of it a row proves: logits are those of all rows if of one.
+_WHATS = ("logit", "output", "log-probability", "probability")
+# How far sums of probabilities may be from 1.
+_CLOSE = 1e-4
 
 
 def number_words(value: float, *, sign: bool = False) -> str:
@@ -43,10 +49,10 @@ def probability_words(value: float) -> str:
 def score_words(explanation: Explanation, item: int, name: str = "", unit: str = "") -> str:
     """What f, the output variable, is of an item, for titles.
 
-    For the score of a class it is the class with its probability and, unless the model returns
-    probabilities, its logit: "class 2, probability .39, logit 9.25". For other outputs it is the
-    value: "predicted 0.27 log₁₀ mol/L". Names of classes are those of the domain
-    (``dataset_info["class_names"]``).
+    For the score of a class it is the class with what is known of its probability, as
+    :func:`class_words` says: "class 2, probability .39, logit 9.25". For other outputs, functions
+    of the user's among them, it is the value: "predicted 0.27 log₁₀ mol/L". Names of classes are
+    those of the domain (``dataset_info["class_names"]``).
 
     Args:
         explanation: The explanation.
@@ -63,12 +69,8 @@ def score_words(explanation: Explanation, item: int, name: str = "", unit: str =
     after = f" {unit}" if unit else ""
     if "minus" in explanation.provenance:
         return f"difference of {name or 'f'} {number_words(score, sign=True)}{after}"
-    output = _output(explanation)
-    if output.get("name") in ("predicted", "class"):
-        words = class_words(explanation, item, name)
-        if words:
-            return words
-    return f"{name or _output_name(output)} {number_words(score)}{after}"
+    words = class_words(explanation, item, name)
+    return words or f"{name or _output_name(_output(explanation))} {number_words(score)}{after}"
 
 
 def score_name(explanation: Explanation, name: str = "", unit: str = "") -> str:
@@ -80,17 +82,15 @@ def score_name(explanation: Explanation, name: str = "", unit: str = "") -> str:
         unit: As for :func:`score_words`.
     """
     after = f" ({unit})" if unit else ""
-    output = _output(explanation)
-    if output.get("name") in ("predicted", "class") and "minus" not in explanation.provenance:
-        kinds = {_class_of(explanation, item) for item in range(min(len(explanation), 1000))}
-        words = {kind for kind in kinds if kind is not None}
-        if words and len(words) == len(kinds):
-            (what, *others) = {kind[0] for kind in words}
-            classes = {kind[1] for kind in words}
-            if not others:
-                one = name or (classes.pop() if len(classes) == 1 else "the class")
-                return f"{what} of {one}{after}"
-    found = name or _output_name(output)
+    kinds = set(_kinds(explanation, range(min(len(explanation), 1000))))
+    known = {kind for kind in kinds if kind is not None}
+    if known and len(known) == len(kinds):
+        # What the model returns is the same for all rows; single rows of logits may look otherwise.
+        what = min((what for what, _ in known), key=_WHATS.index)
+        classes = {at for _, at in known}
+        one = _class_name(explanation, classes.pop()) if len(classes) == 1 else "the class"
+        return f"{what} of {name or one}{after}"
+    found = name or _output_name(_output(explanation))
     return f"{'predicted value' if found == 'predicted' else found}{after}"
 
 
@@ -100,44 +100,87 @@ def _output(explanation: Explanation) -> Mapping[str, Any]:
 
 
 def class_words(explanation: Explanation, item: int, name: str = "") -> str:
-    """The class with its probability and logit; empty where the scores are not of classes.
+    """The class with its probability and logit; empty where f is not the score of a class.
+
+    f is the score of a class where the output variable is ``"predicted"`` or ``"class:i"``. What
+    the model returns is told from its outputs for the item. Where they are
+
+    - from 0 to 1 with a sum of 1, f is a probability: "class 2, probability .39";
+    - logarithms of such, it is a log-probability: "class 2, probability .39, log-probability
+      −0.942";
+    - from 0 to 1 with another sum, they may be probabilities of classes that do not exclude each
+      other, or small logits, and nothing is said of a probability: "class 2, output 0.9";
+    - anything else, they are logits. The probability of the predicted class is its softmax:
+      "class 2, probability .39, logit 9.25". Of ``"class:i"``, which is also asked where classes
+      do not exclude each other, softmax is called by its name: "class 2, softmax .39, logit 9.25".
 
     Args:
         explanation: The explanation.
         item: Position of the item, from 0.
         name: What f is, in place of the name of the class.
     """
-    found = _class_of(explanation, item)
+    (found,) = _kinds(explanation, [item])
     if found is None:
         return ""
-    what, known = found
-    score = float(explanation.score[item])
-    row = explanation.prediction[item].detach().cpu().double()
+    what, at = found
+    score, known = float(explanation.score[item]), name or _class_name(explanation, at)
     if what == "probability":
-        return f"{name or known}, probability {probability_words(score)}"
+        return f"{known}, probability {probability_words(score)}"
+    if what == "output":
+        return f"{known}, output {number_words(score)}"
     # The score is that of one class, of which the model's other outputs are the alternatives.
-    share = float((score - row.logsumexp(0)).exp())
-    return f"{name or known}, probability {probability_words(share)}, {what} {number_words(score)}"
+    row = explanation.prediction[item].detach().cpu().double()
+    share = probability_words(float((score - row.logsumexp(0)).exp()))
+    chosen = _output(explanation).get("name") == "class" and what == "logit"
+    return (
+        f"{known}, {'softmax' if chosen else 'probability'} {share}, {what} {number_words(score)}"
+    )
 
 
-def _class_of(explanation: Explanation, item: int) -> tuple[str, str] | None:
-    """What kind of score of a class f is, and of which class; ``None`` where it is none."""
-    row: Tensor = explanation.prediction[item].detach().cpu().double()
-    if row.ndim != 1 or len(row) < 2 or not bool(row.isfinite().all()):
-        return None
-    output, score = _output(explanation), float(explanation.score[item])
-    index = output.get("index")
-    at = int(row.argmax()) if not isinstance(index, int) else index
-    at += len(row) if at < 0 else 0
-    if not 0 <= at < len(row) or not math.isclose(
-        float(row[at]), score, rel_tol=1e-4, abs_tol=1e-6
-    ):
-        return None
+def _kinds(explanation: Explanation, items: Sequence[int]) -> list[tuple[str, int] | None]:
+    """What kind of score of a class f is, and of which class; ``None`` where it is none.
+
+    Args:
+        explanation: The explanation.
+        items: Positions of the items.
+    """
+    none: list[tuple[str, int] | None] = [None] * len(items)
+    output, at = _output(explanation), list(items)
+    if output.get("name") not in ("predicted", "class") or "minus" in explanation.provenance:
+        return none
+    rows: Tensor = explanation.prediction[at].detach().cpu().double()
+    if rows.ndim != 2 or rows.shape[1] < 2:
+        return none
+    index, n_classes = output.get("index"), rows.shape[1]
+    if not isinstance(index, int):
+        classes = rows.argmax(1)
+    elif -n_classes <= index < n_classes:
+        classes = torch.full((len(at),), index % n_classes)
+    else:
+        return none
+    scores = explanation.score[at].detach().cpu().double()
+    own = rows.gather(1, classes[:, None])[:, 0]
+    known = rows.isfinite().all(1) & torch.isclose(own, scores, rtol=1e-4, atol=1e-6)
+    inside = ((rows >= 0) & (rows <= 1 + _CLOSE)).all(1)
+    sums = (rows.sum(1) - 1).abs() < _CLOSE
+    logs = rows.logsumexp(1).abs() < _CLOSE
+    columns = (column.tolist() for column in (classes, known, inside, sums, logs))
+    return [
+        (_what(*facts), index) if is_known else None
+        for index, is_known, *facts in zip(*columns, strict=True)
+    ]
+
+
+def _what(inside: bool, sums_to_one: bool, is_log: bool) -> str:
+    """What a model returns, from facts about its outputs for an item."""
+    if inside:
+        return "probability" if sums_to_one else "output"
+    return "log-probability" if is_log else "logit"
+
+
+def _class_name(explanation: Explanation, index: int) -> str:
     names = explanation.dataset_info.get("class_names") or ()
-    known = shortened(str(names[at]), 40) if at < len(names) else f"class {at}"
-    if bool((row >= 0).all()) and abs(float(row.sum()) - 1) < 1e-4:
-        return "probability", known
-    return ("log-probability" if abs(float(row.logsumexp(0))) < 1e-4 else "logit"), known
+    return shortened(str(names[index]), 40) if index < len(names) else f"class {index}"
 
 
 def _output_name(output: Mapping[str, Any]) -> str:

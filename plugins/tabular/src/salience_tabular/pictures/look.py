@@ -12,9 +12,12 @@ from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from salience import Explanation, score_words
 from salience.colors import INK, LINE, MUTED
+from salience_tabular.pictures.placing import balanced
 
-#: Characters of the note in an inch, and of a title.
-_NOTE, _TITLE = 15, 11
+#: Size of a note's letters in points.
+NOTE = 8.0
+# Characters of a title in an inch, and of the note of axes.
+_TITLE, _NOTE = 11, 15
 
 
 def plain(text: str, longest: int = 32) -> str:
@@ -50,6 +53,21 @@ def item_title(
         return f"{first}: {said}"
     said = said.replace("< ", "<\u00a0").replace("> ", ">\u00a0")
     return "\n".join([first, *textwrap.wrap(said, max(int(width * _TITLE), 16))])
+
+
+def row_label(explanation: Explanation, item: int, name: str = "", unit: str = "") -> str:
+    """Label of the row of a grid: the name of an item, and what f is below it.
+
+    Args:
+        explanation: The explanation.
+        item: Position of the item.
+        name: What f is, in place of the name of the output variable.
+        unit: Unit of f.
+    """
+    said = plain(score_words(explanation, item, name, unit), 80)
+    # Lines break between what is said, not inside of "logit 9.25".
+    parts = [part.replace(" ", "\u00a0") for part in said.split(", ")]
+    return "\n".join(filter(None, [item_name(explanation, item), ", ".join(parts)]))
 
 
 def rows_title(explanation: Explanation, column: str, given: str | None) -> str:
@@ -113,20 +131,36 @@ def _short(value: float, place: int | None) -> str:
 
 
 def joined(sentences: Sequence[str]) -> str:
-    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %"."""
-    text = "; ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
-    for words in ("p ≥ .05", "p < .05", " %"):
+    """Sentences as one note, whose lines do not break inside of "p ≥ .05" and "95 %".
+
+    What an interval is drawn as is said once, of several that are drawn alike.
+    """
+    said, head = [], ""
+    for sentence in dict.fromkeys(filter(None, sentences)):
+        own, of, rest = sentence.partition("interval of ")
+        said.append(f"of {rest}" if of and own == head else sentence)
+        head = own if of else ""
+    text = "; ".join(said)
+    for words in ("p ≥ .05", "p < .05", " %", "FDR 5"):
         text = text.replace(words, words.replace(" ", "\u00a0"))
     return text
 
 
-def add_note(figure: Figure, sentences: Sequence[str]) -> None:
-    """Write sentences below the panels of a figure, wrapped to its width."""
+def note_lines(sentences: Sequence[str], inches: float) -> str:
+    """Sentences as a note for a figure of this width, in lines."""
     text = joined(sentences)
-    if text:
-        width = int(float(figure.get_size_inches()[0]) * _NOTE)
-        lines = "\n".join(textwrap.wrap(text, max(width, 30)))
-        figure.supxlabel(lines, x=0.99, ha="right", fontsize=8, color=MUTED, linespacing=1.25)
+    return balanced(text, max(inches - 0.2, 2.0), NOTE) if text else ""
+
+
+def write_note(figure: Figure, lines: str) -> None:
+    """Write the lines of a note below the panels of a figure."""
+    if lines:
+        figure.supxlabel(lines, x=0.99, ha="right", fontsize=NOTE, color=MUTED, linespacing=1.25)
+
+
+def add_note(figure: Figure, sentences: Sequence[str]) -> None:
+    """Write sentences below the panels of a figure, in lines of its width."""
+    write_note(figure, note_lines(sentences, float(figure.get_size_inches()[0])))
 
 
 def note_below(axes: Axes, sentences: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
@@ -15,6 +16,9 @@ from salience import number_words
 from salience.colors import GROUND, INK, LINE, MUTED, NEGATIVE, PLAIN, POSITIVE
 from salience_tabular.pictures.look import tidy
 from salience_tabular.pictures.panels import Array, Interval, Panel
+
+#: Size of the texts beside the panel in points.
+VALUE = 8.5
 
 
 def draw_bars(
@@ -72,21 +76,14 @@ def draw_points(
     frame_features(axes, names)
     guides(axes, len(values))
     if written:
-        write_values(axes, panel)
+        texts = value_texts(panel)
+        write_beside(axes, texts, [MUTED] * len(texts))
 
 
-def write_values(axes: Axes, panel: Panel) -> None:
-    """Write the value of each feature and its widest interval at the right of the axes."""
-    low, high = panel.intervals[0] if panel.intervals else (np.array([]), np.array([]))
+def value_texts(panel: Panel) -> list[str]:
+    """The value of each feature as text."""
     largest = float(np.abs(panel.values).max(initial=0.0))
-    texts = []
-    for y, value in enumerate(panel.values):
-        text = rounded(float(value), largest, sign=panel.signed)
-        if y < len(low) and np.isfinite(low[y]) and np.isfinite(high[y]):
-            ends = [rounded(float(end[y]), largest, sign=panel.signed) for end in (low, high)]
-            text += f" ({ends[0]} to {ends[1]})"
-        texts.append(text)
-    write_beside(axes, texts, [MUTED] * len(texts))
+    return [rounded(float(value), largest, sign=panel.signed) for value in panel.values]
 
 
 def write_beside(
@@ -103,7 +100,7 @@ def write_beside(
     """
     place = axes.get_yaxis_transform() + ScaledTranslation(8 / 72, 0, axes.figure.dpi_scale_trans)
     for y, (text, color) in enumerate(zip(texts, colors, strict=True)):
-        written = axes.text(1.0, y, text, transform=place, va="center", fontsize=8.5, color=color)
+        written = axes.text(1.0, y, text, transform=place, va="center", fontsize=VALUE, color=color)
         written.set_in_layout(in_layout)
 
 
@@ -113,7 +110,8 @@ def guides(axes: Axes, number: int) -> None:
     y[2::3] = np.nan
     x = np.tile([0.0, 1.0, np.nan], number)
     place = axes.get_yaxis_transform()
-    axes.plot(x, y, color=LINE, linewidth=0.4, alpha=0.35, zorder=0, transform=place)
+    line = Line2D(x, y, color=LINE, linewidth=0.4, alpha=0.35, zorder=0, transform=place)
+    axes.add_artist(line)  # without a look at the limits of the axes, which it does not move
 
 
 def rounded(value: float, largest: float, *, sign: bool = False) -> str:
@@ -143,11 +141,14 @@ def sign_colors(values: Array, color: str | None = None, *, signed: bool | None 
 
 def frame_features(axes: Axes, names: Sequence[str]) -> None:
     """Ticks, limits and the line at 0 of axes with one line per feature."""
-    axes.set_yticks(np.arange(len(names)), names)
+    if any(names):
+        axes.tick_params(axis="y", length=0)  # before there are ticks to change
+        axes.set_yticks(np.arange(len(names)), names)
+    else:  # ticks without labels would still be drawn and measured
+        axes.set_yticks([])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.locator_params(axis="x", nbins=5)
     tidy(axes)
-    axes.tick_params(axis="y", length=0)
     axes.axvline(0.0, color=LINE, linewidth=0.8, zorder=3)
 
 

@@ -88,7 +88,7 @@ def of_item(
         hollow = numbers(one.p_values()[0]) >= 1 - LEVEL
         found = int(one.significant(1 - LEVEL)[0].sum())
         notes.append("hollow: sign uncertain (p ≥ .05)" if hollow.any() else "")
-        notes.append(f"{found} of {len(values)} features at FDR 5 %")
+        notes.append(f"{found} of {len(values)} at FDR 5 %")
     kept = tuple(filter(None, notes))
     return Panel(values, intervals, hollow, kept, label=label, signed=one.signed, found=found)
 
@@ -106,7 +106,7 @@ def of_mean(explanation: Explanation, of: str, name: str = "") -> Panel:
     if len(explanation) > 1:
         low, high = explanation.mean_interval(LEVEL, "items", of)
         intervals.append((numbers(low), numbers(high)))
-        notes.append(": 95 % interval over rows (another sample of rows)")
+        notes.append(": 95 % interval over rows")
     if has_errors(explanation):
         low, high = explanation.mean_interval(LEVEL, "draws", of)
         intervals.append((numbers(low), numbers(high)))
@@ -124,15 +124,12 @@ def of_mean(explanation: Explanation, of: str, name: str = "") -> Panel:
 
 def _about_draws(explanation: Explanation, of: str) -> str:
     """What the interval over draws is of, as ``Explanation.mean_interval`` has it."""
-    about = f"95 % interval of {explanation.interval_about}, for these rows"
+    about, which = explanation.interval_about, " (signed)"
     if not explanation.signed:
-        return f": {about}"
-    if of == "value":  # to the right of the magnitudes
-        return f", right: {about}"
-    return (
-        ", left: 95 % interval of the mean over draws, for these rows, lowered by what noise adds "
-        "to magnitudes"
-    )
+        which = ""
+    elif of == "magnitude":
+        about, which = "the mean over draws, less what noise adds", " (magnitudes)"
+    return f", for these rows: 95 % interval of {about}{which}"
 
 
 def has_errors(explanation: Explanation) -> bool:

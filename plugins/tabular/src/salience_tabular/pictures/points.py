@@ -21,11 +21,10 @@ class PointPlot(FeaturePlot):
     parameters of the model were drawn, else of the mean over draws. A point is hollow where the
     95 % interval holds 0, which is where the unadjusted p-value is at least .05. Magnitudes have
     no p-values and no hollow points, and a single draw has no lines. Up to 20 values are written
-    beside their points, with the bounds of the 95 % interval. Points and several levels
-    avoid what bars and one interval invite: taking values inside the bar for likelier than those
-    outside (Newman and Scholl, "Bar graphs depicting averages are perceptually misinterpreted",
-    2012), and the end of the interval for a cliff (Helske et al., "Can visualization alleviate
-    dichotomous thinking?", 2021).
+    beside their points. Points and several levels avoid what bars and one interval invite: taking
+    values inside the bar for likelier than those outside (Newman and Scholl, "Bar graphs depicting
+    averages are perceptually misinterpreted", 2012), and the end of the interval for a cliff
+    (Helske et al., "Can visualization alleviate dichotomous thinking?", 2021).
 
     The mean over rows is drawn as bars from 0: that of magnitudes, which cannot cancel, beside the
     mean of signed values; its intervals are over rows and over draws.

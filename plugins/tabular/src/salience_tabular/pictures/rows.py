@@ -25,6 +25,7 @@ from salience_tabular.pictures.look import (
     note_below,
     number_ticks,
     plain,
+    row_label,
 )
 from salience_tabular.pictures.marks import draw_bars
 from salience_tabular.pictures.panels import (
@@ -160,7 +161,7 @@ class FeaturePlot(Visualizer):
             names = [f"{name} = {held.text(item, i)}" for i, name in enumerate(names)]
         words = (self.output_name, self.unit)
         if title is not None:
-            label = item_title(explanation, item, *words, width=2.4)
+            label = row_label(explanation, item, *words)
             return Cell(panel, names, plain(title), row_label=label, explanation=explanation)
         shared = self._sees_all and len(explanation) > 1
         every = explanation.values.detach().cpu().double().numpy()

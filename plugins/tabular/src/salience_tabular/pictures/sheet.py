@@ -14,10 +14,26 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import add_note, leave_room, new_figure, number_ticks
+from salience_tabular.pictures.look import NOTE, note_lines, number_ticks, write_note
+from salience_tabular.pictures.marks import VALUE, value_texts
 from salience_tabular.pictures.panels import Panel
+from salience_tabular.pictures.placing import (
+    LABEL_PAD,
+    PAD,
+    TICK,
+    TICK_PAD,
+    Placed,
+    Spaces,
+    balanced,
+    fitted,
+    height_of,
+    place_labels,
+    width_of,
+)
 
 SHARES = ("all", "row", "column", "none")
+# Size of the labels of axes in points, and the distance of panels beside each other in inches.
+_LABEL, _BETWEEN = 9.5, 0.34
 #: Draws a cell: axes, cell, whether features are labelled, whether values are written, the order.
 Drawing = Callable[..., None]
 
@@ -94,46 +110,83 @@ class Sheet:
             draw: Draws a cell into axes.
         """
         ncols = min(self.ncols, len(self.blocks))
-        per_block, n_lines = len(self.blocks[0]), -(-len(self.blocks) // ncols)
-        shown = max(len(order) for order in orders)
-        width, height = self._size(ncols * per_block, n_lines, shown)
-        figure = new_figure(width, height)
-        grid = figure.subplots(n_lines, ncols * per_block, squeeze=False)
+        n_lines = -(-len(self.blocks) // ncols)
+        names = self._width_of_names(orders)
+        spaces, note = self._spaces(orders, names, ncols)
+        figure, grid = spaces.figure(n_lines, ncols, len(self.blocks[0]))
         for number, (block, order) in enumerate(zip(self.blocks, orders, strict=True)):
-            line, start = number // ncols, (number % ncols) * per_block
+            line, start = number // ncols, (number % ncols) * len(block)
             last = number + ncols >= len(self.blocks)
-            for axes, cell in zip(grid[line, start : start + per_block], block, strict=True):
+            for axes, cell in zip(grid[line, start : start + len(block)], block, strict=True):
                 first = axes is grid[line, start]
                 draw(axes, cell, labelled=first, written=self.has_text, order=order)
-                self._dress(axes, cell, line=line, first=first, last=last)
-        for axes in grid.flat[len(self.blocks) * per_block :]:
+                self._dress(axes, cell, spaces, line=line, first=first, last=last)
+                place_labels(axes, names)
+        for axes in grid.flat[len(self.blocks) * len(self.blocks[0]) :]:
             axes.set_visible(False)
-        for column in grid.T:
-            figure.align_ylabels(column)
-        if self.has_text:
-            leave_room(figure)
-        add_note(figure, self._notes(shown))
+        write_note(figure, note)
+        figure.set_layout_engine(Placed(figure))
         return figure
 
-    def _dress(self, axes: Axes, cell: Cell, *, line: int, first: bool, last: bool) -> None:
+    def _dress(
+        self, axes: Axes, cell: Cell, spaces: Spaces, *, line: int, first: bool, last: bool
+    ) -> None:
         """Title, labels and limits of a panel."""
         if line == 0 and cell.title:
-            axes.set_title(cell.title, fontsize=11 if not self.is_grid else 10.5)
+            axes.set_title(cell.title, fontsize=self._title_size, y=1.0)
         if first and cell.row_label:
-            axes.set_ylabel(cell.row_label, fontsize=9, color=INK)
+            axes.set_ylabel(_row_label(cell, spaces.panel), fontsize=TICK, color=INK)
         axes.set_xlim(*cell.limits)
         number_ticks(axes)
         if last or cell.is_mean:
-            axes.set_xlabel(cell.label, fontsize=9.5, color=INK)
+            axes.set_xlabel(_axis_label(cell, spaces.panel), fontsize=_LABEL, color=INK)
         elif self.share in ("all", "column"):
             axes.tick_params(axis="x", labelbottom=False)
 
-    def _size(self, n_columns: int, n_lines: int, shown: int) -> tuple[float, float]:
-        longest = max(len(name) for block in self.blocks for name in block[0].names)
-        names = min(0.4 + 0.068 * longest, 3.2) * (n_columns // max(len(self.blocks[0]), 1))
-        width = names + (3.6 if n_columns == 1 else 2.7 * n_columns)
-        labels = 0.45 if self.share not in ("all", "column") or self.blocks[0][0].is_mean else 0.1
-        return width, (0.3 + labels + 0.27 * max(shown, 2)) * n_lines + 1.15
+    @property
+    def _title_size(self) -> float:
+        return 10.5 if self.is_grid else 11.0
+
+    def _width_of_names(self, orders: Sequence[NDArray[np.intp]]) -> float:
+        """Width of the widest label of a feature, in inches."""
+        shown = {
+            block[0].names[i]
+            for block, order in zip(self.blocks, orders, strict=True)
+            for i in order
+        }
+        return max((width_of(name, TICK) for name in shown), default=0.0)
+
+    def _spaces(
+        self, orders: Sequence[NDArray[np.intp]], names: float, ncols: int
+    ) -> tuple[Spaces, str]:
+        """Sizes of the parts of the figure, in inches, and the lines of the note."""
+        block, cells = self.blocks[0], [cell for block in self.blocks for cell in block]
+        shown, is_mean = max(map(len, orders)), self.blocks[0][0].is_mean
+        panel = (3.6 if len(block) * ncols == 1 else 2.45, 0.25 + 0.27 * max(shown, 2))
+        ticks = TICK_PAD / 72 + height_of("0", TICK)
+        label = max(height_of(_axis_label(cell, panel), _LABEL) for cell in cells) + LABEL_PAD / 72
+        lines = 0.2 + ticks * (is_mean or self.share in ("row", "none")) + label * is_mean
+        rows = max(height_of(_row_label(cell, panel), TICK) for cell in cells)
+        left = names + rows + (TICK_PAD + LABEL_PAD * (rows > 0)) / 72
+        values = value_texts(cells[0].panel.of(orders[0])) if self.has_text else []
+        right = max((width_of(text, VALUE) + 0.2 for text in values), default=0.12)
+        # Titles are centred, and may be wider than their panels.
+        over = max(width_of(cell.title, self._title_size) for cell in block) - panel[0]
+        head = max(height_of(cell.title, self._title_size) for cell in block)
+        between = max(_BETWEEN, over + PAD)
+        spaces = Spaces(
+            panel,
+            left=max(left, over / 2) + PAD,
+            right=max(right, over / 2) + PAD,
+            top=head + 6 / 72 + PAD,
+            bottom=ticks + label + PAD,
+            between=between,
+            blocks=max(left + 0.2, 2 * between),
+            lines=lines,
+        )
+        note = note_lines(self._notes(shown), spaces.width(ncols, len(block)))
+        room = height_of(note, NOTE) + 0.12 if note else 0.0
+        return replace(spaces, bottom=spaces.bottom + room), note
 
     def _notes(self, shown: int) -> list[str]:
         """Sentences that say what lines and hollow marks mean, and how many features are drawn."""
@@ -159,6 +212,16 @@ class Sheet:
         if shown < total:
             others.append(f"the {shown} largest of {total} features")
         return [*notes, *others]
+
+
+def _axis_label(cell: Cell, panel: tuple[float, float]) -> str:
+    """The label of the axis, on as many lines as it needs below its panel."""
+    return balanced(cell.label, panel[0] + _BETWEEN / 2, _LABEL)
+
+
+def _row_label(cell: Cell, panel: tuple[float, float]) -> str:
+    """The label of the row, on as many lines as it needs beside its panel."""
+    return fitted(cell.row_label, panel[1] + 0.1, TICK)
 
 
 def _found(cells: Sequence[Cell]) -> list[str]:
