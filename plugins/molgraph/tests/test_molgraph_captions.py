@@ -121,7 +121,12 @@ MAGNITUDES = Design(signed=False)
         ({"scaler": "abs_max"}, 1.0, None, "saliency, largest magnitude of the molecule = 1"),
         ({}, NAN, None, "saliency, largest magnitude of the molecule = 1"),
         ({"scaler": "identity"}, NAN, None, "saliency, as computed"),
-        ({"unit": "eV"}, 1.0, MAGNITUDES, "saliency without sign, in units of the predicted value (eV)"),
+        (
+            {"unit": "eV"},
+            1.0,
+            MAGNITUDES,
+            "saliency without sign, in units of the predicted value (eV)",
+        ),
         ({"scaler": "normalize"}, 1.0, None, "saliency, magnitudes of the molecule sum to 1"),
         ({"scaler": lambda values: values * 2}, 1.0, None, "saliency, scaled"),
         ({"label": "mine"}, 1.0, None, "mine"),

@@ -162,7 +162,9 @@ def test_methods_of_different_units_share_no_scale_by_default():
     drawing = salience.grid({"one": one, "two": two})
     assert texts(drawing, "tick") == ["−1", "0", "+1", "−4", "0", "+4"]
     words = " ".join(texts(drawing, "label"))
-    assert words == "saliency, largest magnitude of the column = 1 contribution to the predicted value"
+    assert (
+        words == "saliency, largest magnitude of the column = 1 contribution to the predicted value"
+    )
 
 
 @pytest.mark.parametrize(("ncols", "rows"), [(1, 3), (2, 2), (3, 1), (9, 1), (None, 1)])

@@ -81,6 +81,7 @@ class Beeswarm(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
     draws_into_axes: ClassVar[bool] = True
+    draws_into_figures: ClassVar[bool] = True
     max_panels: ClassVar[int | None] = None
 
     num_visualize: int | None = 20
@@ -135,7 +136,7 @@ class Beeswarm(Visualizer):
         longest = max(map(len, labels))
         colored = any(values_of(e) is not None for e in every)
         width = 0.4 + 0.068 * longest + 4.7 * len(every) + 0.8 * self.colorbar * colored
-        figure = new_figure(width, 1.2 + _HEIGHT / 72 * max(len(order), 3))
+        figure = new_figure(width, 1.2 + _HEIGHT / 72 * max(len(order), 3), self.given_figure)
         grid = figure.subplots(1, len(every), squeeze=False)[0]
         marked = [uncertain(e) for e in every]
         for axes, (title, e), hollow in zip(grid, explanations.items(), marked, strict=True):

@@ -67,6 +67,7 @@ class HeatMap(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
     draws_into_axes: ClassVar[bool] = True
+    draws_into_figures: ClassVar[bool] = True
     max_panels: ClassVar[int | None] = None
 
     cmap: str | Colormap | None = None
@@ -139,7 +140,7 @@ class HeatMap(Visualizer):
         width = min(max(cell * n_features, 2.0) * len(panels), 11.0) + 1.0 * len(panels) + 0.8
         body = min(max(0.25 * len(rows), 0.4), 6.0)
         below = longest * (0.045 if slanted else 0.085) if labelled else 0.4
-        figure = new_figure(width, body + below + 0.7)
+        figure = new_figure(width, body + below + 0.7, self.given_figure)
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         signed = any((values < 0).any() for values in scaled)
         notes: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -91,10 +92,35 @@ def mean_title(explanation: Explanation) -> str:
     return f"mean of {n} rows" if n > 1 else "mean of 1 row"
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure, size in inches, with constrained layout and without pyplot."""
+def new_figure(width: float, height: float, given: Any = None) -> Figure:
+    """Make an empty figure with constrained layout and without pyplot.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+        given: Figure or subfigure to draw into, which is returned. It keeps its size; where its
+            figure has no layout engine, it gets constrained layout.
+    """
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    return Figure(figsize=(width, height), layout=engine, dpi=150)
+    if given is None:
+        return Figure(figsize=(width, height), layout=engine, dpi=150)
+    root = given.get_figure(root=True)
+    if root.get_layout_engine() is None:
+        root.set_layout_engine(engine)
+    figure: Figure = given
+    return figure
+
+
+def width_of_figure(figure: Any) -> float:
+    """Width of a figure or subfigure in inches."""
+    return float(figure.bbox.width / figure.get_figure(root=True).dpi)
+
+
+def count_texts(figure: Any) -> None:
+    """Let the layout of a figure of the user's make room for texts beside its panels."""
+    for axes in figure.axes:
+        for text in axes.texts:
+            text.set_in_layout(True)
 
 
 def leave_room(figure: Figure) -> None:
@@ -160,7 +186,7 @@ def write_note(figure: Figure, lines: str) -> None:
 
 def add_note(figure: Figure, sentences: Sequence[str]) -> None:
     """Write sentences below the panels of a figure, in lines of its width."""
-    write_note(figure, note_lines(sentences, float(figure.get_size_inches()[0])))
+    write_note(figure, note_lines(sentences, width_of_figure(figure)))
 
 
 def note_below(axes: Axes, sentences: Sequence[str]) -> None:
@@ -169,7 +195,7 @@ def note_below(axes: Axes, sentences: Sequence[str]) -> None:
     if not text:
         return
     box = axes.get_position()
-    inches = float(axes.figure.figure.get_size_inches()[0]) * box.width
+    inches = width_of_figure(axes.figure) * box.width
     lines = "\n".join(textwrap.wrap(text, max(int(inches * _NOTE), 30)))
     axes.annotate(
         lines,

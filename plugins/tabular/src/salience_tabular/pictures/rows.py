@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +53,7 @@ class FeaturePlot(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
     draws_into_axes: ClassVar[bool] = True
+    draws_into_figures: ClassVar[bool] = True
     #: Levels of the intervals of a row, the widest first.
     levels: ClassVar[tuple[float, ...]] = (LEVEL,)
     #: Whether the picture of a row has the values as text, where there are not too many.
@@ -281,7 +282,7 @@ class FeaturePlot(Visualizer):
             panels = [cell.panel for cell in (sheet.blocks[0] if sheet.one_order else row)]
             is_mean = row[0].is_mean and not sheet.one_order
             orders.append(self._order(panels, is_mean=is_mean))
-        return sheet.drawn(orders, self._draw)
+        return replace(sheet, figure=self.given_figure).drawn(orders, self._draw)
 
 
 def check_features(explanations: Mapping[str, Explanation]) -> None:

@@ -77,6 +77,7 @@ class Scatter(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
     draws_into_axes: ClassVar[bool] = True
+    draws_into_figures: ClassVar[bool] = True
     max_panels: ClassVar[int | None] = None
 
     feature: str | int | None = None
@@ -113,7 +114,7 @@ class Scatter(Visualizer):
         check_features(explanations)
         every = list(explanations.values())
         at = self._place(every)
-        figure = new_figure(0.9 + 4.7 * len(every), 3.9)
+        figure = new_figure(0.9 + 4.7 * len(every), 3.9, self.given_figure)
         grid = figure.subplots(1, len(every), squeeze=False)[0]
         notes = []
         for axes, (title, e) in zip(grid, explanations.items(), strict=True):

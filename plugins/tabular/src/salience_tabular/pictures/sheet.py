@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import NOTE, note_lines, number_ticks, write_note
+from salience_tabular.pictures.look import (
+    NOTE,
+    count_texts,
+    new_figure,
+    note_lines,
+    number_ticks,
+    width_of_figure,
+    write_note,
+)
 from salience_tabular.pictures.marks import VALUE, value_texts
 from salience_tabular.pictures.panels import Panel
 from salience_tabular.pictures.placing import (
@@ -93,6 +101,7 @@ class Sheet:
         is_grid: Whether titles are those of columns, and rows have labels.
         has_text: Whether values are written beside the panel.
         one_order: Whether all rows show the features of the first.
+        figure: Figure or subfigure of the user's to fill; a new one where ``None``.
     """
 
     blocks: Sequence[Sequence[Cell]]
@@ -101,6 +110,7 @@ class Sheet:
     is_grid: bool = False
     has_text: bool = False
     one_order: bool = False
+    figure: Any = None
 
     def drawn(self, orders: Sequence[NDArray[np.intp]], draw: Drawing) -> Figure:
         """The figure.
@@ -113,7 +123,12 @@ class Sheet:
         n_lines = -(-len(self.blocks) // ncols)
         names = self._width_of_names(orders)
         spaces, note = self._spaces(orders, names, ncols)
-        figure, grid = spaces.figure(n_lines, ncols, len(self.blocks[0]))
+        per_block = len(self.blocks[0])
+        if self.figure is None:
+            figure, grid = spaces.figure(n_lines, ncols, per_block)
+        else:
+            figure = new_figure(0.0, 0.0, self.figure)
+            grid = figure.subplots(n_lines, ncols * per_block, squeeze=False)
         for number, (block, order) in enumerate(zip(self.blocks, orders, strict=True)):
             line, start = number // ncols, (number % ncols) * len(block)
             last = number + ncols >= len(self.blocks)
@@ -121,11 +136,15 @@ class Sheet:
                 first = axes is grid[line, start]
                 draw(axes, cell, labelled=first, written=self.has_text, order=order)
                 self._dress(axes, cell, spaces, line=line, first=first, last=last)
-                place_labels(axes, names)
+                if self.figure is None:
+                    place_labels(axes, names)
         for axes in grid.flat[len(self.blocks) * len(self.blocks[0]) :]:
             axes.set_visible(False)
         write_note(figure, note)
-        figure.set_layout_engine(Placed(figure))
+        if self.figure is None:
+            figure.set_layout_engine(Placed(figure))
+        else:
+            count_texts(figure)
         return figure
 
     def _dress(
@@ -184,7 +203,13 @@ class Sheet:
             blocks=max(left + 0.2, 2 * between),
             lines=lines,
         )
-        note = note_lines(self._notes(shown), spaces.width(ncols, len(block)))
+        width = spaces.width(ncols, len(block))
+        if self.figure is not None:
+            given = width_of_figure(self.figure)
+            room = (given - width) / (ncols * len(block))
+            spaces = replace(spaces, panel=(max(panel[0] + room, 0.8), panel[1]))
+            width = given
+        note = note_lines(self._notes(shown), width)
         room = height_of(note, NOTE) + 0.12 if note else 0.0
         return replace(spaces, bottom=spaces.bottom + room), note
 

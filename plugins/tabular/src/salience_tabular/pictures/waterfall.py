@@ -24,6 +24,7 @@ from salience.colors import GROUND, INK, LINE, MUTED, UNCERTAIN
 from salience_tabular.pictures.features import names_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
+    count_texts,
     item_title,
     leave_room,
     new_figure,
@@ -90,6 +91,7 @@ class Waterfall(Visualizer):
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)
     draws_into_axes: ClassVar[bool] = True
+    draws_into_figures: ClassVar[bool] = True
 
     num_visualize: int | None = 15
     ncols: int | None = None
@@ -112,13 +114,15 @@ class Waterfall(Visualizer):
         """Draw the steps of one row."""
         steps = self._steps(explanation, item)
         longest = max(map(len, steps.names))
-        figure = new_figure(
-            4.6 + min(0.4 + 0.068 * longest, 3.2), 1.5 + 0.3 * (len(steps.names) + 2)
-        )
+        width = 4.6 + min(0.4 + 0.068 * longest, 3.2)
+        figure = new_figure(width, 1.5 + 0.3 * (len(steps.names) + 2), self.given_figure)
         axes = figure.subplots()
         self._draw(axes, steps, explanation.item(item), is_single=True)
         axes.set_title(self._title(explanation, item), fontsize=11)
-        leave_room(figure)
+        if self.given_figure is None:
+            leave_room(figure)
+        else:
+            count_texts(figure)
         add_note(figure, steps.notes)
         return figure
 
@@ -159,7 +163,9 @@ class Waterfall(Visualizer):
         tallest = max(len(steps.names) for _, _, steps, _ in panels)
         longest = max(len(name) for _, _, steps, _ in panels for name in steps.names)
         each = 4.2 + min(0.4 + 0.068 * longest, 3.2)
-        figure = new_figure(each * width, 0.8 + lines * (0.9 + 0.27 * (tallest + 2)))
+        figure = new_figure(
+            each * width, 0.8 + lines * (0.9 + 0.27 * (tallest + 2)), self.given_figure
+        )
         grid = figure.subplots(lines, width, squeeze=False)
         for axes, (e, item, steps, title) in zip(grid.flat, panels, strict=False):
             self._draw(axes, steps, e.item(item))
