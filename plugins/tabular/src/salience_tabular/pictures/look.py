@@ -186,7 +186,7 @@ def write_note(figure: Figure, lines: str) -> None:
 
 def add_note(figure: Figure, sentences: Sequence[str]) -> None:
     """Write sentences below the panels of a figure, in lines of its width."""
-    write_note(figure, note_lines(sentences, width_of_figure(figure)))
+    write_note(figure, note_lines(sentences, 0.95 * width_of_figure(figure)))
 
 
 def note_below(axes: Axes, sentences: Sequence[str]) -> None:

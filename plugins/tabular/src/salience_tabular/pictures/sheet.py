@@ -208,7 +208,7 @@ class Sheet:
             given = width_of_figure(self.figure)
             room = (given - width) / (ncols * len(block))
             spaces = replace(spaces, panel=(max(panel[0] + room, 0.8), panel[1]))
-            width = given
+            width = 0.95 * given
         note = note_lines(self._notes(shown), width)
         room = height_of(note, NOTE) + 0.12 if note else 0.0
         return replace(spaces, bottom=spaces.bottom + room), note
