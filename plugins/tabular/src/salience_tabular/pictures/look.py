@@ -24,6 +24,14 @@ def plain(text: str, longest: int = 32) -> str:
     return short.replace("$", r"\$")
 
 
+def wrapped(title: str, room: float) -> str:
+    """What :func:`item_title` returned, in lines of 9 points that fit ``room`` inches."""
+    first, *rest = title.replace(r"\$", "$").split("\n")
+    width = max(int(room / 0.075), 12)
+    lines = [*textwrap.wrap(first, width), *textwrap.wrap(" ".join(rest), width)]
+    return "\n".join(lines).replace("$", r"\$")
+
+
 def item_name(explanation: Explanation, item: int) -> str:
     """Name of an item: ``row 7``, or the item's id where the id is a string."""
     identity = explanation.ids[item]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError
 from salience.colors import INK
 from salience.errors import brief, nearest
-from salience_tabular.pictures.look import add_note, new_figure, number_ticks
+from salience_tabular.pictures.look import add_note, new_figure, number_ticks, wrapped
 from salience_tabular.pictures.panels import Panel
 
 SHARES = ("all", "row", "column", "none")
@@ -105,7 +105,10 @@ class Sheet:
             for axes, cell in zip(grid[line, start : start + per_block], block, strict=True):
                 first = axes is grid[line, start]
                 draw(axes, cell, labelled=first, written=self.has_text, order=order)
-                self._dress(axes, cell, line=line, first=first, last=last)
+                self._dress(axes, cell, line=line, last=last)
+                if first and cell.row_label:
+                    label = wrapped(cell.row_label, self._pitch(shown) - 0.1)
+                    axes.set_ylabel(label, fontsize=9, color=INK)
         for axes in grid.flat[len(self.blocks) * per_block :]:
             axes.set_visible(False)
         for column in grid.T:
@@ -113,12 +116,10 @@ class Sheet:
         add_note(figure, self._notes(shown))
         return figure
 
-    def _dress(self, axes: Axes, cell: Cell, *, line: int, first: bool, last: bool) -> None:
+    def _dress(self, axes: Axes, cell: Cell, *, line: int, last: bool) -> None:
         """Title, labels and limits of a panel."""
         if line == 0 and cell.title:
             axes.set_title(cell.title, fontsize=11 if not self.is_grid else 10.5)
-        if first and cell.row_label:
-            axes.set_ylabel(cell.row_label, fontsize=9, color=INK)
         axes.set_xlim(*cell.limits)
         number_ticks(axes)
         if last or cell.is_mean:
@@ -133,8 +134,12 @@ class Sheet:
             width = 3.6 + names + (1.5 if self.has_text else 0.0)
         else:
             width = names + 2.7 * n_columns
+        return width, self._pitch(shown) * n_lines + 1.15
+
+    def _pitch(self, shown: int) -> float:
+        """Height of a line of panels in inches."""
         labels = 0.45 if self.share not in ("all", "column") or self.blocks[0][0].is_mean else 0.1
-        return width, (0.3 + labels + 0.27 * max(shown, 2)) * n_lines + 1.15
+        return 0.3 + labels + 0.27 * max(shown, 2)
 
     def _notes(self, shown: int) -> list[str]:
         """Sentences that say what lines and hollow marks mean, and how many features are drawn."""
