@@ -385,3 +385,9 @@ def test_molecules_without_a_group_are_drawn_plain(scaler):
     drawing = pooled.visualize(0, scaler=scaler)
     assert set(fills(drawing).values()) <= {None}
     assert "no group in any molecule" in drawing.svg
+
+
+def test_a_molecule_without_a_group_among_others_changes_no_word():
+    groups = [[], [(0, 1)]]
+    pooled = salience.Explainer(Net(), DOMAIN).explain(["CCO", "CCN"], **DRAWS, pool=groups)
+    assert "sums of saliency" in salience.grid({"sums": pooled}).svg
