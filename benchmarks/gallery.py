@@ -54,10 +54,9 @@ def pictures(quick: bool) -> Iterator[tuple[str, Callable[[], Draw]]]:
     size = "200" if quick else f"{LARGE[0]:,}"
     yield f"table: beeswarm, {size} × 30", lambda: partial(large().visualize, visualizer="beeswarm")
     for aggregator, what in (("raw", "signed"), ("abs", "magnitudes")):
-        photos = partial(_photos, aggregator)
-        yield f"photo: {what}", lambda photos=photos: partial(photos().visualize, 0)
-        yield f"photo: mean, {what}", lambda photos=photos: photos().visualize
-        yield f"photo: grid, 2 × 1, {what}", lambda photos=photos: partial(_grid, photos(), None, 2)
+        yield f"photo: {what}", partial(_photo, aggregator, 0)
+        yield f"photo: mean, {what}", partial(_photo, aggregator, None)
+        yield f"photo: grid, 2 × 1, {what}", partial(_photo_grid, aggregator)
     yield "photo: grid, 2 × 2", lambda: partial(_grid, _photos("raw"), _photos("abs"), 2)
     yield "photo: montage of 2", lambda: partial(_montage, _photos("raw"))
     yield "molecule: one", lambda: partial(_molecules("raw").visualize, 0)
@@ -70,6 +69,14 @@ def pictures(quick: bool) -> Iterator[tuple[str, Callable[[], Draw]]]:
 def _grid(one: Any, other: Any, n_items: int) -> Any:
     columns = {"raw": one} if other is None else {"raw": one, "magnitudes": other}
     return salience.grid(columns, range(n_items))
+
+
+def _photo(aggregator: str, item: int | None) -> Draw:
+    return partial(_photos(aggregator).visualize, item)
+
+
+def _photo_grid(aggregator: str) -> Draw:
+    return partial(_grid, _photos(aggregator), None, 2)
 
 
 def _montage(one: Any) -> Any:

@@ -6,9 +6,9 @@ import copy
 import json
 import pickle
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import salience
+import salience_tabular
 from salience import Explanation, Tensors, Visualizer
 from salience_tabular import Tabular
 from salience_vision import Vision
@@ -108,7 +109,8 @@ EXPLANATIONS: dict[str, Any] = {
 def test_an_explanation_is_shown_in_six_lines(kind: str) -> None:
     text = repr(EXPLANATIONS[kind]())
     assert 1 < len(text.splitlines()) <= 6 and len(text) <= 600
-    assert text.startswith("Explanation of ") and ".visualize(0)" in text
+    assert text.startswith("Explanation of ") and ".to_dataframe()" in text
+    assert (".visualize(0)" in text) == (kind not in ("tensors", "zeros"))  # nothing draws these
 
 
 @pytest.mark.parametrize("kind", EXPLANATIONS)
@@ -124,7 +126,7 @@ def test_the_lines_say_what_was_found() -> None:
     found = table(50, samplers=["mc_dropout"], n_samples=20, calculator="integrated_gradients")
     text = repr(found)
     low, high = float(found.values.min()), float(found.values.max())
-    assert f"{low:.3g} to {high:.3g}".replace("-", "−") in text
+    assert f"{low:.3g} to {high:.3g}" in text
     share = 100 * float((found.p_values() < 0.05).double().mean())
     assert f"{share:.2g} % certain (p < .05)" in text
     relative = 100 * float((found.std_error / found.values.abs()).median())
@@ -151,12 +153,84 @@ def test_a_share_of_many_values_is_taken_of_items_over_the_whole() -> None:
     assert "25 % certain" in text and "of 1,000,000 values" in text
 
 
+def test_what_is_not_finite_not_converged_or_subtracted_is_said() -> None:
+    found = table(50)
+    flat = found.only.flat.clone()
+    flat[3:5] = torch.nan
+    odd = replace(found, saliency={"input": replace(found.only, flat=flat)})
+    low, high = (float(v) for v in torch.aminmax(flat[flat.isfinite()]))
+    assert f"values: {low:.3g} to {high:.3g}, 6 not finite" in repr(odd)
+    assert "not converged" not in repr(found)
+    converged = torch.arange(50) >= 3
+    assert "3 items not converged" in repr(replace(found, converged=converged))
+    # One value of 300 has an interval that holds 0: a share that rounds to 100 % is not all.
+    ones = torch.ones(100, 3)
+    ones[0, 0] = 0.0
+    saliency = salience.Saliency(ones, torch.full_like(ones, 0.01))
+    many = replace(table(100), saliency={"input": saliency})
+    assert "above 99 % certain" in repr(many)
+    rows = torch.randn(2, 3)
+    one, other = (salience.explain(NET, rows, "tabular", output=f"class:{k}") for k in (0, 1))
+    assert "output class:0 − class:1" in repr(one - other)
+    assert "input, sums of groups" in repr(table(pool={"x": [0, 1], "y": [2]}))
+
+
+def test_lines_move_no_cursor_and_turn_no_text_round() -> None:
+    names = "\x1b[31m\u202egnp\r\x07" + "x" * 400
+    data, ids = torch.randn(4, 3), [names + c for c in "abcd"]
+    found = Explanation.from_arrays(torch.randn(4, 3), data, "tabular", method=names, ids=ids)
+    text = repr(found)
+    assert all(line.isprintable() for line in text.splitlines()) and len(text) <= 600
+    assert "\\x1b[31m" in text
+
+
+def test_large_items_are_shown_within_the_room_or_with_a_sentence() -> None:
+    wide = salience.explain(nn.Linear(300, 2), torch.randn(3, 300), "tabular", **NOISE)
+    page = wide._repr_html_()
+    assert len(page) <= 100_000 and 'alt="Saliency of 0"' in page  # three would be too tall
+    assert 'alt="Saliency of 0, 1, 2"' in table()._repr_html_()
+    long = salience.explain(Atoms(), ["C" * 501, "CCO"], "molgraph", **NOISE)
+    assert "Items of more than 500 elements are drawn by visualize(0)." in long._repr_html_()
+    assert "<img" in long.iloc[[1, 0]]._repr_html_()  # the first alone
+
+
+class Failing(Visualizer):
+    """A visualizer with a fault of its own."""
+
+    def item(self, explanation: Explanation, item: int) -> Figure:
+        raise ZeroDivisionError("<b>division by zero</b>")
+
+    grid = item  # type: ignore[assignment]
+
+
+class Unwritable(Visualizer):
+    """A visualizer whose figures cannot be written."""
+
+    def item(self, explanation: Explanation, item: int) -> object:
+        return object()
+
+
+@pytest.mark.parametrize("visualizer", [Failing(), Unwritable()])
+def test_a_visualizer_that_fails_does_not_hide_the_result(visualizer: Visualizer) -> None:
+    class Own(Tabular):
+        pass
+
+    Own.visualizer = visualizer  # type: ignore[assignment]
+    data = torch.randn(3, 3)
+    page = salience.explain(NET, data, Own(), **NOISE)._repr_html_()
+    assert "<table" in page and "certain (p" in page and "cannot be drawn" in page
+    assert "<b>" not in page
+
+
 def test_samples_say_what_to_do_with_them() -> None:
     explainer = salience.Explainer(NET, "tabular")
     kept = explainer.compute(torch.randn(5, 3), **NOISE)
     text = repr(kept)
     assert len(text.splitlines()) <= 6 and len(text) <= 600
     assert "4 draws of 5 items" in text and "aggregate" in text
+    page = kept._repr_html_()
+    assert "<table" in page and "4 draws of 5 items" in page and "<script" not in page
+    assert len(page) <= 2000
 
 
 @pytest.mark.parametrize("kind", ["table", "hostile names", "molecules", "10 000 rows"])
@@ -176,6 +250,19 @@ PARTS: dict[str, Any] = {
     "an output": salience.ClassScore(3),
     "a mean": salience.Mean(torch.zeros(500, 50)),
     "blocks": salience.Blocks((4, 4)),
+    "a hostile target": salience.Target("a" * 5000, axes=tuple(HOSTILE)),
+    "a layout": salience.Layout(
+        {f"argument {i}": salience.Field(("item", *"abcdefgh")) for i in range(200)}
+    ),
+    "groups of blocks": salience.Blocks([4] * 500),
+    "attribution": salience.Attribution({"input": torch.zeros(500, 50)}, torch.zeros(500)),
+    "an explainer": salience.Explainer(
+        NET, "tabular", output=salience.CrossEntropy(torch.zeros(500).long())
+    ),
+    "threads": salience.Threads([None] * 100),
+    "broken items": salience.BrokenItems(),
+    "rows": salience_tabular.Row(torch.zeros(500), torch.zeros(0)),
+    "a table": Tabular().read(torch.zeros(500, 50)),
     "a kept state": salience.Unit(list(range(100_000)), range(100_000)),
 }
 
@@ -186,9 +273,57 @@ def test_parts_are_shown_on_one_line(kind: str) -> None:
     assert len(text) <= 300 and "\n" not in text and "tensor([" not in text
 
 
+class Looking(salience.Gradient):
+    """A gradient that keeps what calculators are given, as they show it."""
+
+    seen: ClassVar[list[str]] = []
+
+    def __call__(self, score: salience.Score, x: dict[str, Tensor]) -> salience.Attribution:
+        found = super().__call__(score, x)
+        shown = (score, score.rows, score.view("input"), score.view("input").rows, found)
+        Looking.seen += [repr(one) for one in shown]
+        return found
+
+
+def test_what_calculators_are_given_is_shown_on_a_line() -> None:
+    salience.explain(NET, torch.randn(300, 3), Tensors(), calculator=Looking(), **NOISE)
+    assert Looking.seen
+    for text in Looking.seen:
+        assert len(text) <= 300 and "\n" not in text and "tensor([" not in text
+        assert " at 0x" not in text
+
+
+class Odd:
+    """A user's class that answers nothing."""
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError("no shape")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@dataclass(frozen=True)
+class Holding(Visualizer):
+    held: Any = None
+
+    def item(self, explanation: Explanation, item: int) -> Any:
+        return self.held
+
+
+@pytest.mark.parametrize("value", [Odd(), [Odd()], {Odd(): Odd()}, np.bool_], ids=type)
+def test_values_of_users_classes_are_shown(value: Any) -> None:
+    text = repr(Holding(value))
+    assert text.startswith("Holding(held=") and " at 0x" not in text and "\n" not in text
+    assert Holding(value).item(table(), 0) is value  # which is no figure
+
+
 def test_settings_at_their_defaults_are_left_out() -> None:
     assert repr(salience.GaussianNoise()) == "GaussianNoise()"
     assert repr(salience.GaussianNoise(0.5)) == "GaussianNoise(scale=0.5)"
+    assert repr(salience.Target("layer")) == "Target(module='layer')"
+    assert repr(salience.Field(("item",))) == "Field(axes=('item',))"
 
 
 def test_the_record_is_a_dictionary(tmp_path: Path) -> None:
@@ -237,8 +372,8 @@ def test_figures_of_other_authors_show_themselves() -> None:
         assert data[:4] == b"\x89PNG"
         width = int.from_bytes(data[16:20], "big")
         assert 1500 <= width <= 1600
-        again = pickle.loads(pickle.dumps(figure))
-        assert again._repr_png_()[:4] == b"\x89PNG"
+        for again in (pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
+            assert again._repr_png_()[:4] == b"\x89PNG"
     assert found.visualize(0, visualizer=Words()) == "no figure"
 
 

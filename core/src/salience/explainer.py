@@ -12,7 +12,7 @@ from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
-from salience.engine.executors import Executor, Serial, Threads
+from salience.engine.executors import Executor, executor_of
 from salience.engine.means import with_means
 from salience.engine.preflight.check import checked
 from salience.engine.preflight.samplers import preflight
@@ -33,6 +33,7 @@ from salience.results.preflight import Preflight
 from salience.results.samples import Samples
 from salience.samplers.design import Until
 from salience.scoring.budget import Budget
+from salience.shown import short
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
 
@@ -102,6 +103,10 @@ class Explainer:
         Budget(max_rows)
         if not self.domain.needs_data:
             resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
+
+    def __repr__(self) -> str:
+        parts = (f"{name}={short(getattr(self, name))}" for name in ("domain", "target", "output"))
+        return f"Explainer({type(self.model).__name__}, {', '.join(parts)})"
 
     @isolated()
     def compute(
@@ -274,7 +279,7 @@ class Explainer:
         with isolated():
             settings = {"seed": seed, "aggregator": aggregator, "pool": pool}
             request = self._request(calculator, samplers, n_samples, **settings)
-        yield from streamed(request, chunks, self._executor(), self._warned)
+        yield from streamed(request, chunks, executor_of(self.executor, self.devices), self._warned)
 
     def _request(self, *parts: Any, **settings: Any) -> Request:
         if "aggregator" in settings:
@@ -288,13 +293,8 @@ class Explainer:
         """The worker after preflight, and the results of the units, computed as they are asked."""
         request.check(len(unit))
         request = request.fitted(unit.samples)
-        executor = self._executor()
+        executor = executor_of(self.executor, self.devices)
         worker = with_means(Worker.of(request, report=report), unit.samples)
         worker = preflight(worker, unit)
         units = unit.parts(executor.n_units, request.settings.domain, self.max_rows)
         return worker, executor.run(worker, units)
-
-    def _executor(self) -> Executor:
-        if self.executor is not None:
-            return self.executor
-        return Serial() if len(self.devices) == 1 else Threads(self.devices)

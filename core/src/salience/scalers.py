@@ -40,6 +40,8 @@ Scaler = Callable[[Array], Scaling]
 
 def min_max(values: Array) -> Scaling:
     """Map values to [0, 1]: the smallest to 0, the largest to 1. Constant values map to 0."""
+    if not np.size(values):
+        return Scaling()
     low, high = float(values.min()), float(values.max())
     factor = 1.0 / (high - low) if high > low else 1.0
     return Scaling(factor, -low * factor)
@@ -47,7 +49,7 @@ def min_max(values: Array) -> Scaling:
 
 def abs_max(values: Array) -> Scaling:
     """Divide values by their largest magnitude: to [-1, 1], with zero and the signs kept."""
-    peak = float(np.abs(values).max())
+    peak = float(np.abs(values).max(initial=0.0))
     return Scaling(1.0 / peak if peak > 0 else 1.0)
 
 
@@ -102,6 +104,8 @@ def _affine(scaler: Callable[[Array], Any]) -> Scaler:
     """The scaler of a function that may return the scaled values."""
 
     def call(values: Array) -> Scaling:
+        if not np.size(values):  # a user's function may expect one
+            return Scaling()
         found = scaler(values)
         if isinstance(found, Scaling):
             return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import MISSING, Field, fields, is_dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 from salience.errors import brief, shortened
@@ -46,27 +47,38 @@ def short(value: Any, length: int = _VALUE) -> str:
         value: Anything.
         length: Largest number of characters.
     """
-    shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, type):
+    try:
+        return _short(value, length)
+    except Exception:  # the code of the user's class may raise anything
+        return shortened(f"<{type(value).__name__} object>", length)
+
+
+def _short(value: Any, length: int) -> str:
+    shape = None if isinstance(value, type) else getattr(value, "shape", None)
+    if isinstance(shape, Sequence):
+        if not shape and hasattr(value, "item"):
+            return brief(value.item(), length)
         kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
-        return shortened(
-            f"<{type(value).__name__} {tuple(shape)} {kind}>".replace(" >", ">"), length
-        )
-    if is_dataclass(value) and not isinstance(value, type):
-        return shortened(brief(value, length), length)
-    if isinstance(value, range) or not isinstance(value, Mapping | Sequence | Set):
-        return shortened(brief(value, length), length)
-    if isinstance(value, str | bytes):
-        return shortened(brief(value, length), length)
-    entries = list(value)[:_ENTRIES] if len(value) <= 10_000 else []
+        shown = f"<{type(value).__name__} {tuple(shape)} {kind}>".replace(" >", ">")
+        return shortened(shown, length)
+    if is_dataclass(value) or isinstance(value, range | str | bytes):
+        return brief(value, length)
+    if not isinstance(value, Mapping | Sequence | Set):
+        return brief(value, length)
+    return shortened(_collection(value), 3 * length)
+
+
+def _collection(value: Mapping[Any, Any] | Sequence[Any] | Set[Any]) -> str:
+    entries = list(islice(value, _ENTRIES))
     if isinstance(value, Mapping):
         texts = [f"{short(key, 20)}: {short(value[key], 20)}" for key in entries]
     else:
         texts = [short(entry, 20) for entry in entries]
     if len(value) > len(entries):
-        texts.append(f"… {len(value)} in all" if entries else f"{len(value)} entries")
+        texts.append(f"… {len(value)} in all")
+    tail = "," if isinstance(value, tuple) and len(value) == 1 else ""
     ends = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
-    return shortened(f"{ends[0]}{', '.join(texts)}{ends[1]}", 3 * length)
+    return f"{ends[0]}{', '.join(texts)}{tail}{ends[1]}"
 
 
 def _is_default(field: Field[Any], value: Any) -> bool:
@@ -75,5 +87,5 @@ def _is_default(field: Field[Any], value: Any) -> bool:
         default = field.default_factory()
     try:
         return default is not MISSING and type(default) is type(value) and bool(default == value)
-    except (TypeError, ValueError, RuntimeError):  # arrays compare by element
+    except Exception:  # arrays compare by element, and other classes as they like
         return False

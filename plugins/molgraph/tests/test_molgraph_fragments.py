@@ -374,3 +374,20 @@ def test_values_made_elsewhere_have_no_marks_of_certainty():
     explanation = made(["CCO"], [[1.0, 2.0, -1.0]], score=float("nan"))
     explanation = replace(explanation, n_independent=torch.zeros(1, dtype=torch.int64))
     assert "hollow" not in fills(explanation.visualize(0)).values()
+
+
+# --- Molecules without any group ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaler", ["abs_max", "min_max", "normalize", "identity", np.negative])
+def test_molecules_without_a_group_are_drawn_plain(scaler):
+    pooled = salience.Explainer(Net(), DOMAIN).explain(["CCO", "CCN"], **DRAWS, pool=[[], []])
+    drawing = pooled.visualize(0, scaler=scaler)
+    assert set(fills(drawing).values()) <= {None}
+    assert "no group in any molecule" in drawing.svg
+
+
+def test_a_molecule_without_a_group_among_others_changes_no_word():
+    groups = [[], [(0, 1)]]
+    pooled = salience.Explainer(Net(), DOMAIN).explain(["CCO", "CCN"], **DRAWS, pool=groups)
+    assert "sums of saliency" in salience.grid({"sums": pooled}).svg

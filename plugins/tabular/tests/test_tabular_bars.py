@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 
 import matplotlib.colors
 import numpy as np
@@ -249,3 +250,15 @@ def test_writes_files_and_leaves_pyplot_alone(by_hand, tmp_path, suffix):
 
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("n_features", [1, 3, 8])
+def test_long_names_of_rows_stay_beside_their_panels(by_hand, n_features):
+    names = ["a$b" * 20, "two words and " * 3, "x" * 5000]
+    found = dataclasses.replace(by_hand(torch.ones(3, n_features)), ids=names)
+    figure = salience.grid({"one": found, "two": found})
+    figure.draw_without_rendering()
+    spans = [axes.yaxis.label.get_window_extent() for axes in figure.axes[::2]]
+    for above, below in itertools.pairwise(spans):
+        assert above.y0 >= below.y1
+    assert all(span.x0 >= 0 and span.y0 >= 0 and span.y1 <= figure.bbox.y1 for span in spans)

@@ -106,4 +106,4 @@ def test_lines_are_as_wide_as_they_may_be_and_alike():
         assert greedy.count("\n") == even.count("\n")
         widths = [width_of(line, 8) for line in even.split("\n")]
         assert max(widths) <= width_of(greedy, 8) <= inches
-    assert fitted("unbreakable", 0.1, 8) == "unbreakable"
+    assert fitted("mmmmm", width_of("mm", 8) * 1.1, 8) == "mm\nmm\nm"

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from salience.shown import ShortRepr
+
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(ShortRepr):
     """Count, mean and sum of squared deviations of draws.
 
     Blocks are joined by the update of Chan, Golub and LeVeque ("Updating formulae and a pairwise
@@ -76,7 +78,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class ClusteredMoments:
+class ClusteredMoments(ShortRepr):
     """Moments of draws that come in groups, such as antithetic pairs.
 
     Draws within a group may depend on each other; the means of groups are independent.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.errors import InputError, brief
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Quantile(Aggregator):
 
 
 @dataclass(frozen=True)
-class KeptDraws:
+class KeptDraws(ShortRepr):
     """State of the quantile: all draws so far."""
 
     draws: tuple[Tensor, ...]

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from salience.model.probe import Values
 from salience.scoring.score import Score
+from salience.shown import ShortRepr
 from salience.support.settings import CheckedSettings
 
 
 @dataclass(frozen=True)
-class Attribution:
+class Attribution(ShortRepr):
     """Saliency of R rows, with the scores that it is compared with.
 
     Args:

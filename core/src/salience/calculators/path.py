@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from salience.shown import ShortRepr
+
 # A segment this short is not cut: f may jump inside it, and no number of points would help.
 _SHORTEST = 2.0**-20
 # In each look, the segments with the largest gaps are cut until those of the others add up to this
@@ -34,7 +36,7 @@ def allowed_error(
 
 
 @dataclass(frozen=True)
-class Path:
+class Path(ShortRepr):
     """Points α in (0, 1) on the straight paths of R rows, from a baseline at 0 to x at 1.
 
     The points of a row divide its path into segments. The trapezoidal rule integrates the slope

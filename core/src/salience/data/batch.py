@@ -153,6 +153,9 @@ class RowSelection:
         self._owners: dict[str, Tensor] = {}
         self._indexes: dict[str, Tensor] = {ITEM: rows}
 
+    def __repr__(self) -> str:
+        return f"RowSelection({len(self)} rows of {self.source.n_items} items)"
+
     def __len__(self) -> int:
         return int(self.rows.shape[0])
 

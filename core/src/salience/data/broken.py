@@ -37,6 +37,9 @@ class BrokenItems:
         self._skip = on_error == "skip"
         self._sentences: dict[int, str] = {}
 
+    def __repr__(self) -> str:
+        return f"BrokenItems({len(self._sentences)} noted)"
+
     def add(self, position: int, sentence: str) -> None:
         """Note a broken item; of several faults the first one noted counts.
 

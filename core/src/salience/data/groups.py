@@ -13,10 +13,11 @@ from torch import Tensor
 
 from salience.errors import InputError, brief
 from salience.intake import array, integer
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
-class Blocks:
+class Blocks(ShortRepr):
     """Groups of neighbouring positions: blocks of so many along each axis of an item.
 
     Args:
@@ -54,7 +55,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(ShortRepr):
     """Groups of positions over whose members saliency is summed.
 
     Args:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from salience.errors import InputError, brief, nearest
+from salience.shown import ShortRepr
 
 ITEM = "item"
 
@@ -26,7 +27,7 @@ def summed_axes(axes: tuple[str, ...], layout: Layout) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(ShortRepr):
     """How one model argument is indexed.
 
     Args:
@@ -48,9 +49,11 @@ class Field:
     counts: str | None = None
     mask: str | None = None
 
+    _shows_defaults: ClassVar[bool] = False
+
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(ShortRepr):
     """How the arguments of a model are indexed, and which axes a domain reduces.
 
     Args:
@@ -81,6 +84,8 @@ class Layout:
     inner: tuple[str, ...] = ()
     inner_mask: str | None = None
     components: tuple[str, ...] = ()
+
+    _shows_defaults: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))

@@ -15,6 +15,7 @@ from torch import Tensor
 from salience.data.batch import Batch, RowSelection
 from salience.data.grid import Grid
 from salience.data.layout import ITEM
+from salience.shown import short
 
 #: What there is one of for each axis: its length or its name.
 Entry = TypeVar("Entry")
@@ -63,6 +64,10 @@ class RowView:
         shape = [real.shape[own.index(axis)] if axis in own else 1 for axis in axes]
         padded = tuple(axis for axis in axes if axis in own and axis != ITEM)
         return RowView(rows, axes, real.permute(order).reshape(shape), padded)
+
+    def __repr__(self) -> str:
+        padded = f", padded={short(self.padded)}" if self.padded else ""
+        return f"RowView({len(self)} rows, axes={short(self.axes)}{padded})"
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -23,12 +23,13 @@ from salience.scoring.budget import Budget, fitting
 from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
+from salience.shown import ShortRepr
 from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
 
 
 @dataclass(frozen=True)
-class PredictedBatch:
+class PredictedBatch(ShortRepr):
     """A batch of B items, or a selection from it, with the results of the pass that predicted it.
 
     Args:

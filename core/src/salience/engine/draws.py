@@ -20,12 +20,13 @@ from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
+from salience.shown import ShortRepr
 from salience.support.interrupts import called
 from salience.support.numerics import all_finite, at_least_float32
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(ShortRepr):
     """Results of D consecutive draws of all the items of a batch.
 
     Args:

@@ -54,6 +54,9 @@ class Serial(Executor):
         """Explain each unit when its result is asked for."""
         return map(worker.explain, units)
 
+    def __repr__(self) -> str:
+        return "Serial()"
+
 
 class Threads(Executor):
     """Explains units on several devices, with a thread and a worker for each.
@@ -65,6 +68,9 @@ class Threads(Executor):
     def __init__(self, devices: Sequence[torch.device | None]) -> None:
         self.devices = devices
         self.n_units = len(devices)
+
+    def __repr__(self) -> str:
+        return f"Threads({', '.join(str(device or 'own') for device in self.devices[:8])})"
 
     def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
         """Explain as many units at once as there are devices.
@@ -104,6 +110,13 @@ class Threads(Executor):
                 yield from _finished(waiting, worker.request.partial)
             finally:
                 stop.set()
+
+
+def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) -> Executor:
+    """The user's executor; where ``None``, one thread for each device."""
+    if given is not None:
+        return given
+    return Serial() if len(devices) == 1 else Threads(devices)
 
 
 def _result(future: Future[UnitResult]) -> UnitResult:

@@ -13,10 +13,11 @@ from salience.data.domain import Domain
 from salience.errors import InputError, brief
 from salience.model.outputs import Output
 from salience.model.speedups import SPEEDUPS
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ShortRepr):
     """The arguments of :class:`salience.Explainer`, made and checked.
 
     Args:

@@ -22,6 +22,7 @@ from salience.results.preflight import Preflight
 from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.runner import Runner
+from salience.shown import ShortRepr
 from salience.support.interrupts import answered
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing
@@ -35,7 +36,7 @@ def _silent(draws: int) -> None:
 
 
 @dataclass(frozen=True)
-class Worker:
+class Worker(ShortRepr):
     """A request with all that computes it on one device: replica, budget and weights.
 
     A worker serves one thread at a time. Pickled, it is its request, and it is built anew where it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -15,10 +15,11 @@ from salience.data.views import RowView
 from salience.errors import InputError, brief, nearest
 from salience.intake import integer
 from salience.naming import names_of
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(ShortRepr):
     """The user's reference to a target variable inside the model.
 
     Args:
@@ -35,6 +36,8 @@ class Target:
     call: int = 0
     index: int | str = 0
     axes: tuple[str, ...] | None = None
+
+    _shows_defaults: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.at, str) or self.at not in ("output", "input"):
@@ -61,7 +64,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Variable:
+class Variable(ShortRepr):
     """A target variable of a given model and layout.
 
     Exactly one of ``argument`` (for a model argument) and ``target`` (for a variable inside the

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from salience.errors import brief
+
 HOLDS, FALLBACK, REFUSED = "holds", "fallback", "refused"
 _SEVERITY = (HOLDS, FALLBACK, REFUSED)
 
@@ -53,7 +55,7 @@ class Preflight:
         rows = [(v.assumption, v.outcome, v.detail) for v in self.verdicts]
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
         lines = [f"{a:<{widths[0]}}  {o:<{widths[1]}}  {d}".rstrip() for a, o, d in rows]
-        tried = ", ".join(map(str, self.items)) or "no item"
+        tried = ", ".join(brief(item, 40) for item in self.items) or "no item"
         return "\n".join([*lines, f"These hold for the items that were tried: {tried}."])
 
     def record(self) -> dict[str, Any]:

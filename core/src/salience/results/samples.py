@@ -19,7 +19,7 @@ from salience.results.design import Design
 from salience.results.differences import check_items, check_shared, of_items, record_of, sizes_of
 from salience.results.items import ItemTable
 from salience.results.provenance import Record, column_names
-from salience.results.summary import lines_of, samples_summary
+from salience.results.summary import lines_of, page_of, samples_summary
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -63,6 +63,14 @@ class Samples:
             return lines_of(entries, head)
         except Exception as error:  # what is damaged is shown nevertheless
             return f"Samples of {len(self)} items ({brief(error)})"
+
+    def _repr_html_(self) -> str:
+        """The lines as a small table, for notebooks."""
+        try:
+            head, entries = samples_summary(self)
+            return page_of(entries, head)
+        except Exception:  # notebooks then show the text
+            return page_of((), repr(self))
 
     def __len__(self) -> int:
         return len(self.items.ids)

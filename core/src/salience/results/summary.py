@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,7 +28,34 @@ def lines_of(entries: Sequence[tuple[str, str]], head: str) -> str:
         head: The first line.
     """
     found = [head, *(f"{name}: {text}" for name, text in entries if text)]
-    return "\n".join(shortened(" ".join(line.split()), _LINE) for line in found[:6])
+    return "\n".join(shortened(_printable(line), _LINE) for line in found[:6])
+
+
+def page_of(entries: Sequence[tuple[str, str]], head: str, picture: str = "") -> str:
+    """A result as HTML without script: a small table, and what is below it.
+
+    Args:
+        entries: Name and text of each entry.
+        head: The first line.
+        picture: HTML of the pictures below.
+    """
+    rows = "".join(
+        f'<tr><th style="text-align:left;padding:1px 12px 1px 0;font-weight:600">'
+        f"{escape(name)}</th>"
+        f'<td style="text-align:left;padding:1px 0">{escape(text)}</td></tr>'
+        for name, text in entries
+        if text
+    )
+    return (
+        f'<div style="font-size:13px;line-height:1.45"><div style="font-weight:600">'
+        f'{escape(head)}</div><table style="font-size:inherit">{rows}</table>{picture}</div>'
+    )
+
+
+def _printable(text: str) -> str:
+    """A text on one line, without characters that move the cursor or turn the text round."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def explanation_summary(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
@@ -38,16 +66,16 @@ def explanation_summary(explanation: Any) -> tuple[str, list[tuple[str, str]]]:
     """
     record, n_items = explanation.provenance, len(explanation)
     head = f"Explanation of {_count(n_items, 'item')} ({_domain(explanation)}){_minus(record)}"
-    pooled = ", sums of groups" if record.get("pool") else ""
+    groups = any(saliency.names is not None for saliency in explanation.saliency.values())
+    pooled = ", sums of groups" if groups else ""
+    checks = (_gap(explanation), _paths(explanation), _preflight(explanation))
+    drawn = ".visualize(0), " if getattr(explanation.domain, "visualizer", "") else ""
     entries = [
         ("target", f"{_targets(explanation.saliency)}{pooled}; output {_sides(record, _output)}"),
         ("method", f"{_sides(record, _method)}, {_draws(explanation)}"),
         ("values", _values(explanation)),
-        (
-            "checks",
-            "; ".join(part for part in (_gap(explanation), _preflight(explanation)) if part),
-        ),
-        ("next", ".visualize(0), .item(0), .where(...), .to_dataframe(), .save(path)"),
+        ("checks", "; ".join(part for part in checks if part)),
+        ("next", f"{drawn}.item(0), .where(...), .to_dataframe(), .save(path)"),
     ]
     return head, entries
 
@@ -136,12 +164,14 @@ def _draws(explanation: MeanSaliency) -> str:
     return (_count(high, "draw") if low == high else f"{low} to {high} draws") + pairs
 
 
+def _paths(explanation: Any) -> str:
+    number = int((~explanation.converged).sum())
+    return f"{_count(number, 'item')} not converged" if number else ""
+
+
 def _values(explanation: MeanSaliency) -> str:
     found = list(_parts(explanation))
-    flat = torch.cat([values.flatten() for values, _, _ in found])
-    if not len(flat):
-        return "none"
-    text = f"{_number(flat.min())} to {_number(flat.max())}"
+    text = _range([saliency.flat for saliency in explanation.saliency.values()])
     relative = torch.cat([(error / values.abs()).flatten() for values, error, _ in found])
     relative = relative[relative.isfinite()]
     if len(relative):
@@ -149,8 +179,20 @@ def _values(explanation: MeanSaliency) -> str:
     certain = [mark.flatten() for _, _, mark in found if mark is not None]
     if certain:
         text += f", {_percent(torch.cat(certain).double().mean())} certain (p < .05)"
-    seen, total = len(flat), sum(s.flat.numel() for s in explanation.saliency.values())
+    seen = sum(values.numel() for values, _, _ in found)
+    total = sum(saliency.flat.numel() for saliency in explanation.saliency.values())
     return text if seen == total else f"{text}, of {seen:,} values"
+
+
+def _range(values: Sequence[Tensor]) -> str:
+    """The least and the greatest of all values, and how many of them are not finite."""
+    finite = [v if bool(v.isfinite().all()) else v[v.isfinite()] for v in values]
+    finite = [v for v in finite if v.numel()]
+    if not finite:
+        return "none that is finite"
+    text = f"{_number(min(v.min() for v in finite))} to {_number(max(v.max() for v in finite))}"
+    others = sum(v.numel() for v in values) - sum(v.numel() for v in finite)
+    return f"{text}, {others:,} not finite" if others else text
 
 
 def _parts(explanation: MeanSaliency) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
@@ -193,11 +235,13 @@ def _count(number: int, what: str) -> str:
 
 
 def _number(value: Tensor) -> str:
-    return f"{float(value):.3g}".replace("-", "−")
+    return f"{float(value):.3g}"
 
 
 def _percent(share: Tensor) -> str:
     value = 100 * float(share)
     if 0 < value < 0.01:
         return "below 0.01 %"
+    if 99.5 <= value < 100:
+        return "above 99 %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.2g} %"

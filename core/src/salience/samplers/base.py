@@ -18,6 +18,7 @@ from salience.data.batch import RowSelection
 from salience.data.views import RowView
 from salience.model.state_dicts import State
 from salience.samplers.keyed import Numbers, normals
+from salience.shown import ShortRepr
 from salience.support.settings import CheckedSettings
 
 #: Scales from here on take the values out of the range of float32.
@@ -25,7 +26,7 @@ LARGEST_SCALE = 1e30
 
 
 @dataclass(frozen=True)
-class ModelDraw:
+class ModelDraw(ShortRepr):
     """Keys and rows of one forward pass, passed to a parameter sampler.
 
     Args:
@@ -40,7 +41,7 @@ class ModelDraw:
 
 
 @dataclass(frozen=True)
-class VariableDraw:
+class VariableDraw(ShortRepr):
     """Random numbers of one target variable, and its rows, passed to a noise sampler.
 
     Args:
@@ -66,7 +67,7 @@ class CannotPackError(Exception):
 
 
 @dataclass(frozen=True)
-class WeightDraw:
+class WeightDraw(ShortRepr):
     """Number and key of one draw of weights, which all the items share.
 
     Args:

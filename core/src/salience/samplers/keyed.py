@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from salience.data.views import RowView
+from salience.shown import ShortRepr
 
 
 def _signed(value: int) -> int:
@@ -102,7 +103,7 @@ def _stride(axis: int) -> int:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(ShortRepr):
     """Random numbers for the positions of one tensor.
 
     The counter of a position is Σ index · stride over the axes, where indexes are counted within

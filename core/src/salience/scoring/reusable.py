@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from salience.model.probe import Values
+from salience.shown import ShortRepr
 
 
 @dataclass
-class ReusablePass:
+class ReusablePass(ShortRepr):
     """Results of the forward pass that predicted a batch, kept to spare a second such pass.
 
     Args:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from salience.data.batch import Batch, RowSelection
+from salience.shown import ShortRepr
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(ShortRepr):
     """The columns of R rows, on the device of the batch.
 
     Args:

@@ -20,12 +20,13 @@ from salience.samplers.weight_source import Weights, WeightSource
 from salience.scoring.budget import Budget
 from salience.scoring.cuts import cuts
 from salience.scoring.rows import Rows
+from salience.shown import ShortRepr
 from salience.support.interrupts import check
 from salience.support.memory import elapsed, out_of_memory, too_large
 
 
 @dataclass(frozen=True)
-class FinishedPass:
+class FinishedPass(ShortRepr):
     """A forward pass of some rows, and what came out of it.
 
     Args:
@@ -76,7 +77,7 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class Runner:
+class Runner(ShortRepr):
     """The model on one device, with what is drawn for it, and the budget of its passes.
 
     Args:

@@ -25,11 +25,12 @@ from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
 from salience.scoring.stack import Stack
+from salience.shown import ShortRepr
 from salience.support.memory import elapsed, out_of_memory
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(ShortRepr):
     """f: values of the target variables → one scalar for each of R rows.
 
     Args:
@@ -175,7 +176,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(ShortRepr):
     """Pairs of a row and one of its variants (path point, window), as many as fit into one pass.
 
     Args:

@@ -16,6 +16,8 @@ from salience.errors import InputError, brief
 _SHOWN_BY = ("_repr_png_", "_repr_svg_", "_repr_jpeg_", "_repr_mimebundle_")
 # Pixels of the widest picture in a notebook, of a small one, and bytes of a page's pictures.
 _WIDEST, _SMALL, _ROOM = 1600, 900, 70_000
+# Height of the tallest picture of several items in a notebook, for a width of 1.
+_TALLEST = 1.75
 
 
 def showing(render: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,50 +61,38 @@ def png_of(figure: Any, width: int = _WIDEST, format: str = "png") -> bytes:
     return stream.getvalue()
 
 
-def page(head: str, entries: Sequence[tuple[str, str]], picture: str) -> str:
-    """A result as HTML without script: a small table, and pictures below it.
+def pictures(choices: Sequence[tuple[str, Callable[[], Any]]]) -> str:
+    """HTML of the first picture with room on a page; a sentence where there is none.
 
     Args:
-        head: The first line.
-        entries: Name and text of each entry.
-        picture: HTML of the pictures.
+        choices: What each picture shows, for readers who do not see it, and what draws its figure.
     """
-    rows = "".join(
-        f'<tr><th style="text-align:left;padding:1px 12px 1px 0;font-weight:600">'
-        f"{html.escape(name)}</th>"
-        f'<td style="text-align:left;padding:1px 0">{html.escape(text)}</td></tr>'
-        for name, text in entries
-        if text
-    )
-    return (
-        f'<div style="font-size:13px;line-height:1.45"><div style="font-weight:600">'
-        f"{html.escape(head)}</div><table>{rows}</table>{picture}</div>"
-    )
-
-
-def pictures(renders: Sequence[Callable[[], Any]], words: str) -> str:
-    """HTML of the first picture that is small enough; a sentence where there is none.
-
-    Args:
-        renders: Each draws a figure; the first is the one that is wanted.
-        words: What the picture shows, for readers who do not see it.
-    """
-    for render in renders:
+    sentence = "The picture is too large for a page; see visualize(0)."
+    for number, (words, render) in enumerate(choices, 1):
         try:
-            kind, data = _small(render())
+            figure = render()
+            fits = number == len(choices) or _height(figure) <= _TALLEST
+            kind, data = _small(figure) if fits else ("", b"")
         except InputError as error:
-            return _remark(html.escape(brief(error, 300)))
-        if data:
-            encoded = b64encode(data).decode()
-            return (
-                f'<img alt="{html.escape(words, quote=True)}" style="max-width:100%" '
-                f'src="data:image/{kind};base64,{encoded}">'
-            )
-    return _remark("The picture is too large; see visualize(0).")
+            sentence = brief(error, 300)
+        except Exception as error:  # a visualizer that fails does not hide the numbers
+            sentence = f"The picture cannot be drawn ({brief(error, 200)})."
+        else:
+            if data:
+                return (
+                    f'<img alt="{html.escape(words, quote=True)}" style="max-width:100%" '
+                    f'src="data:image/{kind};base64,{b64encode(data).decode()}">'
+                )
+    sentence = f"{sentence[:1].upper()}{sentence[1:].removesuffix('.')}."
+    return f'<div style="color:{MUTED}">{html.escape(sentence)}</div>'
 
 
-def _remark(text: str) -> str:
-    return f'<div style="color:{MUTED}">{text}</div>'
+def _height(figure: Any) -> float:
+    """Height of a figure for a width of 1; 0 where it is unknown."""
+    if not hasattr(figure, "get_size_inches"):
+        return 0.0
+    width, height = figure.get_size_inches()
+    return float(height) / float(width)
 
 
 def _small(figure: Any) -> tuple[str, bytes]:

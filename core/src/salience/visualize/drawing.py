@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,18 @@ from salience.naming import listed, path_of
 from salience.plugins.parts import make
 from salience.results.items import ItemTable
 from salience.results.selection import position_of
+from salience.results.summary import page_of
 from salience.visualize.alternative import attach
-from salience.visualize.display import page, pictures
+from salience.visualize.display import pictures
 from salience.visualize.given import check_axes, filling
 from salience.visualize.visualizer import Visualizer, save_figure
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
+
+
+# Elements of the largest ragged item that a notebook shows unasked: flattening takes their cube.
+_ELEMENTS = 500
 
 
 def visualize(
@@ -167,20 +173,28 @@ def html_of(explanation: Explanation, head: str, entries: Sequence[tuple[str, st
         head: The first line.
         entries: Name and text of each entry.
     """
-    items = range(min(3, len(explanation)))
+    choices = []
+    for number in (3, 1):  # one item alone where three take too much room
+        items = range(min(number, len(explanation)))
+        named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
+        choices.append((f"Saliency of {named}", partial(_first, explanation, items)))
+    return page_of(entries, head, pictures(choices))
 
-    def one() -> Any:
-        return visualizer_of(explanation, None, {}).item(explanation, 0)
 
-    def several() -> Any:
-        renderer = visualizer_of(explanation, None, {})
-        try:
-            return renderer.grid({"saliency": explanation}, items)
-        except InputError:  # the visualizer draws no grids
-            return renderer.item(explanation, 0)
+def _first(explanation: Explanation, items: Sequence[int]) -> Any:
+    """The figure of some items; that of the first where the visualizer draws no grids.
 
-    named = ", ".join(shortened(str(explanation.ids[item]), 40) for item in items)
-    return page(head, entries, pictures((several, one), f"Saliency of {named}"))
+    Raises:
+        InputError: The items cannot be drawn, or not in the time of a glance.
+    """
+    renderer = visualizer_of(explanation, None, {})
+    for saliency in explanation.saliency.values():
+        if saliency.counts is not None and int(saliency.counts[list(items)].max()) > _ELEMENTS:
+            raise InputError(f"items of more than {_ELEMENTS} elements are drawn by visualize(0)")
+    try:
+        return renderer.grid({"saliency": explanation}, items)
+    except InputError:
+        return renderer.item(explanation, 0)
 
 
 def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:

@@ -166,8 +166,8 @@ def _kinds(explanation: Explanation, items: Sequence[int]) -> list[tuple[str, in
     logs = rows.logsumexp(1).abs() < _CLOSE
     columns = (column.tolist() for column in (classes, known, inside, sums, logs))
     return [
-        (_what(*facts), index) if is_known else None
-        for index, is_known, *facts in zip(*columns, strict=True)
+        (_what(*marks), index) if is_known else None
+        for index, is_known, *marks in zip(*columns, strict=True)
     ]
 
 

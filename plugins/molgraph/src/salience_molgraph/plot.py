@@ -284,7 +284,7 @@ class MoleculePlot(Visualizer):
             kinds = {cell.kind for cell in cells}
             label = scale_label(explanations, scaler, kinds, self._naming, of)
             if not largest:
-                label = "saliency, 0 everywhere"
+                label = "saliency, 0 everywhere" if np.size(values) else "no group in any molecule"
         colors = magnitudes() if not signed and self.color_fn is None else None
         color_fn = colors or get_color_fn(self.color_fn or "blue_vermilion")
         return Scale(scaling, limit, color_fn, signed, label=label, clips=largest > limit * 1.0001)

@@ -23,6 +23,9 @@ class Row:
     categorical: Tensor
     values: Tensor | None = None
 
+    def __repr__(self) -> str:
+        return f"Row({len(self.numeric)} numeric and {len(self.categorical)} categorical columns)"
+
 
 @dataclass(frozen=True, eq=False)
 class Table(Sequence[Row]):
@@ -51,6 +54,10 @@ class Table(Sequence[Row]):
     names: Sequence[Any] | None = None
     values: Tensor | None = None
     categories: tuple[tuple[str, ...] | None, ...] = ()
+
+    def __repr__(self) -> str:
+        numeric, categorical = self.numeric.shape[1], self.categorical.shape[1]
+        return f"Table({len(self)} rows, {numeric} numeric and {categorical} categorical columns)"
 
     def __len__(self) -> int:
         return int(self.numeric.shape[0])

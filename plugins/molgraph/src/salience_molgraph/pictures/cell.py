@@ -157,7 +157,7 @@ def _kind_of_names(part: Part, mol: Chem.Mol) -> str:
     for i, name in enumerate(bond_names(mol)):
         own[name] = ((), (i,))
     groups = zip(part.names, part.atoms, part.bonds, strict=True)
-    if any(own.get(name) != (atoms, bonds) for name, atoms, bonds in groups):
+    if not part.names or any(own.get(name) != (a, b) for name, a, b in groups):
         return "groups"
     kinds = {"atoms": any(part.atoms), "bonds": any(part.bonds)}
     return " and ".join(kind for kind, is_there in kinds.items() if is_there)

@@ -35,6 +35,9 @@ class Drawing:
     description: str = ""
     resolution: float = 2.0
 
+    def __repr__(self) -> str:
+        return f"Drawing({self.width:g} × {self.height:g}, {len(self.shapes)} shapes)"
+
     @property
     def svg(self) -> str:
         """The picture as SVG; highlighted atoms and bonds have the classes atom-i and bond-j."""

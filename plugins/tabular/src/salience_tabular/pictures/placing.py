@@ -44,10 +44,25 @@ def height_of(text: str, points: float) -> float:
 
 
 def fitted(text: str, inches: float, points: float) -> str:
-    """A text on as many lines as it needs to be at most so wide, where words are not wider."""
-    return "\n".join(
-        line for part in text.split("\n") for line in _lines(_words(part, points), inches)
-    )
+    """A text on as many lines as it needs to be at most so wide; words that are wider are cut."""
+    lines: list[str] = []
+    for part in text.split("\n"):
+        cut = " ".join(piece for word in part.split(" ") for piece in _cut(word, inches, points))
+        lines += _lines(_words(cut, points), inches)
+    return "\n".join(lines)
+
+
+def _cut(word: str, inches: float, points: float) -> list[str]:
+    """A word in pieces that are at most so wide."""
+    pieces, width = [""], 0.0
+    for char in word:
+        own = width_of(char, points)
+        if pieces[-1] and width + own > inches:
+            pieces.append("")
+            width = 0.0
+        pieces[-1] += char
+        width += own
+    return pieces
 
 
 def balanced(text: str, inches: float, points: float) -> str:
@@ -93,11 +108,11 @@ def _advance(char: str, family: tuple[str, ...]) -> float:
     """How far a character moves the next one, by the size of the font."""
     font = font_manager.FontProperties(family=list(family), size=100)
     # Between two others, since spaces have no ink.
-    around, alone = (
+    around, without = (
         _PATHS.get_text_width_height_descent(text, font, ismath=False)[0]
         for text in (f"x{char}x", "xx")
     )
-    return float(around - alone) / 100
+    return float(around - without) / 100
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,8 @@ def _axis_label(cell: Cell, panel: tuple[float, float]) -> str:
 
 def _row_label(cell: Cell, panel: tuple[float, float]) -> str:
     """The label of the row, on as many lines as it needs beside its panel."""
-    return fitted(cell.row_label, panel[1] + 0.1, TICK)
+    plain = cell.row_label.replace(r"\$", "$")  # no line ends between the two characters
+    return fitted(plain, panel[1] + 0.1, TICK).replace("$", r"\$")
 
 
 def _found(cells: Sequence[Cell]) -> list[str]:
