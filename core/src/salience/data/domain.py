@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -22,6 +22,8 @@ class Domain(CheckedSettings, ABC):
 
     #: Name of the visualizer that renders this domain.
     visualizer: ClassVar[str]
+    #: Endings of the files that it reads, as ``".csv"``, by which those of a folder are found.
+    suffixes: ClassVar[Collection[str]] = ()
     #: Target variable by default: ``"input"``, the name of an argument or a module path.
     target: str = "input"
     #: Output variable by default: ``"predicted"``, ``"value"``, …

@@ -22,6 +22,7 @@ from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
 from salience.shown import ShortRepr
 from salience.support.interrupts import called
+from salience.support.notices import sentences, tell
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Unit(ShortRepr):
         names: What the data itself calls each item; ``None`` where it has no names, or where the
             user gave ids.
         n_left_out: Number of broken items that the domain left out.
+        notices: What the user is to be told of how the data was read.
     """
 
     samples: Sequence[Any]
@@ -43,6 +45,7 @@ class Unit(ShortRepr):
     offset: int = 0
     names: Sequence[int | str] | None = None
     n_left_out: int = 0
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -191,7 +194,10 @@ def read(
             their number is not that of the items.
     """
     if isinstance(data, Unit):
+        for sentence in data.notices:
+            tell(sentence)
         return data
+    before = sentences()
     items = items_of(data)
     with LeftOut() as left_out:
         samples = (
@@ -210,7 +216,8 @@ def read(
         )
     plain = None if names is None else plain_names(names, keys)
     n_left_out = 0 if kept is None else left_out.n_items - len(kept)
-    return Unit(samples, keys, offset, plain, n_left_out=n_left_out)
+    notices = tuple(sentences()[len(before) :])
+    return Unit(samples, keys, offset, plain, n_left_out=n_left_out, notices=notices)
 
 
 def _keys(

@@ -26,6 +26,7 @@ from salience import (
 )
 from salience.errors import brief, nearest
 from salience.scalers import watched
+from salience_vision.decode import SUFFIXES
 from salience_vision.payload import payload_of
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
@@ -97,6 +98,7 @@ class Vision(Domain):
     on_error: str = "raise"
 
     visualizer: ClassVar[str] = "overlay"
+    suffixes: ClassVar[Sequence[str]] = SUFFIXES
 
     def __post_init__(self) -> None:
         super().__post_init__()
