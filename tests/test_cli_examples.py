@@ -146,7 +146,7 @@ def test_every_example_of_explain_and_check_runs(place: Path) -> None:
     import pandas as pd
 
     frame = pd.read_parquet(place / "rows.parquet")
-    assert sorted(set(frame["feature"])) == ["colour", "height", "width"]
+    assert sorted(set(frame["position"])) == ["colour", "height", "width"]
     assert call(dataset).exit_code == 0
     assert len(Explanation.load(place / "rows2" / "run.salience")) == 4
     (place / "photos" / "broken.jpg").unlink()

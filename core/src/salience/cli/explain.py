@@ -32,7 +32,8 @@ from salience.support.notices import Hearing
 
 # Settings of an explainer and of its domain, which options of a command name.
 _OF_EXPLAINER = ("target", "output", "max_rows", "device", "precision")
-_OF_DOMAIN = ("id_column", "transform", "class_names", "on_error")
+# Arguments of a request, by position.
+_PARTS = ("calculator", "samplers", "n_samples")
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def run_check(*, n_samples: str, **options: Any) -> bool:
         InputError: As for :meth:`salience.Explainer.check`, or an option cannot be read.
     """
     prepared = _prepared(options, {"n_samples": _draws(n_samples)}, options["domain"])
-    _say_weights(prepared, options)
     unit, _ = prepared.read()
+    _say_weights(prepared, options)
     with _shown_notices():
         return prepared.explainer.check(unit, **prepared.arguments).holds
 
@@ -119,9 +120,9 @@ def run_again(*, run: str, progress: bool | None, **options: Any) -> None:
 
 def _compute(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -> None:
     outputs.check(prepared.explainer.domain, prepared.inputs)
-    _say_weights(prepared, options)
     unit, left_out = prepared.read()
     rehearse(prepared.explainer, unit, prepared.arguments, outputs)
+    _say_weights(prepared, options)
     with _shown_notices(left_out.sentence):
         explanation = prepared.explainer.explain(unit, **prepared.arguments)
     _report(explanation, left_out)
@@ -163,12 +164,12 @@ def _prepared(
         device=options["device"],
         precision=options.get("precision", "full"),
     )
+    explainer._request(*(parts[name] for name in _PARTS), **_beside(parts))  # refused at once
     data = data_of(options["data"], made)
     files = [options[name] for name in ("weights", "ids", "class_names") if options.get(name)]
     inputs = [*files_of(data), *map(Path, files)]
-    return Prepared(
-        explainer, parts, data, ids_of(options.get("ids")) if ids is None else ids, inputs
-    )
+    ids = ids_of(options.get("ids")) if ids is None else ids
+    return Prepared(explainer=explainer, arguments=parts, data=data, ids=ids, inputs=inputs)
 
 
 def _of_domain(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,6 +180,11 @@ def _of_domain(options: Mapping[str, Any]) -> dict[str, Any]:
         found["transform"] = load_object(transform, "--transform", expected)
     found["class_names"] = class_names_of(options.get("class_names"))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _beside(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a request beside its parts."""
+    return {k: arguments[k] for k in ("seed", "aggregator", "pool") if k in arguments}
 
 
 def _targets(texts: Sequence[str]) -> Any:
