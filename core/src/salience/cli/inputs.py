@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from salience.cli.loading import called_if_needed, is_named, load_object
+from salience.cli.loading import is_named, load_object, result_of
 from salience.data.domain import Domain
 from salience.data.names import labels_in_column
 from salience.datasets import is_dataset
@@ -65,7 +65,7 @@ def data_of(given: Sequence[str], domain: Domain) -> Any:
             )
         return _object(named[0])
     paths = [found for text in given for found in _paths(text, domain.suffixes)]
-    return paths[0] if len(paths) == 1 and not _is_many(given[0]) else paths
+    return given[0] if len(given) == 1 and paths == list(given) else paths
 
 
 def files_of(data: Any) -> list[Path]:
@@ -80,7 +80,7 @@ def _object(text: str) -> Any:
     found = load_object(text, "DATA", _EXPECTED)
     plain = hasattr(found, "__len__") or hasattr(found, "__iter__") or is_dataset(found)
     if isinstance(found, type) or (callable(found) and not plain):
-        found = called_if_needed(found, text, "DATA", _EXPECTED)
+        found = result_of(found, text, "DATA", _EXPECTED)
     data = hasattr(found, "__len__") or hasattr(found, "__iter__") or is_dataset(found)
     if not data:
         raise InputError(f"{brief(text)} is {brief(found, 60)}, which is no data; {_EXPECTED}")
@@ -136,10 +136,6 @@ def _is_pattern(text: str, suffixes: Collection[str]) -> bool:
     return text.startswith(("./", "../")) or bool(fixed and Path(*fixed).is_dir())
 
 
-def _is_many(text: str) -> bool:
-    return has_magic(text) or (_exists(text) and Path(text).is_dir())
-
-
 def _exists(text: str) -> bool:
     try:
         return Path(text).exists()
@@ -169,7 +165,7 @@ def class_names_of(text: str | None) -> Any:
     expected = "pass module:name of a list of names, or a text file with one name a line"
     found = load_object(text, "--class-names", expected)
     if callable(found):
-        found = called_if_needed(found, text, "--class-names", expected)
+        found = result_of(found, text, "--class-names", expected)
     return list(found.values()) if isinstance(found, Mapping) else found
 
 
@@ -182,7 +178,7 @@ def lines_of(path: str, option: str) -> list[str]:
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = brief(getattr(error, "strerror", None) or error, 60)
+        reason = getattr(error, "strerror", None) or brief(error, 60)
         raise InputError(
             f"{option} {brief(path, 60)} cannot be read ({reason}); pass a text file in UTF-8 with "
             f"one entry a line"

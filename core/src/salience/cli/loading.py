@@ -28,7 +28,7 @@ def load_object(text: str, option: str, expected: str) -> Any:
 
     Args:
         text: The text.
-        option: The option or argument, for the error.
+        option: What is made, for the error.
         expected: What to pass, for the error.
 
     Raises:
@@ -36,7 +36,7 @@ def load_object(text: str, option: str, expected: str) -> Any:
     """
     module, _, attribute = text.partition(":")
     if not module or not attribute:
-        raise InputError(f"{option} {brief(text)} is not of the form module:attribute; {expected}")
+        raise InputError(f"{option} {brief(text)} is not of the form module:name; {expected}")
     sys.path.insert(0, "")  # as `python -m` does, so that modules in the working folder are found
     try:
         found: Any = importlib.import_module(module)
@@ -44,7 +44,7 @@ def load_object(text: str, option: str, expected: str) -> Any:
             found = getattr(found, name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything
         raise InputError(
-            f"cannot load {option} {brief(text, 60)} ({type(error).__name__}: {brief(error)}); "
+            f"cannot make {option} {brief(text, 60)} ({type(error).__name__}: {brief(error)}); "
             f"{expected}"
         ) from error
     finally:
@@ -53,13 +53,13 @@ def load_object(text: str, option: str, expected: str) -> Any:
     return found
 
 
-def called_if_needed(found: Any, text: str, option: str, expected: str) -> Any:
+def result_of(found: Any, text: str, option: str, expected: str) -> Any:
     """What a function without arguments returns; the working folder is looked in for modules.
 
     Args:
         found: The function.
         text: Its name as ``module:attribute``, for the error.
-        option: The option or argument, for the error.
+        option: What is made, for the error.
         expected: What to pass, for the error.
 
     Raises:
@@ -92,9 +92,9 @@ def load_model(factory: str, weights: str | None) -> Any:
         InputError: The factory is missing or raises, or the weights are missing or do not fit.
     """
     expected = "pass module:factory, where factory() returns the model"
-    model = load_object(factory, "--model", expected)
+    model = load_object(factory, "the model", expected)
     if not isinstance(model, nn.Module):
-        model = called_if_needed(model, factory, "--model", expected)
+        model = result_of(model, factory, "the model", expected)
     if weights is not None:
         if not isinstance(model, nn.Module):
             raise InputError(

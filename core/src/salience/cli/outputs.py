@@ -81,7 +81,10 @@ class Outputs:
             failed += self.pictures.draw(explanation, place, items)
             failed += self.pictures.draw_mean(explanation, place)
             failed += list(self._files(explanation, place))
-        click.echo(f"wrote {RUN} and pictures of {len(items)} items to {self.folder.path.name}")
+        drawn = f"pictures of {len(items)} items"
+        if not self.pictures.can_draw(explanation.domain):
+            drawn = "no pictures, since this domain has no visualizer (pass --visualizer)"
+        click.echo(f"wrote {RUN} and {drawn} to {self.folder.path.name}")
         for path in (self.export, self.report):
             if path is not None:
                 click.echo(f"wrote {path}")

@@ -60,6 +60,10 @@ class Pictures:
             if isinstance(made, Visualizer):
                 made.check_format(self.suffix)
 
+    def can_draw(self, domain: Domain | Any) -> bool:
+        """Whether there is a visualizer: one that is named, or one of the domain."""
+        return bool(self.name or getattr(domain, "visualizer", ""))
+
     def draw(self, explanation: Explanation, folder: Path, items: Sequence[int]) -> list[str]:
         """Draw items, and the mean where the items share their positions.
 
@@ -71,6 +75,8 @@ class Pictures:
         Returns:
             What could not be drawn, and why.
         """
+        if not self.can_draw(explanation.domain):
+            return []
         suffixes = getattr(explanation.domain, "suffixes", ())
         names = picture_names([explanation.ids[item] for item in items], suffixes)
         failed = []
@@ -83,6 +89,8 @@ class Pictures:
 
     def draw_mean(self, explanation: Explanation, folder: Path) -> list[str]:
         """Draw the mean over the items, where these share their positions; as :meth:`draw`."""
+        if not self.can_draw(explanation.domain):
+            return []
         try:
             with suppress(NoMeanError):
                 self._write(explanation, None, folder / f"{MEAN}.{self.suffix}")
