@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from salience.cli.examples import EXAMPLES
-from salience.errors import one_line
+from salience.errors import one_line, shortened
 
 # Characters of a message of click's, to which it adds the name of the option.
 _SAID = 240
@@ -49,20 +50,27 @@ class Command(click.Command):
         Raises:
             click.UsageError: Options are unknown or missing.
         """
-        unknown: list[str] = []
-        rest, asked = list(args), list(args)
-        while True:
+        faults: list[str] = []
+        rest: list[str] | None = list(args)
+        found = args
+        while rest is not None:
             try:
                 found = super().parse_args(ctx, list(rest))
                 break
             except click.NoSuchOption as error:
-                unknown.append(_unknown(error))
-                rest = _without(rest, error.option_name)
-                if rest == asked:
+                faults.append(_unknown(error.option_name, self.params))
+                if (shorter := _without(rest, error.option_name)) == rest:
                     raise
-                asked = rest
-        missing = [] if ctx.resilient_parsing else self._missing(ctx)
-        if faults := [*unknown, *([f"missing: {', '.join(missing)}"] if missing else [])]:
+                rest = shorter
+            except click.UsageError as error:
+                if not faults:
+                    raise
+                faults.append(error.format_message().rstrip("."))
+                rest = None  # it is not known which options were given
+        missing = [] if rest is None else self._missing(ctx, options_only=bool(faults))
+        if missing and not ctx.resilient_parsing:
+            faults.append(f"missing: {', '.join(missing)}")
+        if faults:
             raise click.UsageError(one_line("; ".join(faults), _SAID), ctx)
         return found
 
@@ -70,12 +78,22 @@ class Command(click.Command):
         """Write the examples of the command at the end of its page of help."""
         _write_examples(formatter, self.name or "")
 
-    def _missing(self, ctx: click.Context) -> list[str]:
+    def _missing(self, ctx: click.Context, *, options_only: bool) -> list[str]:
+        """What was not given.
+
+        Args:
+            ctx: The context, with what was given.
+            options_only: Whether to leave arguments out, which may have been taken for the values
+                of unknown options.
+        """
         found = []
         for parameter in self.params:
-            if parameter.name in self._needs and not ctx.params.get(parameter.name or ""):
-                option = isinstance(parameter, click.Option)
-                found.append(parameter.opts[-1] if option else parameter.human_readable_name)
+            if parameter.name not in self._needs or ctx.params.get(parameter.name):
+                continue
+            if isinstance(parameter, click.Option):
+                found.append(parameter.opts[-1])
+            elif not options_only:
+                found.append(parameter.human_readable_name)
         return found
 
 
@@ -85,9 +103,12 @@ def _write_examples(formatter: click.HelpFormatter, command: str) -> None:
             formatter.write(f"  {line}\n")
 
 
-def _unknown(error: click.NoSuchOption) -> str:
-    near = sorted(error.possibilities or ())
-    return f"no such option {error.option_name}" + (f" (did you mean {near[0]}?)" if near else "")
+def _unknown(option: str, parameters: Sequence[click.Parameter]) -> str:
+    known = [name for parameter in parameters for name in parameter.opts if name.startswith("-")]
+    near = get_close_matches(option[:100], known, 1)
+    return f"no such option {shortened(one_line(option, None), 60)}" + (
+        f" (did you mean {near[0]}?)" if near else ""
+    )
 
 
 def _without(args: list[str], option: str) -> list[str]:
