@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Iterator
@@ -182,20 +184,19 @@ def test_outputs_are_refused_before_the_run(
 def test_missing_packages_are_named_before_the_run(
     missing: str, words: tuple[str, ...], said: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from salience.results.files import export, report
+    from salience.results.files import export
 
-    def absent(name: str) -> Any:
+    load, find = importlib.import_module, importlib.util.find_spec
+
+    def loaded(name: str, package: str | None = None) -> Any:
         if name == missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return object()
+        return load(name, package)
 
-    monkeypatch.setattr(report.importlib, "import_module", absent)
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == missing else object())
-    with pytest.raises(salience.InputError, match=said):
-        if "report" in missing:
-            report.writer_for("r.html")
-        else:
-            export.check_export(Path(words[1]))
+    monkeypatch.setattr(importlib, "import_module", loaded)
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == missing else find(name))
+    refused("explain", *ROWS, *words, "--out", "out", said=said)
+    assert not (place / "out").exists()
 
 
 def test_a_ragged_table_is_no_array_and_is_refused_before_the_run(place: Path) -> None:
