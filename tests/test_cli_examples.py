@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shlex
 import subprocess
 import sys
@@ -74,10 +74,10 @@ def photo(path: Path, seed: int) -> None:
     Image.fromarray(pixels).save(path)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working folder of the examples, with a model, its weights and data of each kind."""
-    made = tmp_path_factory.mktemp("examples")
+    made = tmp_path
     (made / "mymodels.py").write_text(dedent(MODELS))
     (made / "photos").mkdir()
     for number, name in enumerate(("cat.jpg", "dog.jpg", "hen.png")):
@@ -85,18 +85,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (made / "photos" / "broken.jpg").write_bytes(b"no photo")
     (made / "mols.csv").write_text("name,smiles\nethanol,CCO\nphenol,c1ccccc1O\n")
     (made / "rows.csv").write_text("plant,colour,width,height\np,0,1,2\nq,2,0.5,-1\nr,1,-2,0\n")
-    before = Path.cwd()
-    os.chdir(made)
-    sys.path.insert(0, str(made))
-    try:
-        import mymodels  # type: ignore[import-not-found]
+    monkeypatch.chdir(made)
+    monkeypatch.syspath_prepend(made)
+    import mymodels  # type: ignore[import-not-found]
 
-        torch.save(mymodels.net().state_dict(), made / "net.pt")
-        yield made
-    finally:
-        sys.path.remove(str(made))
-        os.chdir(before)
-        sys.modules.pop("mymodels", None)
+    torch.save(mymodels.net().state_dict(), made / "net.pt")
+    yield made
+    sys.modules.pop("mymodels", None)
 
 
 def examples(*command: str) -> list[str]:
@@ -106,6 +101,12 @@ def examples(*command: str) -> list[str]:
     return [" ".join(line.split("  ")).strip() for line in lines]
 
 
+def shell(document: Path) -> list[str]:
+    """The commands in a document, each as one line."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.M | re.S)
+    return "".join(blocks).replace("\\\n", "").splitlines()
+
+
 def call(line: str) -> Result:
     name, *words = shlex.split(line)
     assert name == "salience"
@@ -113,7 +114,7 @@ def call(line: str) -> Result:
 
 
 def test_every_example_runs(place: Path) -> None:
-    (place / "photos" / "broken.jpg").rename(place / "broken.jpg")
+    (place / "photos" / "broken.jpg").unlink()
     pages = [examples(), *(examples(name) for name in ("plugins", "show", "rerun", "report"))]
     assert all(pages)
     for line in [line for page in pages for line in page]:
@@ -127,7 +128,6 @@ def test_every_example_runs(place: Path) -> None:
     once, again = (Explanation.load(place / n / "run.salience") for n in ("out", "again"))
     assert torch.equal(once.values, again.values) and once.ids == again.ids
     assert "<title>Photos, twice" in (place / "both.html").read_text()
-    (place / "broken.jpg").rename(place / "photos" / "broken.jpg")
 
 
 def test_every_example_of_explain_and_check_runs(place: Path) -> None:
@@ -152,6 +152,14 @@ def test_every_example_of_explain_and_check_runs(place: Path) -> None:
     (place / "photos" / "broken.jpg").unlink()
     for line in examples("check"):
         assert call(line).exit_code == 0, line
+
+
+def test_every_command_in_the_document_runs(place: Path) -> None:
+    lines = shell(Path(__file__).parents[1] / "docs" / "command_line.md")
+    assert len(lines) == 6
+    for line in lines:
+        result = call(line)
+        assert result.exit_code == 0, (line, result.output)
 
 
 def test_help_imports_neither_torch_nor_plotting(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def main() -> None:
     """
 
 
-@main.command(cls=Command)
+@main.command(cls=Command, short_help="List plugins and their parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(as_json: bool) -> None:
     """List the installed plugins and their parts; exit with 1 if a plugin has an error."""
@@ -47,7 +47,11 @@ def plugins(as_json: bool) -> None:
     sys.exit(1 if any(record.error for record in records) else 0)
 
 
-@main.command(cls=Command, needs=("domain", "model", "data", "out"))
+@main.command(
+    cls=Command,
+    needs=("domain", "model", "data", "out"),
+    short_help="Explain a model on data; save, draw, report.",
+)
 @METHOD
 @DATA
 @OUTPUTS
@@ -65,7 +69,11 @@ def explain(**options: Any) -> None:
     _work(run, options)
 
 
-@main.command(cls=Command, needs=("domain", "model", "data"))
+@main.command(
+    cls=Command,
+    needs=("domain", "model", "data"),
+    short_help="Print what is assumed of a model.",
+)
 @METHOD
 @DATA
 def check(**options: Any) -> None:
@@ -75,7 +83,7 @@ def check(**options: Any) -> None:
     sys.exit(0 if _work(run_check, options) else 1)
 
 
-@main.command(cls=Command, needs=("run",))
+@main.command(cls=Command, needs=("run",), short_help="Draw a saved run again.")
 @click.argument("run", required=False)
 @click.option("--item", multiple=True, help="An id or a position; may be given several times.")
 @PICTURES
@@ -87,7 +95,11 @@ def show(**options: Any) -> None:
     _work(show, options)
 
 
-@main.command(cls=Command, needs=("run", "model", "data", "out"))
+@main.command(
+    cls=Command,
+    needs=("run", "model", "data", "out"),
+    short_help="Compute a saved run again.",
+)
 @click.argument("run", required=False)
 @MODEL
 @DATA_AGAIN
@@ -103,7 +115,9 @@ def rerun(**options: Any) -> None:
     _work(run_again, options)
 
 
-@main.command(cls=Command, needs=("runs", "out"))
+@main.command(
+    cls=Command, needs=("runs", "out"), short_help="Write saved runs as one page to send on."
+)
 @click.argument("runs", nargs=-1)
 @click.option("--out", type=click.Path(), help="The HTML file. [required]")
 @click.option("--title", default="", help="Heading of the page.")

@@ -58,8 +58,8 @@ class Prepared:
         """Read the items; each that is left out is named on stderr, with the reason."""
         with isolated(), Hearing(), LeftOut() as left_out:
             unit = read(self.explainer.domain, self.data, self.ids)
-        for position, reason in left_out.reasons.items():
-            note(f"left out, at position {position}: {reason}")
+        for reason in left_out.reasons.values():  # which name the item and its position
+            note(f"left out: {reason}")
         return unit, left_out
 
 

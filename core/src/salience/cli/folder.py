@@ -30,12 +30,14 @@ class Folder:
     """A folder that is written as one.
 
     Args:
-        path: The folder, which need not be there.
+        path: The folder, which need not be there, without links.
+        text: The folder as the user named it.
         overwrite: Whether it may take the place of the folder of another run.
         pictures_only: Whether no explanation is written to it, so that one of pictures is replaced.
     """
 
     path: Path
+    text: str
     overwrite: bool = False
     pictures_only: bool = False
 
@@ -48,7 +50,7 @@ class Folder:
         """
         path = path_of(text, "--out")
         try:
-            return Folder(path.resolve(), overwrite, pictures_only)
+            return Folder(path.resolve(), text, overwrite, pictures_only)
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"--out {brief(text, 60)} leads nowhere ({brief(error, 60)}); pass a folder"

@@ -81,10 +81,10 @@ class Outputs:
             failed += self.pictures.draw(explanation, place, items)
             failed += self.pictures.draw_mean(explanation, place)
             failed += list(self._files(explanation, place))
-        drawn = f"pictures of {len(items)} items"
+        drawn = f"pictures of {len(items)} item{'s' * (len(items) != 1)}"
         if not self.pictures.can_draw(explanation.domain):
             drawn = "no pictures, since this domain has no visualizer (pass --visualizer)"
-        click.echo(f"wrote {RUN} and {drawn} to {self.folder.path.name}")
+        click.echo(f"wrote {RUN} and {drawn} to {self.folder.text}")
         for path in (self.export, self.report):
             if path is not None:
                 click.echo(f"wrote {path}")
