@@ -65,6 +65,8 @@ MODELS = """
 
     endless = Endless()
     classes = ["no", "yes"]
+    numbered = {1: "yes", 0: "no"}
+    named = {"no": 0, "yes": 1}
 
     def small(image):
         values = torch.tensor(list(image.resize((8, 8)).tobytes()), dtype=torch.float32)
@@ -263,6 +265,9 @@ def test_classes_are_named_by_a_file_or_an_object(place: Path) -> None:
     assert class_names_of("classes.txt") == ["cat", "dog"]
     sys.path.insert(0, str(place))
     assert class_names_of("given:classes") == ["no", "yes"]
+    assert class_names_of("given:numbered") == ["no", "yes"]
+    with pytest.raises(InputError, match="other keys than 0, 1, 2"):
+        class_names_of("given:named")
     sys.path.remove(str(place))
     found, _ = explained(place, *VISION, "--class-names", "classes.txt", "photos/b.png")
     assert found.dataset_info["class_names"] == ["cat", "dog"]
@@ -274,6 +279,19 @@ def test_a_transform_of_the_users_own_makes_the_tensors(place: Path) -> None:
     result = run("explain", *VISION, "--transform", "given:wrong", "--out", "o", "photos/b.png")
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("Error: KeyError in given.py, line ")
+
+
+def test_a_run_with_a_transform_is_computed_again_with_it(place: Path) -> None:
+    (place / "ids.txt").write_text("one\n")
+    noise = ("--sampler", "gaussian", "--n-samples", "2", "--ids", "ids.txt")
+    found, _ = explained(place, *VISION, *noise, "--transform", "given:small", "photos/b.png")
+    words = ("rerun", "out/run.salience", "--model", "given:net", "--items", "0", "--out", "again")
+    result = run(*words, "photos/b.png")
+    assert result.exit_code == 1 and "the record tells of" in result.output
+    result = run(*words, "--transform", "given:small", "photos/b.png")
+    assert result.exit_code == 0, result.output
+    again = Explanation.load(place / "again" / "run.salience")
+    assert torch.equal(again.values, found.values) and list(again.ids) == ["one"]
 
 
 def test_a_target_has_axes_of_its_own(place: Path) -> None:
@@ -343,6 +361,24 @@ def test_draws_are_those_of_the_positions_in_the_data() -> None:
     with pytest.warns(salience.Notice):
         again = salience.rerun(model, broken, part.provenance)
     assert torch.equal(again.values, part.values)
+
+
+def test_draws_of_a_stream_go_by_the_positions_in_the_data() -> None:
+    """What is left out of a chunk moves no key of the chunks behind it."""
+    from salience_tabular import Tabular
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    rows = np.random.default_rng(0).normal(size=(6, 3))
+    rows[1, 0] = np.inf
+    own = salience.Explainer(model.double(), Tabular(on_error="skip"), output="value", max_rows=4)
+    settings = {"samplers": ["gaussian"], "n_samples": 3}
+    with pytest.warns(salience.Notice):
+        once = own.explain(rows, **settings)
+        parts = list(own.stream([rows[:3], rows[3:]], **settings))
+    assert [part.ids[0] for part in parts] == list(once.ids) == [0, 2, 3, 4, 5]
+    for at, part in enumerate(parts):
+        torch.testing.assert_close(part.values[0], once.values[at], rtol=1e-12, atol=1e-14)
 
 
 def test_where_all_are_broken_nothing_is_explained(place: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -125,7 +126,13 @@ def test_the_explanation_is_kept_where_a_picture_fails(
         return draw(self, item, **settings)
 
     monkeypatch.setattr(Explanation, "visualize", failing)
-    refused("explain", *ROWS, "--out", "out", said="1 files could not be written, item 'stem': no")
+    refused(
+        "explain",
+        *ROWS,
+        "--out",
+        "out",
+        said="1 files could not be written, such as item 'stem' (no ink; buy some)",
+    )
     assert names(place / "out") == ["leaf.png", "mean.png", "root.png", "run.salience"]
 
     def interrupted(self: Explanation, item: Any = None, **settings: Any) -> Any:
@@ -236,6 +243,46 @@ def test_tables_and_reports_are_written_beside_or_inside_the_folder(place: Path)
     assert "leaf" in (place / "r.html").read_text()
     result = run("explain", *ROWS, "--export", "t.npy", "--items", "0", "--out", "out3")
     assert np.array_equal(np.load(place / "t.npy"), saved.values.numpy())
+
+
+def test_a_single_item_without_draws_is_explained_once(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "rows.csv").write_text("plant,a,b,c\nroot,1,2,3\n")
+    calls: list[int] = []
+    explain = salience.Explainer.explain
+
+    def counting(self: salience.Explainer, data: Any, *args: Any, **settings: Any) -> Explanation:
+        calls.append(len(data))
+        return explain(self, data, *args, **settings)
+
+    monkeypatch.setattr(salience.Explainer, "explain", counting)
+    assert run("explain", *ROWS, "--out", "out").exit_code == 0
+    assert calls == [1]  # the rehearsal was all there is
+    assert run("explain", *ROWS, *NOISE, "--out", "out2").exit_code == 0
+    assert calls == [1, 1, 1]
+    expected = salience.explain(
+        _rows(),
+        "rows.csv",
+        "tabular:id_column=plant",
+        samplers=["mc_dropout", "gaussian"],
+        n_samples=3,
+        seed=4,
+    )
+    found = Explanation.load(place / "out2" / "run.salience")
+    assert torch.equal(found.values, expected.values) and found.n_samples == 3
+
+
+def _rows() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return _model()
+
+
+def test_a_folder_keeps_its_permissions(place: Path) -> None:
+    run("explain", *ROWS, "--items", "0", "--out", "out")
+    (place / "out").chmod(0o750)
+    run("explain", *ROWS, "--items", "0", "--out", "out", "--overwrite")
+    assert stat.S_IMODE((place / "out").stat().st_mode) == 0o750
 
 
 # --- Names of pictures ---------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from salience.plugins.parts import parse
 from salience.results.explanation import Explanation
 from salience.support.allocator import tune_allocator
 from salience.support.isolation import isolated
-from salience.support.notices import Hearing
+from salience.support.notices import Hearing, tell
 
 # Settings of an explainer and of its domain, which options of a command name.
 _OF_EXPLAINER = ("target", "output", "max_rows", "device", "precision")
@@ -121,10 +121,14 @@ def run_again(*, run: str, progress: bool | None, **options: Any) -> None:
 def _compute(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -> None:
     outputs.check(prepared.explainer.domain, prepared.inputs)
     unit, left_out = prepared.read()
-    rehearse(prepared.explainer, unit, prepared.arguments, outputs)
+    explanation = rehearse(prepared.explainer, unit, prepared.arguments, outputs)
     _say_weights(prepared, options)
     with _shown_notices(left_out.sentence):
-        explanation = prepared.explainer.explain(unit, **prepared.arguments)
+        if explanation is None:
+            explanation = prepared.explainer.explain(unit, **prepared.arguments)
+        else:
+            for sentence in explanation.provenance.get("notices", ()):
+                tell(sentence)
     _report(explanation, left_out)
     outputs.write(explanation)
 

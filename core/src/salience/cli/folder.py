@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ class Folder:
             if not self.path.exists():
                 temporary.rename(self.path)
                 return
+            temporary.chmod(stat.S_IMODE(self.path.stat().st_mode))
             former = temporary.with_name(f"{temporary.name}.former")
             self.path.rename(former)
             try:

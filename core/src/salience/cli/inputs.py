@@ -166,7 +166,14 @@ def class_names_of(text: str | None) -> Any:
     found = load_object(text, "--class-names", expected)
     if callable(found):
         found = result_of(found, text, "--class-names", expected)
-    return list(found.values()) if isinstance(found, Mapping) else found
+    if not isinstance(found, Mapping):
+        return found
+    if set(found) != set(range(len(found))):
+        raise InputError(
+            f"--class-names {brief(text, 60)} is a mapping with other keys than 0, 1, 2, …; "
+            f"{expected}"
+        )
+    return [found[number] for number in range(len(found))]
 
 
 def lines_of(path: str, option: str) -> list[str]:

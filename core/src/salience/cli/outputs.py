@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from salience.cli.folder import RUN, Folder, check_file
-from salience.cli.pictures import Pictures
+from salience.cli.pictures import Failure, Pictures
 from salience.errors import InputError, shortened
 from salience.results.explanation import Explanation
 from salience.results.files.export import check_export
@@ -61,8 +61,8 @@ class Outputs:
         """
         failed = self.pictures.draw(few, place, range(min(1, self.pictures.n_items)))
         failed += self.pictures.draw_mean(few, place)
-        for sentence in failed:
-            raise InputError(sentence.partition(": ")[2])
+        if failed:
+            raise InputError(failed[0].reason)
         if self.export is not None:
             few.export(place / f"table{self.export.suffix}")
         if self.report is not None:
@@ -75,7 +75,7 @@ class Outputs:
             InputError: Something could not be written; the rest is there, the explanation too.
         """
         items = range(min(self.pictures.n_items, len(explanation)))
-        failed: list[str] = []
+        failed: list[Failure] = []
         with self.folder.writing() as place:
             explanation.save(place / RUN)
             failed += self.pictures.draw(explanation, place, items)
@@ -90,8 +90,8 @@ class Outputs:
                 click.echo(f"wrote {path}")
         raise_failed(failed, self.folder.path / RUN)
 
-    def _files(self, explanation: Explanation, place: Path) -> Iterator[str]:
-        """Write the table and the report; yield what could not be written, and why."""
+    def _files(self, explanation: Explanation, place: Path) -> Iterator[Failure]:
+        """Write the table and the report; yield what could not be written."""
         for path, write in ((self.export, explanation.export), (self.report, explanation.report)):
             if path is None:
                 continue
@@ -103,21 +103,22 @@ class Outputs:
                 else:
                     write(path)
             except (InputError, OSError) as error:
-                yield f"{path}: {error}"
+                yield Failure(str(path), str(error))
 
 
-def raise_failed(failed: Sequence[str], run: Path) -> None:
+def raise_failed(failed: Sequence[Failure], run: Path) -> None:
     """Raise InputError that names the first of what could not be written; say the others.
 
     Args:
-        failed: What could not be written, and why.
+        failed: What could not be written.
         run: Where the explanation is.
     """
     if not failed:
         return
-    for sentence in failed[1:]:
-        click.echo(f"note: not written: {sentence}", err=True)
+    for other in failed[1:]:
+        click.echo(f"note: not written: {other.what}: {other.reason}", err=True)
+    what, reason = failed[0].what, shortened(failed[0].reason, 120)
     raise InputError(
-        f"{len(failed)} files could not be written, {shortened(failed[0], 150)}; the explanation "
-        f"is in {run.name}, which `salience show` draws again"
+        f"{len(failed)} files could not be written, such as {what} ({reason}); the explanation is "
+        f"in {run.name}, which `salience show` draws again"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from salience.data.domain import Domain
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
 from salience.visualize.visualizer import NoMeanError, Visualizer
@@ -22,6 +22,19 @@ _PLAIN = frozenset("-_.,=+@#()[] ")
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 #: Name of the picture of the mean.
 MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that could not be written.
+
+    Args:
+        what: What it is.
+        reason: Why, in a sentence.
+    """
+
+    what: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -61,10 +74,14 @@ class Pictures:
                 made.check_format(self.suffix)
 
     def can_draw(self, domain: Domain | Any) -> bool:
-        """Whether there is a visualizer: one that is named, or one of the domain."""
-        return bool(self.name or getattr(domain, "visualizer", ""))
+        """Whether there is a visualizer: one that is named, or one of the domain.
 
-    def draw(self, explanation: Explanation, folder: Path, items: Sequence[int]) -> list[str]:
+        Args:
+            domain: The domain; its config where its plugin is not installed, of which nobody knows.
+        """
+        return bool(self.name) or not isinstance(domain, Domain) or bool(domain.visualizer)
+
+    def draw(self, explanation: Explanation, folder: Path, items: Sequence[int]) -> list[Failure]:
         """Draw items, and the mean where the items share their positions.
 
         Args:
@@ -73,7 +90,7 @@ class Pictures:
             items: Positions of the items.
 
         Returns:
-            What could not be drawn, and why.
+            What could not be drawn.
         """
         if not self.can_draw(explanation.domain):
             return []
@@ -84,10 +101,10 @@ class Pictures:
             try:
                 self._write(explanation, item, folder / f"{name}.{self.suffix}")
             except InputError as error:
-                failed.append(f"item {explanation.ids[item]!r}: {error}")
+                failed.append(Failure(f"item {brief(explanation.ids[item], 60)}", str(error)))
         return failed
 
-    def draw_mean(self, explanation: Explanation, folder: Path) -> list[str]:
+    def draw_mean(self, explanation: Explanation, folder: Path) -> list[Failure]:
         """Draw the mean over the items, where these share their positions; as :meth:`draw`."""
         if not self.can_draw(explanation.domain):
             return []
@@ -95,7 +112,7 @@ class Pictures:
             with suppress(NoMeanError):
                 self._write(explanation, None, folder / f"{MEAN}.{self.suffix}")
         except InputError as error:
-            return [f"the mean: {error}"]
+            return [Failure("the mean", str(error))]
         return []
 
     def _write(self, explanation: Explanation, item: int | None, path: Path) -> None:

@@ -16,14 +16,14 @@ from salience.explainer import Explainer
 from salience.plugins.parts import make
 from salience.results.explanation import Explanation
 
-# Items and draws that a rehearsal takes.
-_ITEMS = 2
+# Items and draws that a rehearsal takes; one item where there are few.
+_ITEMS, _FEW = 2, 4
 _DRAWS = 2
 
 
 def rehearse(
     explainer: Explainer, unit: Unit, arguments: Mapping[str, Any], outputs: Outputs
-) -> None:
+) -> Explanation | None:
     """Raise InputError where pictures, tables or reports of the explanation cannot be made.
 
     The first items are explained with as few draws as the aggregator allows, and are drawn and
@@ -35,26 +35,38 @@ def rehearse(
         unit: The items.
         arguments: Those of :meth:`Explainer.explain`.
         outputs: What is to be written.
+
+    Returns:
+        The explanation, where these were all the items and draws already; else ``None``.
     """
-    made = _few(explainer, unit, arguments)
+    part = unit.part(0, 1 if len(unit) <= _FEW else _ITEMS)
+    n_samples = _fewest(arguments)
+    made = _explained(explainer, part, {**arguments, "n_samples": n_samples, "progress": False})
     if made is None:
-        return
+        return None
     with TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs.rehearse(made, Path(place))
+    return made if len(part) == len(unit) and arguments["n_samples"] == n_samples else None
 
 
-def _few(explainer: Explainer, unit: Unit, arguments: Mapping[str, Any]) -> Explanation | None:
+def _fewest(arguments: Mapping[str, Any]) -> int:
+    """The smallest number of draws that the samplers and the aggregator allow."""
+    if not arguments["samplers"] or arguments["n_samples"] == 1:
+        return 1
+    fewest: int = make("aggregators", arguments["aggregator"]).min_draws
+    return max(_DRAWS, fewest + fewest % 2)
+
+
+def _explained(
+    explainer: Explainer, part: Unit, arguments: Mapping[str, Any]
+) -> Explanation | None:
     """The explanation of the first items; ``None`` where they cannot be explained on their own."""
     own = copy(explainer)
     own._warned = set()  # what is to be said of all the items is said when they are explained
     try:
-        fewest = make("aggregators", arguments["aggregator"]).min_draws
-        several = bool(arguments["samplers"]) and arguments["n_samples"] != 1
-        n_samples = max(_DRAWS, fewest + fewest % 2) if several else 1
-        settings = {**arguments, "n_samples": n_samples, "progress": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return own.explain(unit.part(0, min(_ITEMS, len(unit))), **settings)
+            return own.explain(part, **arguments)
     except InputError:
         return None

@@ -45,7 +45,8 @@ def show(
             failed += pictures.draw_mean(explanation, place)
         written = sorted(path.name for path in place.iterdir())
         if not written:
-            raise InputError(failed[0] if failed else "nothing was drawn; pass --item or --items")
+            why = "this domain has no visualizer, or --items is 0; pass --visualizer or --items"
+            raise InputError(failed[0].reason if failed else f"nothing was drawn, since {why}")
     click.echo(f"wrote {len(written)} pictures to {name}")
     raise_failed(failed, file)
 
