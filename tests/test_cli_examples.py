@@ -123,8 +123,9 @@ def test_every_example_runs(place: Path) -> None:
     assert sorted(p.name for p in (place / "out").iterdir()) == [
         *("cat.png", "dog.png", "hen.png", "mean.png", "run.salience", "run_pictures")
     ]
-    assert [p.name for p in (place / "cat").iterdir()] == ["cat.svg"]
-    assert sorted(p.name for p in (place / "two").iterdir()) == ["cat.svg", "dog.svg"]
+    assert sorted(p.name for p in (place / "cat").iterdir()) == ["cat.svg", "pictures.csv"]
+    two = sorted(p.name for p in (place / "two").iterdir())
+    assert two == ["cat.svg", "dog.svg", "pictures.csv"]
     once, again = (Explanation.load(place / n / "run.salience") for n in ("out", "again"))
     assert torch.equal(once.values, again.values) and once.ids == again.ids
     assert "<title>Photos, twice" in (place / "both.html").read_text()

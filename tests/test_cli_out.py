@@ -345,14 +345,24 @@ def test_a_run_is_drawn_again_without_its_model(saved: Path, place: Path) -> Non
     (place / "given.py").unlink()
     result = run("show", "out/run.salience")
     assert result.exit_code == 0, result.output
-    expected = ["leaf.png", "mean.png", "root.png", "stem.png"]
+    expected = ["leaf.png", "mean.png", "pictures.csv", "root.png", "stem.png"]
     assert names(place / "out" / "run_pictures") == expected
     words = ("--item", "stem", "--item", "0", "--item", "-1", "--format", "svg")
     result = run("show", "out/run.salience", *words, "--out", "some")
-    assert names(place / "some") == ["leaf.svg", "root.svg", "stem.svg"]
+    assert names(place / "some") == ["leaf.svg", "pictures.csv", "root.svg", "stem.svg"]
+    listed = (place / "some" / "pictures.csv").read_text().split()
+    assert listed == ["file,id", "stem.svg,stem", "root.svg,root", "leaf.svg,leaf"]
     refused("show", "out/run.salience", "--out", "some", said="--overwrite")
     result = run("show", "out/run.salience", "--visualizer", "bar", "--overwrite", "--out", "some")
     assert names(place / "some") == expected
+
+
+def test_a_folder_of_photos_is_never_replaced(saved: Path, place: Path) -> None:
+    (place / "photos").mkdir()
+    (place / "photos" / "a.png").write_bytes(b"mine")
+    words = ("show", "out/run.salience", "--out", "photos", "--overwrite")
+    refused(*words, said="'a.png', which no run wrote")
+    assert names(place / "photos") == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +392,7 @@ def test_an_id_is_looked_for_before_a_position(saved: Path, place: Path) -> None
         renamed.save(place / "renamed.salience")
         words = ("renamed.salience", "--item", text, "--out", "one", "--overwrite")
         assert run("show", *words).exit_code == 0
-        assert names(place / "one") == [f"{expected}.png"]
+        assert names(place / "one") == sorted([f"{expected}.png", "pictures.csv"])
     replace(explanation, ids=["x", "x", "y"]).save(place / "renamed.salience")
     refused("show", "renamed.salience", "--item", "x", "--out", "t", said="all have the id 'x'")
 

@@ -17,6 +17,8 @@ from salience.support.interrupts import holding
 
 #: The explanation in a folder of a run.
 RUN = "run.salience"
+#: The names of pictures that are drawn again, with the ids of their items.
+LIST = "pictures.csv"
 #: Folder beside it for pictures that are drawn again.
 DRAWN_AGAIN = "run_pictures"
 # What commands write, which alone may be in a folder that is replaced.
@@ -34,7 +36,7 @@ class Folder:
         path: The folder, which need not be there, without links.
         text: The folder as the user named it.
         overwrite: Whether it may take the place of the folder of another run.
-        pictures_only: Whether no explanation is written to it, so that one of pictures is replaced.
+        pictures_only: Whether no explanation is written to it, but pictures and their list.
     """
 
     path: Path
@@ -96,7 +98,7 @@ class Folder:
         if not entries:
             return
         other = [entry for entry in entries if not _is_ours(entry)]
-        is_run = self.pictures_only or (self.path / RUN).is_file()
+        is_run = (self.path / (LIST if self.pictures_only else RUN)).is_file()
         if other or not is_run:
             name = (other or entries)[0].name
             raise InputError(
@@ -152,8 +154,8 @@ class Folder:
 def _is_ours(entry: Path) -> bool:
     """Whether a command may have written a file or folder."""
     if entry.is_dir():
-        inside = [path.suffix.lower() for path in entry.iterdir()]
-        return entry.name == DRAWN_AGAIN and all(suffix in _PICTURES for suffix in inside)
+        inside = {path.suffix.lower() for path in entry.iterdir() if path.name != LIST}
+        return entry.name == DRAWN_AGAIN and inside <= {*_PICTURES}
     return entry.is_file() and entry.suffix.lower() in (*_OURS, *_PICTURES)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import unicodedata
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from salience.cli.folder import LIST
 from salience.data.domain import Domain
 from salience.errors import InputError, brief
 from salience.plugins.parts import make, parse
 from salience.results.explanation import Explanation
+from salience.results.files.export import quoted
+from salience.support.files import write_whole
 from salience.visualize.visualizer import NoMeanError, Visualizer
 
 # Bytes of a file's name without its ending, with room for a number.
@@ -103,6 +108,19 @@ class Pictures:
             except InputError as error:
                 failed.append(Failure(f"item {brief(explanation.ids[item], 60)}", str(error)))
         return failed
+
+    def write_list(self, explanation: Explanation, folder: Path, items: Sequence[int]) -> None:
+        """Write the names of the pictures of items that are in a folder, with their ids, as CSV."""
+        suffixes = getattr(explanation.domain, "suffixes", ())
+        ids = [explanation.ids[item] for item in items]
+        lines = StringIO()
+        writer = csv.writer(lines)
+        writer.writerow(["file", "id"])
+        for name, own in zip(picture_names(ids, suffixes), ids, strict=True):
+            if (folder / f"{name}.{self.suffix}").is_file():
+                writer.writerow([quoted(f"{name}.{self.suffix}"), quoted(own)])
+        content = lines.getvalue().encode("utf-8", "replace")
+        write_whole(folder / LIST, lambda stream: stream.write(content))
 
     def draw_mean(self, explanation: Explanation, folder: Path) -> list[Failure]:
         """Draw the mean over the items, where these share their positions; as :meth:`draw`."""

@@ -47,6 +47,7 @@ def show(
         if not written:
             why = "this domain has no visualizer, or --items is 0; pass --visualizer or --items"
             raise InputError(failed[0].reason if failed else f"nothing was drawn, since {why}")
+        pictures.write_list(explanation, place, chosen)
     click.echo(f"wrote {len(written)} pictures to {name}")
     raise_failed(failed, file)
 
