@@ -145,7 +145,8 @@ def test_a_format_is_refused_before_the_work(tmp_path: Path) -> None:
     Drawn().check_format("PNG")
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     line = ["explain", "--domain", "tabular", "--model", "torch.nn:Identity", "--format", "xyz"]
-    result = CliRunner().invoke(main, [*line, "--out", str(tmp_path), str(tmp_path / "a.csv")])
+    paths = [str(tmp_path / "out"), str(tmp_path / "a.csv")]
+    result = CliRunner().invoke(main, [*line, "--out", *paths])
     assert result.exit_code == 1
     assert "cannot write a picture as 'xyz'" in result.output
 

@@ -37,6 +37,9 @@ def failing():
 def nothing():
     return None
 number = 3
+def table():
+    from tests.fuzz.subject import rows
+    return rows()
 """
 
 
@@ -54,6 +57,11 @@ def _prepared() -> Path:
     torch.save(network().state_dict(), place / "weights.pt")
     (place / "no.pt").write_bytes(b"PK\x03\x04 nothing")
     (place / "no.csv").write_bytes(b"\xff\xfe\x00")
+    (place / "ids.txt").write_text("".join(f"row {at}\n" for at in range(len(rows()))))
+    (place / "few.txt").write_text("a\nb\n")
+    (place / "classes.txt").write_text("no\nyes\nmay be\n")
+    own = explainer(domain="tabular", max_rows=5)
+    own.explain(rows(), samplers=["gaussian"], n_samples=2).save(place / "saved.salience")
     return place
 
 
@@ -71,7 +79,14 @@ _GOOD: dict[str, tuple[str, ...]] = {
     "--format": ("png", "svg"),
     "--visualizer": ("bar", "bar:sort=false", "heatmap"),
     "--n-samples": ("1",),
+    "--ids": ("ids.txt",),
+    "--class-names": ("classes.txt",),
+    "--on-error": ("raise", "skip"),
+    "--export": ("table.csv", "table.npy", "table.parquet"),
+    "--report": ("report.html",),
 }
+#: Options of explain alone.
+_WRITTEN = ("--items", "--format", "--visualizer", "--export", "--report")
 _BAD: dict[str, tuple[str, ...]] = {
     "--domain": ("tabula", "vision", "tabular:on_error=x", "molgraph", "spectra"),
     "--model": (
@@ -86,7 +101,7 @@ _BAD: dict[str, tuple[str, ...]] = {
         "sys:exit",
     ),
     "--weights": ("no.pt", "rows.csv", "nowhere.pt", "."),
-    "--target": ("0", "1", "9", "input.x"),
+    "--target": ("0", "1", "9", "input.x", "0:axes=item,x", "0:axes=[", ":", "0:axis=item"),
     "--output": ("class:9", "class", "value", "tap", "tap:module=1", "class:index=x", "custom"),
     "--seed": ("9" * 5000, "x", "1.5", "-1", "99999999999999999999999999"),
     "--device": ("cuda:9", "meta", "nowhere", "xla"),
@@ -107,25 +122,52 @@ _BAD: dict[str, tuple[str, ...]] = {
         "1,",
         ",",
     ),
+    "--ids": ("few.txt", "nowhere.txt", ".", "weights.pt"),
+    "--id-column": ("nowhere", "a", ""),
+    "--transform": ("fuzzed_model:made", "nowhere:x", ":"),
+    "--class-names": ("nowhere.txt", "fuzzed_model:number", "fuzzed_model:failing"),
+    "--on-error": ("x", ""),
+    "--export": ("table.xyz", ".", "", "rows.csv", "rows.csv/t.csv"),
+    "--report": ("report.pdf", ".", "", "rows.csv/r.html"),
     "--out": ("rows.csv", "rows.csv/x", "", "z" * 300, "two\nlines"),
-    "data": ("no.csv", "nowhere.csv", ".", "rows.csv", "-", "weights.pt"),
+    "data": (
+        *("no.csv", "nowhere.csv", ".", "rows.csv", "-", "weights.pt", "*.csv", "no*.xyz"),
+        *("fuzzed_model:number", "fuzzed_model:failing", "nowhere:x", "os:sep", "[", "**/*"),
+    ),
+}
+#: Words behind a command on a run that was saved.
+_SAVED: dict[str, tuple[str, ...]] = {
+    "show": (
+        *("--item=0", "--item=-1", "--item=99", "--item=x", "--items=0", "--format=xyz"),
+        *("--visualizer=bar", "--visualizer=overlay", "--out=out", "--out=.", "--overwrite"),
+    ),
+    "report": ("--out=out.html", "--out=out.pdf", "--title=<b>", "a=saved.salience", "rows.csv"),
+    "rerun": (
+        *("--model=fuzzed_model:made", "--model=fuzzed_model:number", "--out=out", "rows.csv"),
+        *("--weights=weights.pt", "--items=0", "--device=nowhere", "--max-rows=5", "no.csv"),
+    ),
 }
 
 
 @st.composite
 def cases(draw: Any) -> Case:
     """One command with at most one option out of the way."""
-    command = draw(st.sampled_from(("explain", "explain", "check", "plugins")))
+    command = draw(st.sampled_from(("explain", "explain", "check", "plugins", *_SAVED)))
+    if command in _SAVED:
+        words = st.one_of(st.sampled_from(_SAVED[command]), st.sampled_from(TEXTS))
+        saved = draw(st.sampled_from(("saved.salience", "saved.salience", "rows.csv", "")))
+        line = [command, saved, *draw(st.lists(words, max_size=4))]
+        return Case(f"salience {line}", lambda: _called(line), late=True)
     if command == "plugins":
         more = draw(st.lists(st.sampled_from(("--json", "--help", *TEXTS)), max_size=2))
         return Case(f"plugins {more}", lambda: _called(["plugins", *more]))
     chosen = {name: draw(st.sampled_from(_GOOD[name])) for name in ("--domain", "--model")}
     optional = sorted(set(_GOOD) - set(chosen))
     for name in draw(st.lists(st.sampled_from(optional), max_size=3, unique=True)):
-        if command == "explain" or name not in ("--items", "--format", "--visualizer"):
+        if command == "explain" or name not in _WRITTEN:
             chosen[name] = draw(st.sampled_from(_GOOD[name]))
     calculator = draw(_written("calculators", good=True))
-    data, out = ["rows.csv"], "out"
+    data, out = [draw(st.sampled_from(("rows.csv", "fuzzed_model:table")))], "out"
     odd = draw(st.sampled_from(("", "", "option", "option", "calculator", "data")))
     late = False
     if odd == "option":
@@ -135,7 +177,7 @@ def cases(draw: Any) -> Case:
             out = value.replace("..", "")
         else:
             chosen[name] = value
-        late = name == "--visualizer"  # whether it fits the saliency is seen when it draws
+        late = name == "--visualizer"  # whether it fits the saliency is seen in the rehearsal
     elif odd == "calculator":
         calculator = draw(_written("calculators", good=False))
     elif odd == "data":
@@ -172,7 +214,8 @@ def _called(line: list[str]) -> dict[str, Any]:
     place, before = _prepared(), Path.cwd()
     sys.path.insert(0, str(Path(__file__).parents[2]))
     os.chdir(place)
-    shutil.rmtree(place / "out", ignore_errors=True)
+    for left in ("out", "saved_pictures"):
+        shutil.rmtree(place / left, ignore_errors=True)
     try:
         result = CliRunner().invoke(main, line)
     finally:
@@ -184,10 +227,9 @@ def _called(line: list[str]) -> dict[str, Any]:
         raise RuntimeError(result.output)
     if result.exit_code == 2:  # click says how the command is used, then one line of what is wrong
         raise InputError(result.output.strip().splitlines()[-1].removeprefix("Error: "))
+    if result.exit_code == 1 and line[0] in ("explain", *_SAVED):
+        raise InputError(result.output.strip().splitlines()[-1].removeprefix("Error: "))
     if line[0] == "explain" and "--help" not in line:
-        said = result.output.strip()
-        if result.exit_code:
-            raise InputError(said.removeprefix("Error: "))
         out = line[line.index("--out") + 1]
         return {"values": Explanation.load(place / out / "run.salience").values}
     return {}

@@ -19,7 +19,7 @@ from .calculators.base import Calculator as Calculator
 from .calculators.gradient import Gradient as Gradient
 from .calculators.integrated_gradients import IntegratedGradients as IntegratedGradients
 from .calculators.occlusion import Occlusion as Occlusion
-from .cli.explain import load_model as load_model
+from .cli.loading import load_model as load_model
 from .data.batch import Batch as Batch
 from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain

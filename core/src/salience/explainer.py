@@ -122,7 +122,7 @@ class Explainer:
         """Compute all draws and keep them, so that memory grows with ``n_samples``.
 
         Args:
-            data: Items in any form that the domain reads.
+            data: Items in any form that the domain reads, or a Dataset or DataLoader of these.
             calculator: Name (``"integrated_gradients:steps=16"``), config mapping or object.
             samplers: Names, config mappings or objects; all of them act in every draw.
             n_samples: Draws per item, M. With a number, each draw has noise and parameters of its
@@ -130,7 +130,7 @@ class Explainer:
                 for each of them, 16 draws of noise.
             seed: Seed of all draws. A draw depends only on the seed, the item and the number of
                 the draw; drawn weights, which the items share, do not depend on the item.
-            ids: An id for each item, which replaces the item's position as the key of its draws.
+            ids: An id for each item, in place of its position as the key of its draws.
             progress: Whether to show a progress bar; where ``None``, only for long computations in
                 a terminal.
 
@@ -188,7 +188,7 @@ class Explainer:
         """Compute draws and aggregate them as they come, in memory independent of ``n_samples``.
 
         Args:
-            data: Items in any form that the domain reads.
+            data: As in :meth:`compute`.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.
             n_samples: As in :meth:`compute`; or :class:`salience.Until`, which draws for each item
@@ -260,8 +260,8 @@ class Explainer:
         of :meth:`explain` on all the data at once. Memory holds one chunk at a time.
 
         Args:
-            chunks: Pieces of the data, each in a form that the domain reads: the batches of a
-                ``DataLoader`` (``(x for x, _ in loader)`` where it gives pairs), lists of paths or
+            chunks: Pieces of the data, each in a form that the domain reads: a ``DataLoader``
+                (``(x for x, _ in loader)`` where it gives pairs) or Dataset, lists of paths or
                 SMILES, the pieces of ``pandas.read_csv(..., chunksize=1000)``.
             calculator: As in :meth:`compute`.
             samplers: As in :meth:`compute`.

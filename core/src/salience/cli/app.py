@@ -1,4 +1,4 @@
-"""The command line: ``salience plugins``, ``explain`` and ``check``."""
+"""The commands: ``salience explain``, ``check``, ``show``, ``rerun``, ``report``, ``plugins``."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 import click
 
-from salience.errors import InputError, one_line
+from salience.cli.options import (
+    DATA,
+    DATA_AGAIN,
+    METHOD,
+    MODEL,
+    OUTPUTS,
+    PICTURES,
+    Command,
+    Group,
+)
+from salience.errors import InputError
 from salience.plugins import PluginRecord, host
 
-# Characters of a message of click's, to which it adds the name of the option.
-_SAID = 240
 
-
-class _Commands(click.Group):
-    """Commands whose mistakes are told in a short line, those that click finds as well."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; see :meth:`click.Group.invoke`."""
-        try:
-            return super().invoke(ctx)
-        except click.ClickException as error:
-            error.message = one_line(error.message, _SAID)  # type: ignore[misc]
-            raise
-
-
-@click.group(cls=_Commands)
+@click.group(cls=Group)
 @click.version_option(package_name="salience")
 def main() -> None:
-    """Saliency with error bars for PyTorch models."""
+    """Saliency with error bars for PyTorch models, from files to pictures and a report.
+
+    `salience COMMAND --help` has the options and more examples of a command. The parts that options
+    name (domains, calculators, samplers, aggregators, visualizers) are those of `salience plugins`.
+    A part takes settings as in 'gaussian:scale=0.15', and lists as in 'tabular:categorical=[a,b]'.
+    """
 
 
-@main.command()
+@main.command(cls=Command, short_help="List plugins and their parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(as_json: bool) -> None:
     """List the installed plugins and their parts; exit with 1 if a plugin has an error."""
@@ -47,70 +47,102 @@ def plugins(as_json: bool) -> None:
     sys.exit(1 if any(record.error for record in records) else 0)
 
 
-_REQUEST = (
-    click.option("--domain", required=True, help="Domain, e.g. vision or 'tabular:...'."),
-    click.option("--model", required=True, help="module:factory that makes the model."),
-    click.option("--weights", type=click.Path(), help="State dict as .safetensors or .pt."),
-    click.option("--target", multiple=True, help="Target variable; may be given several times."),
-    click.option("--output", help="Output variable: predicted, class:3, cross_entropy, value."),
-    click.option("--calculator", default="gradient", show_default=True),
-    click.option("--sampler", "samplers", multiple=True, help="May be given several times."),
-    click.option(
-        "--n-samples",
-        default="1",
-        show_default=True,
-        help="Draws per item: 30; 8,16 (parameters, noise for each); until:rel_error=0.05,max=512.",
-    ),
-    click.option("--aggregator", default="raw", show_default=True),
-    click.option("--seed", default=0, show_default=True),
-    click.option("--device", help="Where to run, e.g. cuda."),
-    click.option("--max-rows", default="auto", show_default=True, help="Rows in a forward pass."),
-    click.argument("data", nargs=-1, required=True),
+@main.command(
+    cls=Command,
+    needs=("domain", "model", "data", "out"),
+    short_help="Explain a model on data; save, draw, report.",
 )
+@METHOD
+@DATA
+@OUTPUTS
+def explain(**options: Any) -> None:
+    """Explain a model on DATA; save the result, draw it, and write a table or a report of it.
 
-
-def _request_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what is to be computed."""
-    for option in reversed(_REQUEST):
-        command = option(command)
-    return command
-
-
-@main.command()
-@_request_options
-@click.option("--visualizer", help="The domain's own if not given.")
-@click.option(
-    "--items",
-    type=click.IntRange(min=0),
-    default=16,
-    show_default=True,
-    help="Draw at most so many items.",
-)
-@click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures.")
-@click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to.")
-def explain(model: str, weights: str | None, **settings: Any) -> None:
-    """Explain a model on DATA (files, or other input of the domain); save and draw the result."""
+    DATA are files, folders (of which the files are taken that the domain reads), patterns such as
+    'photos/*.jpg', SMILES, or one module:name of a Dataset, a DataLoader, a list, an array, or a
+    function that returns one. Modules are found in the working folder. The folder --out gets
+    run.salience, a picture of each item, named by its id, and mean.png where items share positions.
+    """
     # Imported here, so that `salience plugins` does not import torch.
     from salience.cli.explain import run
 
-    try:
-        run(model, weights, **settings)
-    except (InputError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    _work(run, options)
 
 
-@main.command()
-@_request_options
-def check(model: str, weights: str | None, **settings: Any) -> None:
+@main.command(
+    cls=Command,
+    needs=("domain", "model", "data"),
+    short_help="Print what is assumed of a model.",
+)
+@METHOD
+@DATA
+def check(**options: Any) -> None:
     """Print what explaining a model on DATA would assume; exit with 1 where it is refused."""
     from salience.cli.explain import run_check
 
+    sys.exit(0 if _work(run_check, options) else 1)
+
+
+@main.command(cls=Command, needs=("run",), short_help="Draw a saved run again.")
+@click.argument("run", required=False)
+@click.option("--item", multiple=True, help="An id or a position; may be given several times.")
+@PICTURES
+@click.option("--out", type=click.Path(), help="Folder; RUN_pictures beside the run if not given.")
+def show(**options: Any) -> None:
+    """Draw a saved RUN again, without the model."""
+    from salience.cli.saved import show
+
+    _work(show, options)
+
+
+@main.command(
+    cls=Command,
+    needs=("run", "model", "data", "out"),
+    short_help="Compute a saved run again.",
+)
+@click.argument("run", required=False)
+@MODEL
+@DATA_AGAIN
+@OUTPUTS
+def rerun(**options: Any) -> None:
+    """Compute a saved RUN again from its record, of a model on DATA.
+
+    The record says the domain, target, output, parts, draws and seed. Files that it names are
+    opened, so run records that you trust.
+    """
+    from salience.cli.explain import run_again
+
+    _work(run_again, options)
+
+
+@main.command(
+    cls=Command, needs=("runs", "out"), short_help="Write saved runs as one page to send on."
+)
+@click.argument("runs", nargs=-1)
+@click.option("--out", type=click.Path(), help="The HTML file. [required]")
+@click.option("--title", default="", help="Heading of the page.")
+def report(**options: Any) -> None:
+    """Write saved RUNS of the same items as one page to send on, which switches between them.
+
+    A run is called by its folder, or as in name=path.
+    """
+    from salience.cli.saved import write_report
+
+    _work(write_report, options)
+
+
+def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Do the work of a command, whose refusals, and errors of the user's modules, are a line."""
     try:
-        held = run_check(model, weights, **settings)
+        return work(**options)
     except (InputError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    sys.exit(0 if held else 1)
+    except Exception as error:
+        from salience.cli.loading import sentence_of
+
+        if (sentence := sentence_of(error)) is None:
+            raise
+        raise click.ClickException(sentence) from error
 
 
 def _json(record: PluginRecord) -> dict[str, Any]:

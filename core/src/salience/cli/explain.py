@@ -1,95 +1,86 @@
-"""The work of ``salience explain`` and ``salience check``: load the model, explain, save, draw."""
+"""The work of ``salience explain``, ``check`` and ``rerun``: load, read, explain, write."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from torch import nn
 
-from salience.errors import InputError, brief
+from salience.cli.folder import Folder
+from salience.cli.inputs import class_names_of, data_of, files_of, ids_of, make_domain, note
+from salience.cli.loading import load_model, load_object
+from salience.cli.outputs import Outputs
+from salience.cli.pictures import Pictures
+from salience.cli.rehearsal import rehearse
+from salience.data.broken import LeftOut
+from salience.engine.record import settings as recorded_settings
+from salience.engine.units import Unit, read
+from salience.errors import InputError, Notice, nearest
 from salience.explainer import Explainer
-from salience.model.state_dicts import read_state
-from salience.naming import path_of
-from salience.plugins.parts import make, parse
+from salience.model.targets import Target
+from salience.plugins.parts import parse
 from salience.results.explanation import Explanation
 from salience.support.allocator import tune_allocator
-from salience.visualize.visualizer import NoMeanError
+from salience.support.isolation import isolated
+from salience.support.notices import Hearing, tell
+
+# Settings of an explainer and of its domain, which options of a command name.
+_OF_EXPLAINER = ("target", "output", "max_rows", "device", "precision")
+# Arguments of a request, by position.
+_PARTS = ("calculator", "samplers", "n_samples")
 
 
-def run(
-    model: str,
-    weights: str | None,
-    *,
-    domain: str,
-    data: Sequence[str],
-    out: str,
-    target: Sequence[str],
-    max_rows: str,
-    device: str | None,
-    output: str | None,
-    visualizer: str | None,
-    suffix: str,
-    items: int,
-    n_samples: str,
-    **settings: Any,
-) -> None:
-    """Explain a model, save the explanation and draw it, into the folder ``out``.
+@dataclass(frozen=True)
+class Prepared:
+    """A computation that is ready to begin.
+
+    Args:
+        explainer: The explainer.
+        arguments: Those of :meth:`Explainer.explain`, without the data.
+        data: The data, as its domain reads it.
+        ids: Ids of the items, or ``None``.
+        inputs: Files that are read.
+    """
+
+    explainer: Explainer
+    arguments: Mapping[str, Any]
+    data: Any
+    ids: Any
+    inputs: Sequence[Path]
+
+    def read(self) -> tuple[Unit, LeftOut]:
+        """Read the items; each that is left out is named on stderr, with the reason."""
+        with isolated(), Hearing(), LeftOut() as left_out:
+            unit = read(self.explainer.domain, self.data, self.ids)
+        for reason in left_out.reasons.values():  # which name the item and its position
+            note(f"left out: {reason}")
+        return unit, left_out
+
+
+def run(*, n_samples: str, progress: bool | None, **options: Any) -> None:
+    """Explain a model, save the explanation and draw it; the arguments are the command's options.
 
     The folder gets the explanation, ``run.salience``; a picture of each of the first ``items``
-    items, ``0000.png`` and so on; and, where the items share their positions, a picture of the mean
-    over all items, ``mean.png`` (``suffix`` in the place of ``png``). The other arguments are the
-    options of the command.
+    items, named by its id; and, where the items share their positions, a picture of the mean over
+    all items.
 
     Raises:
         InputError: As for :meth:`salience.Explainer.explain`; or the model cannot be made, an
-            option cannot be read, or the folder cannot be written to.
+            option cannot be read, or something cannot be written.
     """
     tune_allocator()
-    folder = path_of(out, "--out")
-    _check_folder(folder)
-    draws = _draws(n_samples)
-    name, options = parse(visualizer) if visualizer else (None, {})
-    rows = _max_rows(max_rows)
-    explainer = Explainer(
-        load_model(model, weights),
-        domain,
-        target=list(target) or None,
-        output=output,
-        max_rows=rows,
-        device=device,
-    )
-    if chosen := name or explainer.domain.visualizer:  # refused before the long work
-        make("visualizers", chosen, options).check_format(suffix)
-    explanation = explainer.explain(_data(data), n_samples=draws, **settings)
-    explanation.save(folder / "run.salience")
-    drawn = min(items, len(explanation))
-    for item in range(drawn):
-        path = folder / f"{item:04d}.{suffix}"
-        explanation.visualize(item, path=path, visualizer=name, **options)
-    with suppress(NoMeanError):
-        explanation.visualize(path=folder / f"mean.{suffix}", visualizer=name, **options)
-    _report(explanation, folder, drawn)
+    outputs = _outputs(options)
+    arguments = {"n_samples": _draws(n_samples), "progress": progress}
+    _compute(_prepared(options, arguments, options["domain"]), outputs, options)
 
 
-def run_check(
-    model: str,
-    weights: str | None,
-    *,
-    domain: str,
-    data: Sequence[str],
-    target: Sequence[str],
-    max_rows: str,
-    device: str | None,
-    output: str | None,
-    n_samples: str,
-    **settings: Any,
-) -> bool:
+def run_check(*, n_samples: str, **options: Any) -> bool:
     """Print what :func:`run` would assume of the model; the arguments are those of the command.
 
     Returns:
@@ -98,21 +89,154 @@ def run_check(
     Raises:
         InputError: As for :meth:`salience.Explainer.check`, or an option cannot be read.
     """
-    draws, rows = _draws(n_samples), _max_rows(max_rows)
-    made = load_model(model, weights)
-    chosen = list(target) or None
-    explainer = Explainer(made, domain, chosen, output, max_rows=rows, device=device)
-    return explainer.check(_data(data), n_samples=draws, **settings).holds
+    prepared = _prepared(options, {"n_samples": _draws(n_samples)}, options["domain"])
+    unit, _ = prepared.read()
+    _say_weights(prepared, options)
+    with _shown_notices():
+        return prepared.explainer.check(unit, **prepared.arguments).holds
 
 
-def _max_rows(text: str) -> int | str:
+def run_again(*, run: str, progress: bool | None, **options: Any) -> None:
+    """Compute a saved explanation again, from its record; the arguments are the command's options.
+
+    Raises:
+        InputError: As for :func:`salience.rerun`, and as :func:`run`.
+    """
+    tune_allocator()
+    outputs = _outputs(options)
+    former = Explanation.load(run)
+    record = dict(former.provenance)
+    domain = record.get("domain")
+    if isinstance(domain, Mapping):
+        record["domain"] = {**domain, **_of_domain(options)}
+    with _shown_notices():
+        settings = recorded_settings(record)
+    own = {name: settings.pop(name) for name in _OF_EXPLAINER if name in settings}
+    domain = settings.pop("domain")
+    chosen = {**options, **own, "id_column": None, "on_error": None}
+    settings = {"aggregator": "raw", **settings, "progress": progress}
+    _compute(_prepared(chosen, settings, domain, ids=settings.pop("ids", None)), outputs, options)
+
+
+def _compute(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -> None:
+    outputs.check(prepared.explainer.domain, prepared.inputs)
+    unit, left_out = prepared.read()
+    explanation = rehearse(prepared.explainer, unit, prepared.arguments, outputs)
+    _say_weights(prepared, options)
+    with _shown_notices(left_out.sentence):
+        if explanation is None:
+            explanation = prepared.explainer.explain(unit, **prepared.arguments)
+        else:
+            for sentence in explanation.provenance.get("notices", ()):
+                tell(sentence)
+    _report(explanation, left_out)
+    outputs.write(explanation)
+
+
+def _outputs(options: Mapping[str, Any]) -> Outputs:
+    export, report = (options.get(name) for name in ("export", "report"))
+    return Outputs(
+        Folder.of(options["out"], overwrite=options["overwrite"]),
+        Pictures.of(options["visualizer"], options["suffix"], options["items"]),
+        None if export is None else Path(export),
+        None if report is None else Path(report),
+    )
+
+
+def _prepared(
+    options: Mapping[str, Any], arguments: Mapping[str, Any], domain: Any, ids: Any = None
+) -> Prepared:
+    """Load and make all that a computation needs.
+
+    Args:
+        options: Those of the command.
+        arguments: Further arguments of :meth:`Explainer.explain`.
+        domain: Text or config of the domain.
+        ids: Ids of the items; those of the option ``--ids`` where ``None``.
+    """
+    named = ("calculator", "samplers", "aggregator", "seed")
+    parts = {name: options[name] for name in named if name in options} | dict(arguments)
+    rows = _max_rows(options["max_rows"])
+    made = make_domain(domain, **_of_domain(options))
+    target = options["target"]
+    explainer = Explainer(
+        load_model(options["model"], options["weights"]),
+        made,
+        _targets(target) if isinstance(target, tuple) else target,
+        options["output"],
+        max_rows=rows,
+        device=options["device"],
+        precision=options.get("precision", "full"),
+    )
+    explainer._request(*(parts[name] for name in _PARTS), **_beside(parts))  # refused at once
+    data = data_of(options["data"], made)
+    files = [options[name] for name in ("weights", "ids", "class_names") if options.get(name)]
+    inputs = [*files_of(data), *map(Path, files)]
+    ids = ids_of(options.get("ids")) if ids is None else ids
+    return Prepared(explainer=explainer, arguments=parts, data=data, ids=ids, inputs=inputs)
+
+
+def _of_domain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the domain that options of their own name."""
+    found = {name: options.get(name) for name in ("id_column", "on_error")}
+    if (transform := options.get("transform")) is not None:
+        expected = "pass module:name of a function from a PIL image to a tensor"
+        found["transform"] = load_object(transform, "--transform", expected)
+    found["class_names"] = class_names_of(options.get("class_names"))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _beside(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a request beside its parts."""
+    return {k: arguments[k] for k in ("seed", "aggregator", "pool") if k in arguments}
+
+
+def _targets(texts: Sequence[str]) -> Any:
+    """The target variables; ``None`` where none is named."""
+    return [_target(text) for text in texts] or None
+
+
+def _target(text: str) -> str | Target:
+    """A target variable: a name, or a path of a module with fields of :class:`Target`."""
+    if ":" not in text:
+        return text
+    module, settings = parse(text)
+    known = ("at", "call", "index", "axes")
+    for name in settings:
+        if name not in known:
+            raise InputError(f"--target has no setting {name!r}; {nearest(name, known)}")
+    return Target(module, **settings)
+
+
+def _say_weights(prepared: Prepared, options: Mapping[str, Any]) -> None:
+    """Say that the weights are those that the factory made, where no file of weights was named."""
+    model = prepared.explainer.model
+    has_weights = isinstance(model, nn.Module) and next(model.parameters(), None) is not None
+    if options["weights"] is None and has_weights:
+        note(f"no --weights, so the weights are as {options['model']} makes them")
+
+
+@contextmanager
+def _shown_notices(known: str = "") -> Iterator[None]:
+    """Say notices on stderr in a line each, except a sentence that is ``known``."""
+    with warnings.catch_warnings():
+        former = warnings.showwarning
+
+        def show(message: Any, category: Any, *place: Any) -> None:
+            if not issubclass(category, Notice):
+                former(message, category, *place)
+            elif str(message) != known:
+                note(str(message))
+
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def _max_rows(text: Any) -> int | str:
     if text != "auto" and not _is_number(text):
         raise InputError(f"max_rows={text!r}; pass 'auto' or a whole number from 1")
     return text if text == "auto" else int(text)
-
-
-def _data(given: Sequence[str]) -> Any:
-    return given[0] if len(given) == 1 else list(given)
 
 
 def _draws(text: str) -> Any:
@@ -130,67 +254,7 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= 20
 
 
-def _check_folder(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(
-            f"cannot write to {str(folder)!r}: {str(there)!r} is a file; pass a folder"
-        )
-
-
-def load_model(factory: str, weights: str | None) -> Any:
-    """Make the model by ``module:factory`` and load its weights.
-
-    Only tensors are read from the file of weights; nothing in the file is executed.
-
-    Args:
-        factory: ``"module:attribute"``, where the attribute is a ``torch.nn.Module``, or is called
-            without arguments to return the model.
-        weights: Path of a state dict, ``.safetensors`` or ``.pt``; where ``None``, the model keeps
-            its weights.
-
-    Raises:
-        InputError: The factory is missing or raises, or the weights are missing or do not fit.
-    """
-    module, _, attribute = factory.partition(":")
-    if not attribute:
-        raise InputError(f"--model {factory!r} is not of the form module:factory")
-    sys.path.insert(0, "")  # as `python -m` does, so that modules in the working folder are found
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-        model = found if isinstance(found, nn.Module) else found()
-    except (Exception, SystemExit) as error:  # the user's module may raise anything
-        raise InputError(
-            f"cannot make the model {factory!r} ({type(error).__name__}: {brief(error)}); "
-            f"pass module:factory, where factory() returns the model"
-        ) from error
-    finally:
-        sys.path.remove("")
-    if weights is not None:
-        if not isinstance(model, nn.Module):
-            raise InputError(
-                f"{factory!r} makes a {type(model).__name__}, which takes no weights; "
-                f"leave --weights out"
-            )
-        _load_weights(model, Path(weights))
-    return model
-
-
-def _load_weights(model: nn.Module, path: Path) -> None:
-    state = read_state(path)
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        # The first line of torch's message is a headline; the lines after it name the misfits.
-        _, _, misfit = str(error).partition("\n")
-        shown = RuntimeError(misfit) if misfit else error
-        raise InputError(
-            f"the weights in {str(path)!r} do not fit the model: {brief(shown)}; "
-            f"pass those of the model that --model makes"
-        ) from error
-
-
-def _report(explanation: Explanation, folder: Path, drawn: int) -> None:
+def _report(explanation: Explanation, left_out: LeftOut) -> None:
     record = explanation.provenance
     samplers = ", ".join(sampler["name"] for sampler in record["samplers"]) or "no sampler"
     click.echo(
@@ -200,4 +264,8 @@ def _report(explanation: Explanation, folder: Path, drawn: int) -> None:
     gap = explanation.completeness_gap
     if gap.isfinite().all():
         click.echo(f"completeness gap: median {gap.median():.2g}, largest {gap.max():.2g}")
-    click.echo(f"wrote run.salience and pictures of {drawn} items to {folder}")
+    if left_out.reasons:
+        click.echo(
+            f"{len(left_out.reasons)} of {left_out.n_items} inputs were left out, which stderr "
+            f"names"
+        )

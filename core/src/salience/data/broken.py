@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar, Token
 
-from salience.errors import LONGEST, InputError, brief, nearest, shortened
+from salience.errors import LONGEST, InputError, brief, nearest, one_line, shortened
 from salience.support.notices import tell
 
 _SETTINGS = ("raise", "skip")
@@ -15,6 +16,45 @@ _LISTED = 100
 _ROOM = 190
 # Characters for the positions in a refusal.
 _POSITIONS = 60
+
+
+class LeftOut:
+    """Context that learns which items of the data are left out while it is open.
+
+    Attributes:
+        n_items: Number of all items of the data, broken ones included; 0 where none is left out.
+        reasons: Position of each item that is left out → what is wrong with it.
+        sentence: What the user is told about all of them.
+    """
+
+    def __init__(self) -> None:
+        self.n_items = 0
+        self.reasons: dict[int, str] = {}
+        self.sentence = ""
+        self._tokens: list[Token[tuple[LeftOut, ...]]] = []
+
+    def __enter__(self) -> LeftOut:
+        self._tokens.append(_open.set((*_open.get(), self)))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        _open.reset(self._tokens.pop())
+
+    def note(self, n_items: int, reasons: dict[int, str], sentence: str) -> None:
+        """Note what is left out of one reading."""
+        self.n_items, self.reasons, self.sentence = n_items, reasons, sentence
+
+    def kept(self, n_samples: int) -> list[int] | None:
+        """Positions in the data of the items that were read; ``None`` where all were.
+
+        Args:
+            n_samples: Number of items that were read.
+        """
+        kept = [at for at in range(self.n_items) if at not in self.reasons]
+        return kept if self.n_items and len(kept) == n_samples else None
+
+
+_open: ContextVar[tuple[LeftOut, ...]] = ContextVar("open", default=())
 
 
 class BrokenItems:
@@ -69,10 +109,15 @@ class BrokenItems:
             raise self._refusal(n_items)
         if len(self.positions) >= n_items:
             raise self._refusal(n_items, "no item is left by on_error='skip': ")
-        tell(
+        sentence = one_line(
             f"{len(self.positions)} of {n_items} items cannot be read and are left out, items "
-            f"{as_text(self.positions)} by their positions in the data: {self._reasons()}"
+            f"{as_text(self.positions)} by their positions in the data: {self._reasons()}",
+            None,
         )
+        reasons = {position: self._sentences[position] for position in self.positions}
+        for listener in _open.get():
+            listener.note(n_items, reasons, sentence)
+        tell(sentence)
 
     def _refusal(self, n_items: int, before: str = "") -> InputError:
         """The refusal in a short sentence; where items are several, notes tell all the reasons."""

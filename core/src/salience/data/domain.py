@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -24,6 +24,8 @@ class Domain(CheckedSettings, ABC):
     visualizer: ClassVar[str]
     #: Whether magnitudes under draws come with :attr:`salience.Explanation.top_share`.
     counts_top_places: ClassVar[bool] = False
+    #: Endings of the files that it reads, as ``".csv"``, by which those of a folder are found.
+    suffixes: ClassVar[Collection[str]] = ()
     #: Target variable by default: ``"input"``, the name of an argument or a module path.
     target: str = "input"
     #: Output variable by default: ``"predicted"``, ``"value"``, …

@@ -11,6 +11,7 @@ from torch import Tensor
 from salience.aggregators.moments import as_float64
 from salience.calculators.base import Calculator
 from salience.data.per_item import Mean
+from salience.datasets import items_of
 from salience.engine.batching import unexplained
 from salience.engine.units import Unit
 from salience.engine.worker import Worker
@@ -49,7 +50,7 @@ def with_means(worker: Worker, samples: Sequence[Any]) -> Worker:
 
 def _mean(worker: Worker, data: Any, like: Sequence[Any]) -> Values:
     domain = worker.request.settings.domain
-    samples = domain.read_like(data, domain.dataset_info(like))
+    samples = domain.read_like(items_of(data), domain.dataset_info(like))
     if len(samples) == 0:
         raise InputError("Mean(...) got empty data; pass at least one item")
     unit = Unit(samples, range(len(samples)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from salience.datasets import chunks_of
 from salience.engine.assembly import explanation, gathered
 from salience.engine.executors import Executor
 from salience.engine.means import with_means
@@ -28,8 +29,8 @@ def streamed(
 
     Args:
         request: What is to be computed of each item.
-        chunks: Pieces of the data, each in a form that the domain reads; the first settles a layout
-            that depends on the data.
+        chunks: Pieces of the data, each in a form that the domain reads; or a Dataset or
+            DataLoader. The first piece settles a layout that depends on the data.
         executor: Explains the chunks.
         warned: Notices that were shown to the user before, as in :class:`Hearing`.
     """
@@ -91,7 +92,7 @@ def _units(
             items are left over.
     """
     offset, info = 0, None
-    each = iter(chunks)
+    each = iter(chunks_of(chunks))
     while True:
         with isolated():
             chunk = called(next, each, each)
@@ -102,7 +103,7 @@ def _units(
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
             info = info or request.settings.domain.dataset_info(unit.samples)
-        offset += len(unit)
+        offset += len(unit) + unit.n_left_out
         waiting.append(unit)
         yield unit
     # Values left over belong to other items, such as those that a domain left out.

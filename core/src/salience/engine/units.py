@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.data.broken import LeftOut
 from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.data.names import Positions, plain_names
+from salience.datasets import items_of
 from salience.errors import InputError
 from salience.intake import ids as plain_ids
 from salience.results.items import ItemTable
@@ -20,6 +22,7 @@ from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
 from salience.shown import ShortRepr
 from salience.support.interrupts import called
+from salience.support.notices import sentences, tell
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,16 @@ class Unit(ShortRepr):
         offset: Position of the first item in the whole data set.
         names: What the data itself calls each item; ``None`` where it has no names, or where the
             user gave ids.
+        n_left_out: Number of broken items that the domain left out.
+        notices: What the user is to be told of how the data was read.
     """
 
     samples: Sequence[Any]
     ids: Sequence[int | str]
     offset: int = 0
     names: Sequence[int | str] | None = None
+    n_left_out: int = 0
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -175,8 +182,10 @@ def read(
 
     Args:
         domain: The domain.
-        data: Items in any form that the domain reads.
-        ids: Id of each item; its position in the whole data set where ``None``.
+        data: Items in any form that the domain reads; a Dataset or DataLoader of these; or a
+            :class:`Unit` that was read before, which is returned.
+        ids: Id of each item, or of each item of the data where the domain leaves broken ones out;
+            its position in the whole data set where ``None``.
         offset: Position of the first item in the whole data set.
         like: What :meth:`Domain.dataset_info` returned for the first data of a stream.
 
@@ -184,10 +193,20 @@ def read(
         InputError: The data is empty, or the domain cannot read it, or the ids are not unique, or
             their number is not that of the items.
     """
-    samples = called(domain.read, data) if like is None else called(domain.read_like, data, like)
+    if isinstance(data, Unit):
+        for sentence in data.notices:
+            tell(sentence)
+        return data
+    before = sentences()
+    items = items_of(data)
+    with LeftOut() as left_out:
+        samples = (
+            called(domain.read, items) if like is None else called(domain.read_like, items, like)
+        )
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
-    keys = _checked_ids(ids, len(samples), offset)
+    kept = left_out.kept(len(samples))
+    keys = _keys(ids, len(samples), offset, (kept, left_out.n_items))
     named = ids is None or isinstance(ids, Positions)
     names = called(domain.ids, samples) if named else None
     if names is not None and len(names) != len(samples):
@@ -195,12 +214,32 @@ def read(
             f"{type(domain).__name__}.ids gave {len(names)} names for {len(samples)} items; let it "
             f"return one for each, or None"
         )
-    return Unit(samples, keys, offset, None if names is None else plain_names(names, keys))
+    plain = None if names is None else plain_names(names, keys)
+    n_left_out = 0 if kept is None else left_out.n_items - len(kept)
+    notices = tuple(sentences()[len(before) :])
+    return Unit(samples, keys, offset, plain, n_left_out=n_left_out, notices=notices)
 
 
-def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> Sequence[int | str]:
+def _keys(
+    ids: Sequence[int | str] | None,
+    n_items: int,
+    offset: int,
+    left: tuple[Sequence[int] | None, int],
+) -> Sequence[int | str]:
+    """What keys the draws of each item; see :class:`Unit`.
+
+    Args:
+        ids: As for :func:`read`.
+        n_items: Number of items that were read.
+        offset: As for :func:`read`.
+        left: Where broken items were left out, the positions of the others in the data, and the
+            number of all items.
+    """
+    kept, n_all = left
     if ids is None:
-        return range(offset, offset + n_items)
+        if kept is None:
+            return range(offset, offset + n_items)
+        return Positions(offset + position for position in kept)
     if isinstance(ids, Positions):  # an item may have been chosen twice
         if len(ids) == n_items:
             return ids
@@ -209,6 +248,8 @@ def _checked_ids(ids: Sequence[int | str] | None, n_items: int, offset: int) -> 
             f"these items, in their order"
         )
     ids = plain_ids(ids)
+    if kept is not None and len(ids) == n_all:
+        ids = [ids[position] for position in kept]
     if len(ids) != n_items:
         raise InputError(f"got {len(ids)} ids for {n_items} items; pass one an item")
     return list(ids)  # a range would be one of positions

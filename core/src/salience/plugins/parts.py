@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -81,6 +83,9 @@ _WORDS = {"true": True, "false": False, "none": None}
 def parse(text: str) -> tuple[str, dict[str, Any]]:
     """Split ``"name:key=value,…"`` into name and parameters, Python literals or bare words.
 
+    Several values are a list, ``"tabular:categorical=[size,colour]"``, of which the brackets may be
+    left out, ``"tabular:categorical=size,colour,on_error=skip"``.
+
     Raises:
         InputError: The text does not have that form.
     """
@@ -100,7 +105,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         return name, {}
     try:
         with _PARSING:
-            call = ast.parse(f"f({arguments})", mode="eval").body
+            call = ast.parse(f"f({_bracketed(arguments)})", mode="eval").body
     except _UNREADABLE:
         raise mistake from None
     if not isinstance(call, ast.Call) or call.args:
@@ -112,14 +117,51 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
             raise mistake
         if keyword.arg in parameters:
             raise InputError(f"{brief(text)} sets {keyword.arg!r} twice; set it once")
-        if isinstance(value, ast.Name):
-            parameters[keyword.arg] = _WORDS.get(value.id.lower(), value.id)
-            continue
         try:
-            parameters[keyword.arg] = ast.literal_eval(value)
+            parameters[keyword.arg] = _value(value)
         except _UNREADABLE:
             raise mistake from None
     return name, parameters
+
+
+# A quoted text, or what opens, closes or separates values.
+_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[()\[\]{},]""")
+
+
+def _bracketed(arguments: str) -> str:
+    """Arguments in which values behind a comma, without a name of their own, are made a list."""
+    ends, depth = [0], 0
+    for token in _TOKEN.finditer(arguments):
+        depth += (token[0] in "([{") - (token[0] in ")]}")
+        if token[0] == "," and depth == 0:
+            ends.append(token.end())
+    pieces = [arguments[a:b].rstrip(",") for a, b in pairwise([*ends, len(arguments) + 1])]
+    groups: list[list[str]] = []
+    for piece in pieces:
+        if groups and piece.strip() and not re.match(r"\s*(\w+\s*=(?!=)|\*)", piece):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    made = []
+    for first, *rest in groups:
+        name, equals, value = first.partition("=")
+        made.append(f"{name}{equals}[{','.join([value, *rest])}]" if rest and equals else first)
+    return ",".join(made)
+
+
+def _value(node: ast.expr) -> Any:
+    """A value as it is written: a literal, a bare word, or a list of these.
+
+    Raises:
+        ValueError: It is something else, such as an operation.
+    """
+    if isinstance(node, ast.Name):
+        return _WORDS.get(node.id.lower(), node.id)
+    if isinstance(node, ast.List):
+        return [_value(element) for element in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_value(element) for element in node.elts)
+    return ast.literal_eval(node)
 
 
 def to_config(kind: str, part: Any) -> dict[str, Any]:

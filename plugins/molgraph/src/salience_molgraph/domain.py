@@ -19,7 +19,7 @@ from salience_molgraph.fields import DEFAULTS, MADE, make_layout
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
 from salience_molgraph.payload import payload_of
 from salience_molgraph.properties import check_found, properties_of
-from salience_molgraph.reading import Hydrogens, Source, is_missing, own_mol, sources
+from salience_molgraph.reading import SUFFIXES, Hydrogens, Source, is_missing, own_mol, sources
 from salience_molgraph.saving import BESIDE, from_json, to_json
 from salience_molgraph.survey import survey
 
@@ -28,8 +28,8 @@ from salience_molgraph.survey import survey
 class MolGraph(Domain):
     """The domain of molecules, as graphs of atoms and bonds.
 
-    The data is a SMILES string, an RDKit molecule, a PyG ``Data`` or an iterable of these; a PyG
-    ``Batch``; the path of an .sdf, .smi or .csv file; or a table with a ``smiles`` column. Every
+    The data is a SMILES string, an RDKit molecule, a PyG ``Data``, the path of an .sdf, .smi or
+    .csv file, or an iterable of these; a PyG ``Batch``; or a table with a ``smiles`` column. Every
     item keeps its own atom order. The user's molecules are copied, never changed.
 
     A field is an argument of the model. B is the number of molecules of a batch, E the number of
@@ -93,6 +93,7 @@ class MolGraph(Domain):
     """
 
     visualizer: ClassVar[str] = "molecule"
+    suffixes: ClassVar[Sequence[str]] = SUFFIXES
     per_item: ClassVar[tuple[str, ...]] = ("node",)
 
     form: str = "ragged"

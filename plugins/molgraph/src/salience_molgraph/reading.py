@@ -16,7 +16,8 @@ from salience.errors import InputError, brief, nearest
 
 # Most characters of a SMILES string; a protein of 400 residues has 5000.
 _LONGEST = 20_000
-_SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
+#: Endings of the files that are read.
+SUFFIXES = (".sdf", ".sd", ".smi", ".csv")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def sources(
 
     Args:
         data: A SMILES string, an RDKit molecule, a PyG ``Data`` or ``Batch``, the path of an .sdf,
-            .smi or .csv file, a table with a ``smiles`` column, or an iterable of such items.
+            .smi or .csv file, a table with a ``smiles`` column, or an iterable of items and paths.
         id_column: Column of a table that names its molecules. Where ``None``, the index of a frame
             or series does, unless it just counts the rows.
         properties: Columns of a table that its items carry along.
@@ -70,7 +71,11 @@ def sources(
     elif (labels := row_names(data)) is not None:
         yield from _labelled(data, labels)
     elif isinstance(data, Iterable) and getattr(data, "ndim", None) != 0:
-        yield from map(Source, data)
+        for item in data:
+            if isinstance(item, str | Path) and _is_path(str(item)):
+                yield from _file(Path(item), id_column, properties)
+            else:
+                yield Source(item)
     else:
         raise InputError(
             f"cannot read molecules from a {type(data).__name__}; pass SMILES, RDKit molecules, "
@@ -212,13 +217,13 @@ def _parse(text: str) -> Chem.Mol:
 
 
 def _is_path(text: str) -> bool:
-    return text.lower().endswith(_SUFFIXES)
+    return text.lower().endswith(SUFFIXES)
 
 
 def _file(path: Path, id_column: str | None, properties: Sequence[str]) -> Iterator[Source]:
     suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {_SUFFIXES}")
+    if suffix not in SUFFIXES:
+        raise InputError(f"cannot read {str(path)!r}; its suffix must be one of {SUFFIXES}")
     if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass the path of an existing one")
     text = _text(path, latin=suffix in (".sdf", ".sd"))

@@ -77,6 +77,7 @@ class Tabular(Domain):
     """
 
     visualizer: ClassVar[str] = "points"
+    suffixes: ClassVar[Sequence[str]] = (".csv",)
 
     categorical: Sequence[str | int] = ()
     feature_names: Sequence[str] | None = None

@@ -36,6 +36,8 @@ class Spectra(Domain):
 
     # The name under which plugin.py registers the visualizer.
     visualizer: ClassVar[str] = "spectrum"
+    # Endings of the files that `read` takes.
+    suffixes: ClassVar[Sequence[str]] = (".npy",)
 
     wavelengths: Sequence[float] | None = None
     unit: str = "nm"

@@ -10,6 +10,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from salience import InputError
 
+#: Endings of the files that are taken for photos where a folder is given.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".jp2", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+)
 #: Pillow's modes of 8 bits a channel, which have one conversion to RGB.
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
 _SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}

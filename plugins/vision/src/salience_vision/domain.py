@@ -26,6 +26,7 @@ from salience import (
 )
 from salience.errors import brief, nearest
 from salience.scalers import watched
+from salience_vision.decode import SUFFIXES
 from salience_vision.payload import payload_of
 from salience_vision.sources import Photo, Ready, call, listed, sort_out
 from salience_vision.transform import ImageTransform
@@ -98,6 +99,7 @@ class Vision(Domain):
 
     visualizer: ClassVar[str] = "overlay"
     counts_top_places: ClassVar[bool] = True
+    suffixes: ClassVar[Sequence[str]] = SUFFIXES
 
     def __post_init__(self) -> None:
         super().__post_init__()

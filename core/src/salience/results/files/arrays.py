@@ -16,6 +16,7 @@ from salience.data.domain import Domain
 from salience.data.labels import by_column
 from salience.data.names import plain_names
 from salience.data.per_item import ColumnAnnotations
+from salience.datasets import items_of
 from salience.errors import InputError, brief, nearest
 from salience.intake import array, boolean, finite, integer
 from salience.intake import ids as plain_ids
@@ -75,7 +76,7 @@ def explanation_fields(
     domain = make("domains", domain)
     if not isinstance(domain, Domain):
         raise InputError(f"domain is {brief(domain)}; pass a domain's name or object")
-    samples = domain.read(data)
+    samples = domain.read(items_of(data))
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
     domain = domain.fitted(samples)

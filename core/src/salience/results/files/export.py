@@ -17,6 +17,12 @@ from salience.support.files import write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
+# Suffix of a file → packages that its format needs → what needs them.
+_NEEDS: dict[str, dict[str, str]] = {
+    ".npy": {},
+    ".csv": {"pandas": "a table"},
+    ".parquet": {"pandas": "a table", "pyarrow": "Parquet"},
+}
 # Characters at the start of a cell that spreadsheets take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,18 +38,26 @@ def export(path: Path, saliency: Callable[[], Saliency], table: Callable[[], pd.
     Raises:
         InputError: The suffix is unknown, the values make no array, or a package is missing.
     """
-    suffix = path.suffix.lower()
+    check_export(path)
     writers: dict[str, Callable[[], bytes]] = {
         ".npy": lambda: _npy(saliency()),
         ".csv": lambda: _csv(table()),
         ".parquet": lambda: _parquet(table()),
     }
-    if suffix not in writers:
-        raise InputError(
-            f"cannot export to {brief(suffix or str(path))}; {nearest(suffix, writers)}"
-        )
-    content = writers[suffix]()
+    content = writers[path.suffix.lower()]()
     write_whole(path, lambda stream: stream.write(content))
+
+
+def check_export(path: Path) -> None:
+    """Raise InputError where the suffix names no format of a table, or a package is missing."""
+    suffix = path.suffix.lower()
+    if suffix not in _NEEDS:
+        raise InputError(
+            f"cannot export to {brief(suffix or str(path))}; {nearest(suffix, _NEEDS)}"
+        )
+    for name, why in _NEEDS[suffix].items():
+        if find_spec(name) is None:
+            raise InputError(f"{why} needs {name}, which is not installed; run: pip install {name}")
 
 
 def _npy(saliency: Saliency) -> bytes:
@@ -77,8 +91,6 @@ def quoted(cell: Any) -> Any:
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
-    if find_spec("pyarrow") is None:
-        raise InputError("Parquet needs pyarrow, which is not installed; run: pip install pyarrow")
     plain = table.copy(deep=False)
     # A column of Parquet has one type; ids may be numbers beside texts, and positions tuples.
     for at, kind in enumerate(plain.dtypes):
