@@ -29,7 +29,6 @@ from salience_tabular.pictures.look import (
 )
 from salience_tabular.pictures.marks import frame_features, guides, sign_colors
 from salience_tabular.pictures.panels import (
-    is_complete,
     numbers,
     scaled_words,
     unit_label,
@@ -212,7 +211,7 @@ class Beeswarm(Visualizer):
         words = scaled_words(self.scaler, f"all {len(explanation)} rows")
         if words:
             return f"{what}, {words}"
-        comma = " " if is_complete(explanation) and explanation.signed else ", "
+        comma = " " if explanation.is_complete and explanation.signed else ", "
         return f"{what}{comma}{plain(unit_label(explanation, self.output_name, self.unit), 60)}"
 
     def _notes(

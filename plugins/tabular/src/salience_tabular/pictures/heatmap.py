@@ -31,7 +31,6 @@ from salience_tabular.pictures.look import (
 )
 from salience_tabular.pictures.panels import (
     has_errors,
-    is_complete,
     scaled_words,
     unit_label,
     value_label,
@@ -174,7 +173,7 @@ class HeatMap(Visualizer):
     def _label(self, explanation: Explanation) -> str:
         """What values are, and how they are scaled."""
         words = scaled_words(self.scaler, f"all {len(explanation)} rows")
-        comma = " " if is_complete(explanation) and explanation.signed and not words else ", "
+        comma = " " if explanation.is_complete and explanation.signed and not words else ", "
         return f"{value_label(explanation)}{comma}{words or plain(unit_label(explanation), 60)}"
 
     def _mark(self, axes: Axes, explanation: Explanation, rows: Sequence[int]) -> list[str]:

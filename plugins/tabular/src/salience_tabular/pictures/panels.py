@@ -145,22 +145,15 @@ def has_errors(explanation: Explanation) -> bool:
 
 def value_label(explanation: Explanation) -> str:
     """What single values are, in a word or two."""
-    if is_complete(explanation) and explanation.signed:
+    if explanation.is_complete and explanation.signed:
         return "contribution"
     name = explanation.provenance.get("aggregator", {}).get("name", "raw")
     return "saliency" if name == "raw" or is_placeholder(name) else f"saliency ({name})"
 
 
-def is_complete(explanation: Explanation) -> bool:
-    """Whether the values of a row add up to a change of f, and so have its units."""
-    name = explanation.provenance.get("aggregator", {}).get("name", "raw")
-    known = name in ("raw", "abs") or is_placeholder(name)
-    return known and bool(explanation.delta.isfinite().all())
-
-
 def unit_label(explanation: Explanation, name: str = "", unit: str = "") -> str:
     """In which units unscaled values are."""
-    if is_complete(explanation):
+    if explanation.is_complete:
         f = score_name(explanation, name, unit)
         return f"to {f}" if explanation.signed else f"in units of {f}"
     return "as computed"

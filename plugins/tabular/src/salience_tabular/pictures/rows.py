@@ -31,7 +31,6 @@ from salience_tabular.pictures.marks import draw_bars
 from salience_tabular.pictures.panels import (
     LEVEL,
     Panel,
-    is_complete,
     of_item,
     of_mean,
     scaled_words,
@@ -239,11 +238,11 @@ class FeaturePlot(Visualizer):
         if words:
             return f"{label}\n{words}" if len(label) + len(words) > 45 else f"{label}, {words}"
         unit = plain(unit_label(explanation, self.output_name, self.unit), 60)
-        comma = " " if is_complete(explanation) and explanation.signed else ", "
+        comma = " " if explanation.is_complete and explanation.signed else ", "
         if ", signed" in label:
             what = value_label(explanation)
             return label.replace(what, f"{what}{comma}{unit}", 1).replace(", signed", "\nsigned")
-        return label if "|" in label and not is_complete(explanation) else f"{label}{comma}{unit}"
+        return label if "|" in label and not explanation.is_complete else f"{label}{comma}{unit}"
 
     def _order(self, panels: Sequence[Panel], *, is_mean: bool) -> NDArray[np.intp]:
         """Indices of the features that a row of panels shows, from top to bottom."""

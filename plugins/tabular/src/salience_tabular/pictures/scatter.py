@@ -31,7 +31,6 @@ from salience_tabular.pictures.panels import (
     LEVEL,
     Array,
     has_errors,
-    is_complete,
     numbers,
     unit_label,
     value_label,
@@ -215,6 +214,6 @@ class Scatter(Visualizer):
     def _label(self, explanation: Explanation) -> str:
         if self.ylabel is not None:
             return self.ylabel
-        comma = " " if is_complete(explanation) and explanation.signed else ", "
+        comma = " " if explanation.is_complete and explanation.signed else ", "
         words = plain(unit_label(explanation, self.output_name, self.unit), 40)
         return f"{value_label(explanation)}{comma}{words}"
