@@ -78,13 +78,15 @@ def files_of(data: Any) -> list[Path]:
 
 def _object(text: str) -> Any:
     found = load_object(text, "DATA", _EXPECTED)
-    plain = hasattr(found, "__len__") or hasattr(found, "__iter__") or is_dataset(found)
-    if isinstance(found, type) or (callable(found) and not plain):
+    if isinstance(found, type) or (callable(found) and not _is_data(found)):
         found = result_of(found, text, "DATA", _EXPECTED)
-    data = hasattr(found, "__len__") or hasattr(found, "__iter__") or is_dataset(found)
-    if not data:
+    if not _is_data(found):
         raise InputError(f"{brief(text)} is {brief(found, 60)}, which is no data; {_EXPECTED}")
     return found
+
+
+def _is_data(found: Any) -> bool:
+    return hasattr(found, "__len__") or hasattr(found, "__iter__") or is_dataset(found)
 
 
 def _paths(text: str, suffixes: Collection[str]) -> Iterable[str]:

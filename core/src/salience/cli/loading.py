@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +39,12 @@ def load_object(text: str, option: str, expected: str) -> Any:
     module, _, attribute = text.partition(":")
     if not module or not attribute:
         raise InputError(f"{option} {brief(text)} is not of the form module:name; {expected}")
-    sys.path.insert(0, "")  # as `python -m` does, so that modules in the working folder are found
-    try:
+    _of_user.add(module.partition(".")[0])
+    with _made(text, option, expected):
         found: Any = importlib.import_module(module)
         for name in attribute.split("."):
             found = getattr(found, name)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything
-        raise InputError(
-            f"cannot make {option} {brief(text, 60)} ({type(error).__name__}: {brief(error)}); "
-            f"{expected}"
-        ) from error
-    finally:
-        sys.path.remove("")
-        _of_user.add(module.partition(".")[0])
-    return found
+        return found
 
 
 def result_of(found: Any, text: str, option: str, expected: str) -> Any:
@@ -65,10 +59,21 @@ def result_of(found: Any, text: str, option: str, expected: str) -> Any:
     Raises:
         InputError: It cannot be called so, or raises.
     """
-    sys.path.insert(0, "")
-    try:
+    with _made(text, option, expected):
         return found()
-    except (Exception, SystemExit) as error:
+
+
+@contextmanager
+def _made(text: str, option: str, expected: str) -> Iterator[None]:
+    """Run code of the user's, with the working folder first; the arguments are as above.
+
+    Raises:
+        InputError: The code raises.
+    """
+    sys.path.insert(0, "")  # as `python -m` does, so that modules in the working folder are found
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"cannot make {option} {brief(text, 60)} ({type(error).__name__}: {brief(error)}); "
             f"{expected}"
