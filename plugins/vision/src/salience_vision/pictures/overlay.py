@@ -146,21 +146,16 @@ class Overlay(Visualizer):
         if self.show == "auto":
             shares = drawn if drawn.is_share else read_shares(explanation, item, self.variable)
         scale, of = self._item_scale(explanation, drawn)
-        look = self._look([drawn], [scale])
+        look = self._look([scale])
         heading = Heading(title, subtitle, credits_of(explanation, [item]))
+        faint, contours = faint_words([drawn], [scale], "scale='item'"), drawn.is_contours
         if shares is None or shares.photo is None:
             bar = self._bar(
-                [explanation],
-                [drawn],
-                [scale],
-                of,
-                faint=faint_words([drawn], [scale], "scale='item'"),
-                only_contours=drawn.is_contours,
+                [explanation], [drawn], [scale], of, faint=faint, only_contours=contours
             )
             page = self._page(drawn, bar, heading)
             draw_map(page.axes[0][0], drawn, look, scale)
             return page.figure
-        faint = faint_words([drawn], [scale], "scale='item'")
         bar = self._bar([explanation], [shares, drawn], [scale], of, faint=faint)
         heads = (share_words(shares.values), aggregate_words(explanation))
         page = self._page(drawn, bar, heading, heads)
@@ -175,7 +170,7 @@ class Overlay(Visualizer):
         title = mean_title(explanation) if self.title is None else self.title
         bar = self._bar([explanation], [drawn], [scale], "the map")
         page = self._page(drawn, bar, Heading(title))
-        draw_map(page.axes[0][0], drawn, self._look([drawn], [scale]), scale)
+        draw_map(page.axes[0][0], drawn, self._look([scale]), scale)
         return page.figure
 
     def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
@@ -188,7 +183,7 @@ class Overlay(Visualizer):
             drawn = self._drawn(explanation, item)
             scale, of = self._item_scale(explanation, drawn)
             title, subtitle = self._titles(explanation, item)
-        draw_map(axes, drawn, self._look([drawn], [scale]), scale)
+        draw_map(axes, drawn, self._look([scale]), scale)
         axes.set_axis_off()
         title = title if self.title is None else self.title
         axes.set_title("\n".join(filter(None, (title, subtitle))), size=10, parse_math=False)
@@ -234,7 +229,7 @@ class Overlay(Visualizer):
         """A page of rows × columns of maps, with their photos where all have one."""
         titles, rows = list(explanations), list(dict.fromkeys(item for item, _ in maps))
         every, found = list(maps.values()), list(dict.fromkeys(scales.values()))
-        look = self._look(every, found)
+        look = self._look(found)
         of = {"all": "all maps", "none": "each map"}.get(share, f"each {share}")
         bar = self._bar(
             list(explanations.values()),
@@ -339,11 +334,11 @@ class Overlay(Visualizer):
         for item, title in maps:
             name = {"all": "", "row": item, "column": title, "none": (item, title)}[share]
             groups.setdefault(name, []).append((item, title))
+        # One scaler for all, so that one bar says what the colours of each map are.
+        every = list(explanations.values())
         found: dict[tuple[int, str], Scale] = {}
         for places in groups.values():
             own = [maps[place] for place in places]
-            # One scaler for all, so that one bar says what the colours of each map are.
-            every = list(explanations.values())
             scale = self._scale(every, [drawn.values for drawn in own], own)
             found |= dict.fromkeys(places, scale)
         return found
@@ -361,7 +356,7 @@ class Overlay(Visualizer):
             return self.scaler
         return "identity" if all(one.is_complete for one in explanations) else "abs_max"
 
-    def _look(self, maps: Sequence[Map], scales: Sequence[Scale]) -> Look:
+    def _look(self, scales: Sequence[Scale]) -> Look:
         """The look that all maps of a figure share."""
         signed = any(scale.signed for scale in scales)
         limit = 1.0 if differ(scales) else scales[0].limit or 1.0
@@ -398,7 +393,7 @@ class Overlay(Visualizer):
         if only_contours:
             cmap, steps = share_steps()
             return Bar(ScalarMappable(steps, cmap), _SHARE, notes=notes)
-        look = self._look(maps, scales)
+        look = self._look(scales)
         colours = ScalarMappable(look.norm, look.cmap)
         alpha = None if isinstance(self.alpha, str) else self.alpha
         if all(scale is SHARES for scale in scales):
