@@ -101,12 +101,17 @@ def new_figure(width: float, height: float, given: Any = None) -> Figure:
         given: Figure or subfigure to draw into, which is returned. It keeps its size; where its
             figure has no layout engine, it gets constrained layout.
     """
+    if given is not None:
+        return laid_out(given)
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    if given is None:
-        return Figure(figsize=(width, height), layout=engine, dpi=150)
+    return Figure(figsize=(width, height), layout=engine, dpi=150)
+
+
+def laid_out(given: Any) -> Figure:
+    """A figure or subfigure of the user's, with constrained layout where it had no layout."""
     root = given.get_figure(root=True)
     if root.get_layout_engine() is None:
-        root.set_layout_engine(engine)
+        root.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     figure: Figure = given
     return figure
 

@@ -17,7 +17,7 @@ from salience.errors import brief, nearest
 from salience_tabular.pictures.look import (
     NOTE,
     count_texts,
-    new_figure,
+    laid_out,
     note_lines,
     number_ticks,
     width_of_figure,
@@ -127,7 +127,7 @@ class Sheet:
         if self.figure is None:
             figure, grid = spaces.figure(n_lines, ncols, per_block)
         else:
-            figure = new_figure(0.0, 0.0, self.figure)
+            figure = laid_out(self.figure)
             grid = figure.subplots(n_lines, ncols * per_block, squeeze=False)
         for number, (block, order) in enumerate(zip(self.blocks, orders, strict=True)):
             line, start = number // ncols, (number % ncols) * len(block)
