@@ -193,3 +193,17 @@ def test_photos_under_noise_have_contours_by_default() -> None:
     assert torch.equal(found.top_share, shares)
     assert len(found.visualize(0).axes) == 3
     assert len(salience.explain(net, photos, "vision", **draws).visualize(0).axes) == 2
+
+
+def test_no_map_is_called_faint_on_a_scale_of_its_own() -> None:
+    values = positive()
+    values[:, 0, 0] = 1000.0  # all other places are faint
+    made = explanation(values)
+    figures = [
+        Overlay(percentile=100, scale="item").item(made, 0),
+        Overlay(percentile=100, share="none").grid({"a": made, "b": made}, [0, 1]),
+        Overlay(percentile=100).item(made.iloc[[0]], 0),
+    ]
+    assert not any("faint" in word for figure in figures for word in words(figure))
+    shared = Overlay(percentile=100).grid({"a": made, "b": made}, [0, 1])
+    assert any("faint" in word for word in words(shared))

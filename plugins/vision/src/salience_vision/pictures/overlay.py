@@ -44,6 +44,8 @@ from salience_vision.pictures.smoothing import Smoothing
 _BACKDROPS = ("auto", "colour", "grey", "dark", "light")
 _SHOWS = ("auto", "map", "top_share")
 _SHARES = ("all", "row", "column", "none")
+# What shares the scale of a map that shares it with none.
+_ALONE = "the map"
 _SHARE = "share of draws among the top"
 
 
@@ -148,7 +150,7 @@ class Overlay(Visualizer):
         scale, of = self._item_scale(explanation, drawn)
         look = self._look([scale])
         heading = Heading(title, subtitle, credits_of(explanation, [item]))
-        faint, contours = faint_words([drawn], [scale], "scale='item'"), drawn.is_contours
+        faint, contours = _faint_words(drawn, scale, of), drawn.is_contours
         if shares is None or shares.photo is None:
             bar = self._bar(
                 [explanation], [drawn], [scale], of, faint=faint, only_contours=contours
@@ -168,7 +170,7 @@ class Overlay(Visualizer):
         drawn = self._read(explanation, None)
         scale = self._scale([explanation], [drawn.values], [drawn])
         title = mean_title(explanation) if self.title is None else self.title
-        bar = self._bar([explanation], [drawn], [scale], "the map")
+        bar = self._bar([explanation], [drawn], [scale], _ALONE)
         page = self._page(drawn, bar, Heading(title))
         draw_map(page.axes[0][0], drawn, self._look([scale]), scale)
         return page.figure
@@ -176,7 +178,7 @@ class Overlay(Visualizer):
     def draw(self, axes: Axes, explanation: Explanation, item: int | None) -> None:
         """Draw the photo under its saliency, or the mean map, into the user's axes."""
         if item is None:
-            drawn, of = self._read(explanation, None), "the map"
+            drawn, of = self._read(explanation, None), _ALONE
             scale = self._scale([explanation], [drawn.values], [drawn])
             title, subtitle = mean_title(explanation), ""
         else:
@@ -187,7 +189,7 @@ class Overlay(Visualizer):
         axes.set_axis_off()
         title = title if self.title is None else self.title
         axes.set_title("\n".join(filter(None, (title, subtitle))), size=10, parse_math=False)
-        contours, faint = drawn.is_contours, faint_words([drawn], [scale], "scale='item'")
+        contours, faint = drawn.is_contours, _faint_words(drawn, scale, of)
         bar = self._bar([explanation], [drawn], [scale], of, faint=faint, only_contours=contours)
         if bar is not None:
             bar_beside(axes, bar)
@@ -231,12 +233,14 @@ class Overlay(Visualizer):
         every, found = list(maps.values()), list(dict.fromkeys(scales.values()))
         look = self._look(found)
         of = {"all": "all maps", "none": "each map"}.get(share, f"each {share}")
+        is_shared = share != "none" and len(maps) > 1
+        faint = faint_words(every, list(scales.values()), "share='none'") if is_shared else ""
         bar = self._bar(
             list(explanations.values()),
             every,
             found,
-            "the map" if len(maps) == 1 else of,
-            faint=faint_words(every, list(scales.values()), "share='none'"),
+            _ALONE if len(maps) == 1 else of,
+            faint=faint,
             only_contours=all(drawn.is_contours for drawn in every),
         )
         photos = [maps[row, titles[0]].photo for row in rows]
@@ -317,7 +321,7 @@ class Overlay(Visualizer):
     def _item_scale(self, explanation: Explanation, drawn: Map) -> tuple[Scale, str]:
         """The scale of the picture of one item, and what shares it."""
         if self.scale == "item" or len(explanation) == 1 or drawn.is_share:
-            return self._scale([explanation], [drawn.values], [drawn]), "the map"
+            return self._scale([explanation], [drawn.values], [drawn]), _ALONE
         size, smoothing = drawn.values.size, Smoothing.of(self.smooth)
         shown = looked_at(explanation, size)
         values = [map_values(explanation, i, self.variable, smoothing) for i in shown]
@@ -405,3 +409,8 @@ class Overlay(Visualizer):
             words = f"{words},\n1 = the end of {of}"
         signed = any(scale.signed for scale in scales)
         return Bar(colours, words, ("neither", "max", "both")[clips * (1 + signed)], alpha, notes)
+
+
+def _faint_words(drawn: Map, scale: Scale, of: str) -> str:
+    """What is said of the map of one photo where it is faint among those that share its scale."""
+    return "" if of == _ALONE else faint_words([drawn], [scale], "scale='item'")
