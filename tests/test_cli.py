@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 import salience
 from salience import Explanation
 from salience.cli import main
+from tests.commands import run
 
 MODELS = """
     import torch
@@ -113,10 +113,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 NO_WEIGHTS = "note: no --weights, so the weights are as "
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, prog_name="salience")
 
 
 def refused(*arguments: str, said: tuple[str, ...]) -> str:

@@ -11,12 +11,12 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import salience
 from salience import Explanation, InputError
-from salience.cli import main
 from salience.cli.inputs import class_names_of, data_of, ids_of, make_domain
+from tests.commands import run
 
 PLUGINS = ("salience_tabular", "salience_vision", "salience_molgraph")
 pytestmark = pytest.mark.skipif(not all(map(find_spec, PLUGINS)), reason="needs the plugins")
@@ -97,10 +97,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.modules.pop("given", None)
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, words, prog_name="salience")
 
 
 def explained(place: Path, *words: str) -> tuple[Explanation, Result]:

@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 import salience
 from salience import Explanation
-from salience.cli import main
 from salience.cli.pictures import picture_names
+from tests.commands import run
 
 pytestmark = pytest.mark.skipif(
     not find_spec("salience_tabular") or not find_spec("salience_report"),
@@ -51,10 +50,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.modules.pop("given", None)
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, words, prog_name="salience")
 
 
 def refused(*words: str, said: str) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 import salience
 from salience import Explanation, InputError, Mean, PerItem
 from salience_tabular import Tabular
+from tests.nets import Atoms
 
 torch.manual_seed(0)
 NET = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double().eval()
@@ -27,19 +28,6 @@ X = torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.fl
 DRAWN: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 4}
 COLUMNS = ["a", "b", "c"]
 IG = salience.IntegratedGradients
-
-
-class Atoms(nn.Module):
-    """Ragged: the sum over atoms of a function of their number and their neighbours'."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.out = nn.Embedding(120, 4), nn.Linear(4, 1)
-
-    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
-        h = self.embed(atoms)
-        h = h.index_add(0, edge_index[1], h[edge_index[0]]).tanh()
-        return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, self.out(h))
 
 
 class Floats(nn.Module):

@@ -18,6 +18,7 @@ import salience
 from salience import Explanation, InputError, Tensors
 from salience_tabular import Tabular
 from salience_vision import Vision
+from tests.nets import Atoms
 
 torch.manual_seed(0)
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -29,19 +30,6 @@ PHOTOS = torch.rand(2, 3, 12, 16, generator=torch.Generator().manual_seed(2), dt
 CNN = nn.Sequential(
     nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)
 ).double()
-
-
-class Atoms(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.out = nn.Embedding(120, 4), nn.Linear(4, 1)
-
-    def of(self, h: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
-        h = h.index_add(0, edge_index[1], h[edge_index[0]]).tanh()
-        return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, self.out(h))
-
-    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
-        return self.of(self.embed(atoms), edge_index, owner)
 
 
 SMILES = ["CCO", "C[NH3+]", "c1ccccc1O"]
@@ -151,15 +139,6 @@ def test_padded_series_are_cut_to_their_real_positions(series: Any) -> None:
         whole = Explanation.from_arrays(padded, data, series(in_front))
         for one, two, expected in zip(listed.values, whole.values, data, strict=True):
             assert torch.equal(one, expected) and torch.equal(two, expected)
-
-
-class Two(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.out = nn.Embedding(5, 3), nn.Linear(4, 2)
-
-    def forward(self, numeric: Tensor, categorical: Tensor) -> Tensor:
-        return self.out(torch.cat([numeric, self.embed(categorical).flatten(1)], 1))
 
 
 @pytest.mark.parametrize("renamed", [False, True])

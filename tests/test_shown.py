@@ -22,22 +22,12 @@ import salience_tabular
 from salience import Explanation, Tensors, Visualizer
 from salience_tabular import Tabular
 from salience_vision import Vision
+from tests.nets import Atoms, Two
 
 torch.manual_seed(0)
 NET = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2))
 HOSTILE = ['<script>alert(1)</script>"', "'onload=x", "a" * 5000, "line\nline", "\u202etfel"]
 NOISE: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 4}
-
-
-class Atoms(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.out = nn.Embedding(120, 4), nn.Linear(4, 1)
-
-    def forward(self, atoms: Tensor, edge_index: Tensor, owner: Tensor) -> Tensor:
-        h = self.embed(atoms)
-        h = h.index_add(0, edge_index[1], h[edge_index[0]]).tanh()
-        return h.new_zeros(int(owner.max()) + 1, 1).index_add(0, owner, self.out(h))
 
 
 def table(rows: int = 5, **settings: Any) -> Explanation:
@@ -66,15 +56,6 @@ def molecules(number: int = 4) -> Explanation:
 
 def tensors() -> Explanation:
     return salience.explain(NET, torch.randn(4, 3), Tensors(), **NOISE)
-
-
-class Two(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.out = nn.Embedding(5, 3), nn.Linear(4, 2)
-
-    def forward(self, numeric: Tensor, categorical: Tensor) -> Tensor:
-        return self.out(torch.cat([numeric, self.embed(categorical).flatten(1)], 1))
 
 
 def several() -> Explanation:
