@@ -184,7 +184,7 @@ def test_a_grid_of_shares_has_a_bar_of_steps() -> None:
     found = shares()
     figure = salience.grid({"a": found, "b": found})
     bar = figure.axes[-1]
-    assert bar.get_ylabel() == "share of draws among the top"
+    assert bar.get_ylabel() == "share of draws among the top 10 %"
     assert [round(tick, 2) for tick in bar.get_yticks()] == [0, 0.5, 0.95, 1]
 
 

@@ -156,7 +156,8 @@ def test_too_many_panels_and_mixed_ones_are_refused() -> None:
     with pytest.raises(InputError, match="one aggregator"):
         salience.grid({"one": one, "other": other}, visualizer="montage")
     shares = salience.grid({"one": other}, visualizer="montage")
-    assert "among the top places in 50 % of draws, red: in 95 %" in said(shares)
+    note = "among the top 10 % of places in 50 % of draws, red: in 95 %"
+    assert note in said(shares).replace("\u00a0", " ")
 
 
 def test_the_mean_is_that_of_values() -> None:

@@ -173,7 +173,7 @@ def test_one_of_both_is_drawn_where_it_is_asked_for() -> None:
     assert len(alone.axes) == 2
     contours = made.visualize(0, show="top_share")
     assert len(contours.axes) == 2
-    assert contours.axes[-1].get_ylabel() == "share of draws among the top"
+    assert contours.axes[-1].get_ylabel() == "share of draws among the top 10 %"
     grid = salience.grid({"a": made, "b": made}, show="top_share")
     for row, cells in enumerate(np.array(grid.axes[:-1]).reshape(2, 3)[:, 1:]):
         for cell in cells:

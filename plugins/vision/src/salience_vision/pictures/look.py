@@ -101,7 +101,18 @@ def notes_of(maps: Sequence[Map], more: str = "") -> tuple[str, ...]:
     if len(maps) > 1:  # counts of single maps would be many
         found = [note for note in found if "FDR" not in note]
     if any(drawn.is_share for drawn in maps):
-        found.append("yellow: among the top places in 50 % of draws, red: in 95 %")
+        found.append(f"yellow: among {_top(maps)} of places in 50 % of draws, red: in 95 %")
     found += [more] if more else []
     # Numbers stay with their units.
     return tuple(re.sub(r" (?=[%×=])|(?<=[×=]) ", "\N{NO-BREAK SPACE}", note) for note in found)
+
+
+def share_label(maps: Sequence[Map]) -> str:
+    """The label of the colours of shares of draws."""
+    return f"share of draws among {_top(maps)}"
+
+
+def _top(maps: Sequence[Map]) -> str:
+    """Which places are the top ones of a draw: "the top 10 %"."""
+    shares = dict.fromkeys(100 * drawn.top for drawn in maps if drawn.is_share)
+    return "the top " + " or ".join(f"{share:.3g} %" for share in shares)

@@ -29,6 +29,7 @@ class Map:
         is_share: Whether values are shares of draws, of the aggregator ``top_share``.
         enlarged: How the map is brought to the size of its photo; ``None`` where it has that size.
         smooth: Whether values between places are interpolated then.
+        top: Share of the places of a photo that are its top places in a draw, of shares of draws.
     """
 
     values: Pixels
@@ -39,6 +40,7 @@ class Map:
     is_share: bool = False
     enlarged: Enlarged | None = None
     smooth: bool = True
+    top: float = 0.1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,7 +120,8 @@ def read_map(
         notes = (*tested, *notes)
     smooth = smoothing is None or smoothing.kind == "gaussian"
     signed = not is_share and bool((flat < 0).any())
-    drawn = Map(values, None, signed, uncertain, notes, is_share, smooth=smooth)
+    top = explanation.provenance["aggregator"]["share"] if is_share else Map.top
+    drawn = Map(values, None, signed, uncertain, notes, is_share, smooth=smooth, top=top)
     return _over_photo(drawn, explanation, item)
 
 

@@ -18,7 +18,7 @@ from salience import Explanation, InputError, Visualizer, colors
 from salience.errors import brief, nearest
 from salience_vision.pictures.captions import caption, credits_of
 from salience_vision.pictures.hatching import share_steps
-from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_of
+from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_of, share_label
 from salience_vision.pictures.maps import Map
 from salience_vision.pictures.page import Page, write_into
 from salience_vision.pictures.place import Bar, Heading
@@ -247,7 +247,7 @@ class Montage(Visualizer):
             look = self._look(scale)
             words = value_words(explanations, in_units=True)
             return Bar(ScalarMappable(look.norm, look.cmap), words, scale.ends, notes=notes)
-        words = "share of draws among the top"
+        words = share_label(maps)
         if maps[0].photo is not None:
             cmap, steps = share_steps()
             return Bar(ScalarMappable(steps, cmap), words, notes=notes)

@@ -17,7 +17,7 @@ from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
 from salience_vision.pictures.captions import aggregate_words, caption, credits_of, mean_title
 from salience_vision.pictures.hatching import share_steps, share_words
-from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_of
+from salience_vision.pictures.look import PLAIN, Look, draw_map, notes_of, share_label
 from salience_vision.pictures.maps import (
     Map,
     faint_words,
@@ -46,7 +46,6 @@ _SHOWS = ("auto", "map", "top_share")
 _SHARES = ("all", "row", "column", "none")
 # What shares the scale of a map that shares it with none.
 _ALONE = "the map"
-_SHARE = "share of draws among the top"
 
 
 @dataclass(frozen=True)
@@ -396,12 +395,12 @@ class Overlay(Visualizer):
         notes = notes_of(maps, faint)
         if only_contours:
             cmap, steps = share_steps()
-            return Bar(ScalarMappable(steps, cmap), _SHARE, notes=notes)
+            return Bar(ScalarMappable(steps, cmap), share_label(maps), notes=notes)
         look = self._look(scales)
         colours = ScalarMappable(look.norm, look.cmap)
         alpha = None if isinstance(self.alpha, str) else self.alpha
         if all(scale is SHARES for scale in scales):
-            return Bar(colours, _SHARE, alpha=alpha, notes=notes)
+            return Bar(colours, share_label(maps), alpha=alpha, notes=notes)
         clips = any(scale.bound is not None for scale in scales)
         scaler = self._scaler(explanations)
         words = bar_words(explanations, scaler, of, percentile=self.percentile, clips=clips)
