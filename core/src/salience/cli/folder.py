@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from salience.errors import InputError, brief
+from salience.errors import InputError, brief, nearest
 from salience.naming import path_of
 from salience.support.interrupts import holding
 
@@ -23,7 +23,10 @@ LIST = "pictures.csv"
 DRAWN_AGAIN = "run_pictures"
 # What commands write, which alone may be in a folder that is replaced.
 _OURS = (".salience", ".html", ".csv", ".parquet", ".npy")
-_PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps")
+_PICTURES = (
+    *(".png", ".svg", ".svgz", ".pdf", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff"),
+    *(".eps", ".ps", ".pgf", ".raw", ".rgba"),
+)
 # Bytes of a name, with room for the ending of the temporary folder.
 _LONGEST = 230
 
@@ -157,6 +160,19 @@ def _is_ours(entry: Path) -> bool:
         inside = {path.suffix.lower() for path in entry.iterdir() if path.name != LIST}
         return entry.name == DRAWN_AGAIN and inside <= {*_PICTURES}
     return entry.is_file() and entry.suffix.lower() in (*_OURS, *_PICTURES)
+
+
+def check_format(suffix: str) -> None:
+    """Raise InputError where pictures of a format would not be known as those of a run.
+
+    Args:
+        suffix: Suffix of the files, without a dot.
+    """
+    known = [ending[1:] for ending in (*_PICTURES, ".html")]
+    if suffix.lower() not in known:
+        raise InputError(
+            f"--format {brief(suffix, 40)} is no format of pictures; {nearest(suffix, known)}"
+        )
 
 
 def check_file(text: str, option: str, inputs: Sequence[Path]) -> Path:
