@@ -480,7 +480,7 @@ def test_a_run_in_any_format_of_pictures_is_replaced(place: Path, suffix: str) -
 
 
 def test_what_would_not_be_known_as_that_of_a_run_is_not_written(place: Path) -> None:
-    refused("explain", *ROWS, "--out", "out", "--format", "docx", said="no format of pictures")
+    refused("explain", *ROWS, "--out", "out", "--format", "docx", said="picture as 'docx'")
     inner = str(Path("out") / "inner" / "page.html")
     refused("explain", *ROWS, "--out", "out", "--report", inner, said="a folder inside --out")
     assert not (place / "out").exists()

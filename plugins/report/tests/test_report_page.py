@@ -398,9 +398,9 @@ def test_the_explanation_is_not_changed() -> None:
 def test_positions_of_a_selection_are_no_positions_of_other_items() -> None:
     explanation = rows()
     numbered = replace(explanation, ids=list(range(len(explanation))))
-    with pytest.raises(InputError, match="item 0 is 0 .* and 1 in 'b'"):
+    with pytest.raises(InputError, match=r"item 0 is 0 .* and 1 in 'b'"):
         make_page({"a": numbered.iloc[[0, 1]], "b": numbered.iloc[[1, 2]]})
-    with pytest.raises(InputError, match="item 0 is 0 .* and 2 in 'b'"):
+    with pytest.raises(InputError, match=r"item 0 is 0 .* and 2 in 'b'"):
         make_page({"a": numbered.iloc[[0, 1, 2]], "b": numbered.iloc[[2, 1, 0]]})
     named = replace(explanation, ids=[f"plant {i}" for i in range(len(explanation))])
     assert len(island(make_page({"a": named, "b": numbered}))["items"]) == len(explanation)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from salience.errors import InputError, brief, nearest
+from salience.errors import InputError, brief
 from salience.naming import path_of
 from salience.support.interrupts import holding
 
@@ -168,10 +168,9 @@ def check_format(suffix: str) -> None:
     Args:
         suffix: Suffix of the files, without a dot.
     """
-    known = [ending[1:] for ending in (*_PICTURES, ".html")]
-    if suffix.lower() not in known:
+    if f".{suffix.lower()}" not in (*_PICTURES, ".html"):
         raise InputError(
-            f"--format {brief(suffix, 40)} is no format of pictures; {nearest(suffix, known)}"
+            f"cannot write a picture as {brief(suffix, 40)}; pass --format png, svg or pdf"
         )
 
 
