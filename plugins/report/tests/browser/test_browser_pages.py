@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from torch import nn
 
 import salience
 from plugins.report.tests.browser.conftest import Opener
