@@ -66,6 +66,8 @@ class Pictures:
             InputError: There is no such visualizer or parameter, or no such format of pictures.
         """
         name, options = parse(visualizer) if visualizer else (None, {})
+        if not suffix.isalnum():
+            raise InputError(f"--format {suffix!r} is no format; pass one such as png, svg or pdf")
         check_format(suffix)
         return Pictures(name, options, suffix, n_items)
 
