@@ -389,3 +389,23 @@ def test_a_domain_that_reads_all_or_nothing_has_nothing_to_skip(place: Path) -> 
     assert run("explain", *words, "--on-error", "raise", "--out", "a").exit_code == 0
     result = run("explain", *words, "--on-error", "skip", "--out", "b")
     assert result.exit_code == 1 and "no parameter 'on_error'" in result.output
+
+
+def test_an_empty_text_is_not_the_working_folder(place: Path) -> None:
+    for data in ([""], ["more.smi", " "]):
+        result = run("explain", *MOLECULES, "--out", "out", *data)
+        assert result.exit_code == 1
+        assert "DATA holds an empty text" in result.output
+
+
+def test_what_may_never_end_is_refused(place: Path) -> None:
+    with (place / "given.py").open("a") as file:
+        file.write("def forever():\n    while True:\n        yield 'CC'\n")
+    result = run("explain", *MOLECULES, "--out", "out", "given:forever")
+    assert result.exit_code == 1
+    assert "which is no data; pass module:name of a Dataset" in result.output
+
+
+def test_a_column_of_ids_that_is_missing_is_said_to_be(place: Path) -> None:
+    result = run("explain", *MOLECULES, "--id-column", "cod", "--out", "out", "mols.csv")
+    assert "the table has no column 'cod'; did you mean 'code'?" in result.output

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import salience
-from salience import Explanation, Saliency
+from salience import Explanation, InputError, Saliency
 from salience.cli.compared import difference_words
 from salience.cli.pictures import picture_names
 from tests.commands import run
@@ -470,3 +470,33 @@ def _model() -> torch.nn.Module:
     from torch import nn
 
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.5), nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "svgz", "PNG"])
+def test_a_run_in_any_format_of_pictures_is_replaced(place: Path, suffix: str) -> None:
+    words = ("explain", *ROWS, "--items", "1", "--out", "out", "--format", suffix)
+    assert run(*words).exit_code == 0
+    assert run(*words, "--overwrite").exit_code == 0
+
+
+def test_what_would_not_be_known_as_that_of_a_run_is_not_written(place: Path) -> None:
+    refused("explain", *ROWS, "--out", "out", "--format", "docx", said="picture as 'docx'")
+    inner = str(Path("out") / "inner" / "page.html")
+    refused("explain", *ROWS, "--out", "out", "--report", inner, said="a folder inside --out")
+    assert not (place / "out").exists()
+
+
+def test_a_folder_in_place_of_a_run_is_told_to_be_one(place: Path) -> None:
+    assert run("explain", *ROWS, "--items", "0", "--out", "out").exit_code == 0
+    for words in (("show", "out"), ("report", "out", "--out", "page.html")):
+        refused(*words, said=f"is a folder; pass the file in it, such as {'out/run.salience'!r}")
+
+
+def test_a_refusal_of_our_own_is_not_cut_again(place: Path) -> None:
+    lines = "".join(f"part of the plant number {i},1,,2\n" for i in range(2))
+    (place / "holes.csv").write_text(f"plant,a,b,c\n{lines}")
+    with pytest.raises(InputError) as error:
+        salience.explain(torch.nn.Linear(3, 2), place / "holes.csv", "tabular:id_column=plant")
+    assert len(str(error.value)) > 240
+    words = [word if word != "rows.csv" else "holes.csv" for word in ROWS]
+    refused("explain", *words, "--out", "out", said=str(error.value))

@@ -280,3 +280,20 @@ def test_memory_holds_each_item_once() -> None:
         tracemalloc.stop()
         assert made.shape == (400, 10_000) and made[7, 0] == 7
         assert peak < 1.1 * size
+
+
+class Failing(Given):
+    """A Dataset whose fourth item cannot be read."""
+
+    def __getitem__(self, at: int) -> Any:
+        if at == 3:
+            raise KeyError("patient 3\nis not on disk")
+        return super().__getitem__(at)
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_the_error_of_a_dataset_is_said_from_a_worker_too(n_workers: int) -> None:
+    loader = DataLoader(Failing(ROWS), 2, num_workers=n_workers)
+    message = r"batch 1 of the DataLoader cannot be read \(KeyError: 'patient 3"
+    with pytest.raises(InputError, match=message):
+        salience.explain(net(), loader, "tensor")

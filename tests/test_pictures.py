@@ -253,3 +253,10 @@ def test_core_draws_without_importing_matplotlib_itself() -> None:
 def test_a_visualizer_by_object_draws_into_axes() -> None:
     figure = Figure()
     assert explained().visualize(0, visualizer=BarPlot(), ax=figure.subplots()) is figure
+
+
+def test_a_grid_does_not_take_positions_of_a_selection_for_those_of_others() -> None:
+    torch.manual_seed(0)
+    explanation = salience.explain(nn.Linear(3, 2), torch.randn(4, 3), "tabular")
+    with pytest.raises(InputError, match="item 0 is 0 in the first and 1 in 'b'"):
+        salience.grid({"a": explanation.iloc[[0, 1]], "b": explanation.iloc[[1, 2]]})

@@ -158,3 +158,7 @@ def test_numbers_that_are_none_are_refused_on_the_command_line(option: str, valu
     result = CliRunner().invoke(main, [*line, option, value, "nowhere.csv"])
     assert result.exit_code in (1, 2)
     assert len(result.output.splitlines()[-1]) <= LONGEST + len("Error: ")
+
+
+def test_a_name_that_is_known_twice_is_offered_once() -> None:
+    assert nearest("visio", ["vision", "vision", "x"]) == "did you mean 'vision'?"

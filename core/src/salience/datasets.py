@@ -7,6 +7,7 @@ goes on as a list. Nothing is taken for a label: items that hold several values 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -21,12 +22,15 @@ from torch.utils.data import (
     default_collate,
 )
 
-from salience.errors import InputError, brief
+from salience.errors import InputError, brief, shortened
 from salience.gathered import Gathered, is_list_of_items
 from salience.support.interrupts import called, check
 from salience.support.memory import out_of_memory
 from salience.support.notices import tell
 
+# What torch says of an error in a worker of a DataLoader; after the lines of the traceback, which
+# are indented, comes the first line of the error.
+_IN_WORKER = re.compile(r"Caught .*\nOriginal Traceback .*\n(?:[ \t].*\n)*(.+)")
 # Items of a Dataset that are one chunk of a stream.
 _CHUNK = 256
 
@@ -207,7 +211,8 @@ def _check_failed(what: str, error: Exception) -> None:
     """
     if isinstance(error, InputError | MemoryError) or out_of_memory(error):
         return
+    cause = _IN_WORKER.match(str(error))
+    said = cause[1] if cause else f"{type(error).__name__}: {brief(error, 80)}"
     raise InputError(
-        f"{what} cannot be read ({type(error).__name__}: {brief(error, 80)}); mend the Dataset, or "
-        f"leave the item out"
+        f"{what} cannot be read ({shortened(said, 100)}); mend the Dataset, or leave the item out"
     ) from error

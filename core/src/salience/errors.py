@@ -48,7 +48,7 @@ def nearest(name: object, known: Iterable[str], n: int = 3) -> str:
             are listed, with the number of the others.
         n: Largest number of close names to offer.
     """
-    known = sorted(known)
+    known = sorted({*known})
     word = name if isinstance(name, str) else brief(name)
     close = difflib.get_close_matches(word[:_WORD], known, n=n, cutoff=0.4)
     if close:

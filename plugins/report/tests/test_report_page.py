@@ -393,3 +393,22 @@ def test_the_explanation_is_not_changed() -> None:
     make_page({"one": explanation}, labels=[1.0, 2.0, 3.0, 4.0])
     assert torch.equal(before, explanation.only.flat)
     assert mol.GetNumConformers() == atoms
+
+
+def test_positions_of_a_selection_are_no_positions_of_other_items() -> None:
+    explanation = rows()
+    numbered = replace(explanation, ids=list(range(len(explanation))))
+    with pytest.raises(InputError, match=r"item 0 is 0 .* and 1 in 'b'"):
+        make_page({"a": numbered.iloc[[0, 1]], "b": numbered.iloc[[1, 2]]})
+    with pytest.raises(InputError, match=r"item 0 is 0 .* and 2 in 'b'"):
+        make_page({"a": numbered.iloc[[0, 1, 2]], "b": numbered.iloc[[2, 1, 0]]})
+    named = replace(explanation, ids=[f"plant {i}" for i in range(len(explanation))])
+    assert len(island(make_page({"a": named, "b": numbered}))["items"]) == len(explanation)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e39, 1e300])
+def test_numbers_of_features_are_shown_of_any_size(size: float) -> None:
+    values = size * torch.tensor([[0.0, 1.0, -2.0, 3.0]], dtype=torch.float64)
+    explanation = salience.explain(nn.Linear(4, 2).double(), values, "tabular")
+    (item,) = island(make_page({"one": explanation}))["items"]
+    assert np.allclose(unpacked(item["numbers"]) / size, values[0] / size)

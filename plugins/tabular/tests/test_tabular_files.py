@@ -84,3 +84,13 @@ def test_a_first_line_of_numbers_is_told(tmp_path, header, told):
         table = Tabular().read(written(tmp_path, f"{header}\n1,2\n3,4\n"))
     assert table.numeric.shape == (2, 2)
     assert any("first line of a.csv" in str(w.message) for w in caught) == told
+
+
+@pytest.mark.parametrize(("sign", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_cells_that_no_commas_separate_are_refused(tmp_path: Path, sign: str, word: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"plant{sign}a\np{sign}1,5\nq{sign}2\n")
+    with pytest.raises(InputError, match=f"{word} separate its cells, not commas"):
+        Tabular(id_column="plant").read(path)
+    path.write_text(f"a{sign}b\n1\n2\n")  # the name of the only column
+    assert len(Tabular().read(path)) == 2

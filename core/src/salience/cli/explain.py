@@ -261,12 +261,16 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= 20
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _report(explanation: Explanation, left_out: LeftOut) -> None:
     record = explanation.provenance
     samplers = ", ".join(sampler["name"] for sampler in record["samplers"]) or "no sampler"
+    parts = (record["calculator"]["name"], samplers, _counted(explanation.n_samples, "draw"))
     click.echo(
-        f"{len(explanation)} items, {record['calculator']['name']}, {samplers}, "
-        f"{explanation.n_samples} draws, {record['aggregator']['name']}"
+        f"{_counted(len(explanation), 'item')}, {', '.join(parts)}, {record['aggregator']['name']}"
     )
     gap = explanation.completeness_gap
     if gap.isfinite().all():

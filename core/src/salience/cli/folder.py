@@ -23,7 +23,10 @@ LIST = "pictures.csv"
 DRAWN_AGAIN = "run_pictures"
 # What commands write, which alone may be in a folder that is replaced.
 _OURS = (".salience", ".html", ".csv", ".parquet", ".npy")
-_PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps")
+_PICTURES = (
+    *(".png", ".svg", ".svgz", ".pdf", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff"),
+    *(".eps", ".ps", ".pgf", ".raw", ".rgba"),
+)
 # Bytes of a name, with room for the ending of the temporary folder.
 _LONGEST = 230
 
@@ -157,6 +160,18 @@ def _is_ours(entry: Path) -> bool:
         inside = {path.suffix.lower() for path in entry.iterdir() if path.name != LIST}
         return entry.name == DRAWN_AGAIN and inside <= {*_PICTURES}
     return entry.is_file() and entry.suffix.lower() in (*_OURS, *_PICTURES)
+
+
+def check_format(suffix: str) -> None:
+    """Raise InputError where pictures of a format would not be known as those of a run.
+
+    Args:
+        suffix: Suffix of the files, without a dot.
+    """
+    if f".{suffix.lower()}" not in (*_PICTURES, ".html"):
+        raise InputError(
+            f"cannot write a picture as {brief(suffix, 40)}; pass --format png, svg or pdf"
+        )
 
 
 def check_file(text: str, option: str, inputs: Sequence[Path]) -> Path:

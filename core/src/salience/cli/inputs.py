@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from glob import glob, has_magic
 from pathlib import Path
@@ -55,8 +55,10 @@ def data_of(given: Sequence[str], domain: Domain) -> Any:
         domain: The domain, whose suffixes say which files it reads.
 
     Raises:
-        InputError: A folder or pattern has no file, or an object cannot be had.
+        InputError: A text is empty, a folder or pattern has no file, or an object cannot be had.
     """
+    if not all(text.strip() for text in given):
+        raise InputError("DATA holds an empty text, such as an unset variable; leave it out")
     named = [text for text in given if is_named(text) and not _exists(text)]
     if named:
         if len(given) > 1:
@@ -80,7 +82,7 @@ def _object(text: str) -> Any:
     found = load_object(text, "DATA", _EXPECTED)
     if isinstance(found, type) or (callable(found) and not _is_data(found)):
         found = result_of(found, text, "DATA", _EXPECTED)
-    if not _is_data(found):
+    if isinstance(found, Iterator) or not _is_data(found):
         raise InputError(f"{brief(text)} is {brief(found, 60)}, which is no data; {_EXPECTED}")
     return found
 

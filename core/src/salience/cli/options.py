@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from salience.cli.examples import EXAMPLES
-from salience.errors import one_line, shortened
+from salience.errors import LONGEST, one_line, shortened
 
 # Characters of a message of click's, to which it adds the name of the option.
 _SAID = 240
@@ -29,7 +29,8 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = one_line(error.message, _SAID)  # type: ignore[misc]
+            of_click = isinstance(error, click.UsageError)
+            error.message = one_line(error.message, _SAID if of_click else LONGEST)  # type: ignore[misc]
             raise
 
 

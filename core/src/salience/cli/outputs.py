@@ -11,7 +11,7 @@ import click
 
 from salience.cli.folder import RUN, Folder, check_file
 from salience.cli.pictures import Failure, Pictures
-from salience.errors import InputError, shortened
+from salience.errors import InputError, brief, shortened
 from salience.results.explanation import Explanation
 from salience.results.files.export import check_export
 from salience.results.files.report import writer_for
@@ -44,10 +44,19 @@ class Outputs:
         self.pictures.check(domain)
         if self.export is not None:
             check_export(self.export)
-            check_file(str(self.export), "--export", inputs)
+            self._check_file(self.export, "--export", inputs)
         if self.report is not None:
             writer_for(self.report)
-            check_file(str(self.report), "--report", inputs)
+            self._check_file(self.report, "--report", inputs)
+
+    def _check_file(self, file: Path, option: str, inputs: Sequence[Path]) -> None:
+        """As :func:`check_file`; a folder of a run has no other folders, or is not known as one."""
+        check_file(str(file), option, inputs)
+        if self.folder.path in file.absolute().parent.resolve().parents:
+            raise InputError(
+                f"{option} {brief(str(file), 60)} lies in a folder inside --out; write it to "
+                f"{brief(str(Path(self.folder.text) / file.name), 60)}, or outside of --out"
+            )
 
     def rehearse(self, few: Explanation, place: Path) -> None:
         """Write all of a small explanation to a temporary folder.

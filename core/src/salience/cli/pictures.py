@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from salience.cli.folder import LIST
+from salience.cli.folder import LIST, check_format
 from salience.data.domain import Domain
 from salience.errors import InputError, brief
 from salience.plugins.parts import make, parse
@@ -63,11 +63,12 @@ class Pictures:
         """What options of a command ask for.
 
         Raises:
-            InputError: There is no such visualizer or parameter, or the format is no word.
+            InputError: There is no such visualizer or parameter, or no such format of pictures.
         """
         name, options = parse(visualizer) if visualizer else (None, {})
         if not suffix.isalnum():
             raise InputError(f"--format {suffix!r} is no format; pass one such as png, svg or pdf")
+        check_format(suffix)
         return Pictures(name, options, suffix, n_items)
 
     def check(self, domain: Domain | Any) -> None:

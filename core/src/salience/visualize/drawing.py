@@ -198,9 +198,14 @@ def _first(explanation: Explanation, items: Sequence[int]) -> Any:
 
 
 def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:
-    """Raise InputError where items of a row of a grid have different ids; positions are none."""
+    """Raise InputError where items of a row of a grid have different ids.
+
+    Items without names are called by their positions, which fit any names; positions of a selection
+    are no names.
+    """
     one, other, positions = list(first), list(ids), list(range(len(ids)))
-    if one == other or positions in (one, other):
+    named = any(isinstance(name, str) for name in (*one, *other))
+    if one == other or (named and positions in (one, other)):
         return
     at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
     raise InputError(

@@ -331,9 +331,9 @@ def _column(names: list[Any], wanted: str) -> str:
     if names.count(wanted) == 1:
         return wanted
     shown = [str(name) for name in names]
-    raise InputError(
-        f"the table has {names.count(wanted)} columns {brief(wanted)}; {nearest(wanted, shown)}"
-    )
+    if wanted in names:
+        raise InputError(f"the table has {names.count(wanted)} columns {brief(wanted)}; keep one")
+    raise InputError(f"the table has no column {brief(wanted)}; {nearest(wanted, shown)}")
 
 
 def _chemistry_problem(mol: Chem.Mol | None) -> str:

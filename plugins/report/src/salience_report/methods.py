@@ -142,7 +142,10 @@ def _check_same(first: Method, other: Method) -> None:
         )
     positions = list(range(len(one)))
     ids, others = list(one.ids), list(two.ids)
-    if ids != others and positions not in (ids, others):
+    # Items without names are called by their positions, which fit any names, but not the positions
+    # of a selection.
+    named = any(isinstance(name, str) for name in (*ids, *others))
+    if ids != others and not (named and positions in (ids, others)):
         at = next(i for i, pair in enumerate(zip(ids, others, strict=True)) if pair[0] != pair[1])
         raise InputError(
             f"a report needs the same items in the same order, but item {at} is "

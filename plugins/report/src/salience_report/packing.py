@@ -24,14 +24,14 @@ def packed(values: Any, kind: str = "f16") -> dict[str, Any]:
 
     Args:
         values: Numbers; NaN is kept.
-        kind: ``"f16"``, scaled by the largest magnitude; ``"f32"``; or ``"u8"``.
+        kind: ``"f16"`` or ``"f32"``, scaled by the largest magnitude; or ``"u8"``.
 
     Returns:
         The entries ``type``, ``data`` and ``scale``.
     """
     array = np.asarray(values, dtype=np.float64).ravel()
     finite = np.abs(array[np.isfinite(array)])
-    scale = float(finite.max()) if kind == "f16" and finite.size and finite.max() > 0 else 1.0
+    scale = float(finite.max()) if kind != "u8" and finite.size and finite.max() > 0 else 1.0
     data = (array / scale).astype(_TYPES[kind]).tobytes()
     return {"type": kind, "data": b64encode(data).decode(), "scale": scale}
 

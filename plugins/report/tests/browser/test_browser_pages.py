@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from torch import nn
 
 import salience
 from plugins.report.tests.browser.conftest import Opener
@@ -148,3 +151,12 @@ def test_readers_without_scripts_see_pictures_and_a_table(opened: Opener) -> Non
     # A picture that cannot be decoded has no size of its own.
     box = page.locator(".static img").nth(3).bounding_box()
     assert box is not None and min(box["width"], box["height"]) > 100
+
+
+def test_names_of_broad_letters_stay_in_the_overview(opened: Opener) -> None:
+    names = [f"{'W' * 40} {i}" for i in range(3)]
+    frame = pd.DataFrame(np.eye(4)[:, :3], columns=names)
+    page = opened(salience.explain(nn.Linear(3, 2), frame, "tabular"))
+    lefts = page.evaluate("[...document.querySelectorAll('.swarm text')].map((t) => t.getBBox().x)")
+    assert lefts
+    assert min(lefts) >= 0

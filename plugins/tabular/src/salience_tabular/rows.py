@@ -72,6 +72,7 @@ def read_csv(
         raise InputError(f"there is no file {str(path)!r}; pass the path of a CSV file")
     try:
         names, *rows = _cells(_text(path))
+        _check_separator([row for _, row in (names, *rows)])
         right = [i for i, (_, row) in enumerate(rows) if len(row) == len(names[1])]
         table = _parsed([names[1], *(rows[i][1] for i in right)], id_column, as_written)
     except (ValueError, OSError, csv.Error) as error:
@@ -123,6 +124,15 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
     if not rows:
         raise ValueError("it is empty")
     return rows
+
+
+def _check_separator(rows: Sequence[Sequence[str]]) -> None:
+    """Raise ValueError where the cells of all rows are separated by another sign than a comma."""
+    if len(rows[0]) > 1:
+        return
+    for sign, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if all(sign in ",".join(row) for row in rows):
+            raise ValueError(f"{word} separate its cells, not commas")
 
 
 def _parsed(

@@ -98,6 +98,9 @@ def _packed(annotations: Any, domain: Any, tensors: dict[str, Tensor]) -> Any:
 
 def load(path: Path) -> dict[str, Any]:
     """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
+    if path.is_dir():
+        inside = next((str(one) for one in sorted(path.glob("*.salience"))), "run.salience")
+        raise InputError(f"{str(path)!r} is a folder; pass the file in it, such as {inside!r}")
     if not is_file(path):
         raise InputError(f"there is no file {str(path)!r}; pass what Explanation.save wrote")
     try:

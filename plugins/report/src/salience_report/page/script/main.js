@@ -32,7 +32,7 @@ function buildPage() {
   const main = $("#items");
   if (isTable()) {
     const words = "Overview: a dot for each row";
-    const colored = DATA.items[0].numbers ? "Colour: value of the feature, from low (violet) to high (yellow). " : "";
+    const colored = DATA.items[0].numbers ? "Colour: value of the feature, from low (violet or blue) to high (yellow). " : "";
     const note = `${colored}Hollow: uncertain sign. Click a dot for its row.`;
     const swarm = element("div", { id: "swarm", className: "swarm" });
     main.append(

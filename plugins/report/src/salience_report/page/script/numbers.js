@@ -5,7 +5,9 @@ function unpack(packed) {
   if (!packed) return null;
   const bytes = Uint8Array.from(atob(packed.data), (letter) => letter.charCodeAt(0));
   if (packed.type === "u8") return bytes;
-  if (packed.type === "f32") return new Float32Array(bytes.buffer);
+  if (packed.type === "f32") {
+    return Float64Array.from(new Float32Array(bytes.buffer), (single) => single * packed.scale);
+  }
   const halves = new Uint16Array(bytes.buffer);
   return Float64Array.from(halves, (half) => HALVES[half] * packed.scale);
 }

@@ -40,7 +40,12 @@ function swarmAxis(svg, order, { x, left }, height, item) {
   shape("line", { x1: x(0), x2: x(0), y1: 2, y2: bottom, stroke: "var(--line)" }, svg);
   order.forEach((feature, row) => {
     const place = { x: left - 12, y: SWARM.step * (row + 0.5) + 5, "text-anchor": "end" };
-    shape("text", { ...place, "font-size": 12.5, text: fitted(item.names[feature], 27) }, svg);
+    const label = shape("text", { ...place, "font-size": 12.5, text: fitted(item.names[feature], 27) }, svg);
+    const room = left - 14;
+    if (label.getComputedTextLength() > room) { // of broad letters
+      label.setAttribute("textLength", room);
+      label.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
   });
   const end = method().largest;
   for (const value of method().signed ? [-end, 0, end] : [0, end]) {
@@ -79,6 +84,9 @@ function featureShares(items, feature) {
   return values.map((value) => (Number.isNaN(value) ? null : (value - low) / (high - low || 1)));
 }
 
+/** The part of the colours that is seen on the background. */
+const seenShare = (share) => (isDark() && !printing ? 0.35 + 0.65 * share : 0.95 * share);
+
 function paintDots(canvas, dots) {
   const pen = canvas.getContext("2d");
   pen.scale(2, 2);
@@ -87,7 +95,7 @@ function paintDots(canvas, dots) {
   const radius = dots.length > 3000 ? 1.7 : 2.4;
   pen.globalAlpha = dots.length > 3000 ? 0.7 : 1;
   for (const { x, y, item, feature, share } of dots) {
-    const color = share === null ? ink : asCss(mapColor(0.95 * share));
+    const color = share === null ? ink : asCss(mapColor(seenShare(share)));
     pen.beginPath();
     pen.arc(x, y, radius, 0, 7);
     if (isCertain(item, feature)) {
