@@ -32,6 +32,7 @@ class Example:
         model: The model; ``None`` where there is none.
         output: Output variable; the domain's default where ``None``.
         n_items: Number of items in the data; what its length says where ``None``.
+        calculator: The method by which the items are explained.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Example:
     model: Any = None
     output: Any = None
     n_items: int | None = None
+    calculator: Any = "gradient"
 
     def copied_data(self) -> Any:
         """A deep copy of the data.
@@ -75,14 +77,24 @@ class Example:
         """The items with ids of their own, so that their draws do not depend on positions."""
         return Unit(self.samples, [f"item {i}" for i in range(len(self.samples))])
 
+    def rebatched(self) -> Example:
+        """This example with samples that are selected from the batch of all the items."""
+        info = self.fitted.dataset_info(self.samples)
+        return replace(self, domain=Rebatched(self.fitted, self.batch, info))
+
+    @cached_property
+    def smallest_budget(self) -> int:
+        """The smallest ``max_rows`` that holds each item."""
+        return max(1, int(self.batch.sizes().max()))
+
     @cached_property
     def explanation(self) -> Explanation:
-        """Gradients of all the items, read from the data."""
+        """An explanation of all the items, read from the data."""
         return self.explained(data=self.copied_data())
 
     def explained(
         self,
-        calculator: Any = "gradient",
+        calculator: Any = None,
         *,
         data: Any = None,
         settings: Mapping[str, Any] | None = None,
@@ -91,7 +103,7 @@ class Example:
         """Explain the items.
 
         Args:
-            calculator: As in :meth:`Explainer.explain`.
+            calculator: As in :meth:`Explainer.explain`; that of the example where ``None``.
             data: What is explained; all the items where ``None``.
             settings: Settings of the explainer beside model, domain and output variable.
             **parts: Further arguments of :meth:`Explainer.explain`.
@@ -105,6 +117,7 @@ class Example:
             warnings.simplefilter("ignore", Notice)
             explainer = Explainer(self.model, self.fitted, output=self.output, **settings or {})
             data = self.unit if data is None else data
+            calculator = self.calculator if calculator is None else calculator
             return explainer.explain(data, calculator, progress=False, **parts)
 
     def in_precision(self, dtype: torch.dtype) -> Example:
@@ -131,10 +144,11 @@ class Rebatched(Domain):
     Args:
         domain: The domain of the batch.
         batch: The batch.
+        info: What the domain says of the data set.
     """
 
-    def __init__(self, domain: Domain, batch: Batch) -> None:
-        self.inner, self.source = domain, batch
+    def __init__(self, domain: Domain, batch: Batch, info: dict[str, Any]) -> None:
+        self.inner, self.source, self.info = domain, batch, info
         self.target, self.output = domain.target, domain.output
 
     visualizer = ""
@@ -173,5 +187,5 @@ class Rebatched(Domain):
         return self.inner.join(saliency, dataset_info)
 
     def dataset_info(self, samples: Sequence[Any]) -> dict[str, Any]:
-        """Nothing."""
-        return {}
+        """What the domain says of the data set."""
+        return self.info

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from salience.engine.units import Unit
 from salience.results.explanation import Explanation
 from salience.testing.comparing import close, expect
-from salience.testing.example import Example, Rebatched, values_of
+from salience.testing.example import Example, values_of
 
 
 def expect_independent_of_packing(example: Example, parts: Mapping[str, Any]) -> None:
@@ -22,13 +21,13 @@ def expect_independent_of_packing(example: Example, parts: Mapping[str, Any]) ->
     full = example.explained(**parts)
     n_items = len(example.samples)
     every = list(range(n_items))
-    cut = example.explained(settings={"max_rows": 1}, **parts)
-    expect_close(full, cut, every, f"in {example.name} with max_rows=1")
+    cut = example.explained(settings={"max_rows": example.smallest_budget}, **parts)
+    expect_close(full, cut, every, f"in {example.name} with the smallest max_rows")
     for item in every:
         single = example.explained(data=example.unit.part(item, item + 1), **parts)
         expect_close(full, single, [item], f"in {example.name}, explained by itself,")
     order = every[::-1]
-    turned = replace(example, domain=Rebatched(example.fitted, example.batch))
+    turned = example.rebatched()
     unit = Unit(order, [f"item {i}" for i in order])
     other = turned.explained(data=unit, **parts)
     expect_close(full, other, order, f"in {example.name}, explained in reverse order,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from salience.data.domain import Domain
@@ -23,6 +24,7 @@ def parametrize_checks(
     model: Any = None,
     domain: Domain | None = None,
     output: Any = None,
+    calculator: Any = None,
     n_items: int | None = None,
     xfail: Mapping[str, str] | None = None,
 ) -> Callable[[Test], Test]:
@@ -47,6 +49,8 @@ def parametrize_checks(
             :class:`salience.Tensors` where ``None``. Parts that work on any data are tried on
             dense, padded and ragged examples of the kit where no data is given.
         output: Output variable of the model; the domain's default where ``None``.
+        calculator: The method by which items are explained for domains and visualizers, such as
+            ``"integrated_gradients"``; the gradient where ``None``.
         n_items: Number of items in the data, where its length is another.
         xfail: Name of a check → why the part is known to fail it. The check must then fail.
 
@@ -55,7 +59,13 @@ def parametrize_checks(
             no reason, or pytest is not installed.
     """
     subject = subject_of(
-        part, data=data, model=model, domain=domain, output=output, n_items=n_items
+        part,
+        data=data,
+        model=model,
+        domain=domain,
+        output=output,
+        calculator=calculator,
+        n_items=n_items,
     )
     checks = checks_of(subject)
     reasons = _reasons(xfail, checks)
@@ -85,15 +95,25 @@ def subject_of(
     model: Any = None,
     domain: Domain | None = None,
     output: Any = None,
+    calculator: Any = None,
     n_items: int | None = None,
 ) -> Subject:
     """The part with what it is tried on; see :func:`parametrize_checks`."""
     if isinstance(part, type):
         raise InputError(f"{part.__name__} is a class; pass an object, {part.__name__}(...)")
+    own = Example(
+        "data",
+        domain or Tensors(),
+        data=data,
+        model=model,
+        output=output,
+        n_items=n_items,
+        calculator=calculator or "gradient",
+    )
     if isinstance(part, Domain):
         if domain is not None:
             raise InputError("domain= is for parts that are no domain; leave it out")
-        return Subject(part, [Example("data", part, data, model, output, n_items=n_items)], True)
+        return Subject(part, [replace(own, domain=part)], True)
     if data is None and model is None:
         if domain is not None:
             raise InputError("domain= was passed without data= and model=; pass all three")
@@ -101,7 +121,6 @@ def subject_of(
     if data is None or model is None:
         missing = "data" if data is None else "model"
         raise InputError(f"{missing}= is missing; pass data= and model=, or neither of them")
-    own = Example("data", domain or Tensors(), data, model, output, n_items=n_items)
     return Subject(part, [own], True)
 
 

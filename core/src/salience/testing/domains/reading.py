@@ -183,9 +183,9 @@ def _overwrite(data: Any) -> bool:
             return True
         return False
     if isinstance(data, Mapping):
-        return any([_overwrite(value) for value in data.values()])
+        return sum(_overwrite(value) for value in data.values()) > 0
     if isinstance(data, list | tuple):
-        return any([_overwrite(value) for value in data])
+        return sum(_overwrite(value) for value in data) > 0
     return False
 
 

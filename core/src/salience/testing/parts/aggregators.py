@@ -181,7 +181,7 @@ def draws_of_a_model_are_aggregated(subject: Subject) -> None:
             "aggregator": subject.part,
         }
         one = example.explained(**parts)
-        two = example.explained(settings={"max_rows": 2}, **parts)
+        two = example.explained(settings={"max_rows": example.smallest_budget}, **parts)
         for name, saliency in one.saliency.items():
             other = two.saliency[name]
             expect(

@@ -72,7 +72,7 @@ class Recorded(Calculator):
 
 
 def returns_an_attribution(subject: Subject) -> None:
-    """It returns an Attribution, with a saliency of each target variable and a score of each row."""
+    """It returns an Attribution: saliency of each target variable, and a score of each row."""
     for example, call in _calls(subject):
         made = call.made
         expect(
@@ -163,25 +163,6 @@ def packing_does_not_matter(subject: Subject) -> None:
         expect_independent_of_packing(example, {"calculator": subject.part})
 
 
-def padding_has_no_saliency(subject: Subject) -> None:
-    """Saliency is 0 at padding, where the model reads nothing."""
-    padded = False
-    for example, call in _calls(subject):
-        for name, value in call.made.saliency.items():
-            mask = call.score.view(name).mask
-            if mask is None:
-                continue
-            padded = True
-            outside = value.expand(call.x[name].shape)[~mask.expand(call.x[name].shape)]
-            expect(
-                not bool(outside.count_nonzero()),
-                f"its saliency of {name!r} is not 0 at padding in {example.name}; reduce by "
-                f"score.view(name), which knows the real positions",
-            )
-    if not padded:
-        raise NotTestedError("the data is not padded; leave data= out, or pass padded data")
-
-
 def padded_and_ragged_data_have_the_same_saliency(subject: Subject) -> None:
     """The same items have the same saliency, whether padded or ragged."""
     if subject.own:
@@ -218,8 +199,8 @@ def draws_without_noise_change_nothing(subject: Subject) -> None:
         for name, saliency in plain.saliency.items():
             expect(
                 close(saliency.flat, drawn.saliency[name].flat),
-                f"its saliency in {example.name} is another where there are samplers, although they "
-                f"draw nothing; look at gradient_at_x, settle, and how rows belong to items",
+                f"its saliency in {example.name} is another where there are samplers, although "
+                f"they draw nothing; look at gradient_at_x, settle, and how rows belong to items",
             )
 
 
@@ -297,7 +278,6 @@ CHECKS = (
     returns_no_graph,
     score_is_f_at_x,
     packing_does_not_matter,
-    padding_has_no_saliency,
     padded_and_ragged_data_have_the_same_saliency,
     explains_twice_alike,
     draws_without_noise_change_nothing,

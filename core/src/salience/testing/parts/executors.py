@@ -14,6 +14,7 @@ from salience.engine.worker import Worker
 from salience.results.explanation import Explanation
 from salience.testing.comparing import expect, same
 from salience.testing.example import Example, values_of
+from salience.testing.examples import examples
 from salience.testing.parts.settings import pickles
 from salience.testing.subject import Subject
 
@@ -55,35 +56,32 @@ def lazy_units_are_taken(subject: Subject) -> None:
 
 def errors_arrive(subject: Subject) -> None:
     """What a unit raises is raised to the caller, and the executor can be used again."""
-    for example in subject.examples:
-        failing = replace(example, model=FailingLate(example.model))
-        try:
-            _explained(failing, subject.part)
-        except LateError:
-            pass
-        except Exception as error:
-            raise AssertionError(
-                f"an error of a unit of {example.name} arrives as {type(error).__name__}: {error}; "
-                f"let it pass"
-            ) from error
-        else:
-            raise AssertionError(f"an error of a unit of {example.name} did not arrive")
-        one, other = _explained(example, None), _explained(example, subject.part)
-        expect(
-            same(values_of(one), values_of(other)),
-            "after an error of a unit its numbers are others",
-        )
+    example = _long()
+    try:
+        _explained(replace(example, model=FailingLate(example.model)), subject.part)
+    except LateError:
+        pass
+    except Exception as error:
+        raise AssertionError(
+            f"an error of a unit arrives as {type(error).__name__}: {error}; let it pass"
+        ) from error
+    else:
+        raise AssertionError("an error of a unit did not arrive")
+    one, other = _explained(example, None), _explained(example, subject.part)
+    expect(
+        same(values_of(one), values_of(other)), "after an error of a unit its numbers are others"
+    )
 
 
 def interrupts_arrive(subject: Subject) -> None:
     """A KeyboardInterrupt inside a unit reaches the caller."""
-    for example in subject.examples:
-        stopped = replace(example, model=FailingLate(example.model, KeyboardInterrupt))
-        try:
-            _explained(stopped, subject.part)
-        except KeyboardInterrupt:
-            continue
-        raise AssertionError(f"a KeyboardInterrupt of a unit of {example.name} did not arrive")
+    example = _long()
+    stopped = replace(example, model=FailingLate(example.model, KeyboardInterrupt))
+    try:
+        _explained(stopped, subject.part)
+    except KeyboardInterrupt:
+        return
+    raise AssertionError("a KeyboardInterrupt of a unit did not arrive")
 
 
 def number_of_units_is_positive(subject: Subject) -> None:
@@ -93,6 +91,10 @@ def number_of_units_is_positive(subject: Subject) -> None:
         isinstance(number, int) and number >= 1,
         f"n_units is {number!r}; give a whole number from 1",
     )
+
+
+#: Values above this make :class:`FailingLate` fail.
+_LARGE = 40.0
 
 
 class Recorded(Executor):
@@ -124,7 +126,7 @@ class LateError(ValueError):
 
 
 class FailingLate(nn.Module):
-    """A model that fails from some forward pass on, behind those of preflight.
+    """A model that fails at the item of :func:`_long` with large values.
 
     Args:
         model: The model.
@@ -136,15 +138,23 @@ class FailingLate(nn.Module):
         self.model, self.error = model, error
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the model, or fail at an item that preflight does not try."""
-        made = self.model(*args, **kwargs)
-        if args[0].shape[0] < 2:
+        """Run the model, or fail."""
+        if bool((args[0] > _LARGE).any()):
             raise self.error("this item fails")
-        return made
+        return self.model(*args, **kwargs)
+
+
+def _long() -> Example:
+    """Nine dense items; one that is not in the first batch, which preflight tries, is large."""
+    example = examples()[0]
+    data = example.data.repeat(2, 1)[:9]
+    data[6, 0] = 2 * _LARGE
+    return replace(example, data=data)
 
 
 def _explained(example: Example, executor: Executor | None) -> Explanation:
-    return example.explained(settings={"executor": executor, "max_rows": 2})
+    settings = {"executor": executor, "max_rows": max(2, example.smallest_budget)}
+    return example.explained(settings=settings)
 
 
 CHECKS = (
