@@ -17,6 +17,7 @@ from salience.data.batch import Batch
 from salience.data.domain import Domain
 from salience.data.layout import Field, Layout
 from salience.data.tensors import Tensors
+from salience.errors import InputError, brief
 from salience.testing.example import Example
 
 _LENGTHS = (3, 1, 5, 4)
@@ -38,7 +39,7 @@ class Padded(Domain):
 
     def read(self, data: Any) -> list[Tensor]:
         """The series as they are."""
-        return list(data)
+        return _listed(data)
 
     def collate(self, samples: Sequence[Tensor]) -> Batch:
         """Pad with zeros."""
@@ -67,7 +68,7 @@ class Ragged(Domain):
 
     def read(self, data: Any) -> list[Tensor]:
         """The sets as they are."""
-        return list(data)
+        return _listed(data)
 
     def size(self, sample: Tensor) -> int:
         """Number of elements."""
@@ -82,6 +83,12 @@ class Ragged(Domain):
             "n_sets": len(samples),
         }
         return Batch(arguments, self.layout, len(samples), {"element": counts})
+
+
+def _listed(data: Any) -> list[Tensor]:
+    if not isinstance(data, list) or not all(isinstance(one, Tensor) for one in data):
+        raise InputError(f"the data is {brief(data)}; pass a list of tensors")
+    return list(data)
 
 
 class Net(nn.Module):

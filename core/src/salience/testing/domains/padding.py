@@ -50,7 +50,7 @@ def padding_holds_one_value(subject: Subject) -> None:
         value, mask = example.batch.arguments[name], example.batch.arguments[spec.mask]
         own = example.fitted.layout.fields[spec.mask].axes
         front = [spec.axes.index(axis) for axis in own]
-        outside = value.movedim(front, range(len(front)))[~mask]
+        outside = value.movedim(front, list(range(len(front))))[~mask]
         padded |= bool(len(outside))
         expect(
             not len(outside) or bool((outside == outside.flatten()[0]).all()),
