@@ -13,7 +13,7 @@ from salience.engine.executors import Executor
 from salience.errors import InputError, brief
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
 from salience.testing.comparing import NotTestedError
-from salience.testing.domains import annotations, layout, models, padding, pictures, reading, rows
+from salience.testing.domains import layout, models, padding, pictures, reading, rows, saving
 from salience.testing.parts import (
     aggregators,
     calculators,
@@ -40,7 +40,7 @@ KINDS: dict[type, tuple[Function, ...]] = {
         *reading.CHECKS,
         *rows.CHECKS,
         *padding.CHECKS,
-        *annotations.CHECKS,
+        *saving.CHECKS,
         *models.CHECKS,
         *pictures.CHECKS,
     ),

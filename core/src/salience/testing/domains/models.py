@@ -23,7 +23,7 @@ from salience.testing.comparing import (
     model_state,
     same,
 )
-from salience.testing.domains.annotations import expect_restored
+from salience.testing.domains.saving import expect_restored
 from salience.testing.example import Example, values_of
 from salience.testing.packing import expect_close
 from salience.testing.payloads import check_payload
@@ -172,11 +172,11 @@ def tables_have_an_entry_for_each_position(subject: Subject) -> None:
         if saliency.counts is None and saliency.flat.ndim == 2:
             width = int(saliency.flat.shape[1])
             info = explanation.dataset_info
-            entries = domain.feature_values(name, width, explanation.annotations, info)
-            known |= entries is not None
+            found = domain.feature_values(name, width, explanation.annotations, info)
+            known |= found is not None
             expect(
-                entries is None or len(entries) == saliency.flat.numel(),
-                f"feature_values gave {len(entries or ())} entries for {saliency.flat.numel()} "
+                found is None or len(found) == saliency.flat.numel(),
+                f"feature_values gave {len(found or ())} entries for {saliency.flat.numel()} "
                 f"positions of all the items",
             )
     if not known:

@@ -21,7 +21,7 @@ def blocks_do_not_matter(subject: Subject) -> None:
     for axes in _AXES:
         truth = _result(subject.part, [_draws()], axes)
         for sizes in ([1] * 8, [3, 5], [7, 1]):
-            found = _result(subject.part, list(_draws().split(sizes)), axes)
+            found = _result(subject.part, list(torch.split(_draws(), sizes)), axes)
             _expect_close(truth, found, f"draws in blocks of {sizes} than of 8")
 
 
@@ -30,7 +30,7 @@ def merging_does_not_matter(subject: Subject) -> None:
     part = subject.part
     truth = _result(part, [_draws()])
     for cut in (1, 4, 6):
-        one, two = (_state(part, [block]) for block in _draws().split([cut, 8 - cut]))
+        one, two = (_state(part, [block]) for block in torch.split(_draws(), [cut, 8 - cut]))
         found = part.finalize(part.merge(one, two))
         _expect_close(truth, found, f"draws merged of {cut} and {8 - cut} than of 8")
     full = _state(part, [_draws()])
@@ -59,7 +59,7 @@ def states_keep_no_memory_of_draws(subject: Subject) -> None:
     """A state stays as it is where the memory of its draws is written to."""
     part, draws = subject.part, _draws()
     truth = _result(part, [draws])
-    blocks = [block.clone() for block in draws.split(1)]
+    blocks = [block.clone() for block in torch.split(draws, 1)]
     state = part.init()
     for block in blocks:
         state = _update(part, state, block, ())
@@ -70,7 +70,7 @@ def states_keep_no_memory_of_draws(subject: Subject) -> None:
 def states_are_left_unchanged(subject: Subject) -> None:
     """Update, merge and finalize return new states and leave the given ones as they are."""
     part = subject.part
-    one, two = (_state(part, [block]) for block in _draws().split(4))
+    one, two = (_state(part, [block]) for block in torch.split(_draws(), 4))
     truth = [part.finalize(state) for state in (one, two)]
     part.merge(one, two)
     _update(part, one, _draws()[:2], ())

@@ -249,7 +249,8 @@ class WithoutBackward(torch.nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The model's output."""
-        return _NoBackward.apply(self.model(*args, **kwargs))
+        made = _NoBackward.apply(self.model(*args, **kwargs))  # type: ignore[no-untyped-call]
+        return made
 
 
 class _NoBackward(torch.autograd.Function):

@@ -29,7 +29,7 @@ def is_a_frozen_dataclass(subject: Subject) -> None:
     expect(is_dataclass(part), "it is no dataclass; put @dataclass(frozen=True) above the class")
     frozen: Any = getattr(type(part), "__dataclass_params__", None)
     expect(
-        "__dataclass_params__" in vars(type(part)) and frozen.frozen,
+        frozen.frozen,
         "it is not frozen; put @dataclass(frozen=True) above the class",
     )
     for own in fields(part):
