@@ -1,0 +1,1 @@
+"""Mutants: parts that break one promise each, for tests of the conformance kit itself."""
