@@ -169,9 +169,7 @@ class RefersToTypo(Sets):
     @property
     def layout(self) -> Layout:
         own = super().layout
-        return replace(
-            own, fields={**own.fields, "owner": Field(("element",), refers_to="items")}
-        )
+        return replace(own, fields={**own.fields, "owner": Field(("element",), refers_to="items")})
 
 
 @breaks("dtypes_do_not_depend_on_the_batch", "domain", **ON_SPECTRA)
@@ -390,9 +388,7 @@ class PaddedByRepeating(Words):
         made = super().collate(samples)
         x, mask = made.arguments["x"], made.arguments["mask"]
         ends = torch.stack([sample[-1] for sample in samples])[:, None].expand_as(x)
-        return replace(
-            made, arguments={"x": torch.where(mask[..., None], x, ends), "mask": mask}
-        )
+        return replace(made, arguments={"x": torch.where(mask[..., None], x, ends), "mask": mask})
 
 
 @breaks("padding_holds_one_value", "domain", **ON_SERIES)

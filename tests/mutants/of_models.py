@@ -43,7 +43,7 @@ class RoundsArguments(Spectra):
         return (values["intensity"].round(),), {}
 
 
-@breaks("packing_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class CentredOutput(Spectra):
     """Centres the output over the rows of a pass"""
 
@@ -51,7 +51,7 @@ class CentredOutput(Spectra):
         return output - output.mean(0)
 
 
-@breaks("packing_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class CentredArguments(Spectra):
     """Centres the arguments over the rows of a pass"""
 
@@ -60,7 +60,7 @@ class CentredArguments(Spectra):
         return (x - x.mean(0),), {}
 
 
-@breaks("packing_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class OutputByPlace(Spectra):
     """Adds the place in the pass to the output"""
 
@@ -68,7 +68,7 @@ class OutputByPlace(Spectra):
         return output * (1 + torch.arange(len(output))[:, None])
 
 
-@breaks("order_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class OutputReversed(Spectra):
     """Returns the rows of the output in reverse order"""
 
@@ -76,7 +76,7 @@ class OutputReversed(Spectra):
         return output.flip(0)
 
 
-@breaks("order_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class ArgumentsRolled(Spectra):
     """Hands each row the values of the next"""
 
@@ -100,7 +100,7 @@ class MeanOverPadding(Words):
         return output / values["mask"].shape[1]
 
 
-@breaks("budget_does_not_matter", "domain", **ON_SPECTRA)
+@breaks("preflight_takes_no_fallback", "domain", **ON_SPECTRA)
 class OutputByRows(Spectra):
     """Divides the output by the number of rows of a pass"""
 
@@ -108,7 +108,35 @@ class OutputByRows(Spectra):
         return output / len(output)
 
 
-@breaks("draws_are_keyed_by_item", "domain", **ON_SPECTRA)
+@breaks("packing_does_not_matter", "domain", **ON_SPECTRA)
+class ScaledByNeighbours(Spectra):
+    """Scales items by the largest of their batch"""
+
+    def collate(self, samples: Sequence[Tensor]) -> Batch:
+        made = super().collate(samples)
+        x = made.arguments["intensity"]
+        return replace(made, arguments={"intensity": x / x.abs().max()})
+
+
+@breaks("order_does_not_matter", "domain", **ON_SPECTRA)
+class SortsItems(Spectra):
+    """Sorts the items of a batch by their mean, and with them who is who"""
+
+    def collate(self, samples: Sequence[Tensor]) -> Batch:
+        return super().collate(sorted(samples, key=lambda sample: -float(sample.mean())))
+
+
+@breaks("budget_does_not_matter", "domain", **ON_SPECTRA)
+class ScaledByNumber(Spectra):
+    """Divides items by their number in the batch"""
+
+    def collate(self, samples: Sequence[Tensor]) -> Batch:
+        made = super().collate(samples)
+        x = made.arguments["intensity"]
+        return replace(made, arguments={"intensity": x / len(x)})
+
+
+@breaks("explanations_come_again", "domain", **ON_SPECTRA)
 class NoisyOutput(Spectra):
     """Adds noise of its own to the output"""
 
@@ -127,12 +155,11 @@ class JoinsInFloat32(Spectra):
 
 
 @breaks("precision_is_kept", "domain", **ON_SPECTRA)
-class RunsInHalf(Spectra):
-    """Rounds the arguments to float16 on their way to the model"""
+class ArgumentsInFloat64(Spectra):
+    """Hands the model float64, whatever its precision"""
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        x = values["intensity"]
-        return (x.half().to(torch.float64),), {}
+        return (values["intensity"].double(),), {}
 
 
 @breaks("model_is_left_unchanged", "domain", **ON_SPECTRA)

@@ -447,5 +447,3 @@ class LosesSettings(Spectra):
 
     def __reduce__(self) -> Any:
         return Spectra, ()
-
-

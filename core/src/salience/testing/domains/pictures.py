@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from salience.plugins import host
 from salience.results.explanation import Explanation
 from salience.testing.comparing import NotTestedError
+from salience.testing.domains.models import require_installed
 from salience.testing.drawn import HOSTILE, expect_drawn, expect_escaped
 from salience.testing.subject import Subject
 from salience.visualize.visualizer import NoMeanError, Visualizer
@@ -38,6 +39,7 @@ def pictures_escape_text(subject: Subject) -> None:
 def loaded_explanations_are_drawn(subject: Subject) -> None:
     """An explanation is drawn after it was saved and loaded."""
     visualizer = _visualizer(subject)
+    require_installed(subject)
     with TemporaryDirectory() as folder:
         path = Path(folder, "run.salience")
         subject.example.explanation.save(path)

@@ -28,7 +28,7 @@ def reads_a_sequence(subject: Subject) -> None:
         raise NotTestedError(f"the data has {len(samples)} item; pass two or more")
     middle = samples[1 : len(samples)]
     expect(
-        len(middle) == len(samples) - 1 and len(middle[0:1]) == 1,
+        len(middle) == len(samples) - 1 and len(middle[0:1]) == len(samples[0:1]) == 1,
         "a slice of the samples has another length than was asked for",
     )
 
