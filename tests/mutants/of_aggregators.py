@@ -252,11 +252,13 @@ class StateHoldsAFunction(Plain):
 
 @breaks("draws_of_a_model_are_aggregated", "aggregator")
 @dataclass(frozen=True)
-class NeedsThreeAxes(Plain):
-    """Aggregates draws of three axes only"""
+class NormalisedOverItems(Plain):
+    """Divides by the largest value of all the items of a batch"""
 
-    def reduce(self, draws: Tensor, axes: tuple[int, ...]) -> Tensor:
-        return super().reduce(draws.permute(0, 1, 2), axes)
+    def finalize(self, state: Any) -> tuple[Tensor, Tensor]:
+        values, errors = super().finalize(state)
+        largest = values.abs().max()
+        return values / largest, errors / largest
 
 
 # --- Executors ------------------------------------------------------------------------------------

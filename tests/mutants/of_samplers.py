@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -16,6 +16,7 @@ from salience import (
     MCDropout,
     ModelDraw,
     NoiseSampler,
+    ParameterSampler,
     VariableDraw,
     WeightDraw,
     WeightNoise,
@@ -170,11 +171,30 @@ class NoiseOfDoubledScale(GaussianNoise):
 # --- Parameters -----------------------------------------------------------------------------------
 
 
-class Changed(MCDropout):
+@dataclass(frozen=True)
+class Changed(ParameterSampler):
     """Dropout whose draws are changed."""
 
+    inner: Any = field(default_factory=MCDropout)
+
+    @property
+    def met(self) -> Any:  # type: ignore[override]
+        return self.inner.met
+
     def active(self, draw: ModelDraw) -> Any:
-        return super().active(replace(draw, keys=self.keys(draw.keys)))
+        return self.inner.active(replace(draw, keys=self.keys(draw.keys)))
+
+    def inactive(self) -> Any:
+        return self.inner.inactive()
+
+    def changes(self, function: Any, args: Any, kwargs: Any) -> bool:
+        return bool(self.inner.changes(function, args, kwargs))
+
+    def calls(self, draw: ModelDraw, forward: Callable[[], object]) -> Any:
+        return self.inner.calls(draw, forward)
+
+    def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> Any:
+        return replace(self, inner=self.inner.prepare(draw, forward))
 
     def keys(self, keys: Tensor) -> Tensor:
         return keys

@@ -85,7 +85,8 @@ class Check:
         except NotTestedError:
             raise
         except AssertionError as error:
-            raise AssertionError(f"{part}: {error}; {page}") from error
+            broken = str(error) or "it failed an assertion of its own"
+            raise AssertionError(f"{part}: {broken}; {page}") from error
         except Exception as error:
             raised = f"{type(error).__name__}: {brief(error, 300)}"
             raise AssertionError(f"{part} raised {raised}; {page}") from error

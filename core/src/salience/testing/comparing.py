@@ -104,11 +104,8 @@ def model_state(model: Any) -> dict[str, Any]:
     for name, module in model.named_modules():
         hooks = sum(len(v) for k, v in vars(module).items() if k.endswith("_hooks"))
         attributes = sorted(key for key in vars(module) if not key.startswith("_"))
-        state[f"flags, hooks or attributes of {name or 'the model'}"] = (
-            module.training,
-            hooks,
-            attributes,
-        )
+        held = (module.training, hooks, attributes)
+        state[f"flags, hooks or attributes of {name or 'the model'}"] = held
     return state
 
 

@@ -22,7 +22,7 @@ def blocks_do_not_matter(subject: Subject) -> None:
         truth = _result(subject.part, [_draws()], axes)
         for sizes in ([1] * 8, [3, 5], [7, 1]):
             found = _result(subject.part, list(torch.split(_draws(), sizes)), axes)
-            _expect_close(truth, found, f"draws in blocks of {sizes} than of 8")
+            _expect_close(truth, found, f"draws in blocks of {sizes}")
 
 
 def merging_does_not_matter(subject: Subject) -> None:
@@ -32,19 +32,17 @@ def merging_does_not_matter(subject: Subject) -> None:
     for cut in (1, 4, 6):
         one, two = (_state(part, [block]) for block in torch.split(_draws(), [cut, 8 - cut]))
         found = part.finalize(part.merge(one, two))
-        _expect_close(truth, found, f"draws merged of {cut} and {8 - cut} than of 8")
+        _expect_close(truth, found, f"draws merged of {cut} and {8 - cut}")
     full = _state(part, [_draws()])
     for one, two in ((part.init(), full), (full, part.init())):
         found = part.finalize(part.merge(one, two))
-        _expect_close(truth, found, "draws merged with none than of 8")
+        _expect_close(truth, found, "draws merged with none")
 
 
 def order_of_draws_does_not_matter(subject: Subject) -> None:
     """Draws in another order have the same result."""
     truth = _result(subject.part, [_draws()])
-    _expect_close(
-        truth, _result(subject.part, [_draws().flip(0)]), "draws in reverse order than of"
-    )
+    _expect_close(truth, _result(subject.part, [_draws().flip(0)]), "draws in reverse order")
 
 
 def draws_are_left_unchanged(subject: Subject) -> None:
@@ -64,7 +62,7 @@ def states_keep_no_memory_of_draws(subject: Subject) -> None:
     for block in blocks:
         state = _update(part, state, block, ())
         block.fill_(1e6)
-    _expect_close(truth, part.finalize(state), "draws whose memory was used again than of")
+    _expect_close(truth, part.finalize(state), "draws whose memory was used again")
 
 
 def states_are_left_unchanged(subject: Subject) -> None:
@@ -75,7 +73,7 @@ def states_are_left_unchanged(subject: Subject) -> None:
     part.merge(one, two)
     _update(part, one, _draws()[:2], ())
     for before, state in zip(truth, (one, two), strict=True):
-        _expect_close(before, part.finalize(state), "a state that was used again than of")
+        _expect_close(before, part.finalize(state), "a state that was used again")
 
 
 def items_can_be_left_out(subject: Subject) -> None:
@@ -86,7 +84,7 @@ def items_can_be_left_out(subject: Subject) -> None:
         raise NotTestedError("its states have no select, so that Until refuses the aggregator")
     found = part.finalize(state.select(index))
     truth = _result(part, [_draws()[:, index]])
-    _expect_close(truth, found, "items that were selected from a state than of")
+    _expect_close(truth, found, "items that were selected from a state")
 
 
 def results_have_the_shape_of_a_draw(subject: Subject) -> None:
@@ -169,7 +167,7 @@ def states_pickle(subject: Subject) -> None:
     """A state can be sent to another process."""
     part = subject.part
     state = pickle.loads(pickle.dumps(_state(part, [_draws()])))
-    _expect_close(_result(part, [_draws()]), part.finalize(state), "a pickled state than of")
+    _expect_close(_result(part, [_draws()]), part.finalize(state), "a pickled state")
 
 
 def draws_of_a_model_are_aggregated(subject: Subject) -> None:
@@ -217,7 +215,7 @@ def _result(
 
 def _expect_close(truth: Any, found: Any, what: str) -> None:
     for kind, one, other in zip(("values", "errors"), truth, found, strict=True):
-        expect(close(one, other), f"its {kind} are others of {what} in one block")
+        expect(close(one, other), f"its {kind} are others for {what} than for 8 draws in one block")
 
 
 CHECKS = (
