@@ -274,3 +274,42 @@ class LoadsNothing(Spectra):
 
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         return {}
+
+
+@breaks("plugin_imports_nothing_heavy", "domain", **ON_SPECTRA)
+class OfAHeavyPlugin(Spectra):
+    """Belongs to a plugin whose hooks import torch"""
+
+    __module__ = "salience_heavy.domain"
+
+
+# --- What no check catches ------------------------------------------------------------------------
+
+
+@breaks(
+    "",
+    "domain",
+    reason="a domain may round what a model reads, and all the numbers agree",
+    **ON_SPECTRA,
+)
+class RoundsALittle(Spectra):
+    """Rounds arguments to float16 and back"""
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x = values["intensity"]
+        return (x.half().to(x.dtype),), {}
+
+
+@breaks(
+    "",
+    "domain",
+    reason="the kit does not know what names mean",
+    **ON_SERIES,
+)
+class PositionsReversed(Words):
+    """Gives the names of positions in reverse order"""
+
+    def positions(
+        self, annotation: Mapping[str, Any], axes: tuple[str, ...]
+    ) -> Mapping[str, Sequence[Any]]:
+        return {"word": annotation["names"][::-1]}

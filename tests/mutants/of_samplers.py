@@ -208,15 +208,7 @@ class OneMask(Changed):
         return torch.zeros_like(keys)
 
 
-@breaks("draws_differ", "parameter sampler")
-class SeedIgnored(Changed):
-    """Draws the same masks for all seeds"""
-
-    def keys(self, keys: Tensor) -> Tensor:
-        return torch.arange(len(keys))
-
-
-@breaks("draws_come_again", "parameter sampler")
+@breaks("explanations_come_again", "parameter sampler")
 class MasksByCall(Changed):
     """Draws other masks at each pass"""
 
@@ -224,7 +216,7 @@ class MasksByCall(Changed):
         return keys + next(CALLS)
 
 
-@breaks("packing_does_not_matter", "parameter sampler")
+@breaks("preflight_takes_no_fallback", "parameter sampler")
 class MasksByPlace(Changed):
     """Draws masks by the place of a row"""
 

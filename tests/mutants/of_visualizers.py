@@ -29,7 +29,7 @@ class Changed(SpectrumPlot):
         return figure
 
 
-@breaks("items_are_drawn", "visualizer", **GIVEN)
+@breaks("pictures_are_drawn", "visualizer", **GIVEN)
 class DrawsNothing(Changed):
     """Returns an empty figure"""
 
@@ -37,7 +37,7 @@ class DrawsNothing(Changed):
         return Figure()
 
 
-@breaks("items_are_drawn", "visualizer", **GIVEN)
+@breaks("pictures_are_drawn", "visualizer", **GIVEN)
 class DrawsFirstItem(Changed):
     """Draws the first item only"""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from salience.engine.units import Unit
 from salience.results.explanation import Explanation
+from salience.results.preflight import HOLDS
 from salience.testing.comparing import close, expect
 from salience.testing.example import Example, values_of
 
@@ -31,6 +32,21 @@ def expect_independent_of_packing(example: Example, parts: Mapping[str, Any]) ->
     unit = Unit(order, [f"item {i}" for i in order])
     other = turned.explained(data=unit, **parts)
     expect_close(full, other, order, f"in {example.name}, explained in reverse order,")
+
+
+def expect_no_fallback(explanation: Explanation, mend: str) -> None:
+    """Raise AssertionError where preflight took a slower way, or refused.
+
+    Args:
+        explanation: What preflight let through.
+        mend: Where to look for the cause.
+    """
+    for verdict in explanation.preflight.verdicts:
+        expect(
+            verdict.outcome == HOLDS,
+            f"preflight shows that it does not hold that {verdict.assumption}: {verdict.detail}; "
+            f"{mend}",
+        )
 
 
 def expect_close(full: Explanation, other: Explanation, items: Sequence[int], what: str) -> None:

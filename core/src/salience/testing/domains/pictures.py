@@ -28,7 +28,7 @@ def pictures_are_drawn(subject: Subject) -> None:
     expect_drawn(mean, visualizer, "the mean")
 
 
-def pictures_escape_text(subject: Subject) -> None:
+def text_is_escaped(subject: Subject) -> None:
     """An id that looks like code is text in the picture."""
     visualizer = _visualizer(subject)
     made = subject.example.explanation
@@ -59,4 +59,4 @@ def _visualizer(subject: Subject) -> Visualizer:
     return made
 
 
-CHECKS = (pictures_are_drawn, pictures_escape_text, loaded_explanations_are_drawn)
+CHECKS = (pictures_are_drawn, text_is_escaped, loaded_explanations_are_drawn)

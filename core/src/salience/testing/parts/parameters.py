@@ -15,7 +15,7 @@ from salience.support.isolation import generator_states
 from salience.testing.comparing import close, difference, expect, model_state, same
 from salience.testing.domains.models import Failing
 from salience.testing.example import Example, values_of
-from salience.testing.packing import expect_independent_of_packing
+from salience.testing.packing import expect_independent_of_packing, expect_no_fallback
 from salience.testing.subject import Subject
 
 
@@ -32,7 +32,7 @@ def draws_differ(subject: Subject) -> None:
         expect(not same(values_of(one), values_of(other)), f"seeds do not matter in {example.name}")
 
 
-def draws_come_again(subject: Subject) -> None:
+def explanations_come_again(subject: Subject) -> None:
     """The same seed gives the same draws."""
     for example in subject.examples:
         one, again = (_explained(subject, example) for _ in range(2))
@@ -40,6 +40,12 @@ def draws_come_again(subject: Subject) -> None:
             same(values_of(one), values_of(again)),
             f"the same seed gives other draws in {example.name}; take random numbers from the keys",
         )
+
+
+def preflight_takes_no_fallback(subject: Subject) -> None:
+    """Rows of one pass have the draws of their keys, as far as preflight shows."""
+    for example in subject.examples:
+        expect_no_fallback(_explained(subject, example), "draw each row by its own key")
 
 
 def packing_does_not_matter(subject: Subject) -> None:
@@ -200,7 +206,8 @@ def _explained(subject: Subject, example: Example, seed: int = 0) -> Any:
 
 CHECKS = (
     draws_differ,
-    draws_come_again,
+    explanations_come_again,
+    preflight_takes_no_fallback,
     packing_does_not_matter,
     prediction_is_that_of_the_model,
     model_is_left_unchanged,

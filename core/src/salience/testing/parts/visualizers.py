@@ -18,7 +18,7 @@ from salience.testing.subject import Subject
 from salience.visualize.visualizer import NoMeanError
 
 
-def items_are_drawn(subject: Subject) -> None:
+def pictures_are_drawn(subject: Subject) -> None:
     """Each item has a picture that is not empty, as PNG and SVG."""
     explanation = subject.example.explanation
     for item in range(len(explanation)):
@@ -166,7 +166,7 @@ def _figure() -> Any:
 
 
 CHECKS = (
-    items_are_drawn,
+    pictures_are_drawn,
     mean_is_drawn_or_refused,
     grid_is_drawn_or_refused,
     text_is_escaped,
