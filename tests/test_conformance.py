@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,10 @@ def moved(seed: int) -> nn.Module:
     return model
 
 
-@dataclass
 class Normal:
     """A posterior: the weights with noise from torch's generator."""
 
-    state: dict[str, Tensor] = field(default_factory=DENSE.model.state_dict)
+    state = DENSE.model.state_dict()
 
     def sample(self) -> dict[str, Tensor]:
         return {name: value + torch.randn(()).double() for name, value in self.state.items()}
