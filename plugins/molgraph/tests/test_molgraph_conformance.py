@@ -82,7 +82,19 @@ def test_padded_molecules_conform(check):
     check()
 
 
-@parametrize_checks(MolGraph("pyg", target="input"), data=graphs(), model=Pyg())
+UNDRAWN = "these graphs carry no molecule, which the visualizer says"
+
+
+@parametrize_checks(
+    MolGraph("pyg", target="input"),
+    data=graphs(),
+    model=Pyg(),
+    xfail={
+        "pictures_are_drawn": UNDRAWN,
+        "text_is_escaped": UNDRAWN,
+        "loaded_explanations_are_drawn": UNDRAWN,
+    },
+)
 def test_graphs_of_pyg_conform(check):
     check()
 

@@ -62,6 +62,8 @@ def _same_objects(one: Any, other: Any) -> bool:
         return isinstance(one, int | float) and isinstance(other, int | float) and one == other
     if hasattr(one, "equals"):  # pandas
         return bool(one.equals(other))
+    if hasattr(one, "to_dict"):  # graphs of PyG
+        return same(one.to_dict(), other.to_dict())
     if hasattr(one, "tobytes"):  # images
         return bool(one.tobytes() == other.tobytes())
     if is_dataclass(one):
@@ -74,6 +76,15 @@ def _same_objects(one: Any, other: Any) -> bool:
         return pickle.dumps(one) == pickle.dumps(other)
     except Exception:  # nothing more can be seen of it
         return True
+
+
+#: Types whose objects are compared by what they hold.
+_PLAIN = (Tensor, np.ndarray, Mapping, Sequence, str, bytes, int, float, type(None))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is compared by what it holds: a tensor, array, number, text or collection."""
+    return isinstance(value, _PLAIN)
 
 
 def vars_of(thing: Any) -> dict[str, Any]:

