@@ -134,7 +134,7 @@ def examples() -> list[Example]:
     rows = torch.randn(5, 4, generator=generator).double()
     series = [torch.randn(n, 2, generator=generator).double() for n in _LENGTHS]
     return [
-        Example("the dense example", Tensors(), rows, Net(4), "value"),
+        Example("the dense example", Tensors(), rows, Net(4), output="value"),
         Example("the padded example", Padded(), series, PaddedNet(2)),
         Example("the ragged example", Ragged(), series, RaggedNet(2)),
     ]
