@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +175,20 @@ def test_data_of_equal_lengths_is_no_test_of_padding(domain: Any, check: str) ->
 def test_mistakes_are_refused(part: Any, given: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parametrize_checks(part, **given)
+
+
+def test_without_pytest_the_kit_is_imported_and_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "import salience, salience.testing\n"
+        "try: salience.testing.parametrize_checks(salience.Raw())\n"
+        "except salience.InputError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "parametrize_checks needs pytest, which is not installed; run: pip install "
+        '"salience[testing]"'
+    )
 
 
 def test_a_failure_names_part_place_and_page() -> None:

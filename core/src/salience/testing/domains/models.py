@@ -81,7 +81,7 @@ def padding_does_not_matter(subject: Subject) -> None:
     for item in range(len(example.samples)):
         single = example.explained(data=example.unit.part(item, item + 1), **_DRAWN)
         padded = _rebatched(example, [item])
-        expect_close(single, padded, [0], f"with padding (here item {item} of the data),")
+        expect_close(single, padded, [0], f"(here item {item} of the data) with padding")
 
 
 def budget_does_not_matter(subject: Subject) -> None:

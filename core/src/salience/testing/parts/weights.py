@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from salience.errors import InputError
 from salience.samplers.base import ModelDraw, WeightDraw, WeightSampler
 from salience.samplers.keyed import draw_key
 from salience.support.isolation import generator_states
@@ -146,7 +147,7 @@ def _fitting(subject: Subject) -> list[Example]:
     for example in subject.examples:
         try:
             _prepare(subject.part, copy.deepcopy(example.model))
-        except Exception:
+        except InputError:
             if subject.own:
                 raise
             continue
