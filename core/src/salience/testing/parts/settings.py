@@ -13,14 +13,27 @@ from typing import Any
 
 from torch import Tensor
 
+from salience.aggregators.base import Aggregator
+from salience.calculators.base import Calculator
+from salience.data.domain import Domain
 from salience.hookspecs import GROUP
 from salience.plugins.parts import is_placeholder, to_config
 from salience.results.files.packing import pack, unpack
 from salience.testing.comparing import NotTestedError, expect, same
 from salience.testing.subject import Subject
+from salience.visualize.visualizer import Visualizer
 
 #: What no plugin imports where it is listed: torch, and packages that plot.
 HEAVY = ("torch", "matplotlib", "plotly", "bokeh", "altair", "seaborn", "PIL")
+
+
+#: Base class of parts → their kind; all other parts with settings are samplers.
+_KINDS: dict[type, str] = {
+    Domain: "domains",
+    Calculator: "calculators",
+    Aggregator: "aggregators",
+    Visualizer: "visualizers",
+}
 
 
 def is_a_frozen_dataclass(subject: Subject) -> None:
@@ -112,10 +125,7 @@ def _is_left_out(value: Any) -> bool:
 
 
 def _kind(part: Any) -> str:
-    names = {base.__name__ for base in type(part).__mro__}
-    kinds = {"Domain": "domains", "Calculator": "calculators", "Aggregator": "aggregators"}
-    kinds["Visualizer"] = "visualizers"
-    return next((kind for name, kind in kinds.items() if name in names), "samplers")
+    return next((kind for base, kind in _KINDS.items() if isinstance(part, base)), "samplers")
 
 
 CHECKS = (
