@@ -8,7 +8,6 @@ from torch import nn
 
 import salience
 from salience import Explanation, InputError, Target
-from salience.testing import check_domain
 from salience_tabular import Tabular
 
 NUMERIC, CATEGORICAL = ("age", "income"), ("city", "plan")
@@ -62,18 +61,6 @@ def explained(together: bool = True, **settings) -> Explanation:
         output="value",
         **settings,
     )
-
-
-@pytest.mark.parametrize(
-    ("domain", "data"),
-    [
-        (Tabular(), np.arange(12.0).reshape(4, 3)),
-        (Tabular(), torch.arange(12.0).reshape(4, 3)),
-        (Tabular(categorical=CATEGORICAL), people()),
-    ],
-)
-def test_core_can_repeat_select_and_split_the_batches(domain, data):
-    check_domain(domain, data)
 
 
 def test_a_linear_model_has_its_weights_as_gradient():

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from salience import InputError
-from salience.testing import check_domain
 from salience_template import Spectra
 
 SPECTRA = np.random.default_rng(0).normal(size=(5, 2, 7))
@@ -15,11 +14,6 @@ def broken(value: float) -> np.ndarray:
     spectra = SPECTRA.copy()
     spectra[3, 1, 4] = value
     return spectra
-
-
-def test_core_can_repeat_select_and_split_the_batches():
-    check_domain(Spectra(), SPECTRA)
-    check_domain(Spectra(wavelengths=np.linspace(400, 700, 7)), torch.tensor(SPECTRA))
 
 
 def test_reads_arrays_tensors_and_files_alike(tmp_path):

@@ -1,6 +1,6 @@
-"""Checks that a plugin's author runs on the plugin's own data."""
+"""The conformance kit: checks that authors of plugins run on their parts, each a test of pytest."""
 
-from salience.testing.domains import check_domain
+from salience.testing.parametrize import parametrize_checks
 from salience.testing.payloads import check_payload
 
-__all__ = ["check_domain", "check_payload"]
+__all__ = ["check_payload", "parametrize_checks"]

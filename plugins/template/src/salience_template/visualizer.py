@@ -103,6 +103,8 @@ class SpectrumPlot(Visualizer):
             above.add_collection(lines)
         above.autoscale_view()
         above.set(title=title if self.title is None else self.title, ylabel="intensity")
+        # An id may hold dollar signs, which are no formula.
+        above.title.set_parse_math(False)
         figure.colorbar(lines, ax=above, label="saliency", pad=0.01).outline.set_visible(False)
         below.axhline(0.0, color=colors.LINE, linewidth=0.8)
         below.plot(x, saliency, color=colors.INK, linewidth=1.2)

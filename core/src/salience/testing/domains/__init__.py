@@ -1,0 +1,1 @@
+"""Checks of domains: what they read, declare, collate, name and draw."""
