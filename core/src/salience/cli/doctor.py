@@ -119,7 +119,10 @@ def _versions() -> Mapping[str, str]:
     """Versions of salience, of its plugins, and of what they ask for, where it is installed."""
     installed = {canonicalize_name(dist.name): dist.version for dist in metadata.distributions()}
     plugins = (point.dist for point in metadata.entry_points(group=GROUP))
-    own = {"salience", *(canonicalize_name(dist.name) for dist in plugins if dist is not None)}
+    own = {
+        canonicalize_name("salience"),
+        *(canonicalize_name(dist.name) for dist in plugins if dist is not None),
+    }
     own |= {name for name in installed if name.startswith("salience-")}
     lines = [line for name in own for line in metadata.requires(name) or ()]
     asked = own | {canonicalize_name(Requirement(line).name) for line in lines}
