@@ -5,6 +5,7 @@ Core's own parts are trusted: of them nothing is looked at, and errors are raise
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,9 +34,9 @@ class Asked(ShortRepr):
     """What core asks of a part; called, it returns what the method of the part returns.
 
     An error names the part, its distribution and the place, and has the error of the part as its
-    cause. Errors that are raised as they are: those of salience and of lack of memory, those that
-    came out of the user's model, and those of classes of the part's own package, whose notes then
-    name the part.
+    cause. Raised as they are: errors of salience, errors of lack of memory, and those that came out
+    of the user's model. Where the error is of a class of the part's own package, or of a
+    function of the user's that the part called, a note of it names the part.
 
     Args:
         kind: Kind of the part, as in :data:`salience.plugins.KINDS`, or ``"executors"``.
@@ -137,11 +138,11 @@ class Asked(ShortRepr):
         if self.kind == "executors" and error.__cause__ is not None:  # from another process
             return None
         package = _package(type(self.part))
-        if _package(type(error)) == "salience" or _is_of_user(error.__traceback__):
+        if _package(type(error)) == "salience" or _is_of_model(error.__traceback__):
             return None
         where = f"{type(self.part).__name__}.{self.method}{_place(error.__traceback__)}"
-        if _package(type(error)) == package:
-            error.add_note(f"raised by {label(self.kind, self.part)} in {where}")
+        if _package(type(error)) == package or _is_of_user(error.__traceback__, package):
+            error.add_note(f"raised in {where} of the {label(self.kind, self.part)}")
             return None
         return InputError(
             f"{label(self.kind, self.part)} raised {type(error).__name__}: {brief(error)}; mend "
@@ -175,7 +176,30 @@ def _package(cls: type) -> str:
     return cls.__module__.partition(".")[0]
 
 
-def _is_of_user(trace: TracebackType | None) -> bool:
+def _is_of_user(trace: TracebackType | None, package: str) -> bool:
+    """Whether an error went through code of the user's, such as a function that a part was given.
+
+    That is what is neither installed nor of the part's package.
+
+    Args:
+        trace: The traceback, from the call of the part on.
+        package: Name of the part's package.
+    """
+    for frame in _frames(trace):
+        own = _module(frame).partition(".")[0] in (package, *_LIBRARIES)
+        file = frame.tb_frame.f_code.co_filename
+        if not own and not file.startswith(("<frozen", *_installed())):
+            return True
+    return False
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """Folders of Python's library and of what is installed."""
+    return tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+
+
+def _is_of_model(trace: TracebackType | None) -> bool:
     """Whether an error came to the part out of the model, or of another part.
 
     Args:
