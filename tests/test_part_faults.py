@@ -26,6 +26,7 @@ from salience import (
     Visualizer,
     WeightSampler,
 )
+from salience.plugins import host
 from tests.distributions import distribution, hook, python
 
 ROWS = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
@@ -342,6 +343,24 @@ def test_a_visualizer_refuses_what_it_cannot_draw_before_it_draws() -> None:
     ):
         with pytest.raises(InputError, match=r"^a sketch is of one line; pass another visualizer$"):
             draw()
+
+
+@pytest.mark.parametrize("name", host().names("visualizers"))
+def test_our_visualizers_refuse_what_they_cannot_draw_in_a_sentence(name: str) -> None:
+    axes = ("item", "a", "b", "c", "d")
+    made = salience.explain(
+        lambda x: x.flatten(1).sum(1), torch.ones(2, 1, 2, 1, 2), Tensors(axes=axes), output="value"
+    )
+    chosen = host().get("visualizers", name)()
+    reason = chosen.refusal(made)
+    assert reason
+    for draw in (
+        lambda: made.visualize(0, visualizer=name),
+        lambda: salience.grid({"one": made}, visualizer=name),
+    ):
+        with pytest.raises(InputError) as caught:
+            draw()
+        assert str(caught.value) == str(InputError(reason))
 
 
 # --- Installed parts ------------------------------------------------------------------------------

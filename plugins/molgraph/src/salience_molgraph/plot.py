@@ -13,7 +13,14 @@ import numpy as np
 from salience import InputError, Visualizer
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_molgraph.pictures.cell import Cell, Question, read_cell, values_of_all, variables
+from salience_molgraph.pictures.cell import (
+    Cell,
+    Question,
+    molecule_of,
+    read_cell,
+    values_of_all,
+    variables,
+)
 from salience_molgraph.pictures.drawing import Drawing
 from salience_molgraph.pictures.grid import Block, Sheet, by_column
 from salience_molgraph.pictures.page import (
@@ -173,9 +180,11 @@ class MoleculePlot(Visualizer):
             )
 
     def refusal(self, explanation: Explanation) -> str | None:
-        """Why an explanation cannot be drawn: it is neither of atoms nor of bonds or groups."""
+        """Why an explanation cannot be drawn: it is not of atoms or bonds, or has no molecules."""
         try:
             variables(explanation, self.variable)
+            if all(note.get("mol") is None for note in explanation.annotations):
+                molecule_of(explanation, 0)
         except InputError as error:
             return str(error)
         return None
