@@ -10,7 +10,7 @@ PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 .DEFAULT_GOAL := help
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help demo test test-browser fuzz check sigint bench release clean
+.PHONY: help demo test test-browser test-isolated test-lowest fuzz check sigint bench release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,15 +29,26 @@ test-browser: $(VENV)/.browser ## drive reports in a real browser
 	$(if $(CHROMIUM),,apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
 
+# ISOLATED="tabular vision" names some of the plugins.
+test-isolated: $(VENV)/.demo ## test each plugin in a clean environment, with only what it declares
+	$(BIN)/python scripts/environments.py isolated $(ISOLATED)
+
+# Old versions of torch bring CUDA, 3 GB; LOWEST="--with torch==2.13.0" takes another.
+test-lowest: $(VENV)/.demo ## test the lowest versions that the metadata allow
+	$(BIN)/python scripts/environments.py lowest $(LOWEST)
+
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-check: $(VENV)/.test ## ruff, mypy --strict and the layers of import-linter
+check: $(VENV)/.test ## ruff, mypy --strict, the layers of import-linter, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks scripts
 	$(BIN)/lint-imports --no-logo
+	for folder in $(PACKAGES); do \
+	  (cd $$folder && $(CURDIR)/$(BIN)/deptry src --optional-dependencies-dev-groups test) || exit 1; \
+	done
 
 sigint: $(VENV)/.test ## send 1000 SIGINTs into explanations and see what they leave
 	$(BIN)/python scripts/sigint.py --number 1000

@@ -160,7 +160,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, graphs: Any) -> None:
         salience_domains=salience_domains, salience_visualizers=salience_visualizers
     )
     dist = SimpleNamespace(name="for-the-test", version="1.0", requires=[])
-    host = PluginHost([SimpleNamespace(name="test", dist=dist, load=lambda: plugin)])
+    host = PluginHost([SimpleNamespace(name="test", value="test", dist=dist, load=lambda: plugin)])
     assert [record.error for record in host.records] == [None, None]
     monkeypatch.setattr("salience.plugins.parts.host", lambda: host)
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -21,42 +18,7 @@ import salience
 from salience import Aggregator, Calculator, Domain, InputError, Visualizer, hookimpl, hookspecs
 from salience.plugins import KINDS, PluginHost, host
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
-
-# --- Distributions made for the test -------------------------------------------------------------
-
-MARKED = "from salience.hookspecs import hookimpl\n"
-
-
-def distribution(
-    folder: Path, name: str, code: str, *, entry: str = "", plugin: str = "", requires: str = ""
-) -> None:
-    """Lay out an installed distribution: a package with ``plugin.py``, and its metadata.
-
-    Args:
-        folder: What is put on the path.
-        name: Name of the distribution, of which the package is made.
-        code: Of the plugin module.
-        entry: What the entry point names; the plugin module where empty.
-        plugin: Name of the entry point; the last word of the distribution's where empty.
-        requires: A requirement.
-    """
-    package = folder / name.replace("-", "_")
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "plugin.py").write_text(dedent(code))
-    info = folder / f"{package.name}-1.5.dist-info"
-    info.mkdir()
-    needs = f"Requires-Dist: {requires}\n" if requires else ""
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n{needs}")
-    plugin = plugin or name.rpartition("-")[2]
-    entry = entry or f"{package.name}.plugin"
-    (info / "entry_points.txt").write_text(f"[salience]\n{plugin} = {entry}\n")
-    (info / "RECORD").write_text(f"{package.name}/__init__.py,,\n{package.name}/plugin.py,,\n")
-
-
-def hook(kind: str, result: str) -> str:
-    return f"{MARKED}\n@hookimpl\ndef salience_{kind}():\n    return {result}\n"
-
+from tests.distributions import COMMAND, MARKED, distribution, hook, python
 
 GOOD = hook("aggregators", "{'good': 'salience.aggregators.means:Raw'}")
 
@@ -137,19 +99,6 @@ def name_of(fake: str) -> str:
     return FAKES[fake].plugin or fake.rpartition("-")[2]
 
 
-def python(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ, PYTHONIOENCODING="utf-8")
-    if folder is not None:
-        path = os.environ.get("PYTHONPATH", "")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), path]))
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
-    )
-
-
-COMMAND = ("-m", "salience")
-
-
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all the distributions above."""
@@ -180,11 +129,19 @@ def test_a_plugin_is_listed_with_what_is_wrong_and_the_mend(
     fake: str, listed: list[dict[str, Any]]
 ) -> None:
     (record,) = [record for record in listed if record["distribution"] == fake]
-    assert set(record) == {"name", "distribution", "version", "parts", "status", "error"}
+    assert set(record) == {
+        "name",
+        "distribution",
+        "version",
+        "parts",
+        "status",
+        "error",
+        "milliseconds",
+    }
     assert (record["name"], record["version"]) == (name_of(fake), "1.5")
     said = FAKES[fake].said
     if not said:
-        assert (record["status"], record["error"]) == ("ok", None)
+        assert (record["status"], record["error"]) == ("registered", None)
         assert record["parts"]
         return
     assert (record["status"], record["parts"]) == ("error", {})
@@ -195,7 +152,9 @@ def test_a_plugin_is_listed_with_what_is_wrong_and_the_mend(
 
 
 def test_broken_plugins_cost_only_themselves(listed: list[dict[str, Any]]) -> None:
-    well = {record["name"]: record["parts"] for record in listed if record["status"] == "ok"}
+    well = {
+        record["name"]: record["parts"] for record in listed if record["status"] == "registered"
+    }
     alone = {record.name: record.parts for record in host().records if record.error is None}
     assert alone.items() <= well.items()
     fakes = {name_of(fake) for fake, about in FAKES.items() if not about.said}
@@ -242,7 +201,7 @@ def test_exit_status_is_0_where_all_is_well(tmp_path: Path) -> None:
     distribution(tmp_path, "x-good", GOOD)
     result = python(tmp_path, *COMMAND, "plugins")
     assert result.returncode == 0, result.stdout
-    assert "good  x-good 1.5  ok" in result.stdout
+    assert "good  x-good 1.5  registered" in result.stdout
     assert "error" not in result.stdout
 
 
@@ -295,7 +254,7 @@ def test_the_command_that_lists_imports_no_torch_and_no_plotting() -> None:
 def point(name: str, plugin: Any, project: str = "someone-s-plugin") -> Any:
     """An entry point of an installed distribution that loads this object."""
     dist = SimpleNamespace(name=project, version="2.0", requires=["torch", "salience>=0.1"])
-    return SimpleNamespace(name=name, dist=dist, load=lambda: plugin)
+    return SimpleNamespace(name=name, value="made.plugin", dist=dist, load=lambda: plugin)
 
 
 def module(**functions: Any) -> ModuleType:
@@ -370,7 +329,7 @@ def test_an_interrupt_while_plugins_load_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PluginHost([SimpleNamespace(name="x", dist=None, load=load)])
+        PluginHost([SimpleNamespace(name="x", value="x", dist=None, load=load)]).names("domains")
 
 
 # --- Every hook and every part, of core and of the installed plugins -----------------------------

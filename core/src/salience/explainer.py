@@ -10,9 +10,9 @@ import torch
 
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
-from salience.data.domain import Domain
+from salience.data.domain import Domain, default_target_of
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
-from salience.engine.executors import Executor, executor_of
+from salience.engine.executors import Executor, executor_of, results_of
 from salience.engine.means import with_means
 from salience.engine.preflight.check import checked
 from salience.engine.preflight.samplers import preflight
@@ -89,7 +89,7 @@ class Explainer:
         self.domain: Domain = make("domains", domain)
         if not isinstance(self.domain, Domain):
             raise InputError(f"domain is {brief(self.domain)}; pass a domain's name or object")
-        self.target = self.domain.default_target(model) if target is None else target
+        self.target = default_target_of(self.domain, model) if target is None else target
         self.output = make_output(self.domain.output if output is None else output)
         self.max_rows = max_rows
         self.devices = devices_of(device)
@@ -297,4 +297,4 @@ class Explainer:
         worker = with_means(Worker.of(request, report=report), unit.samples)
         worker = preflight(worker, unit)
         units = unit.parts(executor.n_units, request.settings.domain, self.max_rows)
-        return worker, executor.run(worker, units)
+        return worker, results_of(executor, worker, units)

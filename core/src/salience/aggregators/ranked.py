@@ -11,6 +11,7 @@ from torch import Tensor
 
 from salience.aggregators.base import Aggregator
 from salience.aggregators.top_share import TopShare, top_places
+from salience.plugins.faults import Asked
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,19 @@ class Ranked(Aggregator):
     ) -> Any:
         """The state after a further block of draws; see :meth:`salience.TopShare.update`."""
         magnitudes, shares = state.magnitudes, state.shares
+        reduce = Asked("aggregators", self.magnitudes, "reduce")
         for draw in torch.split(draws, 1):
-            values = self.magnitudes.reduce(draw, axes)[0]
+            values = reduce(draw, axes)[0]
             magnitudes = magnitudes.add(values)
             shares = shares.add(top_places(values, self.ranks.share, counts).to(values.dtype))
         return RankedStates(magnitudes, shares)
 
     def finalize(self, state: Any) -> tuple[Tensor, Tensor]:
         """The magnitudes and their standard error over the draws."""
-        return self.magnitudes.finalize(state.magnitudes)
+        found: tuple[Tensor, Tensor] = Asked("aggregators", self.magnitudes, "finalize")(
+            state.magnitudes
+        )
+        return found
 
     def beside(self, state: Any) -> Mapping[str, Tensor]:
         """The shares, under the name ``"top_share"``."""

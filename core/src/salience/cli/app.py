@@ -1,8 +1,7 @@
-"""The commands: ``salience explain``, ``check``, ``show``, ``rerun``, ``report``, ``plugins``."""
+"""The commands: explain, check, show, rerun, report, plugins and doctor."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,6 @@ from salience.cli.options import (
     Group,
 )
 from salience.errors import InputError
-from salience.plugins import PluginRecord, host
 
 
 @click.group(cls=Group)
@@ -34,17 +32,33 @@ def main() -> None:
     """
 
 
-@main.command(cls=Command, short_help="List plugins and their parts.")
+@main.command(cls=Command, short_help="List plugins and their parts, or check them.")
+@click.argument("name", required=False)
+@click.option("--check", is_flag=True, help="Import every part and say which cannot be used.")
+@click.option("--time", "timed", is_flag=True, help="Print how long loading takes, slowest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plugins(as_json: bool) -> None:
-    """List the installed plugins and their parts; exit with 1 if a plugin has an error."""
-    records = host().records
-    if as_json:
-        click.echo(json.dumps([_json(record) for record in records], indent=2))
-    else:
-        for record in records:
-            _print(record)
-    sys.exit(1 if any(record.error for record in records) else 0)
+def plugins(**options: Any) -> None:
+    """List the installed plugins, or the one called NAME, and their parts.
+
+    The exit status is 1 where a plugin is left out because of an error, or, with --check, where a
+    part cannot be used. SALIENCE_PLUGINS=tabular,vision lets only these plugins be loaded, and
+    SALIENCE_PLUGINS=none only the parts of salience itself.
+    """
+    from salience.cli.listing import list_plugins
+
+    sys.exit(0 if _work(list_plugins, options) else 1)
+
+
+@main.command(cls=Command, short_help="Print what a report of a fault needs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(**options: Any) -> None:
+    """Print versions, devices, threads, plugins and settings, to be added to a report of a fault.
+
+    Of the environment, only variables that change what salience and torch do are printed.
+    """
+    from salience.cli.doctor import examine
+
+    _work(examine, options)
 
 
 @main.command(
@@ -143,23 +157,3 @@ def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
         if (sentence := sentence_of(error)) is None:
             raise
         raise click.ClickException(sentence) from error
-
-
-def _json(record: PluginRecord) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "distribution": record.distribution,
-        "version": record.version,
-        "parts": dict(record.parts),
-        "status": "error" if record.error else "ok",
-        "error": record.error,
-    }
-
-
-def _print(record: PluginRecord) -> None:
-    status = click.style("error", fg="red") if record.error else click.style("ok", fg="green")
-    click.echo(f"{record.name}  {record.distribution} {record.version}  {status}")
-    for kind, names in record.parts.items():
-        click.echo(f"  {kind}: {', '.join(names)}")
-    if record.error:
-        click.echo(f"  {record.error}")

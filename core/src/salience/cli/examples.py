@@ -13,6 +13,13 @@ salience report out/run.salience --out report.html
     "plugins": """
 salience plugins
 salience plugins --json
+salience plugins --check
+salience plugins tabular --check
+salience plugins --time
+""",
+    "doctor": """
+salience doctor
+salience doctor --json
 """,
     "explain": r"""
 salience explain --domain vision --model mymodels:net --weights net.pt \

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from salience.data.batch import Batch
 from salience.data.layout import Layout
+from salience.plugins.faults import Asked
 from salience.support.settings import CheckedSettings
 
 
@@ -215,3 +216,53 @@ class Domain(CheckedSettings, ABC):
     def decode(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
         """Restore an annotation from what :meth:`encode` returned."""
         return dict(annotation)
+
+
+def default_target_of(domain: Domain, model: Any) -> Any:
+    """The target variable(s) of a model by :meth:`Domain.default_target`.
+
+    Raises:
+        InputError: The user has to name them, or the domain raised an error.
+    """
+    return Asked("domains", domain, "default_target")(model)
+
+
+def arguments_of(
+    domain: Domain, values: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of the model's forward by :meth:`Domain.arguments`.
+
+    Raises:
+        InputError: The domain raised an error, or returned something else.
+    """
+    asked = Asked("domains", domain, "arguments")
+    found: tuple[tuple[Any, ...], dict[str, Any]] = asked(values)
+    pair = isinstance(found, tuple) and len(found) == 2
+    good = pair and isinstance(found[0], tuple | list) and isinstance(found[1], Mapping)
+    asked.expect(good, found, "arguments by position and by name, (tuple, dict)")
+    return found
+
+
+def by_item_of(domain: Domain, output: Any, values: Mapping[str, Any]) -> Any:
+    """What has one row an item, by :meth:`Domain.by_item`.
+
+    Raises:
+        InputError: The domain raised an error.
+    """
+    return Asked("domains", domain, "by_item")(output, values)
+
+
+def joined(
+    domain: Domain, saliency: Mapping[str, Tensor], dataset_info: Mapping[str, Any]
+) -> Mapping[str, Tensor]:
+    """The saliency of several target variables, combined as :meth:`Domain.join` does."""
+    asked = Asked("domains", domain, "join")
+    found: Mapping[str, Tensor] = asked(saliency, dataset_info)
+    asked.expect(isinstance(found, Mapping), found, "a mapping of name to saliency")
+    lengths = {len(values) for values in saliency.values()}
+    for name, values in found.items() if asked.foreign else ():
+        asked.expect(isinstance(values, Tensor), values, f"a tensor as {name!r}")
+        asked.expect(
+            len(values) in lengths, values, f"items or elements along its first axis, {lengths}"
+        )
+    return found

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from salience.aggregators.base import Aggregator
-from salience.data.domain import Domain
+from salience.data.domain import Domain, joined
 from salience.data.grid import Grid
 from salience.engine import record
 from salience.engine.collecting.aggregate import estimate, ranked, reduced, updated
 from salience.engine.collecting.pooled import pooled
+from salience.engine.promises import info_of
 from salience.engine.request import Request, check_aggregator
 from salience.engine.units import Unit, UnitResult, join
 from salience.results.explanation import Explanation
@@ -70,7 +71,7 @@ def explanation(
         InputError: There are labels for groups of further items.
     """
     domain = request.settings.domain
-    dataset_info = domain.dataset_info(unit.samples)
+    dataset_info = info_of(domain, unit.samples)
     return Explanation(
         **result.items.columns(),
         saliency=_saliencies(result.saliency, result, domain, dataset_info),
@@ -105,7 +106,7 @@ def samples_of(result: UnitResult, request: Request, unit: Unit) -> Samples:
         counts=result.counts,
         grids=result.grids,
         items=result.items,
-        dataset_info=domain.dataset_info(unit.samples),
+        dataset_info=info_of(domain, unit.samples),
         provenance=_provenance(result, request, unit),
         domain=domain,
         design=request.design,
@@ -167,7 +168,7 @@ def _saliencies(
     whats: Sequence[str] = list(next(iter(found.values())))
     pooled_already = isinstance(of, UnitResult) and bool(of.names)
     joint = {
-        what: each if pooled_already else domain.join(each, dataset_info)
+        what: each if pooled_already else joined(domain, each, dataset_info)
         for what in whats
         for each in [{name: t[what] for name, t in found.items()}]
     }

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 
 from salience.data.batch import Batch
 from salience.data.views import RowView
+from salience.engine.promises import collated, sizes_of
 from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.errors import InputError
@@ -105,9 +106,9 @@ def sample_row(runner: Runner, unit: Unit, request: Request) -> tuple[Batch, Uni
     """
     domain, probe = request.settings.domain, runner.probe
     if domain.layout.elements:
-        sizes = [domain.size(sample) for sample in unit.samples]
+        sizes = sizes_of(domain, unit.samples)
         at = sizes.index(max(sizes))
-        batch = domain.collate(unit.samples[at : at + 1])
+        batch = collated(domain, unit.samples[at : at + 1])
     else:
         at, (_, _, full) = 0, next(_collated(runner, unit, request))
         batch = full.select(torch.zeros(1, dtype=torch.int64)).batch()
@@ -147,7 +148,7 @@ def _collated(runner: Runner, unit: Unit, request: Request) -> Iterator[tuple[in
     """Yield the first and the last index (exclusive) of each batch, and the batch."""
     domain, budget, sizes = request.settings.domain, runner.budget, None
     if domain.layout.elements:
-        sizes = [domain.size(sample) for sample in unit.samples]
+        sizes = sizes_of(domain, unit.samples)
         _check_sizes(sizes, budget, unit.offset)
         budget.begin(sum(sizes) / len(sizes))
     start = 0
@@ -155,7 +156,7 @@ def _collated(runner: Runner, unit: Unit, request: Request) -> Iterator[tuple[in
         stop = fitting(start, len(unit), sizes, budget.current)
         if request.verdicts.one_item_per_batch:
             stop = start + 1
-        batch = domain.collate(unit.samples[start:stop])
+        batch = collated(domain, unit.samples[start:stop])
         widened = sizes is None and budget.widen(batch.numbers() // batch.n_items)
         if widened and not request.verdicts.one_item_per_batch:
             continue

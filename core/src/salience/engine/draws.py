@@ -12,16 +12,17 @@ from salience.calculators.base import Attribution
 from salience.data.batch import Batch, RowSelection
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
+from salience.engine.promises import attributed, noised
 from salience.engine.request import Request
 from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
+from salience.plugins.faults import Asked, label
 from salience.samplers.base import VariableDraw
 from salience.samplers.keyed import Numbers, row_keys
 from salience.scoring.rows import Rows
 from salience.scoring.runner import Runner
 from salience.scoring.score import Score
 from salience.shown import ShortRepr
-from salience.support.interrupts import called
 from salience.support.numerics import all_finite, at_least_float32
 
 
@@ -89,7 +90,7 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
     score, x = rows_of(request, runner, predicted, draws)
     views = {name: score.view(name) for name in x}
     drawn = _drawn(request, predicted, x, views)
-    result = called(request.calculator, score, x)
+    result = attributed(request.calculator, score, x)
     saliency = {}
     for name, view in views.items():
         # Draws are added up, squared and compared, for which 16 bits are too few.
@@ -106,7 +107,7 @@ def _block(request: Request, runner: Runner, predicted: PredictedBatch, draws: T
         by_draw[name] = flat.sum(over) if over else flat
     for name, values in by_draw.items():
         if not all_finite(values):
-            raise _not_finite(name, values, predicted)
+            raise _not_finite(request, name, values, predicted)
     return Block(
         by_draw,
         delta.reshape(shape),
@@ -149,12 +150,16 @@ def axes_of(request: Request, view: RowView) -> tuple[str, ...]:
     return tuple(axis for axis in view.inner_axes if axis not in components)
 
 
-def _not_finite(name: str, values: Tensor, predicted: PredictedBatch) -> NotFiniteError:
+def _not_finite(
+    request: Request, name: str, values: Tensor, predicted: PredictedBatch
+) -> NotFiniteError:
     position = int((~values.isfinite()).nonzero()[0, 1])
     counts = predicted.view(name).counts()
     if counts is not None:
         position = int((counts.cumsum(0) <= position).sum())
-    return NotFiniteError(f"the saliency for {name!r}", int(predicted.rows.positions[position]))
+    asked = Asked("calculators", request.calculator)
+    by = f" by the {label(asked.kind, asked.part)}" if asked.foreign else ""
+    return NotFiniteError(f"the saliency for {name!r}{by}", int(predicted.rows.positions[position]))
 
 
 def _completeness(
@@ -201,7 +206,7 @@ def rows_of(
             view = score.view(name)
             numbers = Numbers(own, view, tuple(value.shape), stream=-1 - (i * len(x) + j))
             turned = None if sign is None else view.spread(sign)
-            x[name] = sampler(value, VariableDraw(numbers, turned))
+            x[name] = noised(sampler, value, VariableDraw(numbers, turned))
     return score, x
 
 

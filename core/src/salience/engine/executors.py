@@ -12,6 +12,7 @@ import torch
 
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
+from salience.plugins.faults import Asked
 from salience.support.interrupts import answered, check
 from salience.support.isolation import OURS
 
@@ -117,6 +118,42 @@ def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) 
     if given is not None:
         return given
     return Serial() if len(devices) == 1 else Threads(devices)
+
+
+def results_of(executor: Executor, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    """Explain each unit by an executor, and yield the results in the order of the units.
+
+    Raises:
+        InputError: The executor raised an error of its own, lost a unit, or changed their order.
+    """
+    asked = Asked("executors", executor, "run")
+    waiting: deque[Unit] = deque()
+
+    def passing() -> Iterator[Unit]:
+        for unit in units:
+            waiting.append(unit)
+            yield unit
+
+    results = iter(asked(worker, passing() if asked.foreign else units))
+    complete = True
+    while (result := asked.call(next, results, None)) is not None:
+        if asked.foreign:
+            asked.expect(isinstance(result, UnitResult), result, "the results of units")
+            _check_order(asked, result, waiting)
+            complete = complete and result.complete
+        yield result
+    if waiting and complete:
+        raise asked.broken("fewer results than units", "one for each, in their order")
+
+
+def _check_order(asked: Asked, result: UnitResult, waiting: deque[Unit]) -> None:
+    """Raise InputError where a result is not that of the first of the units that wait for one."""
+    unit = waiting.popleft() if waiting else None
+    wanted = [] if unit is None else list(unit.called())[: len(result.items)]
+    if unit is None or list(result.items.ids) != wanted:
+        raise asked.broken("results in another order than the units", "one for each, in order")
+    if result.complete and len(result.items) < len(unit):
+        raise asked.broken(f"results of {len(result.items)} items", f"{len(unit)}, all of a unit")
 
 
 def _result(future: Future[UnitResult]) -> UnitResult:

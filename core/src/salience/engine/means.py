@@ -13,10 +13,12 @@ from salience.calculators.base import Calculator
 from salience.data.per_item import Mean
 from salience.datasets import items_of
 from salience.engine.batching import unexplained
+from salience.engine.promises import info_of
 from salience.engine.units import Unit
 from salience.engine.worker import Worker
 from salience.errors import InputError
 from salience.model.probe import Values
+from salience.plugins.faults import Asked
 
 
 def with_means(worker: Worker, samples: Sequence[Any]) -> Worker:
@@ -50,7 +52,7 @@ def with_means(worker: Worker, samples: Sequence[Any]) -> Worker:
 
 def _mean(worker: Worker, data: Any, like: Sequence[Any]) -> Values:
     domain = worker.request.settings.domain
-    samples = domain.read_like(items_of(data), domain.dataset_info(like))
+    samples = Asked("domains", domain, "read_like")(items_of(data), info_of(domain, like))
     if len(samples) == 0:
         raise InputError("Mean(...) got empty data; pass at least one item")
     unit = Unit(samples, range(len(samples)))

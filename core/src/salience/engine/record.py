@@ -47,13 +47,15 @@ def record(request: Request) -> dict[str, Any]:
         "n_samples": request.draws.record(),
         "seed": request.seed,
         "precision": own.precision,
-        "versions": _versions(),
     }
+    if request.aggregator is not None:
+        made |= aggregated(request.aggregator)
+    made |= {"versions": _versions(), "plugins": _plugins()}
     if request.pool is not None:
         made["pool"] = request.pool.record()
     if notices := sentences():
         made["notices"] = notices
-    return made if request.aggregator is None else made | aggregated(request.aggregator)
+    return made
 
 
 def recorded_targets(request: Request) -> list[Any]:
@@ -79,7 +81,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         InputError: The record holds a placeholder for a part that no plugin registers, or for an
-            object that cannot be saved; or it lacks an entry.
+            object that cannot be saved; or it lacks an entry; or another plugin brings a part now.
 
     Files that the record names, such as weights, are told before they are opened.
     """
@@ -103,6 +105,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
         chosen["ids"] = _positions(record["positions"])
     if "pool" in record:
         chosen["pool"] = Pool.of_record(record["pool"])
+    _check_providers(chosen, record.get("plugins"))
     texts = list(_texts(chosen, _DEEPEST))
     for _, text in texts:
         if not is_placeholder(text):
@@ -121,6 +124,29 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     targets = [_target(t) for t in listed(record["target"], "target of the record")]
     chosen["target"] = targets[0] if len(targets) == 1 else targets
     return chosen
+
+
+def _check_providers(chosen: Mapping[str, Any], plugins: Any) -> None:
+    """Raise InputError where a part of the same name is brought by another distribution now.
+
+    Args:
+        chosen: The entries of the record that repeat the computation.
+        plugins: The plugins that were loaded then, as the record has them.
+    """
+    if not isinstance(plugins, list) or not all(isinstance(p, Mapping) for p in plugins):
+        return  # a record of an earlier version
+    then = {"salience", *(plugin.get("distribution") for plugin in plugins)}
+    for kind in ("domains", "calculators", "samplers", "aggregators"):
+        configs = chosen.get(kind, chosen.get(kind[:-1]))
+        for config in configs if isinstance(configs, list | tuple) else [configs]:
+            name = config.get("name") if isinstance(config, Mapping) else None
+            now = host().provider(kind, name) if isinstance(name, str) else None
+            if now is not None and now not in then:
+                raise InputError(
+                    f"the {kind[:-1]} {brief(name, 60)} of {now} is not that of the record, which "
+                    f"was made with {brief(', '.join(sorted(map(str, then))), 90)}; install that "
+                    f"plugin, or pass the part as an object"
+                )
 
 
 def _positions(recorded: Any) -> Positions:
@@ -171,8 +197,16 @@ def _texts(value: Any, depth: int, key: str = "") -> Iterator[tuple[str, str | P
             yield from _texts(item, depth - 1, key)
 
 
+def _plugins() -> list[dict[str, str]]:
+    """The plugins that were loaded, whether or not a part of theirs took part."""
+    return [
+        {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
+        for plugin in host().loaded()
+    ]
+
+
 def _versions() -> dict[str, str]:
-    plugins = {r.distribution: r.version for r in host().records if r.error is None}
+    plugins = {plugin.distribution: plugin.version for plugin in host().loaded()}
     return plugins | {"salience": _own_version(), "torch": str(torch.__version__)}
 
 

@@ -12,10 +12,12 @@ from salience.calculators.base import Calculator
 from salience.data.columns import by_position
 from salience.data.groups import Pool
 from salience.engine.endless import check_rows
+from salience.engine.promises import info_of
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
 from salience.intake import boolean, integer
 from salience.naming import listed
+from salience.plugins.faults import Asked
 from salience.plugins.parts import make
 from salience.results.design import Design
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler, moves_model
@@ -99,8 +101,7 @@ class Request:
 
     @property
     def _prepared(self) -> Sequence[Any]:
-        found = self.verdicts.samplers
-        return self.samplers if found is None else found
+        return self.samplers if self.verdicts.samplers is None else self.verdicts.samplers
 
     @property
     def design(self) -> Design:
@@ -119,12 +120,12 @@ class Request:
         That is the domain's layout, where it depends on the data, and the order of the columns of
         frames among the parameters of the calculator and the samplers.
         """
-        domain = self.settings.domain.fitted(samples)
+        domain = Asked("domains", self.settings.domain, "fitted")(samples)
         request = self
         if domain is not self.settings.domain:
             request = replace(self, settings=replace(self.settings, domain=domain))
         parts = (self.calculator, *self.samplers)
-        calculator, *samplers = by_position(parts, lambda: domain.dataset_info(samples))
+        calculator, *samplers = by_position(parts, lambda: info_of(domain, samples))
         return replace(request, calculator=calculator, samplers=tuple(samplers))
 
     def check(self, n_items: int, more: bool = False) -> None:
@@ -137,7 +138,7 @@ class Request:
             more: Whether further items may follow, as in a stream.
         """
         self.settings.output.check(n_items, more)
-        self.calculator.check(n_items, more)
+        Asked("calculators", self.calculator, "check")(n_items, more)
         check_rows(self.calculator, self.draws, n_items)
         if self.pool is not None:
             self.pool.check(n_items, more)
@@ -199,8 +200,7 @@ def make_request(
     given = listed(samplers, "samplers", f"a sequence, [{brief(samplers)}] or []")
     made = tuple(make("samplers", sampler) for sampler in given)
     _check_parts(calculator, made)
-    noise = [s for s in made if isinstance(s, NoiseSampler)]
-    draws = draws_of(n_samples, any(sampler.antithetic for sampler in noise))
+    draws = draws_of(n_samples, any(s.antithetic for s in made if isinstance(s, NoiseSampler)))
     groups = None if pool is None else Pool.of(pool)
     _check_draws(draws, made)
     if aggregator is not None:

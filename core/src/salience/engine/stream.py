@@ -9,9 +9,10 @@ from typing import Any
 
 from salience.datasets import chunks_of
 from salience.engine.assembly import explanation, gathered
-from salience.engine.executors import Executor
+from salience.engine.executors import Executor, results_of
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
+from salience.engine.promises import info_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
@@ -43,7 +44,7 @@ def streamed(
         with isolated(), hearing:
             worker = with_means(Worker.of(request.fitted(first.samples)), first.samples)
             worker = preflight(worker, first)
-        results = executor.run(worker, chain([first], units))
+        results = results_of(executor, worker, chain([first], units))
         while (result := _next(results)) is not None:
             with isolated(), hearing:
                 done = gathered(iter([result]))
@@ -102,7 +103,7 @@ def _units(
             unit = read(request.settings.domain, chunk, offset=offset, like=info)
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
-            info = info or request.settings.domain.dataset_info(unit.samples)
+            info = info or info_of(request.settings.domain, unit.samples)
         offset += len(unit) + unit.n_left_out
         waiting.append(unit)
         yield unit

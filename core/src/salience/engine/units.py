@@ -16,12 +16,12 @@ from salience.data.names import Positions, plain_names
 from salience.datasets import items_of
 from salience.errors import InputError
 from salience.intake import ids as plain_ids
+from salience.plugins.faults import Asked
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined
 from salience.samplers.keyed import item_keys
 from salience.scoring.budget import Budget, fitting
 from salience.shown import ShortRepr
-from salience.support.interrupts import called
 from salience.support.notices import sentences, tell
 
 
@@ -199,21 +199,20 @@ def read(
         return data
     before = sentences()
     items = items_of(data)
+    asked = Asked("domains", domain, "read" if like is None else "read_like")
     with LeftOut() as left_out:
-        samples = (
-            called(domain.read, items) if like is None else called(domain.read_like, items, like)
-        )
+        samples = asked(items) if like is None else asked(items, like)
+    sliced = hasattr(samples, "__len__") and hasattr(samples, "__getitem__")
+    asked.expect(sliced, samples, "a sequence of samples")
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
     kept = left_out.kept(len(samples))
     keys = _keys(ids, len(samples), offset, (kept, left_out.n_items))
     named = ids is None or isinstance(ids, Positions)
-    names = called(domain.ids, samples) if named else None
+    asked = Asked("domains", domain, "ids")
+    names = asked(samples) if named else None
     if names is not None and len(names) != len(samples):
-        raise InputError(
-            f"{type(domain).__name__}.ids gave {len(names)} names for {len(samples)} items; let it "
-            f"return one for each, or None"
-        )
+        raise asked.broken(f"{len(names)} names", f"{len(samples)}, one an item, or None")
     plain = None if names is None else plain_names(names, keys)
     n_left_out = 0 if kept is None else left_out.n_items - len(kept)
     notices = tuple(sentences()[len(before) :])

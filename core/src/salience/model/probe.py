@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
-from salience.data.domain import Domain
+from salience.data.domain import Domain, arguments_of, by_item_of
 from salience.model.backward import kept_whole
 from salience.model.checks import check_output, check_value, refusing, scalars_of
 from salience.model.outputs import Output
@@ -285,7 +285,7 @@ class Probe:
             with autocast, guarding, self._swapping.weights(weights):
                 result = called(self._replica, *args, **kwargs)
         state.finish(result, self._output)
-        state.output = self._domain.by_item(state.output, named)
+        state.output = by_item_of(self._domain, state.output, named)
         if batch.n_items == 1:
             two = partial(twice, batch, values, self.variables)
             run = partial(self._run, weights=weights)
@@ -297,4 +297,4 @@ class Probe:
         if self._by_name is None:
             own = type(self._domain).arguments is not Domain.arguments
             self._by_name = not own and by_name(self._replica, list(named))
-        return ((), named) if self._by_name else self._domain.arguments(named)
+        return ((), named) if self._by_name else arguments_of(self._domain, named)

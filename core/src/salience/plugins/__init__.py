@@ -1,5 +1,6 @@
 """Discovery of plugins, and construction of the parts that they bring."""
 
-from salience.plugins.registry import KINDS, PluginHost, PluginRecord, host
+from salience.plugins.offers import KINDS
+from salience.plugins.registry import PluginHost, PluginRecord, host
 
 __all__ = ["KINDS", "PluginHost", "PluginRecord", "host"]

@@ -13,6 +13,7 @@ from salience.errors import InputError
 from salience.model.outputs import make_output
 from salience.model.targets import Target
 from salience.plugins import host
+from salience.plugins.parts import is_placeholder
 from salience.shown import short
 
 
@@ -128,7 +129,12 @@ def _fields_per_item(part: str, config: Mapping[str, Any]) -> Sequence[str]:
     try:
         if part == "output":
             return make_output(config).per_item
-        cls: Any = host().get(f"{part}s", config.get("name", ""))
+        name = config.get("name", "")
+        if is_placeholder(
+            name
+        ):  # the class is that of no plugin, and none is loaded to look for it
+            return ()
+        cls: Any = host().get(f"{part}s", name)
         return tuple(cls.per_item)
     except (InputError, AttributeError):
         return ()

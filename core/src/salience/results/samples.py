@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salience.data.domain import Domain
+from salience.data.domain import Domain, joined
 from salience.data.grid import Grid
 from salience.data.groups import Pool
 from salience.data.layout import summed_axes
@@ -132,7 +132,7 @@ class Samples:
             self.groups,
             arrangements,
             range(len(self)),
-            lambda saliency: self.domain.join(saliency, info),
+            lambda saliency: joined(self.domain, saliency, info),
             lambda variable: column_names(self.domain, info, self.provenance, variable),
         )
 

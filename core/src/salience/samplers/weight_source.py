@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from salience.errors import InputError
 from salience.model.replica import written_to
-from salience.model.state_dicts import own_weights, read_state
+from salience.model.state_dicts import State, own_weights, read_state
+from salience.plugins.faults import Asked
 from salience.samplers.base import WeightDraw, WeightSampler
 from salience.samplers.keyed import draw_key
 
@@ -73,8 +74,7 @@ class WeightSource:
             for stream, sampler in enumerate(self._samplers):
                 key = draw_key(self._seed, number, stream)
                 draw = WeightDraw(number, key, self._parameters)
-                weights = sampler.draw({**self._base, **moved}, draw)
-                moved |= own_weights(weights, self._model, f"draw {number}")
+                moved |= self._moved_by(sampler, {**self._base, **moved}, draw)
             for name, value in moved.items():
                 # A tensor made in inference mode can take part in autograd only as a copy.
                 values = value.clone() if value.is_inference() else value.detach()
@@ -82,6 +82,16 @@ class WeightSource:
         # A single draw becomes a view instead of a stacked copy, which saves memory.
         stacked = {n: v[0][None] if len(v) == 1 else torch.stack(v) for n, v in drawn.items()}
         return Weights(stacked, self._written)
+
+    def _moved_by(self, sampler: WeightSampler, state: State, draw: WeightDraw) -> State:
+        """What one sampler makes of the weights so far, by the names of a functional call."""
+        asked = Asked("samplers", sampler, "draw")
+        weights = asked(state, draw)
+        asked.expect(isinstance(weights, Mapping), weights, "a mapping of name to weights")
+        for name, value in weights.items() if asked.foreign else ():
+            if name in self._base:
+                asked.expect_tensor(value, self._base[name].shape, what=f"{name!r}")
+        return own_weights(weights, self._model, f"draw {draw.number}")
 
 
 def check_weights(samplers: Sequence[WeightSampler], model: Any) -> None:

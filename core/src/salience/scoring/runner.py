@@ -15,6 +15,7 @@ from torch import Tensor
 from salience.data.batch import Batch
 from salience.model.backward import gradients, kept_whole
 from salience.model.probe import Probe, Values
+from salience.plugins.faults import Asked
 from salience.samplers.base import CannotPackError, ModelDraw, ParameterSampler
 from salience.samplers.weight_source import Weights, WeightSource
 from salience.scoring.budget import Budget
@@ -145,7 +146,7 @@ class Runner(ShortRepr):
                     moved.enter_context(kept_whole())
                 for sampler in self.samplers:
                     draw = ModelDraw(rows.keys, rows.batch.all_rows(), self.probe.model)
-                    moved.enter_context(sampler.active(draw))
+                    moved.enter_context(Asked("samplers", sampler, "active")(draw))
                 if self.weights is not None:
                     assert rows.draws is not None
                     weights = self.weights[int(rows.draws[0]) : int(rows.draws[-1]) + 1]
@@ -184,7 +185,7 @@ class Runner(ShortRepr):
                 with ExitStack() as moved:
                     for sampler in self.samplers:
                         draw = ModelDraw(rows.keys, rows.batch.all_rows(), self.probe.model)
-                        moved.enter_context(sampler.active(draw))
+                        moved.enter_context(Asked("samplers", sampler, "active")(draw))
                     return self.probe.predict(rows.batch)[0]
             except CannotPackError:
                 max_pairs = 1

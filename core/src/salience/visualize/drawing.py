@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from salience.data.domain import Domain
 from salience.errors import InputError, brief, shortened
 from salience.naming import listed, path_of
+from salience.plugins.faults import Asked
 from salience.plugins.parts import make
 from salience.results.items import ItemTable
 from salience.results.selection import position_of
@@ -46,16 +47,53 @@ def visualize(
         if figure is not None:
             raise InputError("both ax and figure are given; pass the one that is to be drawn into")
         check_axes(ax, renderer)
-        renderer.draw(ax, explanation, position)
+        _ask(renderer, "draw", explanation, ax, explanation, position)
         figure = ax.figure
     else:
         with filling(renderer, figure) as filler:
-            figure = (
-                filler.mean(explanation) if position is None else filler.item(explanation, position)
-            )
+            if position is None:
+                figure = _figure(filler, "mean", explanation)
+            else:
+                figure = _figure(filler, "item", explanation, position)
         if filler is renderer:
             attach(figure, explanation, position)
     return _written(figure, path)
+
+
+def _ask(
+    renderer: Visualizer,
+    method: str,
+    of: Explanation | Mapping[str, Explanation],
+    *arguments: Any,
+) -> Any:
+    """What a method of a visualizer returns, after it was asked what it refuses to draw.
+
+    Raises:
+        InputError: It refuses an explanation, or raised an error.
+    """
+    refusal = Asked("visualizers", renderer, "refusal")
+    for explanation in of.values() if isinstance(of, Mapping) else (of,):
+        if reason := refusal(explanation):
+            raise InputError(reason)
+    return Asked("visualizers", renderer, method)(*arguments)
+
+
+def _figure(
+    renderer: Visualizer,
+    method: str,
+    of: Explanation | Mapping[str, Explanation],
+    *arguments: Any,
+) -> Any:
+    """The figure that a method of a visualizer draws of one or several explanations.
+
+    Raises:
+        InputError: As for :func:`_ask`; or the method returned no figure.
+    """
+    figure = _ask(renderer, method, of, of, *arguments)
+    writes = hasattr(getattr(figure, "figure", None) or figure, "savefig")
+    asked = Asked("visualizers", renderer, method)
+    asked.expect(writes, figure, "a figure, which has a method savefig")
+    return figure
 
 
 def _written(figure: Any, path: str | Path | None) -> Any:
@@ -104,7 +142,7 @@ def grid(
         renderer = visualizer_of(first, visualizer, options)
         _check_panels(renderer, len(explanations), "means")
         with filling(renderer, figure) as filler:
-            drawn = filler.mean_grid(explanations)
+            drawn = _figure(filler, "mean_grid", explanations)
     else:
         chosen = _chosen(explanations, items)
         first = next(iter(explanations.values()))
@@ -113,7 +151,7 @@ def grid(
         what = f"panels, {len(chosen)} items × {len(explanations)} explanations"
         _check_panels(renderer, n_panels, what)
         with filling(renderer, figure) as filler:
-            drawn = filler.grid(explanations, chosen)
+            drawn = _figure(filler, "grid", explanations, chosen)
     if filler is renderer:
         attach(drawn, first, None)
     return _written(drawn, path)
@@ -192,9 +230,9 @@ def _first(explanation: Explanation, items: Sequence[int]) -> Any:
         if saliency.counts is not None and int(saliency.counts[list(items)].max()) > _ELEMENTS:
             raise InputError(f"items of more than {_ELEMENTS} elements are drawn by visualize(0)")
     try:
-        return renderer.grid({"saliency": explanation}, items)
+        return _figure(renderer, "grid", {"saliency": explanation}, items)
     except InputError:
-        return renderer.item(explanation, 0)
+        return _figure(renderer, "item", explanation, 0)
 
 
 def _check_ids(first: Sequence[int | str], ids: Sequence[int | str], title: str) -> None:

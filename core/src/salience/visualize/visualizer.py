@@ -81,6 +81,17 @@ class Visualizer(CheckedSettings, ABC):
                 f"cannot write a picture as {brief(suffix)}; {nearest(suffix, self.formats)}"
             )
 
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn, and what to do instead; ``None`` where it can.
+
+        It is asked before anything is drawn, and its sentence is what the user is told. The default
+        refuses nothing.
+
+        Args:
+            explanation: An explanation of any domain.
+        """
+        return None
+
     @abstractmethod
     def item(self, explanation: Explanation, item: int) -> Any:
         """The figure of the item at position ``item``, from 0."""

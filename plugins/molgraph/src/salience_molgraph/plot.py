@@ -13,7 +13,14 @@ import numpy as np
 from salience import InputError, Visualizer
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_molgraph.pictures.cell import Cell, Question, read_cell, values_of_all
+from salience_molgraph.pictures.cell import (
+    Cell,
+    Question,
+    molecule_of,
+    read_cell,
+    values_of_all,
+    variables,
+)
 from salience_molgraph.pictures.drawing import Drawing
 from salience_molgraph.pictures.grid import Block, Sheet, by_column
 from salience_molgraph.pictures.page import (
@@ -171,6 +178,16 @@ class MoleculePlot(Visualizer):
                 f"level={self.level} is no level of a test; pass one between 0 and 1, such as "
                 f"0.05, or None to fill all marks"
             )
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of atoms or bonds, or has no molecules."""
+        try:
+            variables(explanation, self.variable)
+            if all(note.get("mol") is None for note in explanation.annotations):
+                molecule_of(explanation, 0)
+        except InputError as error:
+            return str(error)
+        return None
 
     def item(self, explanation: Explanation, item: int) -> Drawing:
         """Draw one molecule with its caption, the colour bar and the notes."""

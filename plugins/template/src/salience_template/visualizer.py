@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience import Explanation, InputError, Visualizer, colors, score_words
+from salience import Explanation, Visualizer, colors, score_words
 from salience.scalers import Scaler, get_scaler
 
 Array = NDArray[np.floating[Any]]
@@ -46,9 +46,24 @@ class SpectrumPlot(Visualizer):
         get_scaler(self.scaler)
         colors.colormap(self.cmap)  # raises InputError for an unknown map
 
+    # Asked before drawing, also for explanations of other domains: what is told the user then.
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of the wavelengths of spectra."""
+        found = [annotation.get("intensity") for annotation in explanation.annotations]
+        known = len(found) == len(explanation) and "wavelengths" in explanation.dataset_info
+        lengths = {one.shape[-1] if isinstance(one, Tensor) else None for one in found}
+        values = next(iter(explanation.saliency.values())).values
+        shape = tuple(values.shape) if isinstance(values, Tensor) else ()
+        if len(explanation.saliency) == 1 and known and len(shape) == 2 and lengths <= {shape[1]}:
+            return None
+        return (
+            f"a spectrum is drawn of the saliency of spectra, shape (item, wavelength), but got "
+            f"{shape or 'ragged items'}; pick the domain's own visualizer"
+        )
+
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one spectrum."""
-        intensity = _intensities(explanation)[item]
+        intensity = explanation.annotations[item]["intensity"]
         one = explanation.item(item)
         # What f is of this item, in words: "class 2, probability .39, logit 9.25".
         said = score_words(explanation, item)
@@ -62,7 +77,8 @@ class SpectrumPlot(Visualizer):
     # Omit `mean` where items do not share positions (molecules): the base class then raises.
     def mean(self, explanation: Explanation) -> Figure:
         """Draw the mean spectrum with the mean saliency."""
-        intensity = sum(_intensities(explanation)) / len(explanation)
+        each = [annotation["intensity"] for annotation in explanation.annotations]
+        intensity = sum(each) / len(explanation)
         several = len(explanation) > 1
         interval = explanation.mean_interval(0.95, over="items") if several else None
         title = f"mean of {len(explanation)} spectra"
@@ -118,20 +134,6 @@ class SpectrumPlot(Visualizer):
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
         return figure
-
-
-def _intensities(explanation: Explanation) -> list[Any]:
-    """The spectra of all items; an explanation of another domain, or of inner units, has none."""
-    found = [annotation.get("intensity") for annotation in explanation.annotations]
-    known = len(found) == len(explanation) and "wavelengths" in explanation.dataset_info
-    lengths = {one.shape[-1] if isinstance(one, Tensor) else None for one in found}
-    shape = tuple(explanation.values.shape) if isinstance(explanation.values, Tensor) else ()
-    if not known or not lengths <= {*shape[1:]} or len(shape) != 2:
-        raise InputError(
-            f"a spectrum is drawn of the saliency of spectra, shape (item, wavelength), but got "
-            f"{shape or 'ragged items'}; pick the domain's own visualizer"
-        )
-    return found
 
 
 def _numpy(tensor: Tensor) -> Array:

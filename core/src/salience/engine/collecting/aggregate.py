@@ -15,7 +15,9 @@ from salience.data.domain import Domain
 from salience.data.layout import Layout, summed_axes
 from salience.engine.batching import PredictedBatch
 from salience.engine.draws import Block
+from salience.engine.promises import finalized
 from salience.errors import InputError
+from salience.plugins.faults import Asked
 from salience.samplers.design import Draws
 from salience.support.numerics import all_finite
 
@@ -51,7 +53,7 @@ def updated(
         axes: Positions, in ``draws``, of the axes to sum over.
         counts: Number of the L elements of each item, or ``None``.
     """
-    update: Any = aggregator.update
+    update = Asked("aggregators", aggregator, "update")
     if aggregator.by_item:
         return update(state, draws, axes, counts=counts)
     return update(state, draws, axes)
@@ -65,7 +67,7 @@ def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tens
         state: The state after the draws so far.
         draws: Number and structure of the draws of an item.
     """
-    values, errors = aggregator.finalize(state)
+    values, errors = finalized(aggregator, state)
     if not all_finite(values):
         raise InputError(
             f"the saliency is beyond the range of {str(values.dtype).removeprefix('torch.')} when "

@@ -15,6 +15,7 @@ from torch import Tensor
 from salience.calculators.base import Calculator
 from salience.calculators.gradient import Gradient
 from salience.calculators.integrated_gradients import IntegratedGradients
+from salience.data.domain import joined
 from salience.data.views import RowView
 from salience.engine.batching import PredictedBatch
 from salience.engine.collecting.aggregate import (
@@ -27,9 +28,11 @@ from salience.engine.collecting.aggregate import (
 from salience.engine.collecting.completeness import CompletenessSums
 from salience.engine.collecting.pooled import PooledAggregation, names_of_positions
 from salience.engine.draws import Block, axes_of, blocks, rows_of
+from salience.engine.promises import info_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.model.probe import Values
+from salience.plugins.faults import Asked
 from salience.results.items import ItemTable
 from salience.samplers.design import Draws
 from salience.scoring.runner import Runner
@@ -52,7 +55,9 @@ def _settled(request: Request, runner: Runner, predicted: PredictedBatch) -> Req
         unmoved = replace(runner, samplers=(), source=None)
         return rows_of(without, unmoved, predicted, torch.zeros(1, dtype=torch.int64))
 
-    settled = request.calculator.settle(clean)
+    asked = Asked("calculators", request.calculator, "settle")
+    settled = asked(clean)
+    asked.expect(isinstance(settled, Calculator), settled, "a salience.Calculator")
     return request if settled is request.calculator else replace(request, calculator=settled)
 
 
@@ -132,13 +137,13 @@ def aggregation(request: Request, views: Mapping[str, RowView], unit: Unit) -> A
     axes = {name: reduced(axes_of(request, view), domain.layout) for name, view in views.items()}
     if request.pool is None:
         return Aggregation(ranked(request.aggregator, request.draws, domain), request.draws, axes)
-    info = domain.dataset_info(unit.samples)
+    info = info_of(domain, unit.samples)
     return PooledAggregation(
         request.aggregator,
         request.draws,
         axes,
         pool=request.pool,
-        join=lambda saliency: domain.join(saliency, info),
+        join=lambda saliency: joined(domain, saliency, info),
         names_of=names_of_positions(request, info),
     )
 

@@ -12,6 +12,7 @@ from salience.engine.preflight.choice import turned_round
 from salience.engine.preflight.fallbacks import keeps_state, one_by_one, without
 from salience.engine.preflight.proof import DisprovedError, Proof
 from salience.engine.preflight.reference import Reference, RowResult, probe_of, row_of
+from salience.engine.promises import collated
 from salience.engine.request import Verdicts
 from salience.errors import InputError, brief
 from salience.model.checks import NotFiniteError
@@ -125,7 +126,7 @@ class _Pass:
             probe = probe_of(self._proof.request, self._runner.probe.device, left)
             position = int(self._done.rows.positions[0]) - self._unit.offset
             domain = self._proof.request.settings.domain
-            batch = domain.collate(self._unit.samples[position : position + 1])
+            batch = collated(domain, self._unit.samples[position : position + 1])
             probe.use_speedups(left, batch.to(probe.device, probe.dtype))
             reference.probe, reference.runner = probe, replace(reference.runner, probe=probe)
             if self._packed(reference, singles):
@@ -252,7 +253,7 @@ class _Prediction:
         domain = self._proof.request.settings.domain
         ends = (self._unit.samples[:1], self._unit.samples[len(self._unit) - 1 :])
         separable = self._batch.n_items > 1 and self._runs(
-            reference.runner, [domain.collate(one) for one in ends]
+            reference.runner, [collated(domain, one) for one in ends]
         )
         if not separable:
             raise self._error

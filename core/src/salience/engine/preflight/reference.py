@@ -10,6 +10,7 @@ from torch import Tensor
 
 from salience.data.batch import Batch
 from salience.data.views import RowView
+from salience.engine.promises import collated
 from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.model.probe import Probe, Values
@@ -156,7 +157,7 @@ class Reference:
         return RowResult(scalar, {n: view.flat(gradients[n], 1)[0] for n, view in views.items()})
 
     def _batch(self, unit: Unit, position: int) -> Batch:
-        batch = self._request.settings.domain.collate(unit.samples[position : position + 1])
+        batch = collated(self._request.settings.domain, unit.samples[position : position + 1])
         return batch.to(self.probe.device, self.probe.dtype)
 
     def _moved(

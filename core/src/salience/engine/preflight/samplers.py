@@ -22,7 +22,8 @@ from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.engine.worker import Worker
 from salience.errors import InputError
-from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler
+from salience.plugins.faults import Asked
+from salience.samplers.base import ModelDraw, NoiseSampler, ParameterSampler, moves_model
 
 # Draws of weights share a forward pass as long as they hold no more than this many numbers.
 _WEIGHTS_PER_PASS = 2**22
@@ -102,7 +103,9 @@ def _prepared(worker: Worker, row: Batch) -> Worker:
                 continue
             parameters = isinstance(sampler, ParameterSampler)
             forward = order.forward(sampler) if parameters else lambda: probe.predict(row)
-            made = sampler.prepare(draw, forward)
+            asked = Asked("samplers", sampler, "prepare")
+            made = asked(draw, forward)
+            asked.expect(moves_model(made), made, "a sampler that takes part")
             if isinstance(made, ParameterSampler):
                 paths |= set(training.paths(made))
             ready.append(made)

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from salience.data.batch import Batch
+from salience.data.domain import arguments_of
 from salience.engine.request import Request
 from salience.errors import InputError
 from salience.model.probe import Probe
@@ -81,7 +82,7 @@ class Training:
             name: value.clone() if isinstance(value, Tensor) else value
             for name, value in self._row.arguments.items()
         }
-        args, kwargs = self._request.settings.domain.arguments(named)
+        args, kwargs = arguments_of(self._request.settings.domain, named)
         return model(*args, **kwargs)
 
     def _calls(self, sampler: ParameterSampler, model: Any) -> list[Any]:

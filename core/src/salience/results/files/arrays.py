@@ -12,7 +12,7 @@ from torch import Tensor
 
 from salience._version import __version__
 from salience.data.batch import Batch
-from salience.data.domain import Domain
+from salience.data.domain import Domain, joined
 from salience.data.labels import by_column
 from salience.data.names import plain_names
 from salience.data.per_item import ColumnAnnotations
@@ -20,6 +20,7 @@ from salience.datasets import items_of
 from salience.errors import InputError, brief, nearest
 from salience.intake import array, boolean, finite, integer
 from salience.intake import ids as plain_ids
+from salience.plugins.faults import Asked
 from salience.plugins.parts import make, placeholder, to_config
 from salience.results.design import Design
 from salience.results.files.given import Slice, saliency_of
@@ -76,17 +77,17 @@ def explanation_fields(
     domain = make("domains", domain)
     if not isinstance(domain, Domain):
         raise InputError(f"domain is {brief(domain)}; pass a domain's name or object")
-    samples = domain.read(items_of(data))
+    samples = Asked("domains", domain, "read")(items_of(data))
     if len(samples) == 0:
         raise InputError("the data is empty; pass at least one item")
-    domain = domain.fitted(samples)
+    domain = Asked("domains", domain, "fitted")(samples)
     keys: Sequence[Any] = range(len(samples)) if ids is None else plain_ids(ids)
     if len(keys) != len(samples):
         raise InputError(f"got {len(keys)} ids for {len(samples)} items; pass one an item")
     keys = keys if ids is None else list(keys)  # a range would be one of positions
-    found = domain.ids(samples) if ids is None else None
+    found = Asked("domains", domain, "ids")(samples) if ids is None else None
     names = None if found is None else plain_names(found, keys)
-    info = domain.dataset_info(samples)
+    info = Asked("domains", domain, "dataset_info")(samples)
     given = _by_variable(_unpacked(values, len(samples)), domain, target, info)
     spread = _unpacked(errors.std_error, len(samples))
     error_of = {} if spread is None else _by_variable(spread, domain, target, info)
@@ -118,7 +119,8 @@ def _annotations(parts: Sequence[Sequence[Mapping[str, Any]]]) -> Sequence[Mappi
 def _batches(domain: Domain, samples: Sequence[Any]) -> list[Batch]:
     # Padding depends on the batch, and the given arrays are padded as one.
     step = len(samples) if domain.layout.masks else _SLICE
-    return [domain.collate(samples[at : at + step]) for at in range(0, len(samples), step)]
+    collate = Asked("domains", domain, "collate")
+    return [collate(samples[at : at + step]) for at in range(0, len(samples), step)]
 
 
 def _check(
@@ -207,8 +209,8 @@ def _joined(
     """The saliency of several variables, joined as that of the columns of a table."""
     if len(saliency) == 1:
         return saliency
-    flat = domain.join({name: one.flat for name, one in saliency.items()}, info)
-    error = domain.join({name: one.flat_error for name, one in saliency.items()}, info)
+    flat = joined(domain, {name: one.flat for name, one in saliency.items()}, info)
+    error = joined(domain, {name: one.flat_error for name, one in saliency.items()}, info)
     return {
         name: saliency[name] if name in saliency else Saliency(values, error[name])
         for name, values in flat.items()

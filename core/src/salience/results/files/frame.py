@@ -11,6 +11,7 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.errors import InputError
+from salience.plugins.faults import Asked
 from salience.results.saliency import Saliency
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def _values(explanation: Any, variable: str, n_rows: int) -> dict[str, Any]:
         return {}
     width = int(saliency.flat.shape[1])
     info = explanation.dataset_info
-    found = domain.feature_values(variable, width, explanation.annotations, info)
+    asked = Asked("domains", domain, "feature_values")
+    found = asked(variable, width, explanation.annotations, info)
     return {"value": found} if found is not None and len(found) == n_rows else {}
 
 
@@ -156,7 +158,8 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
     if type(domain).positions is Domain.positions:
         return {}
     shapes = [tuple(one.shape) for one in saliency.values]
-    each = [domain.positions(annotation, axes) for annotation in explanation.annotations]
+    asked = Asked("domains", domain, "positions")
+    each = [asked(annotation, axes) for annotation in explanation.annotations]
     names = list(dict.fromkeys(name for own in each for name in own))
     found: dict[str, list[Any]] = {name: [] for name in names}
     for own, shape in zip(each, shapes, strict=True):
@@ -164,9 +167,8 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
         for name, column in found.items():
             entries = own.get(name, [None] * length)
             if len(entries) != length:
-                raise InputError(
-                    f"{type(domain).__name__}.positions gave {len(entries)} entries of {name!r} "
-                    f"for {length} positions; let it return one for each"
+                raise asked.broken(
+                    f"{len(entries)} entries of {name!r}", f"{length}, one a position"
                 )
             column += list(entries)
     return found

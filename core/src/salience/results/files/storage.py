@@ -24,6 +24,7 @@ from salience.data.grid import Grid
 from salience.data.per_item import ColumnAnnotations
 from salience.errors import InputError, brief
 from salience.naming import is_file
+from salience.plugins.faults import Asked
 from salience.plugins.parts import is_placeholder, make, to_config
 from salience.results.design import Design
 from salience.results.files import checksum, schema
@@ -89,7 +90,8 @@ def _packed(annotations: Any, domain: Any, tensors: dict[str, Tensor]) -> Any:
             tensors[f"annotations/{name}"] = column
         return {"columns": list(annotations.columns)}
     if isinstance(domain, Domain):
-        annotations = [domain.encode(annotation) for annotation in annotations]
+        asked = Asked("domains", domain, "encode")
+        annotations = [asked(annotation) for annotation in annotations]
     return [
         pack(annotation, tensors, strict=f"the annotation of item {position}")
         for position, annotation in enumerate(annotations)
@@ -165,7 +167,8 @@ def _explanation(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
         names = annotations["columns"]
         annotations = ColumnAnnotations({name: tensors[f"annotations/{name}"] for name in names})
     elif isinstance(domain, Domain):
-        annotations = [domain.decode(annotation) for annotation in annotations]
+        asked = Asked("domains", domain, "decode")
+        annotations = [asked(annotation) for annotation in annotations]
     columns = {name: tensors[name] if name in tensors else head[name] for name in COLUMNS}
     return {
         **columns,

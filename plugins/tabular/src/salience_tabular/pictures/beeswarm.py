@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError, Visualizer
 from salience.colors import DATA, INK, colormap
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.pictures.features import names_of, values_of
+from salience_tabular.pictures.features import names_of, refusal_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
     item_name,
@@ -99,6 +99,10 @@ class Beeswarm(Visualizer):
                 f"num_visualize={self.num_visualize} leaves nothing to draw; "
                 f"pass at least 1, or None for all"
             )
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of features that all rows share."""
+        return refusal_of(explanation)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw all rows, and mark one by rings."""

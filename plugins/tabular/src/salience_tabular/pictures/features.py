@@ -7,24 +7,35 @@ from salience_tabular.held import FeatureValues, held_values
 from salience_tabular.pictures.look import plain
 
 
+def refusal_of(explanation: Explanation) -> str | None:
+    """Why no picture of a table shows an explanation; ``None`` where one does."""
+    try:
+        saliency = explanation.only
+    except InputError as error:  # there are several target variables
+        return str(error)
+    if saliency.names is not None and saliency.counts is not None:
+        return (
+            "a picture of a table needs groups that all rows have in common; pool by a mapping "
+            "name → columns, or read the groups of each row in to_dataframe()"
+        )
+    shape = tuple(getattr(saliency.values, "shape", ()))
+    if len(shape) != 2:
+        return (
+            f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"
+            f"; explain the columns or their embeddings, and let the domain sum over channels"
+        )
+    return None
+
+
 def names_of(explanation: Explanation) -> list[str]:
     """Name of each feature of the saliency, shortened to fit a plot.
 
     Raises:
         InputError: The saliency is not of shape (B, F), or there are several target variables.
     """
-    values = explanation.values
-    shape = tuple(getattr(values, "shape", ()))
-    if explanation.only.names is not None and explanation.only.counts is not None:
-        raise InputError(
-            "a picture of a table needs groups that all rows have in common; pool by a mapping "
-            "name → columns, or read the groups of each row in to_dataframe()"
-        )
-    if len(shape) != 2:
-        raise InputError(
-            f"a picture of a table needs saliency of shape (rows, features), got {shape or 'lists'}"
-            f"; explain the columns or their embeddings, and let the domain sum over channels"
-        )
+    if reason := refusal_of(explanation):
+        raise InputError(reason)
+    shape = explanation.values.shape
     variable = next(iter(explanation.saliency))
     columns = [str(name) for name in explanation.column_names(variable) or ()]
     if len(columns) != shape[1]:  # saliency of a layer

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from salience import Explanation, InputError, Visualizer
 from salience.colors import DATA, INK, LINE, SIGNED, colormap
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.pictures.features import names_of
+from salience_tabular.pictures.features import names_of, refusal_of
 from salience_tabular.pictures.look import (
     add_note,
     item_name,
@@ -80,6 +80,10 @@ class HeatMap(Visualizer):
         get_scaler(self.scaler)
         if self.cmap is not None:
             colormap(self.cmap)
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of features that all rows share."""
+        return refusal_of(explanation)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the heat map of one row."""

@@ -18,7 +18,7 @@ from salience import Explanation, InputError, Visualizer
 from salience.colors import INK
 from salience.errors import brief, nearest
 from salience.scalers import Scaler, get_scaler
-from salience_tabular.pictures.features import names_of, values_of
+from salience_tabular.pictures.features import names_of, refusal_of, values_of
 from salience_tabular.pictures.look import (
     item_title,
     mean_title,
@@ -102,6 +102,10 @@ class FeaturePlot(Visualizer):
             panel: Values of these features, and their intervals.
             written: Whether there is room for the values as text.
         """
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of features that all rows share."""
+        return refusal_of(explanation)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one row."""

@@ -16,7 +16,7 @@ from salience import Explanation, InputError, Visualizer
 from salience.colors import INK, LINE, MUTED
 from salience.errors import brief, nearest
 from salience_tabular.held import FeatureValues
-from salience_tabular.pictures.features import names_of, values_of
+from salience_tabular.pictures.features import names_of, refusal_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
     item_name,
@@ -48,6 +48,11 @@ from salience_tabular.pictures.swarm import (
 # Intervals of more points hide them.
 _LINES, _LINES_OF_STRIPS = 300, 100
 _WIDTH, _HEIGHT = 300.0, 230.0
+
+_NO_VALUES = (
+    "a scatter needs the values of the features, which this explanation does not hold; explain "
+    "columns of a table anew, without pooling"
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,12 @@ class Scatter(Visualizer):
     color: str | None = None
     output_name: str = ""
     unit: str = ""
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it holds no values, or no features of all rows."""
+        if reason := refusal_of(explanation):
+            return reason
+        return _NO_VALUES if values_of(explanation) is None else None
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw all rows, and mark one by a ring."""
@@ -152,10 +163,7 @@ class Scatter(Visualizer):
         """Draw the points, and return the sentences of the note."""
         held = values_of(explanation)
         if held is None:
-            raise InputError(
-                "a scatter needs the values of the features, which this explanation does not hold; "
-                "explain columns of a table anew, without pooling"
-            )
+            raise InputError(_NO_VALUES)
         y = numbers(explanation.values)[:, at]
         area = area_of(len(y))
         x = self._across(axes, held, at, y, area)

@@ -21,7 +21,7 @@ from salience import (
     score_name,
 )
 from salience.colors import GROUND, INK, LINE, MUTED, UNCERTAIN
-from salience_tabular.pictures.features import names_of, values_of
+from salience_tabular.pictures.features import names_of, refusal_of, values_of
 from salience_tabular.pictures.look import (
     add_note,
     count_texts,
@@ -109,6 +109,17 @@ class Waterfall(Visualizer):
                 f"num_visualize={self.num_visualize} leaves nothing to draw; "
                 f"pass at least 1, or None for all"
             )
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: its features do not sum to a change of f."""
+        if reason := refusal_of(explanation):
+            return reason
+        known = explanation.delta.isfinite() & explanation.score.isfinite()
+        try:
+            check_sums(explanation, int(known.int().argmax()))
+        except InputError as error:
+            return str(error)
+        return None
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the steps of one row."""

@@ -151,20 +151,30 @@ def read_shares(explanation: Explanation, item: int, variable: str | None) -> Ma
     return _over_photo(drawn, explanation, item)
 
 
-def _flat(explanation: Explanation, variable: str | None) -> Tensor:
-    saliency = explanation.only if variable is None else explanation[variable]
-    flat = saliency.flat
+def refusal_of(explanation: Explanation, variable: str | None) -> str | None:
+    """Why no map shows a target variable of an explanation; ``None`` where one does."""
+    try:
+        saliency = explanation.only if variable is None else explanation[variable]
+    except InputError as error:  # there are several variables, or none of that name
+        return str(error)
     if saliency.names is not None:
-        raise InputError(
+        return (
             "an overlay draws maps, and not sums of groups; pool by salience.Blocks(16), whose "
             "sums are a map, or read the groups in to_dataframe()"
         )
-    if saliency.counts is not None or flat.ndim != 3:
-        raise InputError(
-            f"an overlay draws saliency of shape (item, height, width), but got "
-            f"{tuple(flat.shape)}; pick a target variable with the axes height and width"
+    shape = tuple(saliency.flat.shape)
+    if saliency.counts is not None or len(shape) != 3:
+        return (
+            f"an overlay draws saliency of shape (item, height, width), but got {shape}; pick a "
+            f"target variable with the axes height and width"
         )
-    return flat
+    return None
+
+
+def _flat(explanation: Explanation, variable: str | None) -> Tensor:
+    if reason := refusal_of(explanation, variable):
+        raise InputError(reason)
+    return (explanation.only if variable is None else explanation[variable]).flat
 
 
 def _values(flat: Tensor, item: int | None) -> Pixels:

@@ -31,7 +31,7 @@ from salience_vision.pictures.scale import (
     scale_of,
     value_words,
 )
-from salience_vision.pictures.volumes import Cut, Volume, read_volume, volume_values
+from salience_vision.pictures.volumes import Cut, Volume, read_volume, refusal_of, volume_values
 
 _MOST_PANELS = 100
 
@@ -114,6 +114,10 @@ class Montage(Visualizer):
             raise InputError(f"slices is {self.slices}; pass 1 to {_MOST_PANELS}")
         if self.behind is not None and not hasattr(self.behind, "__len__"):
             raise InputError(f"behind is {brief(self.behind)}; pass the data that was explained")
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: its items have not two or three axes."""
+        return refusal_of(explanation, self.variable)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the slices of an item, titled by its name and the model's output."""

@@ -25,6 +25,7 @@ from salience_vision.pictures.maps import (
     map_values,
     read_map,
     read_shares,
+    refusal_of,
 )
 from salience_vision.pictures.page import Page, bar_beside, write_into
 from salience_vision.pictures.place import Bar, Heading
@@ -135,6 +136,10 @@ class Overlay(Visualizer):
             value = getattr(self, name)
             if not isinstance(value, str) or value not in words:
                 raise InputError(f"unknown {name} {brief(value)}; {nearest(value, words)}")
+
+    def refusal(self, explanation: Explanation) -> str | None:
+        """Why an explanation cannot be drawn: it is not of maps of one size."""
+        return refusal_of(explanation, self.variable)
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw the photo under its saliency, titled by name, predicted class and its output.

@@ -88,14 +88,11 @@ def read_volume(
         InputError: An item has other than two or three axes, or ``behind`` does not fit.
         NoMeanError: Items differ in size, so that there is no mean.
     """
+    if reason := refusal_of(explanation, variable):
+        raise InputError(reason)
     name = next(iter(explanation.saliency)) if variable is None else variable
-    saliency = explanation.only if variable is None else explanation[variable]
+    saliency = explanation[name]
     values = _values(saliency, item)
-    if values.ndim not in (2, 3):
-        raise InputError(
-            f"a montage draws items with two or three axes, but one has the shape "
-            f"{values.shape}; pick a target variable with such axes"
-        )
     names = axes_of(explanation, name, values.ndim)
     at = cut.position(names) if values.ndim == 3 else 0
     notes: list[str] = []
@@ -126,6 +123,21 @@ def read_volume(
     )
     captions = tuple(f"{names[at]} {one}" for one in shown) if values.ndim == 3 else ("",)
     return Volume(maps, captions, values)
+
+
+def refusal_of(explanation: Explanation, variable: str | None) -> str | None:
+    """Why no slices show a target variable of an explanation; ``None`` where they do."""
+    try:
+        saliency = explanation.only if variable is None else explanation[variable]
+    except InputError as error:  # there are several variables, or none of that name
+        return str(error)
+    for shape in {tuple(values.shape) for values in saliency.values}:
+        if len(shape) not in (2, 3):
+            return (
+                f"a montage draws items with two or three axes, but one has the shape {shape}; "
+                f"pick a target variable with such axes"
+            )
+    return None
 
 
 def volume_values(explanation: Explanation, item: int, variable: str | None) -> NDArray[Any]:
