@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from torch import nn
 
 import salience
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 SPECTRA = np.random.default_rng(0).normal(size=(4, 2, 7))
 
