@@ -18,9 +18,10 @@ class Linear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.arange(14.0).reshape(2, 7) - 5)
+        self.encode = nn.Identity()
 
     def forward(self, intensity: torch.Tensor) -> torch.Tensor:
-        return (self.weight * intensity).sum((1, 2))
+        return (self.weight * self.encode(intensity)).sum((1, 2))
 
 
 def explained(**settings) -> salience.Explanation:
@@ -36,9 +37,10 @@ def band(figure):
     return [c for c in figure.axes[1].collections if isinstance(c, PolyCollection)]
 
 
-def test_saliency_is_summed_over_channels():
+@pytest.mark.parametrize("target", ["input", "encode", None])
+def test_saliency_is_summed_over_channels(target):
     expected = Linear().weight.sum(0).expand(4, 7)
-    assert torch.allclose(explained().values, expected)
+    assert torch.allclose(explained(target=target).values, expected)
 
 
 def test_integrated_gradients_add_up_to_the_prediction():
@@ -105,10 +107,14 @@ def test_the_command_line_draws_every_spectrum(tmp_path, monkeypatch):
 
     np.save(tmp_path / "spectra.npy", SPECTRA)
     (tmp_path / "model_of_spectra.py").write_text(
-        "import torch\ndef make():\n    return lambda x: x.sum((1, 2))\n"
+        "from torch import nn\n\n"
+        "class Sum(nn.Module):\n"
+        "    encode = nn.Identity()\n"
+        "    def forward(self, x):\n"
+        "        return self.encode(x).sum((1, 2))\n"
     )
     monkeypatch.chdir(tmp_path)
-    arguments = "--domain spectra --model model_of_spectra:make --output value --out out"
+    arguments = "--domain spectra --model model_of_spectra:Sum --output value --out out"
     result = CliRunner().invoke(main, ["explain", *arguments.split(), "spectra.npy"])
     assert result.exit_code == 0, result.output
     names = {path.name for path in (tmp_path / "out").glob("*.png")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -30,7 +30,7 @@ class Deviation(Calculator):
         """The values of several positions add up to that of all of them together."""
         return True
 
-    def __call__(self, score: Score, x: Mapping[str, Tensor]) -> Attribution:
+    def __call__(self, score: Score, x: dict[str, Tensor]) -> Attribution:
         """Compute the saliency of all rows, which are dense, padded or ragged."""
         value, gradient = score.gradient(x)
         saliency = {}

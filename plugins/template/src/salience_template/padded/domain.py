@@ -19,10 +19,9 @@ from salience import Batch, Domain, Explanation, Field, InputError, Layout
 class Signals(Domain):
     """The domain of signals: values by channel and time, with a length of each signal's own.
 
-    The model is called as ``model(signal, mask)``: ``signal`` has shape (B, C, T), where T is the
-    length of the longest signal of the batch; ``mask`` has shape (B, T) and is true at the real
-    times of each signal. Saliency is summed over the channels, and a signal of length t has t
-    values, without padding.
+    The model is called as ``model(signal, mask)``: ``signal`` has shape (B, C, T), where T is that
+    of the longest signal; ``mask`` has shape (B, T) and is true at the real times of each signal.
+    Saliency is summed over the channels, and a signal of length t has t values, without padding.
 
     Args:
         rate: Samples a second, for the axis label of the plot.
@@ -31,7 +30,7 @@ class Signals(Domain):
     """
 
     # The name under which plugin.py registers the visualizer.
-    visualizer: ClassVar[str] = "signal"
+    visualizer: ClassVar[str] = "signal_plot"
     # Endings of the files that `read` takes.
     suffixes: ClassVar[Sequence[str]] = (".npy",)
 
@@ -117,9 +116,7 @@ def _signal(given: Any, item: int) -> Tensor:
         try:
             given = np.load(given, allow_pickle=False)  # loading a pickle could run code
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"signal {item} cannot be read ({error}); pass an .npy file"
-            ) from error
+            raise InputError(f"signal {item} cannot be read ({error}); pass a .npy file") from error
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
         given = torch.from_numpy(given.astype(float))
     if not isinstance(given, Tensor) or given.is_complex():

@@ -18,4 +18,4 @@ def salience_domains() -> dict[str, str]:
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
     """Name → import path of the visualizer; ``Signals.visualizer`` is this name."""
-    return {"signal": "salience_template.padded.visualizer:SignalPlot"}
+    return {"signal_plot": "salience_template.padded.visualizer:SignalPlot"}

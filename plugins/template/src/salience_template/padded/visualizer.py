@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+import numpy as np
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -48,7 +48,7 @@ class SignalPlot(Visualizer):
         axes, rate = figure.subplots(), explanation.dataset_info["rate"]
         largest = float(saliency.abs().max()) or 1.0
         image = axes.imshow(
-            saliency.double().cpu()[None],
+            saliency.double().cpu().numpy()[None],
             cmap=colors.colormap(self.cmap),
             vmin=-largest,
             vmax=largest,
@@ -56,8 +56,8 @@ class SignalPlot(Visualizer):
             extent=(-0.5 / rate, (len(saliency) - 0.5) / rate, 0.0, 1.0),
             transform=axes.get_xaxis_transform(),
         )
-        time = torch.arange(len(saliency)) / rate
-        for channel in signal.double().cpu():
+        time = np.arange(len(saliency)) / rate
+        for channel in signal.double().cpu().numpy():
             axes.plot(time, channel, color=colors.INK, linewidth=1.2)
         words = score_words(explanation, item)
         title = f"signal {explanation.ids[item]}" + (f": {words}" if words else "")

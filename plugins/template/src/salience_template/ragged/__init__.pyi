@@ -1,4 +1,4 @@
 """The public names and where they live."""
 
-from .domain import Points as Points
+from .domain import PointSets as PointSets
 from .visualizer import PointPlot as PointPlot

@@ -1,4 +1,4 @@
-"""The domain of sets of points: all points of a batch stand one after the other, without padding."""
+"""The domain of sets of points, of which all in a batch stand one after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from salience import Batch, Domain, Explanation, Field, InputError, Layout
 
 
 @dataclass(frozen=True)
-class Points(Domain):
+class PointSets(Domain):
     """The domain of sets of points: features by point, with a number of points of each set's own.
 
     The model is called as ``model(points, owner, n_sets)``: ``points`` has shape (N, F), where N is

@@ -11,11 +11,11 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_domains() -> dict[str, str]:
-    """Name → import path of the domain; the user writes ``domain="points"``."""
-    return {"points": "salience_template.ragged.domain:Points"}
+    """Name → import path of the domain; the user writes ``domain="point_sets"``."""
+    return {"point_sets": "salience_template.ragged.domain:PointSets"}
 
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """Name → import path of the visualizer; ``Points.visualizer`` is this name."""
+    """Name → import path of the visualizer; ``PointSets.visualizer`` is this name."""
     return {"point_plot": "salience_template.ragged.visualizer:PointPlot"}

@@ -35,8 +35,11 @@ class PointPlot(Visualizer):
         """Draw one set."""
         points = explanation.annotations[item].get("points") if explanation.annotations else None
         saliency = explanation.item(item).values[0]
-        fits = isinstance(points, Tensor) and saliency.shape == points.shape[:1]
-        if not fits or points.shape[1] < 2:
+        if (
+            not isinstance(points, Tensor)
+            or points.shape[1] < 2
+            or saliency.shape != points.shape[:1]
+        ):
             raise InputError(
                 f"points are drawn of two features or more and a value for each point, but item "
                 f"{item} has saliency of shape {tuple(saliency.shape)}; pick another visualizer"
@@ -47,9 +50,11 @@ class PointPlot(Visualizer):
             figure = Figure(figsize=(4.6, 4.0), layout="constrained", dpi=150)
         axes = figure.subplots()
         largest = float(saliency.abs().max()) or 1.0
+        x, y = points[:, :2].double().cpu().numpy().T
         drawn = axes.scatter(
-            *points[:, :2].double().cpu().T,
-            c=saliency.double().cpu(),
+            x,
+            y,
+            c=saliency.double().cpu().numpy(),
             cmap=colors.colormap(self.cmap),
             vmin=-largest,
             vmax=largest,
@@ -57,7 +62,7 @@ class PointPlot(Visualizer):
         )
         words = score_words(explanation, item)
         title = f"set {explanation.ids[item]}" + (f": {words}" if words else "")
-        x, y = explanation.dataset_info["names"][:2]
-        axes.set(title=title, xlabel=x, ylabel=y)
+        xlabel, ylabel = explanation.dataset_info["names"][:2]
+        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         figure.colorbar(drawn, ax=axes, label="saliency", pad=0.01)
         return figure

@@ -11,5 +11,5 @@ from salience.hookspecs import hookimpl
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
-    """Name → import path of the visualizer; the user writes ``visualize(0, "stripes")``."""
+    """Name → import path of the visualizer; for ``visualize(visualizer="stripes")``."""
     return {"stripes": "salience_template.visualizer.visualizer:Stripes"}

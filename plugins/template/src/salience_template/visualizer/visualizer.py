@@ -13,7 +13,7 @@ from torch import Tensor
 from salience import Explanation, InputError, NoMeanError, Visualizer, colors
 
 
-# A frozen dataclass, whose fields are the options of the plot: visualize(0, "stripes", cmap="bwr").
+# A frozen dataclass, whose fields are the options of the plot, as in visualize(0, cmap="bwr").
 @dataclass(frozen=True)
 class Stripes(Visualizer):
     """A stripe for each position of an item, coloured by its saliency.
@@ -58,7 +58,7 @@ class Stripes(Visualizer):
         axes = figure.subplots()
         largest = float(saliency.abs().max()) or 1.0
         stripes = axes.imshow(
-            saliency.double().cpu()[None],
+            saliency.double().cpu().numpy()[None],
             cmap=colors.colormap(self.cmap),
             vmin=-largest,
             vmax=largest,
