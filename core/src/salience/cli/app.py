@@ -1,4 +1,7 @@
-"""The commands: ``salience explain``, ``check``, ``show``, ``rerun``, ``report``, ``plugins``."""
+"""The commands: ``salience explain``, ``check``, ``show``, ``rerun``, ``report``, ``plugins``.
+
+``salience new`` is in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 import click
 
+from salience.cli.new import new
 from salience.cli.options import (
     DATA,
     DATA_AGAIN,
@@ -129,6 +133,9 @@ def report(**options: Any) -> None:
     from salience.cli.saved import write_report
 
     _work(write_report, options)
+
+
+main.add_command(new)
 
 
 def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
