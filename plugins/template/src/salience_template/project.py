@@ -45,7 +45,9 @@ class Template:
 TEMPLATES: Mapping[str, Template] = {
     "dense": Template("domain", "spectra", "Spectra", plot="spectrum", plot_cls="SpectrumPlot"),
     "padded": Template("domain", "signals", "Signals", plot="signal_plot", plot_cls="SignalPlot"),
-    "ragged": Template("domain", "point_sets", "PointSets", plot="point_plot", plot_cls="PointPlot"),
+    "ragged": Template(
+        "domain", "point_sets", "PointSets", plot="point_plot", plot_cls="PointPlot"
+    ),
     "calculator": Template("calculator", "deviation", "Deviation"),
     "sampler": Template("sampler", "laplace", "LaplaceNoise"),
     "weight_sampler": Template("weight sampler", "drop_connect", "DropConnect"),
@@ -80,7 +82,8 @@ def files(name: str, folder: str, inner_target: bool = False) -> dict[str, str]:
             exchanged = exchanged.replace(_TARGET, _INNER_TARGET)
         path = path.replace("PACKAGE", f"salience_{name}")
         made[path.replace("test_template_", f"test_{name}_")] = exchanged
-    made["pyproject.toml"] = _pyproject(name, folder)
+    sources = "".join(text for path, text in made.items() if path.startswith("src/"))
+    made["pyproject.toml"] = _pyproject(name, folder, sources)
     made["LICENSE"] = (_PROJECT / "LICENSE").read_text(encoding="utf-8")
     return made
 
@@ -111,7 +114,8 @@ def _exchanged(text: str, name: str, folder: str) -> str:
     return text
 
 
-def _pyproject(name: str, folder: str) -> str:
+def _pyproject(name: str, folder: str, sources: str) -> str:
+    """The settings of a new plugin, which asks for nothing that its sources do not import."""
     text = (_PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     # The last section says what the wheel of the templates carries for copies.
     text = text[: text.index("\n# What `salience new` copies")]
@@ -119,6 +123,9 @@ def _pyproject(name: str, folder: str) -> str:
     text = re.sub(r"(?:^template\w* = .*\n)+", f"{entry}\n", text, flags=re.M)
     text = text.replace("salience_template", f"salience_{name}")
     text = text.replace("salience-template", f"salience-{name.replace('_', '-')}")
+    for package in ("matplotlib", "numpy"):
+        if not re.search(rf"^(?:import|from) {package}\b", sources, re.M):
+            text = re.sub(rf'^    "{package}>=.*\n', "", text, flags=re.M)
     own = f'description = "The {TEMPLATES[folder].kind} {name} for salience"'
     text = re.sub(r"^description = .*$", own, text, flags=re.M)
     return re.sub(r"^version = .*$", 'version = "0.1.0"', text, flags=re.M)

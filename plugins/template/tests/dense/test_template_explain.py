@@ -9,6 +9,17 @@ from torch import nn
 import salience
 from salience_template.dense import Spectra
 
+MODEL = """
+from torch import nn
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Identity()
+
+    def forward(self, x):
+        return self.encode(x).sum((1, 2))
+"""
 SPECTRA = np.random.default_rng(0).normal(size=(4, 2, 7))
 
 
@@ -106,13 +117,7 @@ def test_the_command_line_draws_every_spectrum(tmp_path, monkeypatch):
     from salience.cli import main
 
     np.save(tmp_path / "spectra.npy", SPECTRA)
-    (tmp_path / "model_of_spectra.py").write_text(
-        "from torch import nn\n\n"
-        "class Sum(nn.Module):\n"
-        "    encode = nn.Identity()\n"
-        "    def forward(self, x):\n"
-        "        return self.encode(x).sum((1, 2))\n"
-    )
+    (tmp_path / "model_of_spectra.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
     arguments = "--domain spectra --model model_of_spectra:Sum --output value --out out"
     result = CliRunner().invoke(main, ["explain", *arguments.split(), "spectra.npy"])
