@@ -87,7 +87,9 @@ def _check_name(name: str) -> None:
     for record in host().records:
         taken = {record.name, record.distribution}
         if {name, distribution} & taken:
-            raise InputError(f"{record.distribution} has a plugin {record.name!r}; pick another")
+            raise InputError(
+                f"{record.distribution} has a plugin {record.name!r}; pick another name"
+            )
         for kind, parts in record.parts.items():
             for part in (name, f"{name}_plot"):
                 if part in parts:
