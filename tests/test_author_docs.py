@@ -25,10 +25,32 @@ WORDS = {word for code in CODE for word in re.findall(r"\w+", code)}
 
 #: Classes whose methods and fields authors call, read or override.
 PROTOCOLS = (
-    "Domain Layout Field Batch Calculator Attribution Score Part RowView NoiseSampler AdditiveNoise "
-    "VariableDraw Numbers ParameterSampler ModelDraw WeightSampler WeightDraw Aggregator Visualizer "
-    "Executor Worker Unit UnitResult Target Output"
-).split()
+    "Domain",
+    "Layout",
+    "Field",
+    "Batch",
+    "Calculator",
+    "Attribution",
+    "Score",
+    "Part",
+    "RowView",
+    "NoiseSampler",
+    "AdditiveNoise",
+    "VariableDraw",
+    "Numbers",
+    "ParameterSampler",
+    "ModelDraw",
+    "WeightSampler",
+    "WeightDraw",
+    "Aggregator",
+    "Visualizer",
+    "Executor",
+    "Worker",
+    "Unit",
+    "UnitResult",
+    "Target",
+    "Output",
+)
 
 #: Modules whose every message has a row in docs/errors.md.
 EXPLAINED = (

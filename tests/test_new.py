@@ -40,6 +40,13 @@ def test_there_is_a_template_of_every_kind() -> None:
     assert {template.kind.replace(" ", "_") for template in TEMPLATES.values()} == set(KINDS)
 
 
+@pytest.mark.parametrize("folder", ["padded", "ragged"])
+def test_a_domain_and_its_renderer_take_at_most_200_lines(folder: str) -> None:
+    package = ROOT / "plugins" / "template" / "src" / "salience_template" / folder
+    lines = [(package / f"{name}.py").read_text().count("\n") for name in ("domain", "visualizer")]
+    assert 0 < sum(lines) <= 200
+
+
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_a_copy_has_no_name_of_its_template(name: str, place: Path) -> None:
     assert new(name, *COMBINATIONS[name]).exit_code == 0
