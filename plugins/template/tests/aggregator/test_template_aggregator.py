@@ -34,8 +34,21 @@ def test_states_of_separate_draws_merge():
     aggregator = Largest()
     one = aggregator.update(aggregator.init(), DRAWS[:3], ())
     other = aggregator.update(aggregator.init(), DRAWS[3:], ())
-    assert torch.equal(aggregator.merge(one, other), expected(DRAWS))
-    assert torch.equal(aggregator.merge(aggregator.init(), other), other)
+    assert torch.equal(aggregator.merge(one, other).values, expected(DRAWS))
+    assert aggregator.merge(aggregator.init(), other) is other
+
+
+def test_a_state_keeps_no_memory_of_the_draws():
+    aggregator, draws = Largest(), DRAWS[:1].clone()
+    state = aggregator.update(aggregator.init(), draws, ())
+    draws.zero_()
+    assert torch.equal(aggregator.finalize(state)[0], DRAWS[0])
+
+
+def test_items_that_are_done_are_left_out():
+    state = Largest().update(Largest().init(), DRAWS, ())
+    kept = state.select(torch.tensor([2, 0]))
+    assert torch.equal(kept.values, expected(DRAWS)[[2, 0]])
 
 
 def explained(**settings):

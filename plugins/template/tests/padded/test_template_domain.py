@@ -97,6 +97,12 @@ def test_the_picture_shows_the_saliency_of_each_time():
         assert np.allclose(line.get_xdata(), [0.0, 0.5, 1.0])
 
 
+def test_an_id_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path):
+    explanation = explained(ids=["$\\no{", "b", "c"])
+    explanation.visualize(0, path=tmp_path / "signal.svg")
+    assert "$\\no{" in explanation.visualize(0).axes[0].get_title()
+
+
 def test_there_is_no_mean_of_signals_of_different_lengths():
     with pytest.raises(NoMeanError):
         explained().visualize()

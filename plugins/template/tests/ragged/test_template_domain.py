@@ -83,6 +83,13 @@ def test_the_picture_shows_the_points_in_the_colours_of_their_saliency():
     assert np.allclose(axes.collections[0].get_array(), WEIGHT.sum())
 
 
+def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
+    explanation = explained(PointSets(names=("$\\no{", "y")), ids=["$\\no{", "b", "c"])
+    explanation.visualize(0, path=tmp_path / "set.svg")
+    axes = explanation.visualize(0).axes[0]
+    assert axes.get_xlabel() == "$\\no{" and "$\\no{" in axes.get_title()
+
+
 def test_there_is_no_mean_of_sets_of_different_sizes():
     with pytest.raises(NoMeanError):
         explained().visualize()

@@ -11,9 +11,9 @@ from salience import InputError, Tensors
 WEIGHT = torch.tensor([1.0, -2.0, 0.5])
 
 
-def explanation():
+def explanation(ids=None):
     return salience.explain(
-        lambda x: (x * WEIGHT).sum(1), torch.ones(4, 3), Tensors(), output="value"
+        lambda x: (x * WEIGHT).sum(1), torch.ones(4, 3), Tensors(), output="value", ids=ids
     )
 
 
@@ -28,6 +28,12 @@ def test_a_figure_of_the_user_is_drawn_into():
     figure = Figure(figsize=(2, 1))
     assert explanation().visualize(0, visualizer="stripes", figure=figure) is figure
     assert figure.get_size_inches().tolist() == [2.0, 1.0]
+
+
+def test_an_id_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path):
+    drawn = explanation(ids=["$\\no{", "b", "c", "d"])
+    drawn.visualize("$\\no{", visualizer="stripes", path=tmp_path / "stripes.svg")
+    assert "$\\no{" in drawn.visualize(0, visualizer="stripes").axes[0].get_title()
 
 
 def test_refuses_saliency_of_several_axes():

@@ -1,4 +1,4 @@
-"""An aggregator with a state of its own, which is updated block by block."""
+"""An aggregator with a state of its own, which is updated draw by draw."""
 
 from __future__ import annotations
 
@@ -10,8 +10,34 @@ from torch import Tensor
 
 from salience import Aggregator
 
-# The state: for each position the draw of largest magnitude so far; None before the first draw.
-State = Tensor | None
+
+@dataclass(frozen=True)
+class Extremes:
+    """The state: the draw of largest magnitude so far at each position.
+
+    Args:
+        values: Shape (L, …); ``None`` before the first draw.
+    """
+
+    values: Tensor | None = None
+
+    def add(self, draw: Tensor) -> Extremes:
+        """The state after one more draw, whose memory is used again for the next ones."""
+        return self.merge(Extremes(draw.clone()))
+
+    def merge(self, other: Extremes) -> Extremes:
+        """The state after the draws of both."""
+        if self.values is None or other.values is None:
+            return other if self.values is None else self
+        larger = other.values.abs() > self.values.abs()
+        return Extremes(torch.where(larger, other.values, self.values))
+
+    def select(self, index: Tensor) -> Extremes:
+        """The state of the items or elements at ``index`` of the first axis.
+
+        With ``n_samples=Until(...)`` items that are sure are left out of further draws.
+        """
+        return self if self.values is None else Extremes(self.values[index])
 
 
 # Where the result is a mean of transformed draws, `transform` alone is enough: see `salience.Abs`.
@@ -26,23 +52,11 @@ class Largest(Aggregator):
     #: Smallest number of draws that the aggregator accepts.
     min_draws: ClassVar[int] = 2
 
-    def init(self, group: int = 1) -> State:
+    def init(self, group: int = 1) -> Extremes:
         """The state before the first draw."""
-        return None
+        return Extremes()
 
-    def update(self, state: State, draws: Tensor, axes: tuple[int, ...]) -> State:
-        """The state after a block of draws, shape (D, L, …); ``axes`` are summed first."""
-        for draw in self.reduce(draws, axes):
-            state = self.merge(state, draw)
-        return state
-
-    def merge(self, one: State, other: State) -> State:
-        """The state after the draws of both; their order does not matter where none are equal."""
-        if one is None or other is None:
-            return other if one is None else one
-        return torch.where(other.abs() > one.abs(), other, one)
-
-    def finalize(self, state: State) -> tuple[Tensor, Tensor]:
+    def finalize(self, state: Extremes) -> tuple[Tensor, Tensor]:
         """Values, and their standard errors, which are not known: NaN."""
-        assert state is not None
-        return state, torch.full_like(state, torch.nan)
+        assert state.values is not None
+        return state.values, torch.full_like(state.values, torch.nan)

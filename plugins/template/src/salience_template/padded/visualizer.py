@@ -62,5 +62,6 @@ class SignalPlot(Visualizer):
         words = score_words(explanation, item)
         title = f"signal {explanation.ids[item]}" + (f": {words}" if words else "")
         axes.set(title=title, xlabel="time (s)", ylabel="value")
+        axes.title.set_parse_math(False)  # an id may hold dollar signs, which are no formula
         figure.colorbar(image, ax=axes, label="saliency", pad=0.01)
         return figure

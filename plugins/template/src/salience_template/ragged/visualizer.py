@@ -64,5 +64,7 @@ class PointPlot(Visualizer):
         title = f"set {explanation.ids[item]}" + (f": {words}" if words else "")
         xlabel, ylabel = explanation.dataset_info["names"][:2]
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            text.set_parse_math(False)  # a name may hold dollar signs, which are no formula
         figure.colorbar(drawn, ax=axes, label="saliency", pad=0.01)
         return figure

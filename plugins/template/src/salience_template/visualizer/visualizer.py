@@ -65,5 +65,6 @@ class Stripes(Visualizer):
             aspect="auto",
         )
         axes.set(title=title, xlabel="position", yticks=[])
+        axes.title.set_parse_math(False)  # an id may hold dollar signs, which are no formula
         figure.colorbar(stripes, ax=axes, label="saliency", pad=0.01)
         return figure
