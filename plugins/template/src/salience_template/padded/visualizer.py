@@ -57,8 +57,7 @@ class SignalPlot(Visualizer):
             transform=axes.get_xaxis_transform(),
         )
         time = np.arange(len(saliency)) / rate
-        for channel in signal.double().cpu().numpy():
-            axes.plot(time, channel, color=colors.INK, linewidth=1.2)
+        axes.plot(time, signal.double().cpu().numpy().T, color=colors.INK, linewidth=1.2)
         words = score_words(explanation, item)
         title = f"signal {explanation.ids[item]}" + (f": {words}" if words else "")
         axes.set(title=title, xlabel="time (s)", ylabel="value")
