@@ -15,7 +15,7 @@ from torch import nn
 import graphs
 import salience
 from salience_tabular import Tabular
-from salience_template import Spectra
+from salience_template.dense import Spectra
 from salience_vision import ImageTransform, Vision
 
 DRAWS = 10

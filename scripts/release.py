@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterable
@@ -69,6 +70,16 @@ class Distribution:
         """The source archive in dist/."""
         return self._only(f"{self.package}-*.tar.gz")
 
+    def carried(self) -> set[str]:
+        """What the wheel has besides its package, as its pyproject.toml says: for copies of it."""
+        tool = tomllib.loads((self.folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+        given = tool["hatch"]["build"]["targets"]["wheel"].get("force-include", {})
+        found = set()
+        for source, place in given.items():
+            inside = files(self.folder, source)
+            found |= {f"{place}{name.removeprefix(source)}" for name in inside} or {place}
+        return found
+
     def _only(self, pattern: str) -> Path:
         found = list(DIST.glob(pattern))
         expect(len(found) == 1, f"dist/ has {len(found)} files {pattern}; expected one")
@@ -111,6 +122,7 @@ class Distribution:
         )
         installed = {name for name in names if ".dist-info/" not in name}
         package = {name.removeprefix("src/") for name in files(self.folder, "src")}
+        package |= self.carried()
         check_same(installed, package, self.wheel.name)
 
         own = (self.folder / "LICENSE").read_text(encoding="utf-8")
@@ -186,7 +198,7 @@ def check_install(
     found = run([python, "-c", IN_THE_ENVIRONMENT], folder).strip()
     expect(found == version, f"{distribution.name} came with salience {found}, not {version}")
     listed = json.loads(run([str(scripts / "salience"), "plugins", "--json"], folder))
-    names = [record["distribution"] for record in listed]
+    names = sorted({record["distribution"] for record in listed})
     expected = sorted({one.name for one in (CORE, distribution) if one.has_hooks})
     expect(names == expected, f"`salience plugins` lists {names}; expected {expected}")
 

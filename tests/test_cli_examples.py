@@ -115,7 +115,10 @@ def call(line: str) -> Result:
 
 def test_every_example_runs(place: Path) -> None:
     (place / "photos" / "broken.jpg").unlink()
-    pages = [examples(), *(examples(name) for name in ("plugins", "show", "rerun", "report"))]
+    pages = [
+        examples(),
+        *(examples(name) for name in ("plugins", "new", "show", "rerun", "report")),
+    ]
     assert all(pages)
     for line in [line for page in pages for line in page]:
         result = call(line)

@@ -340,6 +340,17 @@ def numbers(rows: int, *inner: int, draws: int = 1, seed: int = 0, stream: int =
     return Numbers(keys, RowView(batch.all_rows(), axes), (rows * draws, *inner), stream)
 
 
+def test_several_numbers_of_a_position_are_independent_of_each_other() -> None:
+    own = numbers(100, 60)
+    spawned = [one.uniform().flatten() for one in own.spawn(3)]
+    correlation = torch.corrcoef(torch.stack([own.uniform().flatten(), *spawned]))
+    assert (correlation - torch.eye(4)).abs().max() < 4 / 6000**0.5
+    again = [one.uniform().flatten() for one in own.spawn(2)]
+    assert all(torch.equal(a, b) for a, b in zip(again, spawned[:2], strict=True))
+    other = numbers(100, 60, stream=1).spawn(1)[0].uniform().flatten()
+    assert not torch.equal(other, spawned[0])
+
+
 #: 60 000 numbers along each of the ways in which they are told apart.
 WAYS = {
     "items": lambda: numbers(60_000),

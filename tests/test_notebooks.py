@@ -14,7 +14,7 @@ SETUP = """
 import warnings; warnings.simplefilter("ignore")
 import numpy as np, torch, salience
 from torch import nn
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 torch.manual_seed(0)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import salience
 from salience import Explainer, IntegratedGradients, Mean, PerItem, Tensors
 from salience_tabular import Tabular
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 from .oracle import Case
 from .specs import brief

@@ -19,7 +19,7 @@ from salience.plugins import host
 from salience_molgraph import MolGraph, fragments
 from salience_report import Options, make_page
 from salience_tabular import Tabular
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 from . import molecules, photos
 from .data import Any64, Peaks, folder

@@ -61,6 +61,7 @@ from .results.preflight import Preflight as Preflight
 from .results.preflight import Verdict as Verdict
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
+from .samplers.additive import AdditiveNoise as AdditiveNoise
 from .samplers.base import ModelDraw as ModelDraw
 from .samplers.base import NoiseSampler as NoiseSampler
 from .samplers.base import ParameterSampler as ParameterSampler
@@ -70,6 +71,7 @@ from .samplers.base import WeightSampler as WeightSampler
 from .samplers.design import Until as Until
 from .samplers.ensemble import Ensemble as Ensemble
 from .samplers.gaussian import GaussianNoise as GaussianNoise
+from .samplers.keyed import Numbers as Numbers
 from .samplers.mc_dropout import MCDropout as MCDropout
 from .samplers.posterior import Posterior as Posterior
 from .samplers.swag import SWAG as SWAG

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import salience
 from salience import Batch, Domain, Field, Layout
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 #: Names that would run as script or turn the text around, where a page took them for markup.
 HOSTILE = (

@@ -1,4 +1,4 @@
-"""The commands: explain, check, show, rerun, report, plugins and doctor."""
+"""The commands: explain, check, show, rerun, report, plugins and doctor; `new` has a module."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from salience.cli.new import new
 from salience.cli.options import (
     DATA,
     DATA_AGAIN,
@@ -143,6 +144,9 @@ def report(**options: Any) -> None:
     from salience.cli.saved import write_report
 
     _work(write_report, options)
+
+
+main.add_command(new)
 
 
 def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:

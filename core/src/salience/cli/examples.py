@@ -21,6 +21,11 @@ salience plugins --time
 salience doctor
 salience doctor --json
 """,
+    "new": """
+salience new audio
+salience new speech --data padded --target module
+salience new my_method --kind calculator
+""",
     "explain": r"""
 salience explain --domain vision --model mymodels:net --weights net.pt \
     --sampler gaussian:scale=0.15 --n-samples 8 --aggregator abs \

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from numbers import Integral
 
@@ -121,6 +121,17 @@ class Numbers(ShortRepr):
     view: RowView
     shape: tuple[int, ...]
     stream: int = 0
+
+    def spawn(self, n: int) -> list[Numbers]:
+        """Sets of random numbers for the same positions, independent of these and of each other.
+
+        A sampler that needs several numbers for each position takes one set for each of them.
+
+        Args:
+            n: Number of sets; the first ones do not depend on it.
+        """
+        start = (self.stream + 1) * _MIX_1
+        return [replace(self, stream=_mix_one(start + i * _GAMMA)) for i in range(1, n + 1)]
 
     def bits(self) -> Tensor:
         """63 random bits for each position, as an int64 from 0 to 2⁶³ − 1."""

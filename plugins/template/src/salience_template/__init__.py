@@ -1,9 +1,5 @@
-"""Spectra for salience: a domain and a plot, meant as the template of other plugins.
+"""Templates of plugins for salience, one in each folder; ``salience new`` copies them.
 
-The names in ``__init__.pyi`` are imported on first use, so that listing plugins imports neither
-torch nor matplotlib.
+Each folder is a plugin of its own, with its hooks in ``plugin.py``: three domains, of data that is
+dense, padded or ragged, and one part of each other kind.
 """
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -137,9 +137,16 @@ def given_axes_are_drawn_into(subject: Subject) -> None:
 
 
 def other_explanations_are_refused(subject: Subject) -> None:
-    """An explanation of other data is drawn, or refused by an InputError."""
+    """An explanation of other data is drawn, or refused in a sentence."""
     for example in examples():
         explanation = example.explained(data=example.copied_data())
+        reason = subject.part.refusal(explanation)
+        expect(
+            reason is None or (isinstance(reason, str) and bool(reason.strip())),
+            f"refusal returned {reason!r}; return a sentence, or None",
+        )
+        if reason is not None:
+            continue
         try:
             subject.part.item(explanation, 0)
         except InputError:
@@ -147,7 +154,7 @@ def other_explanations_are_refused(subject: Subject) -> None:
         except Exception as error:
             raise AssertionError(
                 f"it raised {type(error).__name__} ({error}) for an explanation of {example.name}; "
-                f"raise InputError, which says what it draws"
+                f"let refusal say what it draws"
             ) from error
 
 

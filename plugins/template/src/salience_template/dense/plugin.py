@@ -13,10 +13,10 @@ from salience.hookspecs import hookimpl
 @hookimpl
 def salience_domains() -> dict[str, str]:
     """Name → import path of the domain; the user writes ``domain="spectra"``."""
-    return {"spectra": "salience_template.domain:Spectra"}
+    return {"spectra": "salience_template.dense.domain:Spectra"}
 
 
 @hookimpl
 def salience_visualizers() -> dict[str, str]:
     """Name → import path of the visualizer; ``Spectra.visualizer`` is this name."""
-    return {"spectrum": "salience_template.visualizer:SpectrumPlot"}
+    return {"spectrum": "salience_template.dense.visualizer:SpectrumPlot"}

@@ -7,8 +7,19 @@ from matplotlib.collections import LineCollection, PolyCollection
 from torch import nn
 
 import salience
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
+MODEL = """
+from torch import nn
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Identity()
+
+    def forward(self, x):
+        return self.encode(x).sum((1, 2))
+"""
 SPECTRA = np.random.default_rng(0).normal(size=(4, 2, 7))
 
 
@@ -18,9 +29,10 @@ class Linear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.arange(14.0).reshape(2, 7) - 5)
+        self.encode = nn.Identity()
 
     def forward(self, intensity: torch.Tensor) -> torch.Tensor:
-        return (self.weight * intensity).sum((1, 2))
+        return (self.weight * self.encode(intensity)).sum((1, 2))
 
 
 def explained(**settings) -> salience.Explanation:
@@ -36,9 +48,10 @@ def band(figure):
     return [c for c in figure.axes[1].collections if isinstance(c, PolyCollection)]
 
 
-def test_saliency_is_summed_over_channels():
+@pytest.mark.parametrize("target", ["input", "encode", None])
+def test_saliency_is_summed_over_channels(target):
     expected = Linear().weight.sum(0).expand(4, 7)
-    assert torch.allclose(explained().values, expected)
+    assert torch.allclose(explained(target=target).values, expected)
 
 
 def test_integrated_gradients_add_up_to_the_prediction():
@@ -104,11 +117,9 @@ def test_the_command_line_draws_every_spectrum(tmp_path, monkeypatch):
     from salience.cli import main
 
     np.save(tmp_path / "spectra.npy", SPECTRA)
-    (tmp_path / "model_of_spectra.py").write_text(
-        "import torch\ndef make():\n    return lambda x: x.sum((1, 2))\n"
-    )
+    (tmp_path / "model_of_spectra.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
-    arguments = "--domain spectra --model model_of_spectra:make --output value --out out"
+    arguments = "--domain spectra --model model_of_spectra:Sum --output value --out out"
     result = CliRunner().invoke(main, ["explain", *arguments.split(), "spectra.npy"])
     assert result.exit_code == 0, result.output
     names = {path.name for path in (tmp_path / "out").glob("*.png")}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from salience import InputError
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 SPECTRA = np.random.default_rng(0).normal(size=(5, 2, 7))
 

@@ -31,7 +31,7 @@ class SpectrumPlot(Visualizer):
         cmap: Colour map of the saliency, or its name. Its middle is at 0, so a diverging map fits.
         scaler: Name or function that scales the saliency: ``"abs_max"``, ``"normalize"``,
             ``"min_max"``, ``"identity"``.
-        title: Title in place of "spectrum", the item's id and f, or of "mean of n spectra".
+        title: Title in place of the item's id and f, or of the number of items of a mean.
     """
 
     formats: ClassVar[Collection[str]] = tuple(FigureCanvasBase.filetypes)

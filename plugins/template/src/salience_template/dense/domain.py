@@ -14,7 +14,7 @@ from torch import Tensor
 
 from salience import Batch, Domain, Explanation, Field, InputError, Layout
 from salience.errors import brief
-from salience_template.payload import payload_of
+from salience_template.dense.payload import payload_of
 
 # Axes are named, so that no code depends on axis numbers. "item" is the axis that counts items; the
 # other names are free.
@@ -32,6 +32,8 @@ class Spectra(Domain):
     Args:
         wavelengths: Wavelength of each position; where ``None``, positions are numbered from 0.
         unit: Unit of the wavelengths, for the axis label of the plot.
+        target: Target variable by default: ``"input"``, or the path of a module whose output has
+            shape (B, units, W).
     """
 
     # The name under which plugin.py registers the visualizer.
@@ -41,6 +43,7 @@ class Spectra(Domain):
 
     wavelengths: Sequence[float] | None = None
     unit: str = "nm"
+    target: str = "input"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,8 +58,13 @@ class Spectra(Domain):
         Saliency is summed over the channels, to shape (B, W).
         """
         # `inner` names the axes of target variables inside the model: a convolution, for example,
-        # also returns (B, C, W).
-        return Layout({"intensity": Field(AXES)}, reduce=("channel",), inner=AXES)
+        # returns (B, units, W). The units together are one variable, which `components` says.
+        return Layout(
+            {"intensity": Field(AXES)},
+            reduce=("channel",),
+            inner=("item", "unit", "wavelength"),
+            components=("unit",),
+        )
 
     def read(self, data: Any) -> list[Tensor]:
         """Read an array or tensor of shape (B, C, W), or the path of an ``.npy`` file of one.

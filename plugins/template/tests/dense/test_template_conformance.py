@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from salience.testing import parametrize_checks
-from salience_template import Spectra, SpectrumPlot
+from salience_template.dense import Spectra, SpectrumPlot
 
 SPECTRA = np.random.default_rng(0).normal(size=(4, 2, 7))
 

@@ -1,0 +1,9 @@
+"""A sampler for salience that moves the target variable: noise of Laplace's distribution.
+
+The names in ``__init__.pyi`` are imported on first use, so that listing plugins does not import
+torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+"""The part keeps what salience relies on: docs/conformance.md."""
+
+from salience.testing import parametrize_checks
+from salience_template.weight_sampler import DropConnect
+
+
+# One test for each check, on dense, padded and ragged data.
+@parametrize_checks(DropConnect())
+def test_conforms(check):
+    check()

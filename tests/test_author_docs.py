@@ -1,0 +1,140 @@
+"""Everything that authors of plugins need has a place in the documents, which say what is so."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+import salience
+from salience import hookspecs
+from salience.cli.new import KINDS
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "core" / "src" / "salience"
+PAGES = sorted((ROOT / "docs" / "authors").glob("*.md"))
+TEXT = "\n".join(page.read_text() for page in PAGES)
+#: What stands between backticks, in prose and tables; blocks of code are left out.
+CODE = set(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.M | re.S)))
+WORDS = {word for code in CODE for word in re.findall(r"\w+", code)}
+
+#: Classes whose methods and fields authors call, read or override.
+PROTOCOLS = (
+    "Domain",
+    "Layout",
+    "Field",
+    "Batch",
+    "Calculator",
+    "Attribution",
+    "Score",
+    "Part",
+    "RowView",
+    "NoiseSampler",
+    "AdditiveNoise",
+    "VariableDraw",
+    "Numbers",
+    "ParameterSampler",
+    "ModelDraw",
+    "WeightSampler",
+    "WeightDraw",
+    "Aggregator",
+    "Visualizer",
+    "Executor",
+    "Worker",
+    "Unit",
+    "UnitResult",
+    "Target",
+    "Output",
+)
+
+#: Modules whose every message has a row in docs/errors.md.
+EXPLAINED = (
+    "data/layout.py",
+    "data/batch.py",
+    "model/targets.py",
+    "model/checks.py",
+    "samplers/additive.py",
+    "visualize/visualizer.py",
+    "cli/new.py",
+)
+ERRORS = {"InputError", "NoMeanError", "_RefusedError"}
+
+
+def public(cls: type) -> set[str]:
+    """Names of the fields, methods and properties of a class."""
+    fields = {f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    return {name for name in {*vars(cls), *fields} if not name.startswith("_")}
+
+
+def messages(path: Path) -> Iterator[str]:
+    """The texts of errors that a module raises, with … in the place of what differs."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in ERRORS and node.args:
+            text = _text(node.args[0])
+            if text.strip("… ;:"):
+                yield text
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    return "…"
+
+
+def rows() -> list[str]:
+    """The messages in docs/errors.md."""
+    page = (ROOT / "docs" / "errors.md").read_text()
+    return re.findall(r"^\| `([^`]+)` \| ", page, re.M)
+
+
+def test_every_hook_has_a_place() -> None:
+    hooks = {name for name in vars(hookspecs) if name.startswith("salience_")}
+    assert hooks and hooks <= CODE
+
+
+def test_every_public_name_has_a_place() -> None:
+    assert set(salience.__all__) - WORDS == set()
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_method_and_field_of_a_protocol_has_a_place(name: str) -> None:
+    assert public(getattr(salience, name)) - WORDS == set()
+
+
+def test_every_kind_of_salience_new_has_a_page() -> None:
+    index = (ROOT / "docs" / "authors" / "README.md").read_text()
+    linked = set(re.findall(r"\]\((\w+\.md)\)", index))
+    assert {page.name for page in PAGES} - {"README.md"} == linked
+    for kind in KINDS[1:]:
+        assert f"`--kind {kind}`" in index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_excerpts_are_of_the_templates_as_they_are(page: Path) -> None:
+    text = page.read_text()
+    found = re.findall(r"<!-- (\S+) -->\n```py\n(.*?)```\n", text, re.S)
+    assert len(found) == text.count("```py\n")
+    for path, excerpt in found:
+        source = (ROOT / path).read_text()
+        depths = [indent(excerpt, " " * depth) for depth in range(0, 20, 4)]
+        assert any(f"\n{one}" in source for one in depths), dedent(excerpt)
+
+
+@pytest.mark.parametrize("module", EXPLAINED)
+def test_every_message_of_these_modules_is_explained(module: str) -> None:
+    assert set(messages(CORE / module)) - set(rows()) == set()
+
+
+def test_every_message_that_is_explained_is_raised_somewhere() -> None:
+    sources = [*CORE.rglob("*.py"), *(ROOT / "plugins" / "template").rglob("*.py")]
+    raised = {text for path in sources for text in messages(path)}
+    assert rows() and set(rows()) - raised == set()
+    assert len(rows()) == len(set(rows()))
