@@ -19,8 +19,8 @@ import torch
 
 import salience
 from salience import Explanation, InputError, Saliency
-from salience.cli.compared import difference_words
 from salience.cli.pictures import picture_names
+from salience.cli.saved import difference_words
 from tests.commands import run
 
 pytestmark = pytest.mark.skipif(

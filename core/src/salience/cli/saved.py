@@ -1,4 +1,4 @@
-"""The work of ``salience show`` and ``salience report``: saved runs are drawn, without a model."""
+"""Saved runs: drawn by ``salience show`` and ``report``, and compared with by ``rerun``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from torch import Tensor
 
 from salience.cli.folder import Folder, check_file
 from salience.cli.outputs import raise_failed
@@ -72,6 +73,27 @@ def write_report(*, runs: Sequence[str], out: str, title: str) -> None:
     click.echo(f"wrote {out}, {Path(out).stat().st_size / 1e6:.2g} MB")
 
 
+def difference_words(former: Explanation, again: Explanation, name: str) -> str:
+    """The largest difference between the values of two explanations, in a sentence.
+
+    Args:
+        former: The saved explanation.
+        again: What was computed from its record.
+        name: What the former is called.
+    """
+    pairs = _paired(former, again)
+    if list(former.ids) != list(again.ids) or pairs is None:
+        return f"values are not compared with {name}, which has other items or positions"
+    apart = max((_farthest(one, other) for one, other in pairs), default=0.0)
+    if not apart:
+        return f"values are equal to those of {name}, to the bit"
+    size = max(float(one.abs().max()) for one, _ in pairs if one.numel())
+    return (
+        f"values differ from those of {name} by at most {apart:.2g}; the largest of these is "
+        f"{size:.2g}"
+    )
+
+
 def _named(text: str) -> tuple[str, Path]:
     """The title and the path of a run: ``name=path``, or a path, whose folder names it."""
     name, equals, path = text.partition("=")
@@ -102,3 +124,19 @@ def _position(ids: Sequence[int | str], text: str) -> int:
         f"no item {brief(text, 60)}: pass a position from 0 to {len(ids) - 1} or an id; "
         f"{nearest(text, map(str, list(ids)[:10_000]))}"
     )
+
+
+def _paired(former: Explanation, again: Explanation) -> list[tuple[Tensor, Tensor]] | None:
+    """The values of each target variable in both; ``None`` where they have other shapes."""
+    if former.saliency.keys() != again.saliency.keys():
+        return None
+    pairs = [(former.saliency[key].flat, again.saliency[key].flat) for key in former.saliency]
+    if any(one.shape != other.shape for one, other in pairs):
+        return None
+    return [(one.cpu().double(), other.cpu().double()) for one, other in pairs]
+
+
+def _farthest(one: Tensor, other: Tensor) -> float:
+    # What is not known in both, as beside padding, is no difference.
+    apart = (one - other).abs()[~(one.isnan() & other.isnan())]
+    return float(apart.max()) if apart.numel() else 0.0
