@@ -142,7 +142,7 @@ def aggregated(kept: Samples, aggregator: Aggregator, domain: Domain) -> Explana
         **kept.items.columns(),
         saliency=saliency,
         dataset_info=kept.dataset_info,
-        provenance=dict(kept.provenance) | pool | record.aggregated(aggregator),
+        provenance=dict(kept.provenance) | pool | record.aggregated(aggregator, kept.provenance),
         domain=kept.domain,
         design=replace(kept.design, signed=aggregator.signed, averages=aggregator.averages),
     )

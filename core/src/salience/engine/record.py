@@ -48,14 +48,14 @@ def record(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "precision": own.precision,
     }
-    if request.aggregator is not None:
-        made |= aggregated(request.aggregator)
+    last = {} if request.aggregator is None else aggregated(request.aggregator)
+    # Looking for the names of the parts may have loaded their plugins.
     made |= {"versions": _versions(), "plugins": _plugins()}
     if request.pool is not None:
         made["pool"] = request.pool.record()
     if notices := sentences():
         made["notices"] = notices
-    return made
+    return made | last
 
 
 def recorded_targets(request: Request) -> list[Any]:
@@ -65,9 +65,19 @@ def recorded_targets(request: Request) -> list[Any]:
     return [asdict(t) if isinstance(t, Target) else t for t in targets]
 
 
-def aggregated(aggregator: Aggregator) -> dict[str, Any]:
-    """The entry of a record that names the aggregator."""
-    return {"aggregator": to_config("aggregators", aggregator)}
+def aggregated(aggregator: Aggregator, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The entries of a record that name the aggregator.
+
+    Args:
+        aggregator: The aggregator.
+        before: The record of draws that were kept, to whose plugins that of the aggregator is
+            added; ``None`` where there is none.
+    """
+    made: dict[str, Any] = {"aggregator": to_config("aggregators", aggregator)}
+    if before is not None:
+        known = list(before.get("plugins", ()))
+        made["plugins"] = known + [plugin for plugin in _plugins() if plugin not in known]
+    return made
 
 
 def settings(record: Mapping[str, Any]) -> dict[str, Any]:
