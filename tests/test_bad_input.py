@@ -709,7 +709,7 @@ def test_a_file_that_is_not_ours_is_refused_and_not_executed(tmp_path: Path) -> 
     for path in sorted(tmp_path.glob("*.salience")):
         refused(lambda path=path: Explanation.load(path), "is no explanation of salience")
     refused(lambda: Explanation.load(tmp_path / "none.salience"), "no file", "Explanation.save")
-    refused(lambda: Explanation.load(tmp_path), "no file", "Explanation.save")
+    refused(lambda: Explanation.load(tmp_path), "is a folder", "broken.salience")
     assert not Marker.path.exists()
 
 

@@ -96,6 +96,35 @@ def test_a_model_on_the_gpu_is_explained_there() -> None:
     assert torch.equal(torch.cuda.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("domain", ["tensor", "tabular"])
+@pytest.mark.parametrize("calculator", ["gradient", "integrated_gradients:steps=4", "occlusion"])
+def test_data_baselines_and_labels_may_lie_on_the_gpu(domain: str, calculator: str) -> None:
+    torch.manual_seed(0)
+    net, rows = nn.Linear(3, 4).double(), torch.randn(6, 3, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    settings: dict[str, Any] = {"samplers": ["gaussian"], "n_samples": 2, "device": DEVICE}
+
+    def made(device: str) -> Tensor:
+        output = salience.CrossEntropy(labels.to(device))
+        known = {"output": output, "ids": labels.to(device).cumsum(0)}
+        return salience.explain(
+            net, rows.to(device), domain, calculator, **settings, **known
+        ).values
+
+    assert torch.equal(made("cpu"), made(DEVICE))
+
+
+def test_a_baseline_may_lie_on_the_gpu() -> None:
+    net, rows = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), torch.randn(6, 3)
+
+    def made(device: str) -> Tensor:
+        integrated = salience.IntegratedGradients(baseline=torch.ones(3, device=device))
+        found = salience.explain(net, rows, "tensor", integrated, output="value", device=DEVICE)
+        return found.values
+
+    assert torch.equal(made("cpu"), made(DEVICE))
+
+
 @needs_gpu
 def test_running_out_of_gpu_memory_halves_the_passes() -> None:
     free, _ = torch.cuda.mem_get_info()

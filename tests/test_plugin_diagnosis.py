@@ -124,6 +124,21 @@ def test_what_is_slow_is_named_first_with_what_it_imports(tmp_path: Path) -> Non
 
 # --- Loading only what is asked for ---------------------------------------------------------------
 
+TEMPLATES = {
+    "template",
+    *(
+        f"template_{kind}"
+        for kind in (
+            "padded",
+            "ragged",
+            "calculator",
+            "sampler",
+            "weight_sampler",
+            "aggregator",
+            "visualizer",
+        )
+    ),
+}
 LOUD = f"print('loaded')\n{hook('calculators', '''{'loud': 'salience:Gradient'}''')}"
 
 
@@ -161,7 +176,7 @@ def test_nothing_is_loaded_where_only_objects_and_parts_of_core_are_used(tmp_pat
         ("none", {}),
         ("tabular", {"tabular"}),
         (" tabular , vision,core", {"tabular", "vision"}),
-        ("", {"tabular", "vision", "molgraph", "template", "loud"}),
+        ("", {"tabular", "vision", "molgraph", *TEMPLATES, "loud"}),
     ],
 )
 def test_the_environment_chooses_what_is_loaded(

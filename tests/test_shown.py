@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import salience
 import salience_tabular
-from salience import Explanation, Tensors, Visualizer
+from salience import Explanation, InputError, Tensors, Visualizer
 from salience_tabular import Tabular
 from salience_vision import Vision
 from tests.nets import Atoms, Two
@@ -191,15 +191,20 @@ class Unwritable(Visualizer):
         return object()
 
 
-@pytest.mark.parametrize("visualizer", [Failing(), Unwritable()])
-def test_a_visualizer_that_fails_does_not_hide_the_result(visualizer: Visualizer) -> None:
+@pytest.mark.parametrize(
+    ("visualizer", "words"),
+    [(Failing(), "division by zero"), (Unwritable(), "expected a figure")],
+)
+def test_a_visualizer_that_fails_does_not_hide_the_result(
+    visualizer: Visualizer, words: str
+) -> None:
     class Own(Tabular):
         pass
 
     Own.visualizer = visualizer  # type: ignore[assignment]
     data = torch.randn(3, 3)
     page = salience.explain(NET, data, Own(), **NOISE)._repr_html_()
-    assert "<table" in page and "certain (p" in page and "cannot be drawn" in page
+    assert "<table" in page and "certain (p" in page and words in page
     assert "<b>" not in page
 
 
@@ -355,7 +360,8 @@ def test_figures_of_other_authors_show_themselves() -> None:
         assert 1500 <= width <= 1600
         for again in (pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
             assert again._repr_png_()[:4] == b"\x89PNG"
-    assert found.visualize(0, visualizer=Words()) == "no figure"
+    with pytest.raises(InputError, match=r"'Words' .* returned 'no figure', expected a figure"):
+        found.visualize(0, visualizer=Words())
 
 
 def test_a_visualizer_keeps_its_own_words() -> None:

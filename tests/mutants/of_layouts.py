@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from salience import Batch, Field, Layout
-from salience_template import Spectra
+from salience_template.dense import Spectra
 
 from .mutant import breaks
 from .sound import ON_SERIES, ON_SETS, ON_SPECTRA, Sets, Words

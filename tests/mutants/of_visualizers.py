@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from salience_template import Spectra, SpectrumPlot
+from salience_template.dense import Spectra, SpectrumPlot
 
 from .mutant import breaks
 from .sound import ON_SPECTRA
@@ -205,6 +205,9 @@ class DrawsOtherAxes(IntoAxes):
 @breaks("other_explanations_are_refused", "visualizer", **GIVEN)
 class RaisesKeyError(Changed):
     """Raises KeyError for what it cannot draw"""
+
+    def refusal(self, explanation: Any) -> str | None:
+        return None
 
     def item(self, explanation: Any, item: int) -> Any:
         known: Callable[[str], Any] = explanation.dataset_info.__getitem__

@@ -121,7 +121,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
         expected: What is expected, for the error.
 
     Returns:
-        A tensor on the CPU, unless ``value`` is a tensor, which is returned detached.
+        A tensor on the CPU, detached.
 
     Raises:
         InputError: The value holds something else than numbers, or masked or missing entries.
@@ -132,7 +132,7 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
             raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
         # Most operations of torch lack unsigned integers of more than 8 bits.
         unsigned = value.dtype in (torch.uint16, torch.uint32, torch.uint64)
-        return _signed(value.detach().long(), name) if unsigned else value.detach()
+        return _signed(value.detach().cpu().long(), name) if unsigned else value.detach().cpu()
     try:
         found = _plain_array(value, name)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:

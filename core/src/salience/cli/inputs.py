@@ -15,7 +15,7 @@ from salience.data.domain import Domain
 from salience.data.names import labels_in_column
 from salience.datasets import is_dataset
 from salience.errors import InputError, brief
-from salience.naming import is_file
+from salience.naming import is_file, is_folder
 from salience.plugins.parts import make
 
 _EXPECTED = (
@@ -94,7 +94,7 @@ def _is_data(found: Any) -> bool:
 def _paths(text: str, suffixes: Collection[str]) -> Iterable[str]:
     """The files that an argument stands for, or its text."""
     if _exists(text):
-        return _in_folder(Path(text), suffixes) if Path(text).is_dir() else [text]
+        return _in_folder(Path(text), suffixes) if is_folder(Path(text)) else [text]
     if not _is_pattern(text, suffixes):
         return [text]
     # Unlike Path.glob, it leaves out hidden files.
@@ -137,7 +137,7 @@ def _is_pattern(text: str, suffixes: Collection[str]) -> bool:
         return True
     parts = Path(text).parts
     fixed = parts[: next(i for i, part in enumerate(parts) if has_magic(part))]
-    return text.startswith(("./", "../")) or bool(fixed and Path(*fixed).is_dir())
+    return text.startswith(("./", "../")) or bool(fixed and is_folder(Path(*fixed)))
 
 
 def _exists(text: str) -> bool:

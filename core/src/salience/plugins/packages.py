@@ -8,6 +8,8 @@ _PACKAGES = {
         "tabular": "salience-tabular",
         "vision": "salience-vision",
         "molgraph": "salience-molgraph",
+        "point_sets": "salience-template",
+        "signals": "salience-template",
         "spectra": "salience-template",
     },
     "visualizers": {
@@ -17,9 +19,12 @@ _PACKAGES = {
         "molecule": "salience-molgraph",
         "montage": "salience-vision",
         "overlay": "salience-vision",
+        "point_plot": "salience-template",
         "points": "salience-tabular",
         "scatter": "salience-tabular",
+        "signal_plot": "salience-template",
         "spectrum": "salience-template",
+        "stripes": "salience-template",
         "waterfall": "salience-tabular",
     },
 }

@@ -20,6 +20,9 @@ from salience.explainer import Explainer
 from salience.results.explanation import Explanation
 from salience.testing.comparing import NotTestedError
 
+# Rows in a forward pass.
+_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Example:
@@ -115,7 +118,9 @@ class Example:
             raise NotTestedError("no model was given; pass model=, a model of the data")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Notice)
-            explainer = Explainer(self.model, self.fitted, output=self.output, **settings or {})
+            # Where the size of the passes is found by time, sums may be rounded in other orders.
+            settings = {"max_rows": max(_ROWS, self.smallest_budget), **(settings or {})}
+            explainer = Explainer(self.model, self.fitted, output=self.output, **settings)
             data = self.unit if data is None else data
             calculator = self.calculator if calculator is None else calculator
             return explainer.explain(data, calculator, progress=False, **parts)

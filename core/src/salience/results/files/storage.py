@@ -23,7 +23,7 @@ from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.data.per_item import ColumnAnnotations
 from salience.errors import InputError, brief
-from salience.naming import is_file
+from salience.naming import is_file, is_folder
 from salience.plugins.faults import Asked
 from salience.plugins.parts import is_placeholder, make, to_config
 from salience.results.design import Design
@@ -100,7 +100,7 @@ def _packed(annotations: Any, domain: Any, tensors: dict[str, Tensor]) -> Any:
 
 def load(path: Path) -> dict[str, Any]:
     """Read the fields of an explanation, name → value; see :meth:`salience.Explanation.load`."""
-    if path.is_dir():
+    if is_folder(path):
         inside = next((str(one) for one in sorted(path.glob("*.salience"))), "run.salience")
         raise InputError(f"{str(path)!r} is a folder; pass the file in it, such as {inside!r}")
     if not is_file(path):
