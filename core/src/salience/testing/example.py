@@ -90,6 +90,12 @@ class Example:
         """The smallest ``max_rows`` that holds each item."""
         return max(1, int(self.batch.sizes().max()))
 
+    @property
+    def fixed_passes(self) -> dict[str, Any]:
+        """Settings by which passes have the same rows each time, so that numbers are equal."""
+        # Where the size of the passes is found by time, sums may be rounded in another order.
+        return {"max_rows": max(_ROWS, self.smallest_budget)}
+
     @cached_property
     def explanation(self) -> Explanation:
         """An explanation of all the items, read from the data."""
@@ -118,9 +124,7 @@ class Example:
             raise NotTestedError("no model was given; pass model=, a model of the data")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Notice)
-            # Where the size of the passes is found by time, sums may be rounded in other orders.
-            settings = {"max_rows": max(_ROWS, self.smallest_budget), **(settings or {})}
-            explainer = Explainer(self.model, self.fitted, output=self.output, **settings)
+            explainer = Explainer(self.model, self.fitted, output=self.output, **settings or {})
             data = self.unit if data is None else data
             calculator = self.calculator if calculator is None else calculator
             return explainer.explain(data, calculator, progress=False, **parts)

@@ -181,7 +181,7 @@ def explains_twice_alike(subject: Subject) -> None:
     for example in subject.examples:
         one, again = Recorded(subject.part), Recorded(subject.part)
         for recorded in (one, again):
-            example.explained(recorded)
+            example.explained(recorded, settings=example.fixed_passes)
         for first, second in zip(one.calls, again.calls, strict=False):
             expect(
                 same(dict(first.made.saliency), dict(second.made.saliency)),

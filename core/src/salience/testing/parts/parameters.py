@@ -201,7 +201,8 @@ class _Watching:
 
 
 def _explained(subject: Subject, example: Example, seed: int = 0) -> Any:
-    return example.explained(samplers=[subject.part], n_samples=4, seed=seed)
+    parts = {"samplers": [subject.part], "n_samples": 4, "seed": seed}
+    return example.explained(settings=example.fixed_passes, **parts)
 
 
 CHECKS = (
