@@ -205,6 +205,7 @@ def payload_is_valid(subject: Subject) -> None:
 
 def require_installed(subject: Subject) -> None:
     """Raise NotTestedError where no installed plugin brings a domain, which cannot be loaded."""
+    host().names("domains")  # loads plugins of other packages than that of the class too
     if host().name_of("domains", type(subject.part)) is None:
         raise NotTestedError(
             "no installed plugin brings the domain, so that it cannot be loaded; name it in the "
