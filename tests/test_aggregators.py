@@ -107,9 +107,10 @@ def test_a_single_draw_has_no_spread(aggregator: str) -> None:
     assert not calls
 
 
-def test_a_factor_that_is_no_number_is_refused() -> None:
-    with pytest.raises(InputError, match="finite"):
-        MeanPlusStd(float("nan"))
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), -1e308])
+def test_a_factor_whose_square_is_no_number_is_refused(factor: float) -> None:
+    with pytest.raises(InputError, match="finite|of a size below 1e"):
+        MeanPlusStd(factor)
 
 
 # --- Quantiles and signs -------------------------------------------------------------------------

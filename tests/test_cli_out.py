@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import salience
-from salience import Explanation
+from salience import Explanation, Saliency
+from salience.cli.compared import difference_words
 from salience.cli.pictures import picture_names
 from tests.commands import run
 
@@ -396,12 +397,26 @@ def test_a_run_is_computed_again_from_its_record(saved: Path, place: Path) -> No
     words = ("out/run.salience", "--model", "given:rows", "--out", "again", "rows.csv")
     result = run("rerun", *words, "--items", "0")
     assert result.exit_code == 0, result.output
+    assert "values are equal to those of out/run.salience, to the bit" in result.output
     once, again = Explanation.load(saved), Explanation.load(place / "again" / "run.salience")
     assert torch.equal(once.values, again.values) and torch.equal(once.std_error, again.std_error)
     assert once.ids == again.ids == ["root", "stem", "leaf"]
     other = ("out/run.salience", "--model", "given:other", "--out", "other", "rows.csv")
     refused("rerun", *other, said="dropout")
     refused("rerun", "none.salience", *words[1:-2], "new", "rows.csv", said="none.salience")
+
+
+def test_a_rerun_says_how_far_it_is_from_the_saved_run(saved: Path, place: Path) -> None:
+    explanation = Explanation.load(saved)
+    (name, saliency) = next(iter(explanation.saliency.items()))
+    values = saliency.flat.clone()
+    values.flatten()[0] += 0.25
+    moved = {**explanation.saliency, name: Saliency(values, saliency.flat_error)}
+    replace(explanation, saliency=moved).save(place / "moved.salience")
+    words = ("--model", "given:rows", "--items", "0", "--out")
+    result = run("rerun", "moved.salience", *words, "far", "rows.csv")
+    assert "values differ from those of moved.salience by at most 0.25" in result.output
+    assert "not compared with it" in difference_words(explanation.iloc[:2], explanation, "it")
 
 
 def test_runs_become_one_report(saved: Path, place: Path) -> None:

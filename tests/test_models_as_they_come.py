@@ -725,6 +725,16 @@ def test_an_error_of_shapes_is_said_to_be_one() -> None:
         salience.explain(network(), X[:, :3], Tensors(), output="value")
 
 
+class Two(nn.Module):
+    def forward(self, rows: Tensor, scale: Tensor) -> Tensor:
+        return rows.sum(1) * scale
+
+
+def test_arguments_that_forward_does_not_take_are_named_first() -> None:
+    with pytest.raises(InputError, match=r"does not take what the domain passes, x \(2, 3\)"):
+        salience.explain(Two(), torch.ones(2, 3), "tensor", output="value")
+
+
 def test_an_error_in_the_backward_pass_is_shown() -> None:
     net = network()
     net[0].register_full_backward_hook(lambda *_: [].pop())  # type: ignore[arg-type]

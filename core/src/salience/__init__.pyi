@@ -85,6 +85,7 @@ from .visualize.drawing import grid as grid
 from .visualize.visualizer import NoMeanError as NoMeanError
 from .visualize.visualizer import Visualizer as Visualizer
 from .visualize.visualizer import save_figure as save_figure
+from .visualize.words import class_parts as class_parts
 from .visualize.words import class_words as class_words
 from .visualize.words import number_words as number_words
 from .visualize.words import probability_words as probability_words

@@ -35,7 +35,16 @@ def explanation(values: Tensor, **changes: Any) -> Explanation:
         "converged": torch.ones(count, dtype=torch.bool),
         "n_points": torch.zeros(count, dtype=torch.int64),
     }
-    return Explanation(**(made | changes))
+    made |= changes
+    if "score" not in changes and made["prediction"].ndim == 2:
+        made["score"] = class_score(made["prediction"], made["provenance"].get("output"))
+    return Explanation(**made)
+
+
+def class_score(prediction: Tensor, output: Any) -> Tensor:
+    """The output of the class that is explained: the one that was asked for, or the predicted."""
+    index = output.get("index") if isinstance(output, dict) else None
+    return prediction.amax(1) if index is None else prediction[:, index]
 
 
 def positive(height: int = 12, width: int = 16, count: int = 2) -> Tensor:

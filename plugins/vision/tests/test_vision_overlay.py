@@ -112,8 +112,7 @@ def test_titles_tell_name_class_and_output() -> None:
     [
         ({"dataset_info": {}}, "class 2, probability > .995, logit 7.25"),
         ({"dataset_info": {"class_names": ["a"]}}, "class 2, probability > .995, logit 7.25"),
-        ({"prediction": torch.tensor([1.5, 2.0])}, "output 1.5"),
-        ({"prediction": torch.tensor([[1.5], [2.0]])}, "output 1.5"),
+        ({"prediction": torch.tensor([[1.5], [2.0]])}, "predicted 1.5"),
     ],
 )
 def test_captions_without_names(changes: dict[str, Any], expected: str) -> None:
@@ -126,10 +125,10 @@ def test_probabilities_and_the_explained_class_are_named() -> None:
     assert words(Overlay().item(made, 0))[1] == "b, probability .50"
     record = {"n_samples": 1, "output": {"name": "class", "index": 3}}
     made = explanation(positive(), provenance=record)
-    assert words(Overlay().item(made, 0))[1] == "d, probability < .005, logit 0"
+    assert words(Overlay().item(made, 0))[1] == "d, softmax < .005, logit 0"
     record["output"] = {"name": "value"}
     made = explanation(positive(), provenance=record, score=torch.tensor([0.125, -2.0]))
-    assert words(Overlay().item(made, 1))[1] == "output −2"
+    assert words(Overlay().item(made, 1))[1] == "predicted −2"
 
 
 def test_dollar_signs_in_file_names_are_no_formulae() -> None:

@@ -12,6 +12,9 @@ from salience.aggregators.base import Aggregator, in_precision
 from salience.aggregators.moments import Moments
 from salience.errors import InputError, brief
 
+# Its square must be a number too.
+_LARGEST_FACTOR = 1e30
+
 
 @dataclass(frozen=True)
 class MeanPlusStd(Aggregator):
@@ -24,7 +27,7 @@ class MeanPlusStd(Aggregator):
         factor: λ, the weight of the standard deviation.
 
     Raises:
-        InputError: λ is not a finite number.
+        InputError: λ is no number between −1e30 and 1e30.
     """
 
     min_draws: ClassVar[int] = 2
@@ -34,8 +37,10 @@ class MeanPlusStd(Aggregator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not abs(self.factor) < float("inf"):
-            raise InputError(f"factor={brief(self.factor)}; pass a finite number")
+        if not abs(self.factor) < _LARGEST_FACTOR:
+            raise InputError(
+                f"factor={brief(self.factor)}; pass a number of a size below {_LARGEST_FACTOR:g}"
+            )
 
     def finalize(self, state: Moments) -> tuple[Tensor, Tensor]:
         """The value of mean + λ · std and its standard error."""

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from torch import nn
 
+from salience.cli.compared import difference_words
 from salience.cli.folder import Folder
 from salience.cli.inputs import class_names_of, data_of, files_of, ids_of, make_domain, note
 from salience.cli.loading import load_model, load_object
@@ -77,7 +78,8 @@ def run(*, n_samples: str, progress: bool | None, **options: Any) -> None:
     tune_allocator()
     outputs = _outputs(options)
     arguments = {"n_samples": _draws(n_samples), "progress": progress}
-    _compute(_prepared(options, arguments, options["domain"]), outputs, options)
+    prepared = _prepared(options, arguments, options["domain"])
+    outputs.write(_computed(prepared, outputs, options))
 
 
 def run_check(*, n_samples: str, **options: Any) -> bool:
@@ -99,6 +101,8 @@ def run_check(*, n_samples: str, **options: Any) -> bool:
 def run_again(*, run: str, progress: bool | None, **options: Any) -> None:
     """Compute a saved explanation again, from its record; the arguments are the command's options.
 
+    Says how far its values are from the saved ones.
+
     Raises:
         InputError: As for :func:`salience.rerun`, and as :func:`run`.
     """
@@ -115,10 +119,13 @@ def run_again(*, run: str, progress: bool | None, **options: Any) -> None:
     domain = settings.pop("domain")
     chosen = {**options, **own, "id_column": None, "on_error": None}
     settings = {"aggregator": "raw", **settings, "progress": progress}
-    _compute(_prepared(chosen, settings, domain, ids=settings.pop("ids", None)), outputs, options)
+    prepared = _prepared(chosen, settings, domain, ids=settings.pop("ids", None))
+    again = _computed(prepared, outputs, options)
+    click.echo(difference_words(former, again, run))
+    outputs.write(again)
 
 
-def _compute(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -> None:
+def _computed(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -> Explanation:
     outputs.check(prepared.explainer.domain, prepared.inputs)
     unit, left_out = prepared.read()
     explanation = rehearse(prepared.explainer, unit, prepared.arguments, outputs)
@@ -130,7 +137,7 @@ def _compute(prepared: Prepared, outputs: Outputs, options: Mapping[str, Any]) -
             for sentence in explanation.provenance.get("notices", ()):
                 tell(sentence)
     _report(explanation, left_out)
-    outputs.write(explanation)
+    return explanation
 
 
 def _outputs(options: Mapping[str, Any]) -> Outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -213,6 +214,10 @@ def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
         raise InputError(_failed(error, batch, fitting)) from error
 
 
+# What Python says of a call whose arguments are not those of the function.
+_WRONG_ARGUMENTS = re.compile(r"forward\(\) (missing|takes|got) .*argument")
+
+
 def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
     """The message for a forward pass that raised an error on a batch."""
     shapes = ", ".join(
@@ -226,6 +231,11 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
             f"the model is an export or a trace of fixed shapes and cannot take {rows} rows at "
             f"once ({text.strip().splitlines()[-1]}); pass the model that it was made from, "
             f"or export it with dynamic_shapes"
+        )
+    if isinstance(error, TypeError) and _WRONG_ARGUMENTS.search(text):
+        return (
+            f"the model's forward does not take what the domain passes, {shapes}: {brief(error)}; "
+            f"name the arguments of forward in the domain's settings, or wrap the model"
         )
     if is_raised_by_user(error):
         kind = type(error).__name__

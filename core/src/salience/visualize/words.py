@@ -100,19 +100,31 @@ def _output(explanation: Explanation) -> Mapping[str, Any]:
 
 
 def class_words(explanation: Explanation, item: int, name: str = "") -> str:
-    """The class with its probability and logit; empty where f is not the score of a class.
+    """The parts of :func:`class_parts` in one line; empty where f is not the score of a class.
+
+    Args:
+        explanation: The explanation.
+        item: Position of the item, from 0.
+        name: What f is, in place of the name of the class.
+    """
+    return ", ".join(class_parts(explanation, item, name))
+
+
+def class_parts(explanation: Explanation, item: int, name: str = "") -> tuple[str, ...]:
+    """The class, its probability and its logit; empty where f is not the score of a class.
 
     f is the score of a class where the output variable is ``"predicted"`` or ``"class:i"``. What
     the model returns is told from its outputs for the item. Where they are
 
-    - from 0 to 1 with a sum of 1, f is a probability: "class 2, probability .39";
-    - logarithms of such, it is a log-probability: "class 2, probability .39, log-probability
+    - from 0 to 1 with a sum of 1, f is a probability: "class 2", "probability .39";
+    - logarithms of such, it is a log-probability: "class 2", "probability .39", "log-probability
       −0.942";
     - from 0 to 1 with another sum, they may be probabilities of classes that do not exclude each
-      other, or small logits, and nothing is said of a probability: "class 2, output 0.9";
+      other, or small logits, and nothing is said of a probability: "class 2", "output 0.9";
     - anything else, they are logits. The probability of the predicted class is its softmax:
-      "class 2, probability .39, logit 9.25". Of ``"class:i"``, which is also asked where classes
-      do not exclude each other, softmax is called by its name: "class 2, softmax .39, logit 9.25".
+      "class 2", "probability .39", "logit 9.25". Of ``"class:i"``, which is also asked where
+      classes do not exclude each other, softmax is called by its name: "class 2", "softmax .39",
+      "logit 9.25".
 
     Args:
         explanation: The explanation.
@@ -121,20 +133,19 @@ def class_words(explanation: Explanation, item: int, name: str = "") -> str:
     """
     (found,) = _kinds(explanation, [item])
     if found is None:
-        return ""
+        return ()
     what, at = found
     score, known = float(explanation.score[item]), name or _class_name(explanation, at)
     if what == "probability":
-        return f"{known}, probability {probability_words(score)}"
+        return known, f"probability {probability_words(score)}"
     if what == "output":
-        return f"{known}, output {number_words(score)}"
+        return known, f"output {number_words(score)}"
     # The score is that of one class, of which the model's other outputs are the alternatives.
     row = explanation.prediction[item].detach().cpu().double()
     share = probability_words(float((score - row.logsumexp(0)).exp()))
     chosen = _output(explanation).get("name") == "class" and what == "logit"
-    return (
-        f"{known}, {'softmax' if chosen else 'probability'} {share}, {what} {number_words(score)}"
-    )
+    word = "softmax" if chosen else "probability"
+    return known, f"{word} {share}", f"{what} {number_words(score)}"
 
 
 def _kinds(explanation: Explanation, items: Sequence[int]) -> list[tuple[str, int] | None]:

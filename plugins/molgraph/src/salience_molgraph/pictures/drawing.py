@@ -64,7 +64,8 @@ class Drawing:
             shape.paint(image, self.resolution)
         stream = BytesIO()
         dpi = 96 * self.resolution
-        image.save(stream, "png", dpi=(dpi, dpi), optimize=True)
+        # optimize=True takes four times as long for a file that is 2 % smaller.
+        image.save(stream, "png", dpi=(dpi, dpi))
         return stream.getvalue()
 
     @property
