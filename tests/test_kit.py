@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
+from matplotlib import pyplot
 
 from salience import GaussianNoise, InputError, Raw, Tensors
 from salience.plugins import host
@@ -63,6 +65,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     sys.modules.pop("salience_mutants", None)
     host.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    """What mutants of visualizers do to matplotlib is undone."""
+    with matplotlib.rc_context():
+        yield
+    pyplot.close("all")
 
 
 def failures(part: Any, **given: Any) -> list[str]:

@@ -402,6 +402,13 @@ class NotFrozen(NoDataclass):
     unit: str = "m"
 
 
+@breaks("is_a_frozen_dataclass", "domain", **ON_SPECTRA)
+class ForgetsTheDecorator(Spectra):
+    """Has a setting that is no field, since the decorator is missing"""
+
+    scale: float = 1.0
+
+
 @breaks("settings_survive_saving", "domain", **ON_SPECTRA)
 @dataclass(frozen=True)
 class SettingsGrow(Spectra):

@@ -83,7 +83,8 @@ class Example:
     def rebatched(self) -> Example:
         """This example with samples that are selected from the batch of all the items."""
         info = self.fitted.dataset_info(self.samples)
-        return replace(self, domain=Rebatched(self.fitted, self.batch, info))
+        domain = Rebatched(self.fitted, self.batch, info)
+        return replace(self, domain=domain, data=range(len(self.samples)))
 
     @cached_property
     def smallest_budget(self) -> int:
@@ -124,7 +125,9 @@ class Example:
             raise NotTestedError("no model was given; pass model=, a model of the data")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Notice)
-            explainer = Explainer(self.model, self.fitted, output=self.output, **settings or {})
+            # A budget that is searched for depends on the clock, and rounding on the budget.
+            given = {"max_rows": 4 * max(1, self.batch.size()), **(settings or {})}
+            explainer = Explainer(self.model, self.fitted, output=self.output, **given)
             data = self.unit if data is None else data
             calculator = self.calculator if calculator is None else calculator
             return explainer.explain(data, calculator, progress=False, **parts)

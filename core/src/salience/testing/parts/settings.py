@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import subprocess
@@ -26,7 +27,6 @@ from salience.visualize.visualizer import Visualizer
 #: What no plugin imports where it is listed: torch, and packages that plot.
 HEAVY = ("torch", "matplotlib", "plotly", "bokeh", "altair", "seaborn", "PIL")
 
-
 #: Base class of parts → their kind; all other parts with settings are samplers.
 _KINDS: dict[type, str] = {
     Domain: "domains",
@@ -41,10 +41,14 @@ def is_a_frozen_dataclass(subject: Subject) -> None:
     part = subject.part
     expect(is_dataclass(part), "it is no dataclass; put @dataclass(frozen=True) above the class")
     frozen: Any = getattr(type(part), "__dataclass_params__", None)
-    expect(
-        frozen.frozen,
-        "it is not frozen; put @dataclass(frozen=True) above the class",
-    )
+    expect(frozen.frozen, "it is not frozen; put @dataclass(frozen=True) above the class")
+    known = {own.name for own in fields(part)}
+    for name, annotation in inspect.get_annotations(type(part)).items():
+        expect(
+            name in known or "ClassVar" in str(annotation),
+            f"{name!r} is annotated and no field, since @dataclass(frozen=True) is missing above "
+            f"the class",
+        )
     for own in fields(part):
         try:
             setattr(part, own.name, getattr(part, own.name))
