@@ -20,9 +20,6 @@ from salience.explainer import Explainer
 from salience.results.explanation import Explanation
 from salience.testing.comparing import NotTestedError
 
-# Rows in a forward pass.
-_ROWS = 256
-
 
 @dataclass(frozen=True)
 class Example:
@@ -90,12 +87,6 @@ class Example:
     def smallest_budget(self) -> int:
         """The smallest ``max_rows`` that holds each item."""
         return max(1, int(self.batch.sizes().max()))
-
-    @property
-    def fixed_passes(self) -> dict[str, Any]:
-        """Settings by which passes have the same rows each time, so that numbers are equal."""
-        # Where the size of the passes is found by time, sums may be rounded in another order.
-        return {"max_rows": max(_ROWS, self.smallest_budget)}
 
     @cached_property
     def explanation(self) -> Explanation:

@@ -201,8 +201,7 @@ class _Watching:
 
 
 def _explained(subject: Subject, example: Example, seed: int = 0) -> Any:
-    parts = {"samplers": [subject.part], "n_samples": 4, "seed": seed}
-    return example.explained(settings=example.fixed_passes, **parts)
+    return example.explained(samplers=[subject.part], n_samples=4, seed=seed)
 
 
 CHECKS = (
