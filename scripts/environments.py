@@ -125,7 +125,7 @@ def lowest() -> dict[str, Version]:
             continue
         if not bounds:
             raise SystemExit(f"{requirement} has no lower bound; write the lowest that was tested")
-        found[name] = max(bounds + [found[name]] * (name in found))
+        found[name] = max([*bounds, found.get(name, bounds[0])])
     return found
 
 
