@@ -12,7 +12,9 @@ from typing import Any
 
 import matplotlib
 import pytest
+import torch
 from matplotlib import pyplot
+from torch import Tensor, nn
 
 from salience import GaussianNoise, InputError, Raw, Tensors
 from salience.plugins import host
@@ -20,6 +22,7 @@ from salience.testing import parametrize_checks
 from salience.testing.checks import KINDS, checks_of
 from salience.testing.comparing import NotTestedError
 from salience.testing.parametrize import subject_of
+from salience_template.padded import Signals
 
 from .mutants import MUTANTS, Mutant, table
 from .mutants.sound import ON_SERIES, ON_SETS, Sets, Words
@@ -207,3 +210,23 @@ def test_a_failure_names_part_place_and_page() -> None:
         "OneAnnotationShort: collate made 3 annotations of 4 items; make one for each, or none; "
         "see docs/conformance.md#annotates_every_item"
     )
+
+
+class ReadsPadding(nn.Module):
+    """A mean over all positions, padding among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.last = nn.Linear(2, 3, dtype=torch.float64)
+
+    def forward(self, signal: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = self.last(signal.tanh().mean(2))
+        return out
+
+
+def test_padding_that_a_model_reads_is_told_as_that() -> None:
+    signals = [torch.randn(2, n, dtype=torch.float64) for n in (4, 6, 3)]
+    found = failures(Signals(), data=signals, model=ReadsPadding())
+    assert any("the model reads the padding of items" in text for text in found)
+    assert not any("keeps a state" in text for text in found)

@@ -180,6 +180,12 @@ def test_items_of_a_pooled_explanation_are_drawn_with_their_own_groups():
     ).svg.replace('data-item="2"', 'data-item="0"')
 
 
+def test_tables_of_blocks_of_atoms_have_no_elements():
+    pooled = salience.Explainer(Net(), DOMAIN).explain(["CCO", "CCCC"], pool=salience.Blocks(2))
+    table = pooled.to_dataframe()
+    assert len(table) == 4 and "element" not in table
+
+
 def test_blocks_are_refused():
     pooled = salience.Explainer(Net(), DOMAIN).explain(["CCO"], pool=salience.Blocks(2))
     with pytest.raises(InputError, match="blocks"):

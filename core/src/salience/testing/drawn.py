@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree
 
+from salience.results.explanation import Explanation
 from salience.testing.comparing import expect
 from salience.visualize.visualizer import Visualizer
 
@@ -16,6 +17,17 @@ HOSTILE = "<script>alert('&\"')</script> $\\nothing{_^$"
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SHAPES = ("path", "text", "image", "use", "rect", "circle", "line", "polyline", "polygon")
+
+
+def item_of(visualizer: Visualizer, explanation: Explanation, item: int) -> Any:
+    """The figure of an item.
+
+    Raises:
+        AssertionError: The visualizer refuses the explanation.
+    """
+    reason = visualizer.refusal(explanation)
+    expect(not reason, f"it refuses the explanation of the data that was given: {reason}")
+    return visualizer.item(explanation, item)
 
 
 def written(figure: Any, suffix: str) -> bytes:

@@ -155,7 +155,7 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
     domain, saliency = explanation.domain, explanation[variable]
     if not isinstance(domain, Domain) or saliency.names is not None or not explanation.annotations:
         return {}
-    if type(domain).positions is Domain.positions:
+    if type(domain).positions is Domain.positions or _are_blocks(explanation):
         return {}
     shapes = [tuple(one.shape) for one in saliency.values]
     asked = Asked("domains", domain, "positions")
@@ -172,6 +172,12 @@ def _of_positions(explanation: Any, variable: str, axes: tuple[str, ...]) -> dic
                 )
             column += list(entries)
     return found
+
+
+def _are_blocks(explanation: Any) -> bool:
+    """Whether positions are blocks of several, of which the domain knows nothing."""
+    pool = explanation.provenance.get("pool")
+    return isinstance(pool, Mapping) and "blocks" in pool
 
 
 def _side_by_side(explanation: Any, axes: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:

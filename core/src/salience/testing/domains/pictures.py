@@ -10,7 +10,7 @@ from salience.plugins import host
 from salience.results.explanation import Explanation
 from salience.testing.comparing import NotTestedError
 from salience.testing.domains.models import require_installed
-from salience.testing.drawn import HOSTILE, expect_drawn, expect_escaped
+from salience.testing.drawn import HOSTILE, expect_drawn, expect_escaped, item_of
 from salience.testing.subject import Subject
 from salience.visualize.visualizer import NoMeanError, Visualizer
 
@@ -20,7 +20,7 @@ def pictures_are_drawn(subject: Subject) -> None:
     visualizer = _visualizer(subject)
     explanation = subject.example.explanation
     for item in (0, len(explanation) - 1):
-        expect_drawn(visualizer.item(explanation, item), visualizer, f"item {item}")
+        expect_drawn(item_of(visualizer, explanation, item), visualizer, f"item {item}")
     try:
         mean = visualizer.mean(explanation)
     except NoMeanError:
@@ -33,7 +33,7 @@ def text_is_escaped(subject: Subject) -> None:
     visualizer = _visualizer(subject)
     made = subject.example.explanation
     hostile = replace(made, ids=[f"{HOSTILE} {item}" for item in range(len(made))])
-    expect_escaped(visualizer.item(hostile, 0), visualizer, "an item with an id that is code")
+    expect_escaped(item_of(visualizer, hostile, 0), visualizer, "an item with an id that is code")
 
 
 def loaded_explanations_are_drawn(subject: Subject) -> None:
@@ -44,7 +44,7 @@ def loaded_explanations_are_drawn(subject: Subject) -> None:
         path = Path(folder, "run.salience")
         subject.example.explanation.save(path)
         loaded = Explanation.load(path)
-    expect_drawn(visualizer.item(loaded, 0), visualizer, "a loaded explanation")
+    expect_drawn(item_of(visualizer, loaded, 0), visualizer, "a loaded explanation")
 
 
 def _visualizer(subject: Subject) -> Visualizer:

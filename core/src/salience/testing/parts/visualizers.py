@@ -11,7 +11,14 @@ from typing import Any
 from salience.errors import InputError
 from salience.results.explanation import Explanation
 from salience.testing.comparing import NotTestedError, expect, same
-from salience.testing.drawn import HOSTILE, expect_drawn, expect_escaped, formats_of, written
+from salience.testing.drawn import (
+    HOSTILE,
+    expect_drawn,
+    expect_escaped,
+    formats_of,
+    item_of,
+    written,
+)
 from salience.testing.example import values_of
 from salience.testing.examples import examples
 from salience.testing.subject import Subject
@@ -22,7 +29,7 @@ def pictures_are_drawn(subject: Subject) -> None:
     """Items have pictures that are not empty, as PNG and SVG."""
     explanation = subject.example.explanation
     for item in (0, len(explanation) - 1):
-        expect_drawn(subject.part.item(explanation, item), subject.part, f"item {item}")
+        expect_drawn(item_of(subject.part, explanation, item), subject.part, f"item {item}")
 
 
 def mean_is_drawn_or_refused(subject: Subject) -> None:
@@ -53,12 +60,14 @@ def text_is_escaped(subject: Subject) -> None:
     """An id that looks like code is text in the picture, and no formula either."""
     made = subject.example.explanation
     hostile = replace(made, ids=[f"{HOSTILE} {item}" for item in range(len(made))])
-    expect_escaped(subject.part.item(hostile, 0), subject.part, "an item with an id that is code")
+    expect_escaped(
+        item_of(subject.part, hostile, 0), subject.part, "an item with an id that is code"
+    )
 
 
 def formats_can_be_written(subject: Subject) -> None:
     """Every format that a visualizer lists can be written."""
-    figure = subject.part.item(subject.example.explanation, 0)
+    figure = item_of(subject.part, subject.example.explanation, 0)
     expect(bool(formats_of(subject.part)), "it writes neither PNG nor SVG; list what it writes")
     for suffix in subject.part.formats:
         expect(isinstance(suffix, str), f"formats holds {suffix!r}; list texts such as 'png'")
@@ -70,7 +79,7 @@ def explanation_is_left_unchanged(subject: Subject) -> None:
     """Drawing changes nothing of the explanation."""
     made = subject.example.explanation
     before = copy.deepcopy((values_of(made), _annotations(made), dict(made.dataset_info)))
-    subject.part.item(made, 0)
+    item_of(subject.part, made, 0)
     with suppress(NoMeanError):
         subject.part.mean(made)
     after = (values_of(made), _annotations(made), dict(made.dataset_info))
@@ -83,13 +92,13 @@ def explanation_is_left_unchanged(subject: Subject) -> None:
 def global_state_is_left_unchanged(subject: Subject) -> None:
     """Drawing opens no figure of pyplot, and changes no global setting of matplotlib."""
     explanation = subject.example.explanation
-    subject.part.item(explanation, 0)  # matplotlib is imported from here on, where it is used
+    item_of(subject.part, explanation, 0)  # matplotlib is imported from here on, where it is used
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
     matplotlib: Any = sys.modules.get("matplotlib")
     if matplotlib is None:
         raise NotTestedError("the visualizer does not import matplotlib")
     before = dict(matplotlib.rcParams), pyplot.get_fignums() if pyplot else []
-    subject.part.item(explanation, 0)
+    item_of(subject.part, explanation, 0)
     pyplot = sys.modules.get("matplotlib.pyplot")
     after = dict(matplotlib.rcParams), pyplot.get_fignums() if pyplot else []
     expect(
@@ -104,7 +113,7 @@ def global_state_is_left_unchanged(subject: Subject) -> None:
 def draws_twice_alike(subject: Subject) -> None:
     """Two pictures of an item are the same."""
     explanation, suffix = subject.example.explanation, formats_of(subject.part)[0]
-    one, two = (written(subject.part.item(explanation, 1), suffix) for _ in range(2))
+    one, two = (written(item_of(subject.part, explanation, 1), suffix) for _ in range(2))
     expect(len(one) == len(two), "two pictures of one item differ")
 
 
