@@ -19,7 +19,6 @@ from .calculators.base import Calculator as Calculator
 from .calculators.gradient import Gradient as Gradient
 from .calculators.integrated_gradients import IntegratedGradients as IntegratedGradients
 from .calculators.occlusion import Occlusion as Occlusion
-from .cli.loading import load_model as load_model
 from .data.batch import Batch as Batch
 from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain
@@ -61,6 +60,7 @@ from .results.preflight import Preflight as Preflight
 from .results.preflight import Verdict as Verdict
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
+from .runs.loading import load_model as load_model
 from .samplers.base import ModelDraw as ModelDraw
 from .samplers.base import NoiseSampler as NoiseSampler
 from .samplers.base import ParameterSampler as ParameterSampler

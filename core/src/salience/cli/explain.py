@@ -15,7 +15,7 @@ from torch import nn
 from salience.cli.compared import difference_words
 from salience.cli.folder import Folder
 from salience.cli.inputs import class_names_of, data_of, files_of, ids_of, make_domain, note
-from salience.cli.loading import load_model, load_object
+from salience.runs.loading import load_model, load_object
 from salience.cli.outputs import Outputs
 from salience.cli.pictures import Pictures
 from salience.cli.rehearsal import rehearse

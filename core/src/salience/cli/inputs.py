@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from salience.cli.loading import is_named, load_object, result_of
+from salience.runs.loading import is_named, load_object, result_of
 from salience.data.domain import Domain
 from salience.data.names import labels_in_column
 from salience.datasets import is_dataset

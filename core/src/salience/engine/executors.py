@@ -7,16 +7,56 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
+from threading import Event
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 
-from salience.engine.units import Unit, UnitResult
-from salience.engine.worker import Worker
+from salience.engine.settings import devices_of
 from salience.support.interrupts import answered, check
 from salience.support.isolation import OURS
 
 # Seconds between two looks whether Ctrl-C was pressed.
 _LOOK = 0.02
+
+#: What is explained: items that were read (:class:`Unit`), or a range of a data set.
+UnitT = TypeVar("UnitT", contravariant=True)
+#: What comes of it: the results of the items, or a report that they were written.
+ResultT = TypeVar("ResultT", covariant=True)
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class Explains(Protocol[UnitT, ResultT]):
+    """What an executor is handed: a :class:`Worker`, or one that writes units of a data set.
+
+    It serves one thread at a time, and pickles: it is built anew where it is unpickled.
+    """
+
+    @property
+    def stop(self) -> Event:
+        """Set by an executor so that all workers end at their next pass."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether a KeyboardInterrupt ends the computation with what is finished by then."""
+
+    def explain(self, unit: UnitT) -> ResultT:
+        """Explain a unit."""
+
+    def on(self, device: torch.device | None) -> Self:
+        """A further worker of the same request, on another device; both stop together."""
+
+    def lost(self, unit: UnitT, reason: str) -> ResultT:
+        """The result of a unit whose process died each time that the unit was tried.
+
+        Args:
+            unit: The unit.
+            reason: How the process ended, and how often the unit was tried.
+
+        Raises:
+            InputError: There is no result without that unit.
+        """
 
 
 class Executor(ABC):
@@ -31,13 +71,14 @@ class Executor(ABC):
     n_units: int = 1
 
     @abstractmethod
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain each unit.
 
         Args:
-            worker: Explains a unit by :meth:`Worker.explain`. :meth:`Worker.on` makes a further
-                worker on another device; a pickled worker is built anew in another process.
-            units: The units, which may be made lazily.
+            worker: Explains a unit by its method ``explain``. Its method ``on`` makes a further
+                worker on another device; a pickled worker is built anew in another process. Where
+                a process that explains a unit dies again and again, ``lost`` gives the result.
+            units: The units, which may be made lazily and pickle.
 
         Yields:
             The result of each unit, in the order of the units.
@@ -50,7 +91,7 @@ class Executor(ABC):
 class Serial(Executor):
     """Explains the units one after the other in the calling thread."""
 
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain each unit when its result is asked for."""
         return map(worker.explain, units)
 
@@ -62,28 +103,34 @@ class Threads(Executor):
     """Explains units on several devices, with a thread and a worker for each.
 
     Args:
-        devices: The devices; a device may be named several times.
+        devices: The devices, by name or as objects; a device may be named several times, and
+            ``None`` among them is the model's own. Where none are given, all GPUs of the machine.
+
+    Raises:
+        InputError: A device cannot be used.
     """
 
-    def __init__(self, devices: Sequence[torch.device | None]) -> None:
-        self.devices = devices
-        self.n_units = len(devices)
+    def __init__(self, devices: Sequence[Any] | None = None) -> None:
+        if devices is None:
+            devices = range(torch.cuda.device_count()) or (None,)
+        self.devices = [None if device is None else devices_of(device)[0] for device in devices]
+        self.n_units = len(self.devices)
 
     def __repr__(self) -> str:
         return f"Threads({', '.join(str(device or 'own') for device in self.devices[:8])})"
 
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain as many units at once as there are devices.
 
         Where the caller is interrupted, or a unit fails, the others stop at their next pass.
         """
-        free: SimpleQueue[Worker] = SimpleQueue()
+        free: SimpleQueue[Explains[Given, Made]] = SimpleQueue()
         for number, device in enumerate(self.devices):
             free.put(worker if number == 0 else worker.on(device))
 
-        stop, waiting = worker.runner.stop, deque[Future[UnitResult]]()
+        stop, waiting = worker.stop, deque[Future[Made]]()
 
-        def work(unit: Unit) -> UnitResult:
+        def work(unit: Given) -> Made:
             own = free.get()
             try:
                 return own.explain(unit)
@@ -105,9 +152,9 @@ class Threads(Executor):
                     waiting.popleft()
             except KeyboardInterrupt:
                 stop.set()
-                if worker.request.partial:
+                if worker.partial:
                     answered()
-                yield from _finished(waiting, worker.request.partial)
+                yield from _finished(waiting, worker.partial)
             finally:
                 stop.set()
 
@@ -119,7 +166,7 @@ def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) 
     return Serial() if len(devices) == 1 else Threads(devices)
 
 
-def _result(future: Future[UnitResult]) -> UnitResult:
+def _result(future: Future[Made]) -> Made:
     """Wait for a unit, and let Ctrl-C arrive meanwhile."""
     while not future.done():
         check()
@@ -128,7 +175,7 @@ def _result(future: Future[UnitResult]) -> UnitResult:
     return future.result()
 
 
-def _finished(waiting: Iterable[Future[UnitResult]], partial: bool) -> Iterator[UnitResult]:
+def _finished(waiting: Iterable[Future[Made]], partial: bool) -> Iterator[Made]:
     """Yield what was finished before an interrupt, where a partial result is wanted.
 
     Raises:
