@@ -48,11 +48,11 @@ class Explains(Protocol[UnitT, ResultT]):
         """A further worker of the same request, on another device; both stop together."""
 
     def lost(self, unit: UnitT, reason: str) -> ResultT:
-        """The result of a unit whose process died each time that the unit was tried.
+        """The result of a unit whose process died.
 
         Args:
             unit: The unit.
-            reason: How the process ended, and how often the unit was tried.
+            reason: How the process ended.
 
         Raises:
             InputError: There is no result without that unit.
@@ -67,8 +67,10 @@ class Executor(ABC):
     uses the same number of threads.
     """
 
-    #: Number of units into which a data set is cut.
+    #: Number of units into which a data set is cut that is explained at once.
     n_units: int = 1
+    #: Whether units are explained in other processes, which are sent the worker.
+    other_processes: bool = False
 
     @abstractmethod
     def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
@@ -77,7 +79,8 @@ class Executor(ABC):
         Args:
             worker: Explains a unit by its method ``explain``. Its method ``on`` makes a further
                 worker on another device; a pickled worker is built anew in another process. Where
-                a process that explains a unit dies again and again, ``lost`` gives the result.
+                the process that explains a unit dies, ``lost`` gives the result; whoever called
+                decides whether to try the unit again.
             units: The units, which may be made lazily and pickle.
 
         Yields:

@@ -23,7 +23,7 @@ from salience.plugins import builtin
 from salience.plugins.words import what_to_write
 
 #: The kinds of parts; each kind has one hook, ``salience_<kind>``.
-KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers")
+KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers", "executors")
 
 # Domain → the package of the salience project that provides it, named in error messages.
 _PACKAGES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from salience.support.files import sync_folder, write_whole
 
 _ENDING = ".parquet"
 _TEMPORARY = ".tmp-"
+# What a program that was killed had begun to write: its manifest, head or weights.
+_BEGUN = re.compile(r"\.(tmp-|head\.salience\.|weights\.pt\.)")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class RunFolder:
 
     def check_new(self) -> None:
         """Raise InputError where a new run would be written among other files."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        others = not self.path.is_dir() or any(not _is_ours(path) for path in self.path.iterdir())
+        if self.path.exists() and others:
             raise InputError(
                 f"{brief(str(self.path), 80)} is there and holds no run; pass a new folder"
             )
@@ -117,7 +121,10 @@ class RunFolder:
 
     def clean(self) -> None:
         """Remove what processes of this stripe that were killed had begun to write."""
-        for path in self.units.glob(f"{self._temporary}*"):
+        begun = [*self.units.glob(f"{self._temporary}*")]
+        if self.stripe[0] == 0:
+            begun += [path for path in self.path.iterdir() if _BEGUN.match(path.name)]
+        for path in begun:
             path.unlink(missing_ok=True)
 
     @contextmanager
@@ -171,3 +178,10 @@ class RunFolder:
 
 def _is_unit(name: str) -> bool:
     return name.endswith(_ENDING) and name[: -len(_ENDING)].isdecimal()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a program that was killed before it wrote the manifest has left this."""
+    if path.name == "units":
+        return path.is_dir() and not any(path.iterdir())
+    return _BEGUN.match(path.name) is not None or path.name.startswith(".lock-")

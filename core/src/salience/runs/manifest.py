@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from salience.engine.record import record
 from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.results.files.packing import pack
-from salience.runs.fingerprint import of_model, of_values
+from salience.runs.fingerprint import of_files, of_model, of_values
 from salience.runs.ranges import Bounds
 from salience.runs.source import Source
 
@@ -41,18 +43,19 @@ class Manifest:
             **others: ``ids`` and ``labels``, and what is in :data:`OPEN`.
         """
         own = record(request)
+        own.pop("notices", None)
         versions = own.pop("versions")
         tensors: dict[str, Any] = {}
         parts = pack(own, tensors)
         devices = {str(device or "own") for device in request.settings.devices}
-        weights = [getattr(s, "states", None) for s in request.samplers]
+        weights = [_weights(sampler) for sampler in request.samplers]
         return Manifest(
             {
                 "format": FORMAT,
                 "model": {"class": own.pop("model"), "sha256": of_model(request.settings.model)},
                 "data": source.identity(),
                 "parts": {name: value for name, value in parts.items() if name != "model"},
-                "parts_sha256": of_values([list(tensors.values()), _plain(weights)]),
+                "parts_sha256": of_values([list(tensors.values()), weights]),
                 "devices": sorted({device.split(":")[0] for device in devices}),
                 "speedups": sorted(request.settings.speedups),
                 "ids": None if others["ids"] is None else of_values(others["ids"]),
@@ -131,6 +134,15 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _plain(weights: list[Any]) -> list[Any]:
-    """Weights that samplers hold, as far as they are tensors."""
-    return [w if isinstance(w, list | tuple) else None for w in weights]
+def _weights(sampler: Any) -> list[Any]:
+    """What tells the weights that a sampler holds from others."""
+    if not is_dataclass(sampler):
+        return []
+    own = (f.name for f in fields(sampler) if f.metadata.get("weights"))
+    return [_state(value) for name in own for value in getattr(sampler, name)]
+
+
+def _state(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return of_model(value)
+    return of_files([Path(value)]) if isinstance(value, str | Path) else of_values(value)

@@ -45,12 +45,8 @@ class Origin:
         return made
 
 
-def origin_of(model: Any, weights: Path) -> Origin:
-    """Write the weights of a model, for the processes that make it again.
-
-    Args:
-        model: The model, which :func:`salience.load_model` made.
-        weights: File that is written, unless it is there.
+def check_origin(model: Any) -> str:
+    """The factory that makes a model.
 
     Raises:
         InputError: The model was made otherwise, so that another process cannot make it.
@@ -61,6 +57,20 @@ def origin_of(model: Any, weights: Path) -> Origin:
             "another process cannot make this model again; pass "
             "model=salience.load_model('module:factory', weights), or executor='serial'"
         )
+    return factory
+
+
+def origin_of(model: Any, weights: Path) -> Origin:
+    """Write the weights of a model, for the processes that make it again.
+
+    Args:
+        model: The model, which :func:`salience.load_model` made.
+        weights: File that is written, unless it is there.
+
+    Raises:
+        InputError: As :func:`check_origin`.
+    """
+    factory = check_origin(model)
     if not weights.exists():
         write_whole(weights, lambda stream: torch.save(model.state_dict(), stream))
     return Origin(factory, weights)

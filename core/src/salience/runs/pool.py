@@ -31,8 +31,7 @@ _STILLBORN = 5
 class Pool(Executor):
     """Explains units in processes of this machine.
 
-    Each process builds the worker once. A process that dies is replaced, and its unit is tried
-    again. The processes end with the one that started them, however that ends. They are started
+    Each process builds the worker once, and one that dies is replaced. The processes end with the one that started them, however that ends. They are started
     with limits of glibc at which it keeps the memory that passes free; see
     :func:`salience.tune_allocator`.
 
@@ -40,7 +39,6 @@ class Pool(Executor):
         processes: Number of processes; one for each core that ``threads`` leave free where
             ``None``.
         threads: Number of threads of torch in each process.
-        retries: How often a unit whose process died is tried again.
 
     Raises:
         InputError: A number is out of range, or the system cannot hand pipes to a process.
@@ -48,7 +46,7 @@ class Pool(Executor):
 
     processes: int | None = None
     threads: int = 1
-    retries: int = 2
+    other_processes = True
 
     def __post_init__(self) -> None:
         if os.name != "posix":
@@ -56,7 +54,6 @@ class Pool(Executor):
                 "the pool needs a POSIX system; pass executor='serial', or 'ray' of salience-ray"
             )
         integer(self.threads, "threads", 1)
-        integer(self.retries, "retries", 0)
         if self.processes is not None:
             integer(self.processes, "processes", 1)
 
@@ -65,7 +62,7 @@ class Pool(Executor):
         """Number of processes."""
         if self.processes is not None:
             return self.processes
-        return max(1, len(os.sched_getaffinity(0)) // self.threads)
+        return max(1, _cores() // self.threads)
 
     @property
     def n_units(self) -> int:  # type: ignore[override]
@@ -83,7 +80,6 @@ class Pool(Executor):
         tasks = enumerate(iter(units))
         done: dict[int, Made] = {}
         given: dict[int, Given] = {}
-        tries: dict[int, int] = {}
         waiting: deque[int] = deque()
         next_one, all_given = 0, False
         try:
@@ -102,16 +98,8 @@ class Pool(Executor):
                     return
                 crew.assign(waiting, given)
                 for number, result, reason in crew.results():
-                    if reason is None:
-                        del given[number]
-                        done[number] = result
-                        continue
-                    tries[number] = tries.get(number, 0) + 1
-                    if tries[number] <= self.retries:
-                        waiting.appendleft(number)
-                    else:
-                        what = f"{reason}, at each of {tries[number]} tries"
-                        done[number] = worker.lost(given.pop(number), what)
+                    unit = given.pop(number)
+                    done[number] = result if reason is None else worker.lost(unit, reason)
         finally:
             crew.end()
 
@@ -183,3 +171,10 @@ class _Crew:
             process.kill()
         for process in self.processes:
             process.end()
+
+
+def _cores() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,156 @@
+"""The pilot: the first items are explained to see how long they take and how much a pass holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from salience.engine.means import with_means
+from salience.engine.preflight.samplers import preflight
+from salience.engine.request import Request
+from salience.engine.units import Unit, UnitResult, read
+from salience.engine.worker import Worker
+from salience.runs.source import Source
+
+# Items that are read to settle the layout of the data, and to find out about the model.
+_FIRST = 128
+# Seconds of the last pass of a pilot, and of a unit: above one second, so that the time that each
+# unit takes beside its passes does not count.
+_PILOT, _UNIT = 0.5, 1.5
+# Times as many items are tried next.
+_FACTOR = 4
+# Bytes of results in one unit.
+_LARGEST = 2**28
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first items of a data set, read.
+
+    Args:
+        request: The request, fitted to them.
+        unit: Those of them that can be read.
+        info: What the domain knows of them.
+    """
+
+    request: Request
+    unit: Unit
+    info: dict[str, Any]
+
+
+def beginning(
+    request: Request, source: Source, ids: Sequence[int | str] | None, record_errors: bool
+) -> Beginning:
+    """Read the first items, and fit the request to them.
+
+    Args:
+        request: What is computed.
+        source: The data.
+        ids: The user's ids, or ``None``.
+        record_errors: Whether items that cannot be read are passed over.
+
+    Raises:
+        InputError: An item cannot be read; none can, where these are passed over.
+    """
+    domain = request.settings.domain
+    stop = min(len(source), _FIRST)
+    try:
+        unit = read(domain, source.items(0, stop), None if ids is None else ids[:stop])
+    except Exception:
+        if not record_errors:
+            raise
+        unit = _first_readable(request, source, ids, stop)
+    request = request.fitted(unit.samples)
+    return Beginning(request, unit, domain.dataset_info(unit.samples))
+
+
+def _first_readable(
+    request: Request, source: Source, ids: Sequence[int | str] | None, stop: int
+) -> Unit:
+    for position in range(stop):
+        own = None if ids is None else ids[position : position + 1]
+        try:
+            data = source.items(position, position + 1)
+            return read(request.settings.domain, data, own, offset=position)
+        except Exception:
+            if position == stop - 1:
+                raise
+    raise AssertionError
+
+
+def piloted(first: Beginning, source: Source, unit_items: int | str) -> tuple[int, int]:
+    """Number of items of a unit, and number of rows of a pass.
+
+    Args:
+        first: The first items.
+        source: The data.
+        unit_items: The number of items, or ``"auto"``.
+    """
+    given = first.request.settings.max_rows
+    if unit_items != "auto" and given != "auto":
+        return int(unit_items), int(given)
+    worker = prepared(first)
+    seconds, size, rows, n_items = 1.0, 0, worker.runner.budget.current, 1
+    for unit in _growing(first, source):
+        worker = replace(worker, runner=Worker.of(worker.request).runner).having(worker.request)
+        begin = perf_counter()
+        try:
+            result = worker.explain(unit)
+        except Exception:  # an item fails, which its unit will record
+            break
+        taken, n_items = perf_counter() - begin, len(unit)
+        seconds, size, rows = taken / n_items, _bytes(result) // n_items, _rows(worker)
+        if taken > _PILOT:
+            break
+    auto = max(1, min(math.ceil(_UNIT / max(seconds, 1e-9)), _LARGEST // max(size, 1)))
+    found = auto if unit_items == "auto" else int(unit_items)
+    return min(found, len(source)), rows if given == "auto" else int(given)
+
+
+def _rows(worker: Worker) -> int:
+    return worker.runner.budget.current
+
+
+def _growing(first: Beginning, source: Source) -> Iterator[Unit]:
+    """Units of more and more items from the first on."""
+    n_items = min(8, len(first.unit))
+    while True:
+        try:
+            if n_items <= len(first.unit):
+                yield first.unit.part(0, n_items)
+            else:
+                data = source.items(0, n_items)
+                yield read(first.request.settings.domain, data, like=first.info)
+        except Exception:  # a later item cannot be read
+            return
+        if n_items == len(source):
+            return
+        n_items = min(_FACTOR * n_items, len(source))
+
+
+def _bytes(result: UnitResult) -> int:
+    tensors = [t for each in result.saliency.values() for t in each.values()]
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def prepared(first: Beginning) -> Worker:
+    """A worker with baselines that are means of data, and with the verdicts of preflight."""
+    worker = with_means(Worker.of(first.request), first.unit.samples)
+    return preflight(worker, first.unit)
+
+
+@contextmanager
+def threads_of(number: int) -> Iterator[None]:
+    """Let torch use a number of threads, as the processes of the run do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
