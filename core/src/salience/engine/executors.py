@@ -13,6 +13,8 @@ from typing import Any, Protocol, Self, TypeVar
 import torch
 
 from salience.engine.settings import devices_of
+from salience.errors import InputError, brief
+from salience.plugins.parts import make
 from salience.support.interrupts import answered, check
 from salience.support.isolation import OURS
 
@@ -160,6 +162,18 @@ class Threads(Executor):
                 yield from _finished(waiting, worker.partial)
             finally:
                 stop.set()
+
+
+def make_executor(spec: Any) -> Executor:
+    """Make an executor from a name, config mapping or object.
+
+    Raises:
+        InputError: There is no such executor.
+    """
+    made = make("executors", spec)
+    if not isinstance(made, Executor):
+        raise InputError(f"executor is {brief(made)}; pass an executor's name or object")
+    return made
 
 
 def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) -> Executor:

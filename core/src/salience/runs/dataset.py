@@ -9,24 +9,20 @@ from typing import Any
 
 import torch
 
-from salience.engine.assembly import explanation
-from salience.engine.executors import Executor
+from salience.engine.executors import Executor, make_executor
 from salience.engine.progress import progress_bar
-from salience.engine.record import record
 from salience.engine.request import Request
-from salience.engine.worker import Worker
 from salience.errors import InputError, brief
 from salience.intake import boolean, choice, integer
 from salience.intake import ids as plain_ids
-from salience.plugins.parts import make
-from salience.results.explanation import Explanation
 from salience.runs.driver import Driver
 from salience.runs.folder import RunFolder
+from salience.runs.head import head_of, remade
 from salience.runs.manifest import Manifest, load
-from salience.runs.origin import Origin, check_origin, origin_of
+from salience.runs.origin import check_origin
 from salience.runs.pilot import Beginning, beginning, piloted, prepared, threads_of
 from salience.runs.ranges import stripe_of
-from salience.runs.source import Source, source_of
+from salience.runs.sources.source import Source, source_of
 from salience.runs.stored.arrow import arrow
 from salience.runs.stored.index import write_index
 from salience.runs.stored.result_set import ResultSet
@@ -38,7 +34,7 @@ _HEADS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a data set is explained; see :meth:`salience.Explainer.explain_dataset`.
+    """How a data set is explained.
 
     Args:
         ids: An id for each item, or ``None``.
@@ -110,9 +106,7 @@ def _run(request: Request, data: Any, out: Path, options: RunOptions) -> _Run:
     if getattr(domain, "on_error", "raise") == "skip":  # the run itself records what is broken
         domain = replace(domain, on_error="raise")  # type: ignore[type-var]
         request = replace(request, settings=replace(request.settings, domain=domain))
-    executor = make("executors", options.executor)
-    if not isinstance(executor, Executor):
-        raise InputError(f"executor is {brief(executor)}; pass an executor's name or object")
+    executor = make_executor(options.executor)
     source = source_of(data, domain)
     request.check(len(source))
     ids = None if options.ids is None else plain_ids(options.ids)
@@ -196,10 +190,7 @@ def _writer(run: _Run, first: Beginning, record_errors: bool) -> UnitWriter:
     """What explains the ranges, after preflight."""
     folder = run.folder
     worker = prepared(first)
-    origin = None
-    if run.executor.other_processes:
-        origin = origin_of(run.request.settings.model, folder.weights)
-        _check_remade(origin, worker, first)
+    elsewhere = run.executor.other_processes
     writer = UnitWriter(
         request=worker.request,
         source=run.source,
@@ -207,38 +198,8 @@ def _writer(run: _Run, first: Beginning, record_errors: bool) -> UnitWriter:
         info=first.info,
         record_errors=record_errors,
         threads=run.manifest.entries["threads"],
-        origin=origin,
+        origin=remade(worker.request, first, folder.weights) if elsewhere else None,
     )
     if not folder.head.exists():
-        _head(worker.request, first).save(folder.head)
+        head_of(worker.request, first).save(folder.head)
     return writer
-
-
-def _head(ready: Request, first: Beginning) -> Explanation:
-    """An explanation of the first item that does not fail, with the record of all items."""
-    for position in range(len(first.unit)):
-        unit = first.unit.part(position, position + 1)
-        try:
-            result = Worker.of(ready).explain(unit)
-        except InputError:
-            if position == len(first.unit) - 1 or position == _HEADS:
-                raise
-            continue
-        found = explanation(result, ready, unit, more=True)
-        kept = {"preflight": found.provenance["preflight"]}
-        return replace(found, provenance=record(ready) | kept)
-    raise AssertionError
-
-
-def _check_remade(origin: Origin, worker: Worker, first: Beginning) -> None:
-    """Raise InputError where other processes would make a model that computes something else."""
-    unit = first.unit.part(0, 1)
-    own = worker.request
-    made = replace(own, settings=replace(own.settings, model=origin.model()))
-    one, two = (Worker.of(request).explain(unit).items for request in (own, made))
-    if not torch.equal(one.prediction, two.prediction):
-        raise InputError(
-            f"{origin.factory!r} makes a model that gives {brief(two.score.tolist())} where the one "
-            f"that was handed in gives {brief(one.score.tolist())}; let the factory set all that "
-            f"is not among the weights"
-        )

@@ -31,7 +31,9 @@ class Fingerprint:
         if isinstance(value, Tensor):
             self._tensor(value)
         elif isinstance(value, np.ndarray) and value.dtype != object:
-            self._bytes("array", f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value))
+            self._bytes(
+                "array", f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value)
+            )
         elif isinstance(value, bytes | bytearray):
             self._bytes("bytes", value)
         elif value is None or isinstance(value, str | int | float | bool | np.generic):

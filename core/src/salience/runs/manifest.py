@@ -16,7 +16,7 @@ from salience.errors import InputError, brief
 from salience.results.files.packing import pack
 from salience.runs.fingerprint import of_files, of_model, of_values
 from salience.runs.ranges import Bounds
-from salience.runs.source import Source
+from salience.runs.sources.source import Source
 
 FORMAT = 1
 #: What a pilot finds out where the user leaves it open; an earlier run of the folder decides.

@@ -16,7 +16,7 @@ from salience.engine.preflight.samplers import preflight
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
-from salience.runs.source import Source
+from salience.runs.sources.source import Source
 
 # Items that are read to settle the layout of the data, and to find out about the model.
 _FIRST = 128

@@ -31,9 +31,9 @@ _STILLBORN = 5
 class Pool(Executor):
     """Explains units in processes of this machine.
 
-    Each process builds the worker once, and one that dies is replaced. The processes end with the one that started them, however that ends. They are started
-    with limits of glibc at which it keeps the memory that passes free; see
-    :func:`salience.tune_allocator`.
+    Each process builds the worker once, and one that dies is replaced. The processes end with the
+    one that started them, however that ends. They are started with limits of glibc at which it
+    keeps the memory that passes free; see :func:`salience.tune_allocator`.
 
     Args:
         processes: Number of processes; one for each core that ``threads`` leave free where

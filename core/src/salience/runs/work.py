@@ -19,7 +19,7 @@ from salience.results.explanation import Explanation
 from salience.runs.folder import RunFolder
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
-from salience.runs.source import Source
+from salience.runs.sources.source import Source
 from salience.runs.stored.unit_file import UnitRows, write_unit
 from salience.shown import ShortRepr
 from salience.support.notices import Hearing

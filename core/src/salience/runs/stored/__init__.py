@@ -1,1 +1,1 @@
-"""What a run has written: files of units, the index, and the questions that can be asked of them."""
+"""What a run has written: files of units, the index, and what can be asked of them."""

@@ -81,7 +81,9 @@ def write_index(folder: RunFolder) -> None:
         positional = positional and names == list(range(first, first + len(names)))
         hashes.append(np.array([_hash(name) for name in names], np.uint64))
         if unit.has_labels:
-            own = [-1 if n is None else labels.setdefault(n, len(labels)) for n in unit.names("label")]
+            own = [
+                -1 if n is None else labels.setdefault(n, len(labels)) for n in unit.names("label")
+            ]
             codes.append(np.array(own, np.int32))
         failed.append(np.flatnonzero(~unit.is_done()) + first)
         first += len(names)

@@ -40,15 +40,16 @@ def _joined(parts: Sequence[Saliency], name: str) -> Saliency:
     first = parts[0]
     counts = [part.counts for part in parts if part.counts is not None]
     grids = [part.grid for part in parts]
-    names = [part.names for part in parts]
-    own = first.names if first.counts is None or first.names is None else None
+    names = first.names
+    if names is not None and first.counts is not None:
+        names = tuple(own for part in parts for own in part.names or ())
     return Saliency(
         torch.cat([part.flat for part in parts]),
         torch.cat([part.flat_error for part in parts]),
         torch.cat(counts) if counts else None,
         {what: torch.cat([p.flat_parts[what] for p in parts]) for what in first.flat_parts},
         grid=None if first.grid is None else Grid.join(grids),
-        names=own if own is not None or first.names is None else sum(names, ()),  # type: ignore[arg-type]
+        names=names,
     )
 
 

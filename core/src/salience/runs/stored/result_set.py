@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,102 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salience.data.names import plain_name
 from salience.errors import InputError, brief
 from salience.intake import choice
 from salience.naming import path_of
 from salience.results.explanation import Explanation
-from salience.results.provenance import recorded_ids, selected
 from salience.runs.fingerprint import Fingerprint
 from salience.runs.folder import RunFolder
-from salience.runs.manifest import Manifest, load
+from salience.runs.manifest import load
 from salience.runs.stored.importance import Importance, importance_of
 from salience.runs.stored.index import Index
 from salience.runs.stored.joined import joined
-from salience.runs.stored.unit_file import UnitFile
+from salience.runs.stored.named_items import NamedItems
+from salience.runs.stored.opened import Positions, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
-
-# Files of units that are kept open.
-_OPEN = 16
-
-Positions = range | NDArray[np.int64]
-
-
-@dataclass
-class Stored:
-    """The files of a run, and what is known of them.
-
-    Args:
-        folder: The folder.
-        manifest: What the run computes.
-        head: What all items have in common.
-        done: Numbers of the units that are done, in order.
-        index: The index, where the run is complete.
-    """
-
-    folder: RunFolder
-    manifest: Manifest
-    head: Explanation
-    done: NDArray[np.int64]
-    index: Index | None
-    _files: OrderedDict[int, UnitFile] = field(default_factory=OrderedDict)
-
-    def file(self, unit: int) -> UnitFile:
-        """The file of a unit, one of the few that are kept open."""
-        if unit not in self._files:
-            self._files[unit] = UnitFile(self.folder.unit(unit))
-            if len(self._files) > _OPEN:
-                self._files.popitem(last=False)
-        self._files.move_to_end(unit)
-        return self._files[unit]
-
-    def span(self, unit: int) -> tuple[int, int]:
-        """First position of a unit, and the one behind its last."""
-        return self.manifest.bounds.of(unit)
-
-    @cached_property
-    def positions(self) -> Positions:
-        """Positions of the items that are done and did not fail."""
-        if self.index is not None:
-            n_items = self.manifest.bounds.n_items
-            if not len(self.index.failed):
-                return range(n_items)
-            return np.delete(np.arange(n_items), self.index.failed)
-        found = [np.flatnonzero(self.file(k).is_done()) + self.span(k)[0] for k in self.done]
-        return np.concatenate([np.zeros(0, np.int64), *found])
-
-    def cut(self, positions: Positions) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Units and the rows in each of them of positions in ascending order."""
-        size = self.manifest.bounds.unit_items
-        if isinstance(positions, range):
-            for unit in range(positions.start // size, -(-positions.stop // size)):
-                start, stop = self.span(unit)
-                low, high = max(start, positions.start), min(stop, positions.stop)
-                yield unit, np.arange(low - start, high - start)
-            return
-        units = positions // size
-        ends = np.flatnonzero(np.diff(units)) + 1
-        for part in np.split(positions, ends):
-            if len(part):
-                unit = int(part[0]) // size
-                yield unit, part - unit * size
-
-    def read(self, unit: int, rows: NDArray[np.int64]) -> Explanation:
-        """The explanation of rows of a unit, with their own record."""
-        found = self.file(unit).read(rows, self.head)
-        positions = (rows + self.span(unit)[0]).tolist()
-        return replace(found, provenance=self._record(found, positions))
-
-    def _record(self, found: Explanation, positions: Sequence[int]) -> Mapping[str, Any]:
-        """The record of items, from that of all of them."""
-        record = selected(found.provenance, positions, self.manifest.bounds.n_items)
-        if self.manifest.entries["ids"] is None:
-            return record
-        record.pop("positions", None)
-        return record | recorded_ids(list(found.ids))
 
 
 class ResultSet:
@@ -219,8 +137,10 @@ class ResultSet:
         places = np.atleast_1d(np.asarray(chosen))
         if places.dtype == bool and len(places) == number:
             places = np.flatnonzero(places)
-        if places.dtype.kind not in "iu" or places.ndim != 1 or np.any(
-            (places < -number) | (places >= number)
+        if (
+            places.dtype.kind not in "iu"
+            or places.ndim != 1
+            or np.any((places < -number) | (places >= number))
         ):
             raise InputError(
                 f"the place {brief(chosen, 60)} is none of {number} items; pass a number from 0 to "
@@ -232,9 +152,23 @@ class ResultSet:
         return ResultSet(self._stored, positions[every])
 
     @property
-    def loc(self) -> ByName:
+    def loc(self) -> NamedItems[ResultSet]:
         """Items by their ids: ``loc[id]``, ``loc[[id, …]]``; all of them where an id repeats."""
-        return ByName(self)
+        return NamedItems(self._found, self.__getitem__)
+
+    def _found(self, name: int | str) -> list[int]:
+        """Places of the items with an id in this result set."""
+        positions, index = self._positions, self._stored.index
+        if index is None:
+            return [at for at, own in enumerate(self.ids) if (type(own), own) == (type(name), name)]
+        places = []
+        for position in index.candidates(name).tolist():
+            if isinstance(positions, range):
+                own = [position - positions.start] if position in positions else []
+            else:
+                own = np.flatnonzero(positions == position).tolist()
+            places += [place for place in own if self[place].ids == [name]]
+        return places
 
     def where(self, *, label: Any) -> ResultSet:
         """The items with a label, or with one of a list of labels.
@@ -281,7 +215,7 @@ class ResultSet:
             return found
         every = list(positions) if isinstance(positions, range) else positions.tolist()
         plain = replace(found, provenance=self._stored.head.provenance)
-        return replace(found, provenance=self._stored._record(plain, every))
+        return replace(found, provenance=self._stored.record(plain, every))
 
     def explanations(self) -> Iterator[Explanation]:
         """The explanations of these items, unit by unit, in the order of the data set."""
@@ -351,62 +285,3 @@ class ResultSet:
         if isinstance(positions, range):
             return found
         return [found[at] for at in np.searchsorted(ascending, positions).tolist()]
-
-
-class ByName:
-    """Finds items of a result set by their ids.
-
-    Args:
-        results: The result set.
-    """
-
-    def __init__(self, results: ResultSet) -> None:
-        self._results = results
-
-    def __getitem__(self, chosen: Any) -> ResultSet:
-        """The items with an id, or with each id of a list.
-
-        Raises:
-            InputError: No item has the id.
-        """
-        single = isinstance(chosen, str | int) or not hasattr(chosen, "__len__")
-        wanted = [plain_name(one) for one in ([chosen] if single else list(chosen))]
-        stored = self._results._stored
-        if stored.index is None:
-            ids = self._results.ids
-            places = [at for name in wanted for at in _places(ids, name)]
-            return self._results[places]
-        found = [at for name in wanted for at in self._found(stored, name)]
-        return ResultSet(stored, np.array(found, np.int64))
-
-    def _found(self, stored: Stored, name: Any) -> list[int]:
-        assert stored.index is not None
-        found = []
-        for position in stored.index.candidates(name).tolist():
-            if not 0 <= position < stored.manifest.bounds.n_items or not self._has(position):
-                continue
-            if ResultSet(stored, range(position, position + 1)).ids == [name]:
-                found.append(position)
-        if not found:
-            raise _unknown(name)
-        return found
-
-    def _has(self, position: int) -> bool:
-        positions = self._results._positions
-        if isinstance(positions, range):
-            return position in positions
-        return bool(np.isin(position, positions))
-
-
-def _places(ids: Sequence[Any], name: Any) -> list[int]:
-    found = [at for at, own in enumerate(ids) if own == name and type(own) is type(name)]
-    if not found:
-        raise _unknown(name)
-    return found
-
-
-def _unknown(name: Any) -> InputError:
-    return InputError(
-        f"no item of these has the id {brief(name, 60)}; look at .ids, and at .failed for those "
-        f"that could not be explained"
-    )

@@ -109,9 +109,7 @@ def _add_values(
         if name not in _OTHERS:
             columns[name] = arrow.tensor_column(_spread(getattr(part, name), done))
     head["preflight"] = part.provenance.get("preflight")
-    head["variables"] = {
-        name: _add_variable(columns, name, part, done) for name in part.saliency
-    }
+    head["variables"] = {name: _add_variable(columns, name, part, done) for name in part.saliency}
     annotations = part.annotations
     if isinstance(annotations, ColumnAnnotations):
         head["annotations"] = list(annotations.columns)

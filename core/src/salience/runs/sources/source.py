@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from salience.data.domain import Domain
 from salience.datasets import items_of
 from salience.errors import InputError, brief
 from salience.naming import is_file
-from salience.runs import records
 from salience.runs.fingerprint import Fingerprint, of_list
 from salience.runs.loading import is_named, load_object, result_of
+from salience.runs.sources import records
 
 _NAMED = "pass module:name of a Dataset, a list, an array, or a function that returns one"
 # Items of a Dataset that its fingerprint reads.
@@ -181,11 +181,11 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
     sliced = hasattr(data, "__getitem__") or isinstance(data, Mapping)
     if sliced and isinstance(data, Sized):
         return Held(data)
-    if isinstance(data, Sized) and hasattr(data, "__iter__"):
+    if isinstance(data, Sized) and isinstance(data, Iterable):
         return Held(list(data))
     raise InputError(
-        f"data is {brief(data)}, which has no length; pass a list, an array, a Dataset, a folder, a "
-        f"file, or 'module:name' of one, or explain it in chunks by Explainer.stream"
+        f"data is {brief(data)}, which has no length; pass a list, an array, a Dataset, a folder, "
+        f"a file, or 'module:name' of one, or explain it in chunks by Explainer.stream"
     )
 
 
