@@ -10,7 +10,7 @@ PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 .DEFAULT_GOAL := help
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help demo test test-browser fuzz check sigint bench release clean
+.PHONY: help demo test test-browser test-scale fuzz check sigint bench release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(VENV)/.test ## run every test of core and plugins
 test-browser: $(VENV)/.browser ## drive reports in a real browser
 	$(if $(CHROMIUM),,apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
+
+test-scale: $(VENV)/.test ## run whole data sets, and kill what computes them
+	$(BIN)/python -m pytest tests/scale
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them

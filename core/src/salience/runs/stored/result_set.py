@@ -280,8 +280,7 @@ class ResultSet:
         ascending = positions if isinstance(positions, range) else np.unique(positions)
         found: list[Any] = []
         for unit, rows in self._stored.cut(ascending):
-            own = self._stored.file(unit).names(of)
-            found += [own[row] for row in rows.tolist()]
+            found += self._stored.file(unit).names(of, rows)
         if isinstance(positions, range):
             return found
         return [found[at] for at in np.searchsorted(ascending, positions).tolist()]

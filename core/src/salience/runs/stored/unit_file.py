@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from salience.data.grid import Grid
@@ -41,7 +42,7 @@ _KEY = b"salience"
 _FORMAT = 1
 _OTHERS = ("ids", "annotations")
 # Bytes of values that are read at once.
-_GROUP = 2**20
+_GROUP = 2**18
 # Columns of a table that become columns of Parquet.
 _WIDEST = 512
 _ERROR = "std_error"
@@ -188,33 +189,48 @@ class UnitFile:
         """Whether items have labels."""
         return "labels" in self.head
 
-    def names(self, of: str) -> list[Any]:
-        """The column ``"id"`` or ``"label"``."""
-        return arrow.names_of(self._file.read([of]).column(0), self.head[f"{of}s"])
+    def names(self, of: str, rows: NDArray[np.int64] | None = None) -> list[Any]:
+        """The column ``"id"`` or ``"label"``.
+
+        Args:
+            of: Which of them.
+            rows: Numbers of rows in ascending order; all of them where ``None``.
+        """
+        if rows is None:
+            return arrow.names_of(self._file.read([of]).column(0), self.head[f"{of}s"])
+        table, places = self._table(rows, [of])
+        return arrow.names_of(table.column(0).take(places), self.head[f"{of}s"])
 
     def column(self, name: str) -> Any:
         """A column of numbers or texts."""
         return self._file.read([name]).column(0)
 
-    def is_done(self) -> np.ndarray[Any, Any]:
+    def is_done(self) -> NDArray[np.bool_]:
         """Whether each item is done and did not fail, bool."""
         return np.array([status == DONE for status in self.column("status").to_pylist()])
 
-    def read(self, rows: np.ndarray[Any, Any], base: Explanation) -> Explanation:
+    def read(self, rows: NDArray[np.int64], base: Explanation) -> Explanation:
         """The explanation of rows of the file, in their order.
 
         Args:
             rows: Numbers of rows that did not fail.
             base: An explanation with what all items have in common.
         """
-        groups = np.unique(np.searchsorted(self._ends, rows, side="right"))
-        table = self._file.read_row_groups(groups.tolist(), use_threads=False)
+        table, places = self._table(rows)
+        return self._explanation(table, torch.from_numpy(places), base)
+
+    def _table(
+        self, rows: NDArray[np.int64], columns: list[str] | None = None
+    ) -> tuple[Any, NDArray[np.int64]]:
+        """The groups of rows that hold some rows, and the places of these in them."""
+        of_row = np.searchsorted(self._ends, rows, side="right")
+        groups = np.unique(of_row)
+        table = self._file.read_row_groups(groups.tolist(), columns, use_threads=False)
         starts = np.concatenate([[0], self._ends])[groups]
         lengths = self._ends[groups] - starts
         offsets = np.cumsum(lengths) - lengths
-        within = np.searchsorted(groups, np.searchsorted(self._ends, rows, side="right"))
-        chosen = torch.from_numpy(rows - starts[within] + offsets[within])
-        return self._explanation(table, chosen, base)
+        within = np.searchsorted(groups, of_row)
+        return table, rows - starts[within] + offsets[within]
 
     def _explanation(self, table: Any, chosen: Tensor, base: Explanation) -> Explanation:
         picked = chosen.tolist()
