@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from salience.engine.executors import Executor
-from salience.engine.request import Request, make_aggregator
+from salience.engine.request import Request
 from salience.naming import path_of
 from salience.runs.dataset import RunOptions, explained_dataset
 from salience.runs.stored.result_set import ResultSet
@@ -34,6 +34,7 @@ class DatasetExplainer:
         aggregator: Any = "raw",
         seed: int = 0,
         *,
+        pool: Any = None,
         ids: Sequence[int | str] | None = None,
         labels: Sequence[Any] | None = None,
         unit_items: int | str = "auto",
@@ -60,6 +61,7 @@ class DatasetExplainer:
             n_samples: As in :meth:`explain`.
             aggregator: As in :meth:`explain`.
             seed: As in :meth:`explain`.
+            pool: As in :meth:`explain`: groups of positions, not the executor.
             ids: As in :meth:`explain`.
             labels: A number or text for each item, by which items are found.
             unit_items: Number of items of a unit; ``"auto"`` takes as many as need a second or
@@ -77,9 +79,8 @@ class DatasetExplainer:
             InputError: As in :meth:`explain`; or the folder holds another run or other files, or
                 cannot be written; or pyarrow is not installed.
         """
-        request = self._request(
-            calculator, samplers, n_samples, seed=seed, aggregator=make_aggregator(aggregator)
-        )
+        settings = {"seed": seed, "aggregator": aggregator, "pool": pool}
+        request = self._request(calculator, samplers, n_samples, **settings)
         options = RunOptions(
             ids=ids,
             labels=labels,

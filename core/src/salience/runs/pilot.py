@@ -61,7 +61,8 @@ def beginning(
     domain = request.settings.domain
     stop = min(len(source), _FIRST)
     try:
-        unit = read(domain, source.items(0, stop), None if ids is None else ids[:stop])
+        with source.reading(0, stop) as data:
+            unit = read(domain, data, None if ids is None else ids[:stop])
     except Exception:
         if not record_errors:
             raise
@@ -76,8 +77,8 @@ def _first_readable(
     for position in range(stop):
         own = None if ids is None else ids[position : position + 1]
         try:
-            data = source.items(position, position + 1)
-            return read(request.settings.domain, data, own, offset=position)
+            with source.reading(position, position + 1) as data:
+                return read(request.settings.domain, data, own, offset=position)
         except Exception:
             if position == stop - 1:
                 raise
@@ -125,8 +126,9 @@ def _growing(first: Beginning, source: Source) -> Iterator[Unit]:
             if n_items <= len(first.unit):
                 yield first.unit.part(0, n_items)
             else:
-                data = source.items(0, n_items)
-                yield read(first.request.settings.domain, data, like=first.info)
+                with source.reading(0, n_items) as data:
+                    unit = read(first.request.settings.domain, data, like=first.info)
+                yield unit
         except Exception:  # a later item cannot be read
             return
         if n_items == len(source):

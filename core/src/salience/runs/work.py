@@ -115,8 +115,8 @@ class UnitWriter(ShortRepr):
         """Explain the items from ``start`` to ``stop`` − 1, and what the user is to be told."""
         ids = None if unit.ids is None else unit.ids[start - unit.start : stop - unit.start]
         with Hearing() as hearing:
-            data = self.source.items(start, stop, unit.held)
-            items = read(self.request.settings.domain, data, ids, offset=start, like=self.info)
+            with self.source.reading(start, stop, unit.held) as data:
+                items = read(self.request.settings.domain, data, ids, offset=start, like=self.info)
             if len(items) != stop - start:
                 raise InputError(
                     f"the domain read {len(items)} items where the data has {stop - start}; pass a "

@@ -6,10 +6,9 @@ means what it means in the file as a whole.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,38 +37,23 @@ class TextFile:
     def held(self, start: int, stop: int) -> None:
         """Nothing: another process reads the file."""
 
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
-        """A :class:`Lent` file with the records of the range."""
+    @contextmanager
+    def reading(self, start: int, stop: int, held: Any = None) -> Iterator[str]:
+        """The path of a file with the records of the range, which is there for the time."""
         first = start // _STEP
         with self.path.open("rb") as stream:
             stream.seek(self._places[first])
             found = _records(stream, self.path.suffix.lower())
-            wanted = [
-                record
-                for number, record in zip(range(first * _STEP, stop), found, strict=False)
-                if number >= start
-            ]
-        return lent(self.path, self._head + b"".join(wanted))
+            numbered = zip(range(first * _STEP, stop), found, strict=False)
+            wanted = [record for number, record in numbered if number >= start]
+        with tempfile.TemporaryDirectory(prefix="salience-") as folder:
+            part = Path(folder) / self.path.name
+            part.write_bytes(self._head + b"".join(wanted))
+            yield str(part)
 
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of the file."""
         return {"kind": self.path.suffix, "n_items": len(self), **of_files([self.path])}
-
-
-def lent(path: Path, content: bytes) -> Lent:
-    """A file of a kind, which is there as long as the object."""
-    handle, name = tempfile.mkstemp(path.suffix, f"{path.stem}-")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    return Lent(name)
-
-
-class Lent(str):
-    """The path of a file that goes with the object."""
-
-    def __del__(self) -> None:
-        with suppress(OSError):
-            Path(self).unlink()
 
 
 class ParquetFile:
@@ -94,7 +78,8 @@ class ParquetFile:
     def held(self, start: int, stop: int) -> None:
         """Nothing: another process reads the file."""
 
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
+    @contextmanager
+    def reading(self, start: int, stop: int, held: Any = None) -> Iterator[Any]:
         """A frame with the rows of the range."""
         found, row = [], 0
         for group in range(self._file.metadata.num_row_groups):
@@ -106,7 +91,7 @@ class ParquetFile:
             row += rows
         from pyarrow import concat_tables
 
-        return concat_tables(found).to_pandas()
+        yield concat_tables(found).to_pandas()
 
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
-        """The items of a range, in a form that the domain reads.
+    def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
+        """A context with the items of a range, in a form that the domain reads inside of it.
 
         Args:
             start: Position of the first.
@@ -65,10 +66,10 @@ class Held(Source):
         """The position of the first item of a range, and the items."""
         return start, _slice(self._data, start, stop)
 
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
+    def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
         """The items of a range, of those that are held."""
         first, data = (0, self._data) if held is None else held
-        return _slice(data, start - first, stop - first)
+        return nullcontext(_slice(data, start - first, stop - first))
 
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of all values."""
@@ -98,16 +99,17 @@ class OfDataset(Source):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
+    def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
         """The items of a range, read one by one."""
-        return items_of(Subset(self._dataset, range(start, stop)))
+        return nullcontext(items_of(Subset(self._dataset, range(start, stop))))
 
     def identity(self) -> dict[str, Any]:
         """Class, number of items, and fingerprint of some items from first to last."""
         made, length = Fingerprint(), len(self)
         step = max(1, (length - 1) // (_LOOKED_AT - 1))
         for position in sorted({*range(0, length, step), length - 1}):
-            made.add(self.items(position, position + 1))
+            with self.reading(position, position + 1) as item:
+                made.add(item)
         return {
             "kind": type(self._dataset).__qualname__,
             "n_items": length,
@@ -134,9 +136,9 @@ class Named(Source):
     def __len__(self) -> int:
         return len(self._source)
 
-    def items(self, start: int, stop: int, held: Any = None) -> Any:
+    def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
         """The items of a range."""
-        return self._source.items(start, stop)
+        return self._source.reading(start, stop)
 
     def identity(self) -> dict[str, Any]:
         """The identity of the data that the name gives."""

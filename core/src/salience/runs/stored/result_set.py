@@ -180,6 +180,7 @@ class ResultSet:
         index = self._stored.index
         if index is not None and index.codes is not None:
             codes = [place for place, own in enumerate(index.labels) if own in wanted]
+            codes += [-1] if None in wanted else []
             positions = np.asarray(self._positions, np.int64)
             found = positions[np.isin(index.codes[positions], codes)]
         else:
