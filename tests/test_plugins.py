@@ -18,7 +18,15 @@ import pytest
 import torch
 
 import salience
-from salience import Aggregator, Calculator, Domain, InputError, Visualizer, hookimpl, hookspecs
+from salience import (
+    Aggregator,
+    Calculator,
+    Domain,
+    InputError,
+    Visualizer,
+    hookimpl,
+    hookspecs,
+)
 from salience.plugins import KINDS, PluginHost, host
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
 
@@ -381,6 +389,7 @@ BASES: dict[str, tuple[type, ...]] = {
     "samplers": (NoiseSampler, ParameterSampler, WeightSampler),
     "aggregators": (Aggregator,),
     "visualizers": (Visualizer,),
+    "executors": (salience.Executor,),
 }
 PARTS = [(kind, name) for kind in KINDS for name in host().names(kind)]
 

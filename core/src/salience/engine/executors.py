@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
 from typing import Any, Protocol, Self, TypeVar
@@ -93,6 +94,7 @@ class Executor(ABC):
         """
 
 
+@dataclass(frozen=True)
 class Serial(Executor):
     """Explains the units one after the other in the calling thread."""
 
@@ -100,10 +102,8 @@ class Serial(Executor):
         """Explain each unit when its result is asked for."""
         return map(worker.explain, units)
 
-    def __repr__(self) -> str:
-        return "Serial()"
 
-
+@dataclass(frozen=True, repr=False)
 class Threads(Executor):
     """Explains units on several devices, with a thread and a worker for each.
 
@@ -115,14 +115,27 @@ class Threads(Executor):
         InputError: A device cannot be used.
     """
 
-    def __init__(self, devices: Sequence[Any] | None = None) -> None:
-        if devices is None:
-            devices = range(torch.cuda.device_count()) or (None,)
-        self.devices = [None if device is None else devices_of(device)[0] for device in devices]
-        self.n_units = len(self.devices)
+    devices: Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        given = self.devices
+        if given is None:
+            given = range(torch.cuda.device_count()) or (None,)
+        devices = tuple(None if device is None else devices_of(device)[0] for device in given)
+        object.__setattr__(self, "devices", devices)
+
+    @property
+    def each(self) -> Sequence[torch.device | None]:
+        """The device of each thread."""
+        return self.devices or (None,)
+
+    @property
+    def n_units(self) -> int:  # type: ignore[override]
+        """Number of units into which a data set is cut that is explained at once."""
+        return len(self.each)
 
     def __repr__(self) -> str:
-        return f"Threads({', '.join(str(device or 'own') for device in self.devices[:8])})"
+        return f"Threads({', '.join(str(device or 'own') for device in self.each[:8])})"
 
     def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain as many units at once as there are devices.
@@ -130,8 +143,8 @@ class Threads(Executor):
         Where the caller is interrupted, or a unit fails, the others stop at their next pass.
         """
         free: SimpleQueue[Explains[Given, Made]] = SimpleQueue()
-        for number, device in enumerate(self.devices):
-            free.put(worker if number == 0 else worker.on(device))
+        for number, device in enumerate(self.each):
+            free.put(worker.on(device) if number or device is not None else worker)
 
         stop, waiting = worker.stop, deque[Future[Made]]()
 
@@ -145,10 +158,10 @@ class Threads(Executor):
             finally:
                 free.put(own)
 
-        with ThreadPoolExecutor(len(self.devices), OURS) as pool:
+        with ThreadPoolExecutor(self.n_units, OURS) as pool:
             try:
                 for unit in units:
-                    if len(waiting) == len(self.devices):
+                    if len(waiting) == self.n_units:
                         yield _result(waiting[0])
                         waiting.popleft()
                     waiting.append(pool.submit(work, unit))
@@ -180,7 +193,8 @@ def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) 
     """The user's executor; where ``None``, one thread for each device."""
     if given is not None:
         return given
-    return Serial() if len(devices) == 1 else Threads(devices)
+    # The worker that executors are handed is on the first device already.
+    return Serial() if len(devices) == 1 else Threads((None, *devices[1:]))
 
 
 def _result(future: Future[Made]) -> Made:

@@ -75,7 +75,7 @@ class Driver:
     def _range(self, unit: int, left_out: tuple[tuple[int, str], ...] = ()) -> ItemRange:
         return replace(self._part(unit, *self.bounds.of(unit)), left_out=left_out)
 
-    def _part(self, unit: int, start: int, stop: int, trial: bool = False) -> ItemRange:
+    def _part(self, unit: int, start: int, stop: int, writes: bool = True) -> ItemRange:
         return ItemRange(
             unit=unit,
             start=start,
@@ -83,7 +83,7 @@ class Driver:
             held=self._held(start, stop),
             ids=None if self.ids is None else self.ids[start:stop],
             labels=None if self.labels is None else self.labels[start:stop],
-            trial=trial,
+            writes=writes,
         )
 
     def _held(self, start: int, stop: int) -> object:
@@ -115,7 +115,7 @@ class Driver:
                     continue
                 key = own.unit, own.start, own.stop
                 tries[key] = tries.get(key, 0) + 1
-                once = own.trial and len(own) > 1
+                once = not own.writes and len(own) > 1
                 if once or tries[key] == _TRIES:
                     self.lost[own.start] = report.lost
                     lost.append(own)
@@ -139,7 +139,7 @@ class Driver:
     def _take(self, report: Report) -> None:
         for sentence in report.notices:
             tell(sentence)
-        if not report.range.trial:
+        if report.range.writes:
             self.report(report.n_draws)
 
     def _searched(self, lost: Sequence[ItemRange]) -> Mapping[int, list[tuple[int, str]]]:
@@ -171,4 +171,4 @@ class Driver:
     def _cut(self, own: ItemRange) -> Iterator[ItemRange]:
         size = max(1, -(-len(own) // _PARTS))
         for start in range(own.start, own.stop, size):
-            yield self._part(own.unit, start, min(start + size, own.stop), trial=True)
+            yield self._part(own.unit, start, min(start + size, own.stop), writes=False)

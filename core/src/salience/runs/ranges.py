@@ -43,7 +43,7 @@ class ItemRange(ShortRepr):
         ids: The user's ids of the items; ``None`` where there are none.
         labels: The user's labels of the items; ``None`` where there are none.
         left_out: Positions of items that are recorded as failed and not tried, with the reason.
-        trial: Whether the items are only tried, and nothing is written.
+        writes: Whether a file is written; else the items are only tried.
     """
 
     unit: int
@@ -53,7 +53,7 @@ class ItemRange(ShortRepr):
     ids: Sequence[int | str] | None = None
     labels: Sequence[Any] | None = None
     left_out: tuple[tuple[int, str], ...] = ()
-    trial: bool = False
+    writes: bool = True
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -97,8 +97,8 @@ def stripe_of(given: Any) -> tuple[int, int]:
     if given is None:
         return 0, 1
     pair = tuple(given) if isinstance(given, tuple | list) else ()
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
-    if len(pair) != 2 or not whole or not 0 <= pair[0] < pair[1]:
+    integers = all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
+    if len(pair) != 2 or not integers or not 0 <= pair[0] < pair[1]:
         raise InputError(
             f"stripe is {brief(given)}; pass (rank, world) with 0 ≤ rank < world, or leave it out"
         )

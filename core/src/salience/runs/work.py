@@ -80,7 +80,7 @@ class UnitWriter(ShortRepr):
         for start, stop in unit.parts():
             for explained in self._explained(unit, start, stop, rows.failed):
                 rows.add(*explained)
-        if not unit.trial:
+        if unit.writes:
             self.folder.commit(unit.unit, lambda path: write_unit(path, rows))
         total = self.request.draws.total
         return Report(

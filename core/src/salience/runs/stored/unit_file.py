@@ -233,8 +233,7 @@ class UnitFile:
         return table, rows - starts[within] + offsets[within]
 
     def _explanation(self, table: Any, chosen: Tensor, base: Explanation) -> Explanation:
-        picked = chosen.tolist()
-        names = arrow.names_of(table["id"].take(picked), self.head["ids"])
+        names = arrow.names_of(table["id"].take(chosen.tolist()), self.head["ids"])
         columns: dict[str, Any] = {
             name: arrow.tensor_of(table[name])[chosen] for name in COLUMNS if name not in _OTHERS
         }
