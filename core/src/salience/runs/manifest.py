@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from salience.engine.record import record
@@ -47,7 +48,6 @@ class Manifest:
         versions = own.pop("versions")
         tensors: dict[str, Any] = {}
         parts = pack(own, tensors)
-        devices = {str(device or "own") for device in request.settings.devices}
         weights = [_weights(sampler) for sampler in request.samplers]
         return Manifest(
             {
@@ -56,7 +56,7 @@ class Manifest:
                 "data": source.identity(),
                 "parts": {name: value for name, value in parts.items() if name != "model"},
                 "parts_sha256": of_values([list(tensors.values()), weights]),
-                "devices": sorted({device.split(":")[0] for device in devices}),
+                "devices": sorted({str(device).split(":")[0] for device in own_devices(request)}),
                 "speedups": sorted(request.settings.speedups),
                 "ids": None if others["ids"] is None else of_values(others["ids"]),
                 "labels": None if others["labels"] is None else of_values(others["labels"]),
@@ -94,6 +94,14 @@ class Manifest:
                     f"{brief(mine.get(name), 80)}; pass the same, or another folder"
                 )
         return made
+
+
+def own_devices(request: Request) -> tuple[torch.device, ...]:
+    """The devices of a request; that of the model's weights where none is named."""
+    model = request.settings.model
+    weights = model.parameters() if isinstance(model, nn.Module) else iter(())
+    own = next((value.device for value in weights), torch.device("cpu"))
+    return tuple(own if device is None else device for device in request.settings.devices)
 
 
 def load(path: Path) -> Manifest | None:

@@ -17,6 +17,7 @@ from salience.engine.worker import Worker
 from salience.errors import InputError, one_line
 from salience.results.explanation import Explanation
 from salience.runs.folder import RunFolder
+from salience.runs.manifest import own_devices
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
 from salience.runs.sources.source import Source
@@ -129,8 +130,9 @@ class UnitWriter(ShortRepr):
         return made, (*hearing.sentences, *result.notices)
 
     def __reduce__(self) -> Any:
-        own = self.request.settings
-        request = replace(self.request, settings=replace(own, model=None))
+        # The model that is made elsewhere is on the CPU, and is copied to the device of this one.
+        settings = replace(self.request.settings, model=None, devices=own_devices(self.request))
+        request = replace(self.request, settings=settings)
         names = ("source", "folder", "info", "record_errors", "threads", "origin")
         return _elsewhere, (request.pickled(), {name: getattr(self, name) for name in names})
 
