@@ -20,9 +20,12 @@ from salience.runs.sources.source import Source
 
 # Items that are read to settle the layout of the data, and to find out about the model.
 _FIRST = 128
-# Seconds of the last pass of a pilot, and of a unit: above one second, so that the time that each
-# unit takes beside its passes does not count.
+# Seconds of the last range of a pilot, and of a unit at least.
 _PILOT, _UNIT = 0.5, 1.5
+# Times as long as what each unit takes beside its items, such as a replica of the model.
+_TIMES = 20
+# Items of the first range of a pilot.
+_FEW = 2
 # Times as many items are tried next.
 _FACTOR = 4
 # Bytes of results in one unit.
@@ -97,30 +100,39 @@ def piloted(first: Beginning, source: Source, unit_items: int | str) -> tuple[in
     if unit_items != "auto" and given != "auto":
         return int(unit_items), int(given)
     worker = prepared(first)
-    seconds, size, rows, n_items = 1.0, 0, worker.runner.budget.current, 1
+    size, rows = 1, worker.runner.budget.current
+    taken: list[tuple[int, float]] = []
+    begin = perf_counter()  # reading the items counts
     for unit in _growing(first, source):
-        worker = replace(worker, runner=Worker.of(worker.request).runner).having(worker.request)
-        begin = perf_counter()
+        worker = Worker.of(worker.request)
         try:
             result = worker.explain(unit)
         except Exception:  # an item fails, which its unit will record
             break
-        taken, n_items = perf_counter() - begin, len(unit)
-        seconds, size, rows = taken / n_items, _bytes(result) // n_items, _rows(worker)
-        if taken > _PILOT:
+        taken.append((len(unit), perf_counter() - begin))
+        size, rows = _bytes(result) // len(unit), worker.runner.budget.current
+        if taken[-1][1] > _PILOT and len(taken) > 1:
             break
-    auto = max(1, min(math.ceil(_UNIT / max(seconds, 1e-9)), _LARGEST // max(size, 1)))
+        begin = perf_counter()
+    auto = max(1, min(_items(taken), _LARGEST // max(size, 1)))
     found = auto if unit_items == "auto" else int(unit_items)
     return min(found, len(source)), rows if given == "auto" else int(given)
 
 
-def _rows(worker: Worker) -> int:
-    return worker.runner.budget.current
+def _items(taken: Sequence[tuple[int, float]]) -> int:
+    """Number of items of a unit, from numbers of items and the seconds that they took."""
+    if not taken:
+        return 1
+    number, seconds = taken[-1]
+    fewer, before = taken[-2] if len(taken) > 1 else (0, 0.0)
+    each = max((seconds - before) / (number - fewer), seconds / number / _TIMES)
+    beside = max(0.0, seconds - each * number)
+    return math.ceil(max(_UNIT, _TIMES * beside) / max(each, 1e-9))
 
 
 def _growing(first: Beginning, source: Source) -> Iterator[Unit]:
     """Units of more and more items from the first on."""
-    n_items = min(8, len(first.unit))
+    n_items = min(_FEW, len(first.unit))
     while True:
         try:
             if n_items <= len(first.unit):
