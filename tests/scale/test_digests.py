@@ -109,3 +109,28 @@ def test_an_explainer_has_a_pool_as_well() -> None:
     one = Explainer(model, "tensor", max_rows=8).explain(data, **settings)
     pool = Explainer(model, "tensor", max_rows=8, executor="pool:processes=2")
     torch.testing.assert_close(pool.explain(data, **settings).values, one.values, rtol=0, atol=0)
+
+
+class InThisModule(salience.Raw):
+    """An aggregator that another process cannot import."""
+
+    __module__ = "__main__"
+
+
+def test_parts_of_a_script_are_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import __main__
+
+    monkeypatch.setattr(__main__, "InThisModule", InThisModule, raising=False)
+    explainer, data, _ = table()
+    settings: Any = {"executor": "pool:processes=1", "aggregator": InThisModule()}
+    with pytest.raises(salience.InputError, match="define classes and functions in a module"):
+        explainer.explain_dataset(data, tmp_path / "run", **settings)
+
+
+def test_a_digest_does_not_depend_on_the_cut(tmp_path: Path) -> None:
+    explainer, data, _ = table()  # rows of a pass are 32
+    one, two = (explainer.explain_dataset(data, tmp_path / str(n), unit_items=n) for n in (64, 96))
+    assert one.digest() == two.digest()
+    assert one[:200].digest() == two[:200].digest() != one[1:201].digest()

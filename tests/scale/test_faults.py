@@ -117,9 +117,12 @@ def test_a_driver_that_is_killed_goes_on_where_it_stopped(
     assert temporary(out) == []
 
 
-def test_an_interrupt_leaves_a_folder_that_goes_on(tmp_path: Path, undisturbed: str) -> None:
+@pytest.mark.parametrize("executor", ["serial", "threads:devices=[cpu,cpu]", "pool:processes=2"])
+def test_an_interrupt_leaves_a_folder_that_goes_on(
+    executor: str, tmp_path: Path, undisturbed: str
+) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, PROGRAM, out, "pool:processes=2"]
+    command = [sys.executable, PROGRAM, out, executor]
     program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: (out / "units").is_dir() and len(files(out)) >= 2)

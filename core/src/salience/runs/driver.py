@@ -125,7 +125,8 @@ class Driver:
                 return lost
 
     def _anew(self, own: ItemRange) -> ItemRange:
-        return replace(own, held=self._held(own.start, own.stop))
+        part = self._part(own.unit, own.start, own.stop, own.writes)
+        return replace(part, left_out=own.left_out)
 
     def _reports(self, ranges: Iterator[ItemRange]) -> Iterator[Report]:
         reports = self.executor.run(self.writer, ranges)

@@ -69,6 +69,11 @@ class Pool(Executor):
         """Number of units into which a data set is cut that is explained at once."""
         return self.n_processes
 
+    def _wants(self, n_given: int, n_done: int) -> bool:
+        """Whether a further unit is to be taken: one waits for each process, some results do."""
+        n_processes = self.n_processes
+        return n_given < 2 * n_processes and n_given + n_done < _AHEAD * n_processes
+
     def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain as many units at once as there are processes.
 
@@ -87,7 +92,7 @@ class Pool(Executor):
                 while next_one in done:
                     yield done.pop(next_one)
                     next_one += 1
-                while not all_given and len(given) + len(done) < _AHEAD * self.n_processes:
+                while not all_given and self._wants(len(given), len(done)):
                     number, unit = next(tasks, (-1, None))
                     if number < 0:
                         all_given = True

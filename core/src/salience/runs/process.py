@@ -141,7 +141,7 @@ def serve(pipe: int, lifeline: int, parent: int) -> None:
     _end_with(parent, lifeline)
     connection = Connection(pipe)
     try:
-        worker = pickle.loads(connection.recv_bytes())
+        worker = _unpickled(connection.recv_bytes())
         _send(connection, "ready", None)
         while True:
             _, unit = pickle.loads(connection.recv_bytes())
@@ -150,6 +150,21 @@ def serve(pipe: int, lifeline: int, parent: int) -> None:
         return
     except BaseException as error:
         _send(connection, "raised", error)
+
+
+def _unpickled(worker: bytes) -> Any:
+    """The worker.
+
+    Raises:
+        InputError: It cannot be made in this process.
+    """
+    try:
+        return pickle.loads(worker)
+    except (AttributeError, ImportError) as error:
+        raise InputError(
+            f"the parts of the computation cannot be made in another process ({brief(error)}); "
+            f"define classes and functions in a module that can be imported, not in the script"
+        ) from error
 
 
 def _send(connection: Connection, kind: str, value: Any) -> None:

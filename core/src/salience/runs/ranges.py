@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from salience.errors import InputError, brief
@@ -58,6 +58,11 @@ class ItemRange(ShortRepr):
     def __len__(self) -> int:
         return self.stop - self.start
 
+    @property
+    def bare(self) -> ItemRange:
+        """This range without what belongs to its items."""
+        return replace(self, held=None, ids=None, labels=None)
+
     def parts(self) -> Iterator[tuple[int, int]]:
         """Start and stop of the runs of items that are tried."""
         start = self.start
@@ -74,7 +79,7 @@ class Report(ShortRepr):
     """What a worker says of a range of items.
 
     Args:
-        range: The range, without the items themselves.
+        range: The range, without what belongs to its items.
         lost: Why there is nothing: how the process ended; ``None`` where the range was done.
         failed: Position of each item that failed, and the reason.
         notices: What the user is to be told.

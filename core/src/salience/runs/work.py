@@ -68,7 +68,7 @@ class UnitWriter(ShortRepr):
 
     def lost(self, unit: ItemRange, reason: str) -> Report:
         """The report of a range whose process died each time."""
-        return Report(replace(unit, held=None), lost=reason)
+        return Report(unit.bare, lost=reason)
 
     def explain(self, unit: ItemRange) -> Report:
         """Explain a range, and write its file unless it is only tried.
@@ -85,7 +85,7 @@ class UnitWriter(ShortRepr):
             self.folder.commit(unit.unit, lambda path: write_unit(path, rows))
         total = self.request.draws.total
         return Report(
-            replace(unit, held=None),
+            unit.bare,
             failed=tuple(sorted(rows.failed)),
             notices=tuple(rows.notices),
             n_draws=total * (len(unit) - len(rows.failed)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from salience.errors import InputError, brief
 from salience.intake import choice
 from salience.naming import path_of
 from salience.results.explanation import Explanation
-from salience.runs.fingerprint import Fingerprint
+from salience.runs.fingerprint import of_values
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import load
 from salience.runs.stored.importance import Importance, importance_of
@@ -29,6 +30,9 @@ from salience.runs.stored.opened import Positions, Stored
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
+
+# Columns of the items that a digest is made of.
+_SUMMED = ("prediction", "score", "delta", "n_points", "n_independent")
 
 
 class ResultSet:
@@ -258,21 +262,21 @@ class ResultSet:
         return self.explanation().to_xarray()
 
     def digest(self) -> str:
-        """SHA-256 of the numbers, ids and labels of these items, in the order of the data set.
+        """SHA-256 of the numbers and ids of these items, in the order of the data set.
 
-        It does not depend on the units, nor on the order in which they were computed, as long as
-        the passes were the same.
+        It does not depend on how the items are cut into units, as long as the numbers do not.
         """
-        made = hashlib.sha256()
+        sums: dict[str, Any] = defaultdict(hashlib.sha256)
         for part in self.explanations():
-            own = Fingerprint()
-            own.add(list(part.ids))
-            for name in ("prediction", "score", "delta", "n_points", "n_independent"):
-                own.add(getattr(part, name))
+            sums["ids"].update("".join(f"{name!r}\n" for name in part.ids).encode())
+            columns = {name: getattr(part, name) for name in _SUMMED}
             for name, saliency in part.saliency.items():
-                own.add([name, saliency.flat, saliency.flat_error, saliency.counts])
-            made.update(own.hexdigest().encode())
-        return made.hexdigest()
+                columns |= {f"{name} values": saliency.flat, f"{name} errors": saliency.flat_error}
+                if saliency.counts is not None:
+                    columns[f"{name} counts"] = saliency.counts
+            for name, values in columns.items():
+                sums[name].update(values.contiguous().reshape(-1).view(torch.uint8).numpy())
+        return of_values([[name, made.hexdigest()] for name, made in sorted(sums.items())])
 
     def _names(self, of: str) -> list[Any]:
         if of == "label" and self._stored.manifest.entries["labels"] is None:
