@@ -263,3 +263,12 @@ def test_a_slice_of_photos_is_read_at_once(tmp_path: Path) -> None:
         assert results[start : start + 32].explanation().values.shape == (32, 224, 224)
 
     assert median(some, 9) < 0.1
+
+
+def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    program = page.split("```py\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "document", "exec"), {"__name__": "document"})
+    assert Path("row.png").is_file()
+    assert ResultSet.open("run").is_complete
