@@ -30,7 +30,7 @@ test-browser: $(VENV)/.browser ## drive reports in a real browser
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
 
 test-scale: $(VENV)/.test ## run whole data sets, and kill what computes them
-	$(BIN)/python -m pytest tests/scale
+	$(BIN)/python -m pytest tests/scale -n 2
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
