@@ -10,7 +10,8 @@ PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 .DEFAULT_GOAL := help
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help demo test test-browser test-isolated test-lowest fuzz check sigint bench release clean
+.PHONY: help demo test test-browser test-isolated test-lowest test-scale fuzz check sigint bench
+.PHONY: release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,8 @@ test-isolated: $(VENV)/.demo ## test each plugin in a clean environment, with on
 # Old versions of torch bring CUDA, 3 GB; LOWEST="--with torch==2.13.0" takes another.
 test-lowest: $(VENV)/.demo ## test the lowest versions that the metadata allow
 	$(BIN)/python scripts/environments.py lowest $(LOWEST)
+test-scale: $(VENV)/.test ## run whole data sets, and kill what computes them
+	$(BIN)/python -m pytest tests/scale -n 2
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them

@@ -15,7 +15,15 @@ import pytest
 import torch
 
 import salience
-from salience import Aggregator, Calculator, Domain, InputError, Visualizer, hookimpl, hookspecs
+from salience import (
+    Aggregator,
+    Calculator,
+    Domain,
+    InputError,
+    Visualizer,
+    hookimpl,
+    hookspecs,
+)
 from salience.plugins import KINDS, PluginHost, host
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
 from tests.distributions import COMMAND, MARKED, distribution, hook, python
@@ -340,6 +348,7 @@ BASES: dict[str, tuple[type, ...]] = {
     "samplers": (NoiseSampler, ParameterSampler, WeightSampler),
     "aggregators": (Aggregator,),
     "visualizers": (Visualizer,),
+    "executors": (salience.Executor,),
 }
 PARTS = [(kind, name) for kind in KINDS for name in host().names(kind)]
 

@@ -19,7 +19,6 @@ from .calculators.base import Calculator as Calculator
 from .calculators.gradient import Gradient as Gradient
 from .calculators.integrated_gradients import IntegratedGradients as IntegratedGradients
 from .calculators.occlusion import Occlusion as Occlusion
-from .cli.loading import load_model as load_model
 from .data.batch import Batch as Batch
 from .data.broken import BrokenItems as BrokenItems
 from .data.domain import Domain as Domain
@@ -34,6 +33,7 @@ from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors
 from .data.views import RowView as RowView
 from .engine.executors import Executor as Executor
+from .engine.executors import Explains as Explains
 from .engine.executors import Serial as Serial
 from .engine.executors import Threads as Threads
 from .engine.units import Unit as Unit
@@ -61,6 +61,12 @@ from .results.preflight import Preflight as Preflight
 from .results.preflight import Verdict as Verdict
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
+from .runs.loading import load_model as load_model
+from .runs.pool import Pool as Pool
+from .runs.ranges import ItemRange as ItemRange
+from .runs.ranges import Report as Report
+from .runs.stored.importance import Importance as Importance
+from .runs.stored.result_set import ResultSet as ResultSet
 from .samplers.additive import AdditiveNoise as AdditiveNoise
 from .samplers.base import ModelDraw as ModelDraw
 from .samplers.base import NoiseSampler as NoiseSampler

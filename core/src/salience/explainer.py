@@ -12,7 +12,7 @@ from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain, default_target_of
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
-from salience.engine.executors import Executor, executor_of, results_of
+from salience.engine.executors import Executor, executor_of, make_executor, results_of
 from salience.engine.means import with_means
 from salience.engine.preflight.check import checked
 from salience.engine.preflight.samplers import preflight
@@ -31,6 +31,7 @@ from salience.plugins.parts import make
 from salience.results.explanation import Explanation
 from salience.results.preflight import Preflight
 from salience.results.samples import Samples
+from salience.runs.calls import DatasetExplainer
 from salience.samplers.design import Until
 from salience.scoring.budget import Budget
 from salience.shown import short
@@ -38,7 +39,7 @@ from salience.support.isolation import isolated
 from salience.support.notices import Hearing
 
 
-class Explainer:
+class Explainer(DatasetExplainer):
     """Explains a model on the data of a domain, without changing the model or the data.
 
     Args:
@@ -60,8 +61,8 @@ class Explainer:
             memory, and passes are faster on hardware with bfloat16 units. Results are less
             accurate: SmoothGrad maps of EfficientNet-Lite0 changed by 13 % (relative to their
             norm; correlation 0.96), in 0.9 of the time on 2 CPU cores.
-        executor: Explains units of items, such as in other processes; where ``None``, one thread
-            for each device.
+        executor: Explains units of items, such as ``"pool"`` in other processes; where ``None``,
+            one thread for each device.
         speedups: Names of the speed-ups that may be used: ``"upstream"`` runs what lies before a
             target variable inside the model once a batch, ``"folding"`` includes batch
             normalisations in convolutions, ``"channels_last"`` lays out convolutions with channels
@@ -82,7 +83,7 @@ class Explainer:
         max_rows: int | str = "auto",
         device: str | int | torch.device | Sequence[str | int | torch.device] | None = None,
         precision: str = "full",
-        executor: Executor | None = None,
+        executor: str | Mapping[str, Any] | Executor | None = None,
         speedups: Collection[str] = SPEEDUPS,
     ) -> None:
         self.model = model
@@ -94,9 +95,7 @@ class Explainer:
         self.max_rows = max_rows
         self.devices = devices_of(device)
         self.precision = choice(precision, "precision", ("full", "bf16"))
-        if not isinstance(executor, Executor | None):
-            raise InputError(f"executor is {brief(executor)}; pass a salience.Executor, or None")
-        self.executor = executor
+        self.executor = None if executor is None else make_executor(executor)
         self.speedups = speedups
         self._warned: set[str] = set()
         check_speedups(speedups)

@@ -1,4 +1,4 @@
-"""The five hooks that a plugin may implement.
+"""The six hooks that a plugin may implement.
 
 The name ``salience`` is used for the project, for pluggy's markers, as the prefix of the hooks and
 as the entry-point group. Each hook returns a mapping: name → class, or name → ``"module:attr"``,
@@ -57,4 +57,10 @@ def salience_aggregators() -> Parts:
 @hookspec
 def salience_visualizers() -> Parts:
     """Visualizers: name → :class:`salience.Visualizer`, which renders saliency."""
+    raise NotImplementedError
+
+
+@hookspec
+def salience_executors() -> Parts:
+    """Executors: name → :class:`salience.Executor`, which has units of items explained."""
     raise NotImplementedError

@@ -27,7 +27,7 @@ def explain(
     max_rows: int | str = "auto",
     device: str | int | torch.device | Sequence[str | int | torch.device] | None = None,
     precision: str = "full",
-    executor: Executor | None = None,
+    executor: str | Mapping[str, Any] | Executor | None = None,
     speedups: Collection[str] = SPEEDUPS,
     **settings: Any,
 ) -> Explanation:

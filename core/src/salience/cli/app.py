@@ -156,7 +156,7 @@ def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
     except (InputError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except Exception as error:
-        from salience.cli.loading import sentence_of
+        from salience.runs.loading import sentence_of
 
         if (sentence := sentence_of(error)) is None:
             raise

@@ -14,7 +14,6 @@ from torch import nn
 
 from salience.cli.folder import Folder
 from salience.cli.inputs import class_names_of, data_of, files_of, ids_of, make_domain, note
-from salience.cli.loading import load_model, load_object
 from salience.cli.outputs import Outputs
 from salience.cli.pictures import Pictures
 from salience.cli.rehearsal import rehearse
@@ -27,6 +26,7 @@ from salience.explainer import Explainer
 from salience.model.targets import Target
 from salience.plugins.parts import parse
 from salience.results.explanation import Explanation
+from salience.runs.loading import load_model, load_object
 from salience.support.allocator import tune_allocator
 from salience.support.isolation import isolated
 from salience.support.notices import Hearing, tell

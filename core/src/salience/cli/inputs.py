@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from salience.cli.loading import is_named, load_object, result_of
 from salience.data.domain import Domain
 from salience.data.names import labels_in_column
 from salience.datasets import is_dataset
 from salience.errors import InputError, brief
 from salience.naming import is_file, is_folder
 from salience.plugins.parts import make
+from salience.runs.loading import is_named, load_object, result_of
 
 _EXPECTED = (
     "pass module:name of a Dataset, a DataLoader, a list, an array, or a function that returns one"

@@ -6,18 +6,63 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Event
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 
+from salience.engine.settings import devices_of
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
+from salience.errors import InputError, brief
 from salience.plugins.faults import Asked
+from salience.plugins.parts import make
 from salience.support.interrupts import answered, check
 from salience.support.isolation import OURS
 
 # Seconds between two looks whether Ctrl-C was pressed.
 _LOOK = 0.02
+
+#: What is explained: items that were read (:class:`Unit`), or a range of a data set.
+UnitT = TypeVar("UnitT", contravariant=True)
+#: What comes of it: the results of the items, or a report that they were written.
+ResultT = TypeVar("ResultT", covariant=True)
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class Explains(Protocol[UnitT, ResultT]):
+    """What an executor is handed: a :class:`Worker`, or one that writes units of a data set.
+
+    It serves one thread at a time, and pickles: it is built anew where it is unpickled.
+    """
+
+    @property
+    def stop(self) -> Event:
+        """Set by an executor so that all workers end at their next pass."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether a KeyboardInterrupt ends the computation with what is finished by then."""
+
+    def explain(self, unit: UnitT) -> ResultT:
+        """Explain a unit."""
+
+    def on(self, device: torch.device | None) -> Self:
+        """A further worker of the same request, on another device; both stop together."""
+
+    def lost(self, unit: UnitT, reason: str) -> ResultT:
+        """The result of a unit whose process died.
+
+        Args:
+            unit: The unit.
+            reason: How the process ended.
+
+        Raises:
+            InputError: There is no result without that unit.
+        """
 
 
 class Executor(ABC):
@@ -28,17 +73,21 @@ class Executor(ABC):
     uses the same number of threads.
     """
 
-    #: Number of units into which a data set is cut.
+    #: Number of units into which a data set is cut that is explained at once.
     n_units: int = 1
+    #: Whether units are explained in other processes, which are sent the worker.
+    other_processes: bool = False
 
     @abstractmethod
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain each unit.
 
         Args:
-            worker: Explains a unit by :meth:`Worker.explain`. :meth:`Worker.on` makes a further
-                worker on another device; a pickled worker is built anew in another process.
-            units: The units, which may be made lazily.
+            worker: Explains a unit by its method ``explain``. Its method ``on`` makes a further
+                worker on another device; a pickled worker is built anew in another process. Where
+                the process that explains a unit dies, ``lost`` gives the result; whoever called
+                decides whether to try the unit again.
+            units: The units, which may be made lazily and pickle.
 
         Yields:
             The result of each unit, in the order of the units.
@@ -48,43 +97,61 @@ class Executor(ABC):
         """
 
 
+@dataclass(frozen=True)
 class Serial(Executor):
     """Explains the units one after the other in the calling thread."""
 
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain each unit when its result is asked for."""
         return map(worker.explain, units)
 
-    def __repr__(self) -> str:
-        return "Serial()"
 
-
+@dataclass(frozen=True, repr=False)
 class Threads(Executor):
     """Explains units on several devices, with a thread and a worker for each.
 
     Args:
-        devices: The devices; a device may be named several times.
+        devices: The devices, by name or as objects; a device may be named several times, and
+            ``None`` among them is the model's own. Where none are given, all GPUs of the machine.
+
+    Raises:
+        InputError: A device cannot be used.
     """
 
-    def __init__(self, devices: Sequence[torch.device | None]) -> None:
-        self.devices = devices
-        self.n_units = len(devices)
+    devices: Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        given = self.devices
+        if given is None:
+            given = range(torch.cuda.device_count()) or (None,)
+        devices = tuple(None if device is None else devices_of(device)[0] for device in given)
+        object.__setattr__(self, "devices", devices)
+
+    @property
+    def each(self) -> Sequence[torch.device | None]:
+        """The device of each thread."""
+        return self.devices or (None,)
+
+    @property
+    def n_units(self) -> int:  # type: ignore[override]
+        """Number of units into which a data set is cut that is explained at once."""
+        return len(self.each)
 
     def __repr__(self) -> str:
-        return f"Threads({', '.join(str(device or 'own') for device in self.devices[:8])})"
+        return f"Threads({', '.join(str(device or 'own') for device in self.each[:8])})"
 
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """Explain as many units at once as there are devices.
 
         Where the caller is interrupted, or a unit fails, the others stop at their next pass.
         """
-        free: SimpleQueue[Worker] = SimpleQueue()
-        for number, device in enumerate(self.devices):
-            free.put(worker if number == 0 else worker.on(device))
+        free: SimpleQueue[Explains[Given, Made]] = SimpleQueue()
+        for number, device in enumerate(self.each):
+            free.put(worker.on(device) if number or device is not None else worker)
 
-        stop, waiting = worker.runner.stop, deque[Future[UnitResult]]()
+        stop, waiting = worker.stop, deque[Future[Made]]()
 
-        def work(unit: Unit) -> UnitResult:
+        def work(unit: Given) -> Made:
             own = free.get()
             try:
                 return own.explain(unit)
@@ -94,10 +161,10 @@ class Threads(Executor):
             finally:
                 free.put(own)
 
-        with ThreadPoolExecutor(len(self.devices), OURS) as pool:
+        with ThreadPoolExecutor(self.n_units, OURS) as pool:
             try:
                 for unit in units:
-                    if len(waiting) == len(self.devices):
+                    if len(waiting) == self.n_units:
                         yield _result(waiting[0])
                         waiting.popleft()
                     waiting.append(pool.submit(work, unit))
@@ -106,18 +173,31 @@ class Threads(Executor):
                     waiting.popleft()
             except KeyboardInterrupt:
                 stop.set()
-                if worker.request.partial:
+                if worker.partial:
                     answered()
-                yield from _finished(waiting, worker.request.partial)
+                yield from _finished(waiting, worker.partial)
             finally:
                 stop.set()
+
+
+def make_executor(spec: Any) -> Executor:
+    """Make an executor from a name, config mapping or object.
+
+    Raises:
+        InputError: There is no such executor.
+    """
+    made = make("executors", spec)
+    if not isinstance(made, Executor):
+        raise InputError(f"executor is {brief(made)}; pass an executor's name or object")
+    return made
 
 
 def executor_of(given: Executor | None, devices: Sequence[torch.device | None]) -> Executor:
     """The user's executor; where ``None``, one thread for each device."""
     if given is not None:
         return given
-    return Serial() if len(devices) == 1 else Threads(devices)
+    # The worker that executors are handed is on the first device already.
+    return Serial() if len(devices) == 1 else Threads((None, *devices[1:]))
 
 
 def results_of(executor: Executor, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
@@ -156,7 +236,7 @@ def _check_order(asked: Asked, result: UnitResult, waiting: deque[Unit]) -> None
         raise asked.broken(f"results of {len(result.items)} items", f"{len(unit)}, all of a unit")
 
 
-def _result(future: Future[UnitResult]) -> UnitResult:
+def _result(future: Future[Made]) -> Made:
     """Wait for a unit, and let Ctrl-C arrive meanwhile."""
     while not future.done():
         check()
@@ -165,7 +245,7 @@ def _result(future: Future[UnitResult]) -> UnitResult:
     return future.result()
 
 
-def _finished(waiting: Iterable[Future[UnitResult]], partial: bool) -> Iterator[UnitResult]:
+def _finished(waiting: Iterable[Future[Made]], partial: bool) -> Iterator[Made]:
     """Yield what was finished before an interrupt, where a partial result is wanted.
 
     Raises:

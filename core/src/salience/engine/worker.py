@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from salience.engine.preflight.proof import DisprovedError, Proof
 from salience.engine.preflight.reference import probe_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, join
+from salience.errors import InputError
 from salience.results.preflight import Preflight
 from salience.samplers.weight_source import WeightSource
 from salience.scoring.budget import Budget
@@ -83,6 +85,16 @@ class Worker(ShortRepr):
         assert isinstance(self.runner.observer, Proof)
         return self.runner.observer
 
+    @property
+    def stop(self) -> Event:
+        """Set where all workers of the request are to end at their next pass."""
+        return self.runner.stop
+
+    @property
+    def partial(self) -> bool:
+        """Whether a KeyboardInterrupt ends the computation with the batches that are finished."""
+        return self.request.partial
+
     def having(self, request: Request) -> Worker:
         """This worker for the same model, with another calculator or other verdicts."""
         model = self.runner.probe.model
@@ -116,6 +128,14 @@ class Worker(ShortRepr):
         notices = tuple(hearing.sentences)
         found = join(done, complete=n_items == len(unit), notices=notices)
         return replace(found, preflight=preflight)
+
+    def lost(self, unit: Unit, reason: str) -> UnitResult:
+        """Raise InputError: an explanation of all items cannot do without those of a unit."""
+        first, last = unit.offset, unit.offset + len(unit) - 1
+        raise InputError(
+            f"the process that explained items {first} to {last} died ({reason}); explain them in "
+            f"this process to see why"
+        )
 
     def proven(self, unit: Unit, work: Callable[[Worker], Result]) -> tuple[Result, Preflight]:
         """Do some work with this worker; where its passes are not believed, in a slower way.

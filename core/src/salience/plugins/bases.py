@@ -12,6 +12,7 @@ BASES = {
     "samplers": ("NoiseSampler", "ParameterSampler", "WeightSampler"),
     "aggregators": ("Aggregator",),
     "visualizers": ("Visualizer",),
+    "executors": ("Executor",),
 }
 
 

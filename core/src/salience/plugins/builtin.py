@@ -49,3 +49,13 @@ def salience_aggregators() -> dict[str, str]:
         "quantile": "salience.aggregators.quantile:Quantile",
         "top_share": "salience.aggregators.top_share:TopShare",
     }
+
+
+@hookimpl
+def salience_executors() -> dict[str, str]:
+    """Name the executors of this machine: one thread, several, or processes."""
+    return {
+        "serial": "salience.engine.executors:Serial",
+        "threads": "salience.engine.executors:Threads",
+        "pool": "salience.runs.pool:Pool",
+    }

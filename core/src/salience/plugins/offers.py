@@ -18,7 +18,7 @@ from salience import hookspecs
 from salience.errors import brief, nearest
 
 #: The kinds of parts; each kind has one hook, ``salience_<kind>``.
-KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers")
+KINDS = ("domains", "calculators", "samplers", "aggregators", "visualizers", "executors")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ def keys_of(provenance: Mapping[str, Any], n_items: int) -> Sequence[int | str]:
         InputError: The record holds keys of fewer items.
     """
     entry = "ids" if "ids" in provenance else "positions"
-    keys = provenance.get(entry, range(n_items))
+    if entry not in provenance:
+        return range(n_items)
+    keys = provenance[entry]
     if not isinstance(keys, list | tuple | range) or len(keys) < n_items:
         raise InputError(
             f"the record holds under {entry!r} no key for each of the {n_items} items; pass the "
@@ -77,7 +79,7 @@ def selected(
         made["pool"] = {"each": [each[at] for at in positions]}
     made |= _of_items(made, ("calculator", "domain", "output"), positions, {n_items})
     chosen: Any = [keys[at] for at in positions]
-    return made | recorded_ids(Positions(chosen) if isinstance(keys, Positions) else chosen)
+    return made | recorded_ids(chosen if "ids" in provenance else Positions(chosen))
 
 
 def of_part(provenance: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:

@@ -90,10 +90,10 @@ def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Wait until the name of a new file is on the disk, too, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -8,9 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from salience.engine.executors import Executor
-from salience.engine.units import Unit, UnitResult
-from salience.engine.worker import Worker
+from salience.engine.executors import Executor, Explains, Given, Made
 from salience.results.explanation import Explanation
 from salience.testing.comparing import expect, same
 from salience.testing.example import Example, values_of
@@ -106,15 +104,16 @@ class Recorded(Executor):
 
     def __init__(self, inner: Executor) -> None:
         self.inner, self.n_units = inner, inner.n_units
+        self.other_processes = inner.other_processes
         self.n_taken, self.n_results, self.ended = 0, 0, False
 
-    def run(self, worker: Worker, units: Iterable[Unit]) -> Iterator[UnitResult]:
+    def run(self, worker: Explains[Given, Made], units: Iterable[Given]) -> Iterator[Made]:
         """The results of the executor."""
         for result in self.inner.run(worker, self._counted(units)):
             self.n_results += 1
             yield result
 
-    def _counted(self, units: Iterable[Unit]) -> Iterator[Unit]:
+    def _counted(self, units: Iterable[Given]) -> Iterator[Given]:
         for unit in units:
             self.n_taken += 1
             yield unit

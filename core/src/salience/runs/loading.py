@@ -1,4 +1,4 @@
-"""What a command line names by ``module:attribute``: models, data, transforms, names of classes."""
+"""What is named by ``module:attribute``: models, data, transforms, names of classes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -18,6 +19,8 @@ from salience.model.state_dicts import read_state
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Names of the modules that the user's options named, with whose code errors are told apart.
 _of_user: set[str] = set()
+# Model → the factory that made it, by which another process makes it.
+_factories: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
 def is_named(text: str) -> bool:
@@ -85,7 +88,8 @@ def _made(text: str, option: str, expected: str) -> Iterator[None]:
 def load_model(factory: str, weights: str | None) -> Any:
     """Make the model by ``module:factory`` and load its weights.
 
-    Only tensors are read from the file of weights; nothing in the file is executed.
+    Only tensors are read from the file of weights; nothing in the file is executed. Other processes
+    can make such a model again, so that a run over a data set may use several.
 
     Args:
         factory: ``"module:attribute"``, where the attribute is a ``torch.nn.Module``, or is called
@@ -107,7 +111,14 @@ def load_model(factory: str, weights: str | None) -> Any:
                 f"leave --weights out"
             )
         _load_weights(model, Path(weights))
+    if isinstance(model, nn.Module):
+        _factories[model] = factory
     return model
+
+
+def factory_of(model: Any) -> str | None:
+    """The factory with which :func:`load_model` made a model; ``None`` for another model."""
+    return _factories.get(model) if isinstance(model, nn.Module) else None
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

@@ -1,0 +1,205 @@
+"""A data set of any length: it is explained unit by unit into a folder, once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from salience.engine.executors import Executor, make_executor
+from salience.engine.progress import progress_bar
+from salience.engine.request import Request
+from salience.errors import InputError, brief
+from salience.intake import boolean, choice, integer
+from salience.intake import ids as plain_ids
+from salience.runs.driver import Driver
+from salience.runs.folder import RunFolder
+from salience.runs.head import head_of, remade
+from salience.runs.manifest import Manifest, load
+from salience.runs.origin import check_origin
+from salience.runs.pilot import Beginning, beginning, piloted, prepared, threads_of
+from salience.runs.ranges import stripe_of
+from salience.runs.sources.source import Source, source_of
+from salience.runs.stored.arrow import arrow
+from salience.runs.stored.index import write_index
+from salience.runs.stored.result_set import ResultSet
+from salience.runs.work import UnitWriter
+
+# So many items may fail before the first that does not.
+_HEADS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a data set is explained.
+
+    Args:
+        ids: An id for each item, or ``None``.
+        labels: A label for each item, or ``None``.
+        unit_items: Number of items of a unit, or ``"auto"``.
+        executor: Name, config mapping or object.
+        resume: Whether a run that is in the folder may go on.
+        on_error: ``"record"`` or ``"raise"``.
+        progress: Whether to show a progress bar; only in a terminal where ``None``.
+        stripe: Rank and number of programs that share the run, or ``None``.
+    """
+
+    ids: Any = None
+    labels: Any = None
+    unit_items: int | str = "auto"
+    executor: Any = "serial"
+    resume: bool = True
+    on_error: str = "record"
+    progress: bool | None = None
+    stripe: Any = None
+
+
+def explained_dataset(request: Request, data: Any, out: Path, options: RunOptions) -> ResultSet:
+    """Explain what a folder still lacks of a data set.
+
+    Raises:
+        InputError: An argument is wrong; the folder holds another run, or other files; the data
+            cannot be read; or the folder cannot be written.
+    """
+    arrow()
+    run = _run(request, data, out, options)
+    record_errors = choice(options.on_error, "on_error", ("record", "raise")) == "record"
+    earlier = load(run.folder.manifest)
+    if earlier is None:
+        run.folder.check_new()
+    elif not boolean(options.resume, "resume"):
+        raise InputError(
+            f"{brief(str(out), 80)} holds a run already; pass resume=True to let it go on, or "
+            f"another folder"
+        )
+    else:
+        run = replace(run, manifest=run.manifest.fitted(earlier))
+    if earlier is None or run.missing():
+        _compute(run, options, record_errors)
+    return ResultSet.open(out)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run before it is computed."""
+
+    request: Request
+    source: Source
+    folder: RunFolder
+    manifest: Manifest
+    executor: Executor
+    ids: Sequence[int | str] | None
+    labels: Sequence[Any] | None
+
+    def missing(self) -> list[int]:
+        """Numbers of the units of this stripe that are not done."""
+        rank, world = self.folder.stripe
+        done = set(self.folder.done().tolist())
+        return [k for k in range(rank, len(self.manifest.bounds), world) if k not in done]
+
+
+def _run(request: Request, data: Any, out: Path, options: RunOptions) -> _Run:
+    domain = request.settings.domain
+    if getattr(domain, "on_error", "raise") == "skip":  # the run itself records what is broken
+        domain = replace(domain, on_error="raise")  # type: ignore[type-var]
+        request = replace(request, settings=replace(request.settings, domain=domain))
+    executor = make_executor(options.executor)
+    source = source_of(data, domain)
+    request.check(len(source))
+    ids = None if options.ids is None else plain_ids(options.ids)
+    for name, given in (("ids", ids), ("labels", options.labels)):
+        if given is not None and len(given) != len(source):
+            raise InputError(f"got {len(given)} {name} for {len(source)} items; pass one an item")
+    if options.unit_items != "auto":
+        integer(options.unit_items, "unit_items", 1)
+    labels = None if options.labels is None else _plain(options.labels)
+    found = {"unit_items": options.unit_items, "max_rows": request.settings.max_rows}
+    manifest = Manifest.of(request, source, ids=ids, labels=labels, threads=None, **found)
+    folder = RunFolder(out.absolute(), stripe_of(options.stripe))
+    run = _Run(request, source, folder, manifest, executor=executor, ids=ids, labels=labels)
+    if executor.other_processes:
+        check_origin(request.settings.model)
+    return run
+
+
+def _plain(labels: Any) -> list[Any]:
+    """Labels as numbers, texts, truth values or nothing."""
+    found = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    for label in found:
+        if not isinstance(label, str | int | float | None):
+            raise InputError(f"labels hold {brief(label, 60)}; pass numbers or texts")
+    return found
+
+
+def _compute(run: _Run, options: RunOptions, record_errors: bool) -> None:
+    threads = run.manifest.entries["threads"] or getattr(run.executor, "threads", None)
+    threads = threads or torch.get_num_threads()
+    with threads_of(threads):
+        first = beginning(run.request, run.source, run.ids, record_errors)
+        run, first = _settled(run, first, threads)
+        with run.folder.locked():
+            run.folder.clean()
+            writer = _writer(run, first, record_errors)
+            with progress_bar(_total(run), options.progress) as report:
+                driver = Driver(
+                    writer=writer,
+                    executor=run.executor,
+                    bounds=run.manifest.bounds,
+                    ids=run.ids,
+                    labels=run.labels,
+                    report=report,
+                )
+                try:
+                    driver.run(iter(run.missing()))
+                finally:
+                    run.folder.clean()
+            if len(run.folder.done()) == len(run.manifest.bounds):
+                write_index(run.folder)
+
+
+def _total(run: _Run) -> int:
+    """Number of draws that are missing, summed over items."""
+    bounds = run.manifest.bounds
+    n_items = sum(stop - start for start, stop in map(bounds.of, run.missing()))
+    return n_items * run.request.draws.total
+
+
+def _settled(run: _Run, first: Beginning, threads: int) -> tuple[_Run, Beginning]:
+    """The run with what a pilot found, once and for all, and its folder."""
+    manifest = run.manifest
+    if not run.folder.manifest.exists():
+        unit_items, max_rows = piloted(first, run.source, manifest.entries["unit_items"])
+        manifest = manifest.having(unit_items=unit_items, max_rows=max_rows, threads=threads)
+        run.folder.make(manifest.text())
+        found = load(run.folder.manifest)  # another stripe may have been first
+        assert found is not None
+        manifest = run.manifest.fitted(found)
+    rows = manifest.entries["max_rows"]
+
+    def fixed(request: Request) -> Request:
+        return replace(request, settings=replace(request.settings, max_rows=rows))
+
+    run = replace(run, manifest=manifest, request=fixed(run.request))
+    return run, replace(first, request=fixed(first.request))
+
+
+def _writer(run: _Run, first: Beginning, record_errors: bool) -> UnitWriter:
+    """What explains the ranges, after preflight."""
+    folder = run.folder
+    worker = prepared(first)
+    elsewhere = run.executor.other_processes
+    writer = UnitWriter(
+        request=worker.request,
+        source=run.source,
+        folder=folder,
+        info=first.info,
+        record_errors=record_errors,
+        threads=run.manifest.entries["threads"],
+        origin=remade(worker.request, first, folder.weights) if elsewhere else None,
+    )
+    if not folder.head.exists():
+        head_of(worker.request, first).save(folder.head)
+    return writer

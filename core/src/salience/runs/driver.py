@@ -1,0 +1,175 @@
+"""The driver: what a run still lacks is computed, unit by unit, whatever happens to processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from salience.engine.executors import Executor
+from salience.errors import InputError
+from salience.runs.ranges import Bounds, ItemRange, Report
+from salience.runs.work import UnitWriter
+from salience.support.interrupts import called
+from salience.support.notices import tell
+
+# How often a range whose process dies is tried before it is taken apart, or recorded.
+_TRIES = 3
+# Parts into which a range is taken whose process dies.
+_PARTS = 16
+# How often a unit whose process dies is searched for items that kill it.
+_SEARCHES = 3
+
+
+@dataclass
+class Driver:
+    """Computes the units that are missing.
+
+    Args:
+        writer: Explains ranges and writes them.
+        executor: Runs the writer.
+        bounds: The units.
+        ids: The user's ids of all items, or ``None``.
+        labels: The user's labels of all items, or ``None``.
+        report: Called with the number of draws that were computed.
+        lost: Position of the first item of each range whose process died, and how it ended.
+    """
+
+    writer: UnitWriter
+    executor: Executor
+    bounds: Bounds
+    ids: Sequence[int | str] | None
+    labels: Sequence[object] | None
+    report: Callable[[int], object]
+    lost: dict[int, str] = field(default_factory=dict)
+
+    def run(self, units: Iterator[int]) -> None:
+        """Compute units; where the process of one dies each time, without the item that kills it.
+
+        Args:
+            units: Numbers of the units.
+
+        Raises:
+            InputError: An item fails, where errors are not recorded; or the folder cannot be
+                written.
+        """
+        lost = self._done(self._range(unit) for unit in units)
+        left_out: dict[int, list[tuple[int, str]]] = {}
+        for _ in range(_SEARCHES):
+            if not lost:
+                return
+            for unit, items in self._searched(lost).items():
+                left_out.setdefault(unit, []).extend(items)
+            lost = self._done(
+                self._range(each.unit, tuple(left_out.get(each.unit, ()))) for each in lost
+            )
+        if lost:
+            first = lost[0]
+            raise InputError(
+                f"the process that explains items {first.start} to {first.stop - 1} dies "
+                f"({self.lost[first.start]}), though it does for none of them by itself; pass "
+                f"fewer unit_items, or fewer processes where memory is short"
+            )
+
+    def _range(self, unit: int, left_out: tuple[tuple[int, str], ...] = ()) -> ItemRange:
+        return replace(self._part(unit, *self.bounds.of(unit)), left_out=left_out)
+
+    def _part(self, unit: int, start: int, stop: int, writes: bool = True) -> ItemRange:
+        return ItemRange(
+            unit=unit,
+            start=start,
+            stop=stop,
+            held=self._held(start, stop),
+            ids=None if self.ids is None else self.ids[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            writes=writes,
+        )
+
+    def _held(self, start: int, stop: int) -> object:
+        return self.writer.source.held(start, stop) if self.executor.other_processes else None
+
+    def _done(self, ranges: Iterator[ItemRange]) -> list[ItemRange]:
+        """Compute ranges; return those whose process died each time that they were tried.
+
+        A range is tried several times, but for a part of many items that is only tried to find the
+        one that kills its process.
+        """
+        again: deque[ItemRange] = deque()
+        tries: dict[tuple[int, int, int], int] = {}
+        lost: list[ItemRange] = []
+
+        def following() -> Iterator[ItemRange]:
+            for each in ranges:
+                while again:
+                    yield self._anew(again.popleft())
+                yield each
+            while again:
+                yield self._anew(again.popleft())
+
+        while True:
+            for report in self._reports(following()):
+                own = report.range
+                if report.lost is None:
+                    self._take(report)
+                    continue
+                key = own.unit, own.start, own.stop
+                tries[key] = tries.get(key, 0) + 1
+                once = not own.writes and len(own) > 1
+                if once or tries[key] == _TRIES:
+                    self.lost[own.start] = report.lost
+                    lost.append(own)
+                else:
+                    again.append(own)
+            if not again:
+                return lost
+
+    def _anew(self, own: ItemRange) -> ItemRange:
+        part = self._part(own.unit, own.start, own.stop, own.writes)
+        return replace(part, left_out=own.left_out)
+
+    def _reports(self, ranges: Iterator[ItemRange]) -> Iterator[Report]:
+        reports = self.executor.run(self.writer, ranges)
+        if not hasattr(reports, "close"):
+            yield from reports
+            return
+        with closing(reports):  # type: ignore[type-var]
+            while (report := called(next, reports, None)) is not None:
+                yield report
+
+    def _take(self, report: Report) -> None:
+        for sentence in report.notices:
+            tell(sentence)
+        if report.range.writes:
+            self.report(report.n_draws)
+
+    def _searched(self, lost: Sequence[ItemRange]) -> Mapping[int, list[tuple[int, str]]]:
+        """The items of units that kill their process: unit → position and reason of each.
+
+        Raises:
+            InputError: There is one, and errors are not recorded.
+        """
+        found: dict[int, list[tuple[int, str]]] = {}
+        going = list(lost)
+        while going:
+            parts = [part for each in going for part in self._cut(each)]
+            dying = self._done(iter(parts))
+            going = [own for own in dying if len(own) > 1]
+            for own in dying:
+                if len(own) == 1:
+                    found.setdefault(own.unit, []).append((own.start, self._reason(own)))
+        return found
+
+    def _reason(self, own: ItemRange) -> str:
+        reason = f"its process died at each of {_TRIES} tries: {self.lost[own.start]}"
+        if self.writer.record_errors:
+            return reason
+        raise InputError(
+            f"item {own.start} cannot be explained ({reason}); leave it out, or pass "
+            f"on_error='record'"
+        )
+
+    def _cut(self, own: ItemRange) -> Iterator[ItemRange]:
+        size = max(1, -(-len(own) // _PARTS))
+        for start in range(own.start, own.stop, size):
+            yield self._part(own.unit, start, min(start + size, own.stop), writes=False)

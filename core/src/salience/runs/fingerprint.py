@@ -1,0 +1,133 @@
+"""Fingerprints: what tells the bytes of a model, or of data, from any others."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from salience.naming import is_file
+
+# Files of together at most this many bytes are read; of larger ones size and time count.
+_READ = 2**30
+_CHUNK = 2**20
+
+
+class Fingerprint:
+    """SHA-256 of values of any types, of which each is told from its neighbours."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+
+    def add(self, value: Any) -> None:
+        """Take in a value: a number, text, tensor, array, frame, mapping, list or object."""
+        if isinstance(value, Tensor):
+            self._tensor(value)
+        elif isinstance(value, np.ndarray) and value.dtype != object:
+            self._bytes(
+                "array", f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value)
+            )
+        elif isinstance(value, bytes | bytearray):
+            self._bytes("bytes", value)
+        elif value is None or isinstance(value, str | int | float | bool | np.generic):
+            self._bytes(type(value).__name__, repr(value).encode())
+        elif isinstance(value, Path):
+            self._bytes("path", str(value).encode())
+        elif isinstance(value, Mapping):
+            self._several("mapping", [each for pair in value.items() for each in pair])
+        elif hasattr(value, "to_dict") and hasattr(value, "columns"):
+            self._several("frame", [*value.columns, *(value[c].to_numpy() for c in value.columns)])
+        elif isinstance(value, list | tuple | range | np.ndarray):
+            self._several("list", value)
+        elif hasattr(value, "ToBinary"):  # a molecule of RDKit
+            self._bytes("molecule", value.ToBinary())
+        elif is_dataclass(value) and not isinstance(value, type):
+            own = [getattr(value, f.name) for f in fields(value)]
+            self._several(type(value).__qualname__, own)
+        else:
+            self._bytes(type(value).__qualname__, pickle.dumps(value))
+
+    def hexdigest(self) -> str:
+        """The sum, 64 hexadecimal digits."""
+        return self._sum.hexdigest()
+
+    def _tensor(self, value: Tensor) -> None:
+        plain = value.detach().cpu().contiguous()
+        head = f"{plain.dtype}{tuple(plain.shape)}".encode()
+        self._bytes("tensor", head, plain.reshape(-1).view(torch.uint8).numpy())
+
+    def _several(self, kind: str, values: Iterable[Any]) -> None:
+        each = list(values)
+        self._bytes(kind, str(len(each)).encode())
+        for value in each:
+            self.add(value)
+
+    def _bytes(self, kind: str, *parts: Any) -> None:
+        self._sum.update(kind.encode())
+        for part in parts:
+            view = memoryview(part).cast("B") if len(part) else b""
+            self._sum.update(len(view).to_bytes(8, "little"))
+            self._sum.update(view)
+
+
+def of_values(values: Any) -> str:
+    """Fingerprint of values of any types."""
+    made = Fingerprint()
+    made.add(values)
+    return made.hexdigest()
+
+
+def of_model(model: Any) -> str:
+    """Fingerprint of a model's parameters and buffers; of a function, of the modules it holds.
+
+    What a module computes beside its weights is not seen, except its class.
+    """
+    made = Fingerprint()
+    if isinstance(model, nn.Module):
+        made.add(f"{type(model).__module__}.{type(model).__qualname__}")
+        for name, value in model.state_dict().items():
+            made.add(name)
+            made.add(value)
+    else:
+        made.add(getattr(model, "__qualname__", type(model).__qualname__))
+    return made.hexdigest()
+
+
+def of_files(paths: Sequence[Path]) -> dict[str, str]:
+    """Fingerprint of files: of names and contents or, of many bytes, of names, sizes and times.
+
+    Returns:
+        ``"policy"``, which says which of these, and ``"sha256"``.
+    """
+    stats = [path.stat() for path in paths]
+    read = sum(stat.st_size for stat in stats) <= _READ
+    made = Fingerprint()
+    for path, stat in zip(paths, stats, strict=True):
+        made.add(path.name)
+        made.add(stat.st_size)
+        made.add(_contents(path) if read else stat.st_mtime_ns)
+    policy = "names and contents" if read else "names, sizes and times of change"
+    return {"policy": policy, "sha256": made.hexdigest()}
+
+
+def of_list(values: Sequence[Any]) -> dict[str, str]:
+    """Fingerprint of data in memory; where it is a list of paths, of the files."""
+    texts = isinstance(values, list | tuple) and all(isinstance(v, str | Path) for v in values)
+    if texts and values and all(is_file(Path(value)) for value in values):
+        return of_files([Path(value) for value in values])
+    return {"policy": "values", "sha256": of_values(values)}
+
+
+def _contents(path: Path) -> str:
+    made = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            made.update(chunk)
+    return made.hexdigest()

@@ -1,0 +1,187 @@
+"""The folder of a run, which is the truth about it: a unit is done when its file has its name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salience.errors import InputError, brief
+from salience.support.files import sync_folder, write_whole
+
+_ENDING = ".parquet"
+_TEMPORARY = ".tmp-"
+# What a program that was killed had begun to write: its manifest, head or weights.
+_BEGUN = re.compile(r"\.(tmp-|head\.salience\.|weights\.pt\.)")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes its manifest, its head, its units and its index.
+
+    Args:
+        path: The folder.
+        stripe: Rank of this program among those that share the run, and their number.
+    """
+
+    path: Path
+    stripe: tuple[int, int] = (0, 1)
+
+    @property
+    def manifest(self) -> Path:
+        """What the run computes of what; written once."""
+        return self.path / "manifest.json"
+
+    @property
+    def head(self) -> Path:
+        """An explanation of an item, which holds what all items have in common."""
+        return self.path / "head.salience"
+
+    @property
+    def weights(self) -> Path:
+        """Weights of the model, where other processes read them."""
+        return self.path / "weights.pt"
+
+    @property
+    def units(self) -> Path:
+        """One file for each unit that is done."""
+        return self.path / "units"
+
+    @property
+    def index(self) -> Path:
+        """Where items are found by id; written at the end."""
+        return self.path / "index"
+
+    def check_new(self) -> None:
+        """Raise InputError where a new run would be written among other files."""
+        others = not self.path.is_dir() or any(not _is_ours(path) for path in self.path.iterdir())
+        if self.path.exists() and others:
+            raise InputError(
+                f"{brief(str(self.path), 80)} is there and holds no run; pass a new folder"
+            )
+
+    def make(self, manifest: str) -> None:
+        """Make the folder and write its manifest, unless another program does so at this time."""
+        with self._writing():
+            self.units.mkdir(parents=True, exist_ok=True)
+            temporary = self.path / f"{_TEMPORARY}manifest-{secrets.token_hex(6)}"
+            write_whole(temporary, lambda stream: stream.write(manifest.encode()))
+            try:
+                os.link(temporary, self.manifest)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+
+    def unit(self, number: int) -> Path:
+        """The file of a unit."""
+        return self.units / f"{number:09d}{_ENDING}"
+
+    def commit(self, number: int, write: Callable[[Path], object]) -> None:
+        """Write the file of a unit and give it its name, when its bytes are on the disk.
+
+        Args:
+            number: Number of the unit.
+            write: Writes the file to a path.
+
+        Raises:
+            InputError: The disk is full, or the folder is gone or must not be written.
+        """
+        name = f"{self._temporary}{number}-{os.getpid()}-{secrets.token_hex(4)}"
+        temporary = self.units / name
+        with self._writing():
+            try:
+                write(temporary)
+                handle = os.open(temporary, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+                temporary.replace(self.unit(number))
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(self.units)
+
+    def done(self) -> NDArray[np.int64]:
+        """Numbers of the units that are done, in order."""
+        if not self.units.is_dir():
+            raise InputError(f"{brief(str(self.path), 80)} holds no run; pass the folder of one")
+        with os.scandir(self.units) as entries:
+            found = [int(e.name[: -len(_ENDING)]) for e in entries if _is_unit(e.name)]
+        return np.sort(np.array(found, np.int64))
+
+    def clean(self) -> None:
+        """Remove what processes of this stripe that were killed had begun to write."""
+        begun = [*self.units.glob(f"{self._temporary}*")]
+        if self.stripe[0] == 0:
+            begun += [path for path in self.path.iterdir() if _BEGUN.match(path.name)]
+        for path in begun:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only program that computes this stripe of the run.
+
+        Raises:
+            InputError: Another program does.
+        """
+        rank, world = self.stripe
+        path = self.path / f".lock-{rank}-of-{world}"
+        try:
+            import fcntl
+        except ImportError:  # there are no such locks on Windows
+            yield
+            return
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"another program computes the run in {brief(str(self.path), 80)}; wait for "
+                    f"it, or open its results by ResultSet.open"
+                ) from error
+            yield
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+    @property
+    def _temporary(self) -> str:
+        rank, world = self.stripe
+        return f"{_TEMPORARY}{rank}-of-{world}-"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise InputError in place of an error of the file system."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                mend = "make room and run again, which goes on where it stopped"
+            else:
+                mend = "mend that and run again, which goes on where it stopped"
+            raise InputError(
+                f"the run in {brief(str(self.path), 80)} cannot be written "
+                f"({error.strerror or error}); {mend}"
+            ) from error
+
+
+def _is_unit(name: str) -> bool:
+    return name.endswith(_ENDING) and name[: -len(_ENDING)].isdecimal()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a program that was killed before it wrote the manifest has left this."""
+    if path.name == "units":
+        return path.is_dir() and not any(path.iterdir())
+    return _BEGUN.match(path.name) is not None or path.name.startswith(".lock-")

@@ -1,0 +1,156 @@
+"""The manifest: what a run computes of what; it is written once, and a run that differs refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from salience.engine.record import record
+from salience.engine.request import Request
+from salience.errors import InputError, brief
+from salience.results.files.packing import pack
+from salience.runs.fingerprint import of_files, of_model, of_values
+from salience.runs.ranges import Bounds
+from salience.runs.sources.source import Source
+
+FORMAT = 1
+#: What a pilot finds out where the user leaves it open; an earlier run of the folder decides.
+OPEN = ("unit_items", "max_rows", "threads")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run computes of what.
+
+    Args:
+        entries: Name → value, of types of JSON.
+    """
+
+    entries: Mapping[str, Any]
+
+    @staticmethod
+    def of(request: Request, source: Source, **others: Any) -> Manifest:
+        """The manifest of a run.
+
+        Args:
+            request: What is computed, as the user asked for it.
+            source: The data.
+            **others: ``ids`` and ``labels``, and what is in :data:`OPEN`.
+        """
+        own = record(request)
+        own.pop("notices", None)
+        versions = own.pop("versions")
+        tensors: dict[str, Any] = {}
+        parts = pack(own, tensors)
+        weights = [_weights(sampler) for sampler in request.samplers]
+        return Manifest(
+            {
+                "format": FORMAT,
+                "model": {"class": own.pop("model"), "sha256": of_model(request.settings.model)},
+                "data": source.identity(),
+                "parts": {name: value for name, value in parts.items() if name != "model"},
+                "parts_sha256": of_values([list(tensors.values()), weights]),
+                "devices": sorted({str(device).split(":")[0] for device in own_devices(request)}),
+                "speedups": sorted(request.settings.speedups),
+                "ids": None if others["ids"] is None else of_values(others["ids"]),
+                "labels": None if others["labels"] is None else of_values(others["labels"]),
+                **{name: others[name] for name in OPEN},
+                "versions": versions,
+            }
+        )
+
+    @property
+    def bounds(self) -> Bounds:
+        """The units."""
+        return Bounds(self.entries["data"]["n_items"], self.entries["unit_items"])
+
+    def having(self, **found: Any) -> Manifest:
+        """This manifest with what a pilot found."""
+        return Manifest({**self.entries, **found})
+
+    def text(self) -> str:
+        """The manifest as JSON."""
+        return json.dumps(self.entries, indent=1, ensure_ascii=False, default=str) + "\n"
+
+    def fitted(self, earlier: Manifest) -> Manifest:
+        """This manifest, with what is open as in an earlier one.
+
+        Raises:
+            InputError: The two differ; the first entry that does is named.
+        """
+        found = {n: earlier.entries.get(n) for n in OPEN if self.entries[n] in ("auto", None)}
+        made = self.having(**found)
+        mine, its = (dict(_flat(m.entries)) for m in (_read(made.text()), earlier))
+        for name in [*its, *(n for n in mine if n not in its)]:
+            if mine.get(name) != its.get(name):
+                raise InputError(
+                    f"the run in this folder has {name} = {brief(its.get(name), 80)}, this one "
+                    f"{brief(mine.get(name), 80)}; pass the same, or another folder"
+                )
+        return made
+
+
+def own_devices(request: Request) -> tuple[torch.device, ...]:
+    """The devices of a request; that of the model's weights where none is named."""
+    model = request.settings.model
+    weights = model.parameters() if isinstance(model, nn.Module) else iter(())
+    own = next((value.device for value in weights), torch.device("cpu"))
+    return tuple(own if device is None else device for device in request.settings.devices)
+
+
+def load(path: Path) -> Manifest | None:
+    """The manifest in a file; ``None`` where there is no file.
+
+    Raises:
+        InputError: It is no manifest, or one of another version.
+    """
+    try:
+        found = _read(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{brief(str(path), 80)} is no manifest of a run ({brief(error, 60)}); pass another "
+            f"folder"
+        ) from error
+    if found.entries.get("format") != FORMAT:
+        raise InputError(
+            f"{brief(str(path), 80)} has format {brief(found.entries.get('format'))}, this "
+            f"salience reads {FORMAT}; use the version of salience that wrote it"
+        )
+    return found
+
+
+def _read(text: str) -> Manifest:
+    entries = json.loads(text)
+    if not isinstance(entries, dict):
+        raise ValueError("it holds no mapping")
+    return Manifest(entries)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _weights(sampler: Any) -> list[Any]:
+    """What tells the weights that a sampler holds from others."""
+    if not is_dataclass(sampler):
+        return []
+    own = (f.name for f in fields(sampler) if f.metadata.get("weights"))
+    return [_state(value) for name in own for value in getattr(sampler, name)]
+
+
+def _state(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return of_model(value)
+    return of_files([Path(value)]) if isinstance(value, str | Path) else of_values(value)

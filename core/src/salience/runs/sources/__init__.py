@@ -1,0 +1,1 @@
+"""Data sets of which any range of items is read."""

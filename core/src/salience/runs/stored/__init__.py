@@ -1,0 +1,1 @@
+"""What a run has written: files of units, the index, and what can be asked of them."""

@@ -1,0 +1,112 @@
+"""The index of a run that is complete: where an item is found by its id, and items by label."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salience.runs.folder import RunFolder
+from salience.runs.stored.unit_file import UnitFile
+
+_HASHES, _PLACES, _CODES, _FAILED = "hashes.npy", "places.npy", "labels.npy", "failed.npy"
+_HEAD = "index.json"
+
+
+@dataclass(frozen=True)
+class Index:
+    """Ids and labels of all items, mapped into memory.
+
+    Args:
+        failed: Positions of the items that failed, in order.
+        labels: The distinct labels, in the order in which they first come.
+        hashes: Hashes of the ids in order; ``None`` where ids are positions.
+        places: Position of the item of each hash; ``None`` where ids are positions.
+        codes: For each item the place of its label among the labels, −1 where it has none; ``None``
+            where no item has one.
+    """
+
+    failed: NDArray[np.int64]
+    labels: list[Any]
+    hashes: NDArray[np.uint64] | None
+    places: NDArray[np.int64] | None
+    codes: NDArray[np.int32] | None
+
+    @staticmethod
+    def load(path: Path) -> Index | None:
+        """The index in a folder; ``None`` where there is none."""
+        if not (path / _HEAD).is_file():
+            return None
+
+        def mapped(name: str) -> Any:
+            file = path / name
+            return np.load(file, mmap_mode="r") if file.is_file() else None
+
+        labels = json.loads((path / _HEAD).read_text())["labels"]
+        failed = np.load(path / _FAILED)
+        return Index(failed, labels, mapped(_HASHES), mapped(_PLACES), codes=mapped(_CODES))
+
+    def candidates(self, name: int | str) -> NDArray[np.int64]:
+        """Positions of items whose id has the hash of a name."""
+        if self.hashes is None or self.places is None:
+            return np.array([name] if isinstance(name, int) else [], np.int64)
+        wanted = _hash(name)
+        start, stop = (int(np.searchsorted(self.hashes, wanted, side)) for side in _SIDES)
+        return np.sort(np.asarray(self.places[start:stop]))
+
+
+_SIDES: tuple[Any, Any] = ("left", "right")
+
+
+def write_index(folder: RunFolder) -> None:
+    """Write the index of a run whose units are all done, unless it is there."""
+    if folder.index.exists():
+        return
+    temporary = folder.path / f".tmp-index-{secrets.token_hex(6)}"
+    temporary.mkdir()
+    hashes, codes, failed = [], [], []
+    labels: dict[Any, int] = {}
+    first = 0
+    positional = True
+    for unit in _files(folder):
+        names = unit.names("id")
+        positional = positional and names == list(range(first, first + len(names)))
+        hashes.append(np.array([_hash(name) for name in names], np.uint64))
+        if unit.has_labels:
+            own = [
+                -1 if n is None else labels.setdefault(n, len(labels)) for n in unit.names("label")
+            ]
+            codes.append(np.array(own, np.int32))
+        failed.append(np.flatnonzero(~unit.is_done()) + first)
+        first += len(names)
+    if not positional:
+        every = np.concatenate(hashes)
+        order = np.argsort(every, kind="stable")
+        np.save(temporary / _HASHES, every[order])
+        np.save(temporary / _PLACES, order.astype(np.int64))
+    if codes:
+        np.save(temporary / _CODES, np.concatenate(codes))
+    np.save(temporary / _FAILED, np.concatenate(failed))
+    (temporary / _HEAD).write_text(json.dumps({"labels": list(labels)}))
+    try:
+        temporary.rename(folder.index)
+    except OSError:  # another program was first
+        shutil.rmtree(temporary)
+
+
+def _files(folder: RunFolder) -> Iterator[UnitFile]:
+    units: Sequence[int] = folder.done().tolist()
+    return (UnitFile(folder.unit(unit)) for unit in units)
+
+
+def _hash(name: int | str) -> np.uint64:
+    text = f"{type(name).__name__[0]}{name}".encode()
+    return np.uint64(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))

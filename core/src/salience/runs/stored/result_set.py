@@ -1,0 +1,291 @@
+"""The results of a data set: found by position, id or label, and read when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from salience.errors import InputError, brief
+from salience.intake import choice
+from salience.naming import path_of
+from salience.results.explanation import Explanation
+from salience.runs.fingerprint import of_values
+from salience.runs.folder import RunFolder
+from salience.runs.manifest import load
+from salience.runs.stored.importance import Importance, importance_of
+from salience.runs.stored.index import Index
+from salience.runs.stored.joined import joined
+from salience.runs.stored.named_items import NamedItems
+from salience.runs.stored.opened import Positions, Stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray
+
+# Columns of the items that a digest is made of.
+_SUMMED = ("prediction", "score", "delta", "n_points", "n_independent")
+
+
+class ResultSet:
+    """What a run has computed of a data set; items that failed are not among its items.
+
+    It holds positions and open files, and reads items when they are asked for. A result set that is
+    opened while the run goes on has the units that are done by then.
+
+    Args:
+        stored: The files.
+        positions: Positions of the items in the data set; those that are done where ``None``.
+    """
+
+    def __init__(self, stored: Stored, positions: Positions | None = None) -> None:
+        self._stored = stored
+        self._chosen = positions
+
+    @staticmethod
+    def open(path: str | Path) -> ResultSet:
+        """Open the folder of a run, also while it goes on.
+
+        Raises:
+            InputError: It holds no run, or the run has not yet begun.
+        """
+        folder = RunFolder(path_of(path).absolute())
+        manifest = load(folder.manifest)
+        if manifest is None or not folder.head.is_file():
+            raise InputError(
+                f"{brief(str(path), 80)} holds no run that has begun; pass the folder that "
+                f"explain_dataset wrote"
+            )
+        head = Explanation.load(folder.head)
+        return ResultSet(
+            Stored(
+                folder=folder,
+                manifest=manifest,
+                head=head,
+                done=folder.done(),
+                index=Index.load(folder.index),
+            )
+        )
+
+    @property
+    def _positions(self) -> Positions:
+        return self._stored.positions if self._chosen is None else self._chosen
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __repr__(self) -> str:
+        bounds, done = self._stored.manifest.bounds, len(self._stored.done)
+        return (
+            f"ResultSet({len(self)} items; {done} of {len(bounds)} units of "
+            f"{brief(str(self._stored.folder.path), 80)} are done)"
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all units of the run are done."""
+        return len(self._stored.done) == len(self._stored.manifest.bounds)
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions of the items in the data set."""
+        positions = self._positions
+        return list(positions) if isinstance(positions, range) else positions.tolist()
+
+    @property
+    def ids(self) -> list[int | str]:
+        """The id of each item: the user's, else its name in the data, else its position."""
+        return self._names("id")
+
+    @property
+    def labels(self) -> list[Any]:
+        """The label of each item; ``None`` for all where there are no labels."""
+        return self._names("label")
+
+    @property
+    def failed(self) -> dict[int | str, str]:
+        """Id of each item of the run that failed, and the reason."""
+        found: dict[int | str, str] = {}
+        index = self._stored.index
+        units = self._stored.done.tolist()
+        if index is not None:
+            units = sorted(set((index.failed // self._stored.manifest.bounds.unit_items).tolist()))
+        for unit in units:
+            file = self._stored.file(unit)
+            rows = np.flatnonzero(~file.is_done())
+            if len(rows):
+                names, errors = file.names("id"), file.column("error")
+                found |= {names[row]: errors[row].as_py() for row in rows.tolist()}
+        return found
+
+    def __getitem__(self, chosen: int | slice | Sequence[int] | NDArray[Any]) -> ResultSet:
+        """Some of the items, by their places in this result set; nothing is read.
+
+        Raises:
+            InputError: There is no such place.
+        """
+        positions, number = self._positions, len(self)
+        if isinstance(chosen, slice):
+            found: Any = positions[chosen]
+            if isinstance(found, range) and found.step != 1:
+                found = np.array(found, np.int64)
+            return ResultSet(self._stored, found)
+        places = np.atleast_1d(np.asarray(chosen))
+        if places.dtype == bool and len(places) == number:
+            places = np.flatnonzero(places)
+        if (
+            places.dtype.kind not in "iu"
+            or places.ndim != 1
+            or np.any((places < -number) | (places >= number))
+        ):
+            raise InputError(
+                f"the place {brief(chosen, 60)} is none of {number} items; pass a number from 0 to "
+                f"{number - 1}, a slice, a list of numbers or a mask"
+            )
+        every = places % number
+        if isinstance(positions, range):
+            return ResultSet(self._stored, every.astype(np.int64) + positions.start)
+        return ResultSet(self._stored, positions[every])
+
+    @property
+    def loc(self) -> NamedItems[ResultSet]:
+        """Items by their ids: ``loc[id]``, ``loc[[id, …]]``; all of them where an id repeats."""
+        return NamedItems(self._found, self.__getitem__)
+
+    def _found(self, name: int | str) -> list[int]:
+        """Places of the items with an id in this result set."""
+        positions, index = self._positions, self._stored.index
+        if index is None:
+            return [at for at, own in enumerate(self.ids) if (type(own), own) == (type(name), name)]
+        places = []
+        for position in index.candidates(name).tolist():
+            if isinstance(positions, range):
+                own = [position - positions.start] if position in positions else []
+            else:
+                own = np.flatnonzero(positions == position).tolist()
+            places += [place for place in own if self[place].ids == [name]]
+        return places
+
+    def where(self, *, label: Any) -> ResultSet:
+        """The items with a label, or with one of a list of labels.
+
+        Raises:
+            InputError: No item has it.
+        """
+        wanted = list(label) if isinstance(label, list | tuple | set) else [label]
+        index = self._stored.index
+        if index is not None and index.codes is not None:
+            codes = [place for place, own in enumerate(index.labels) if own in wanted]
+            codes += [-1] if None in wanted else []
+            positions = np.asarray(self._positions, np.int64)
+            found = positions[np.isin(index.codes[positions], codes)]
+        else:
+            mask = np.array([own in wanted for own in self.labels], bool)
+            found = np.asarray(self._positions, np.int64)[mask]
+        if not len(found):
+            known = {} if index is None else dict.fromkeys(index.labels)
+            shown = f"; there are {brief(list(known), 80)}" if known else ""
+            raise InputError(f"no item has the label {brief(label, 60)}{shown}; pass another")
+        return ResultSet(self._stored, found)
+
+    def explanation(self) -> Explanation:
+        """The explanation of these items, all in memory, to draw, table and report.
+
+        Raises:
+            InputError: There is no item; or items have different shapes.
+        """
+        if not len(self):
+            raise InputError("there is no item to read; choose one, or wait for the first unit")
+        positions = self._positions
+        if isinstance(positions, range):
+            return self._joined(positions)
+        ascending, back = np.unique(positions, return_inverse=True)
+        found = self._joined(ascending)
+        if np.array_equal(ascending, positions):
+            return found
+        return found._at(torch.from_numpy(back.reshape(-1).astype(np.int64)))
+
+    def _joined(self, positions: Positions) -> Explanation:
+        parts = [self._stored.read(unit, rows) for unit, rows in self._stored.cut(positions)]
+        found = joined(parts)
+        if len(parts) == 1:
+            return found
+        every = list(positions) if isinstance(positions, range) else positions.tolist()
+        plain = replace(found, provenance=self._stored.head.provenance)
+        return replace(found, provenance=self._stored.record(plain, every))
+
+    def explanations(self) -> Iterator[Explanation]:
+        """The explanations of these items, unit by unit, in the order of the data set."""
+        positions = self._positions
+        if not isinstance(positions, range):
+            positions = np.unique(positions)
+        for unit, rows in self._stored.cut(positions):
+            yield self._stored.read(unit, rows)
+
+    def mean(self, of: str = "value") -> Tensor:
+        """Mean saliency over these items, as in :meth:`salience.Explanation.mean`.
+
+        Args:
+            of: ``"value"`` or ``"magnitude"``.
+
+        Raises:
+            InputError: As :meth:`importance`.
+        """
+        choice(of, "of", ("value", "magnitude"))
+        found = self.importance()
+        return found.mean if of == "value" else found.magnitude
+
+    def importance(self) -> Importance:
+        """Means of values and of magnitudes over these items, each with two standard errors.
+
+        Units are read one by one, and their moments merged.
+
+        Raises:
+            InputError: There is no item; items are ragged; or there are several target variables.
+        """
+        return importance_of(self.explanations())
+
+    def to_dataframe(self, wide: bool = False) -> pd.DataFrame:
+        """The table of these items, as :meth:`salience.Explanation.to_dataframe`."""
+        return self.explanation().to_dataframe(wide)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The arrays of these items, as :meth:`salience.Explanation.to_xarray`."""
+        return self.explanation().to_xarray()
+
+    def digest(self) -> str:
+        """SHA-256 of the numbers and ids of these items, in the order of the data set.
+
+        It does not depend on how the items are cut into units, as long as the numbers do not.
+        """
+        sums: dict[str, Any] = defaultdict(hashlib.sha256)
+        for part in self.explanations():
+            sums["ids"].update("".join(f"{name!r}\n" for name in part.ids).encode())
+            columns = {name: getattr(part, name) for name in _SUMMED}
+            for name, saliency in part.saliency.items():
+                columns |= {f"{name} values": saliency.flat, f"{name} errors": saliency.flat_error}
+                if saliency.counts is not None:
+                    columns[f"{name} counts"] = saliency.counts
+            for name, values in columns.items():
+                sums[name].update(values.contiguous().reshape(-1).view(torch.uint8).numpy())
+        return of_values([[name, made.hexdigest()] for name, made in sorted(sums.items())])
+
+    def _names(self, of: str) -> list[Any]:
+        if of == "label" and self._stored.manifest.entries["labels"] is None:
+            return [None] * len(self)
+        positions = self._positions
+        ascending = positions if isinstance(positions, range) else np.unique(positions)
+        found: list[Any] = []
+        for unit, rows in self._stored.cut(ascending):
+            found += self._stored.file(unit).names(of, rows)
+        if isinstance(positions, range):
+            return found
+        return [found[at] for at in np.searchsorted(ascending, positions).tolist()]

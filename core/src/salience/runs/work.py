@@ -1,0 +1,150 @@
+"""Work: what one process does for a range of items, from reading them to one file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any, Self
+
+import torch
+
+from salience.engine.assembly import explanation
+from salience.engine.request import Request
+from salience.engine.units import read
+from salience.engine.worker import Worker
+from salience.errors import InputError, one_line
+from salience.results.explanation import Explanation
+from salience.runs.folder import RunFolder
+from salience.runs.manifest import own_devices
+from salience.runs.origin import Origin
+from salience.runs.ranges import ItemRange, Report
+from salience.runs.sources.source import Source
+from salience.runs.stored.unit_file import UnitRows, write_unit
+from salience.shown import ShortRepr
+from salience.support.notices import Hearing
+
+# Characters of the error of an item that is recorded.
+_LONGEST = 500
+
+
+@dataclass(frozen=True)
+class UnitWriter(ShortRepr):
+    """Explains ranges of items and writes each into the folder of a run.
+
+    A range is explained by a worker of its own, which knows nothing of other ranges: what comes of
+    it is the same in any process, at any time, in any order.
+
+    Pickled, it is without the model, which the other process makes by its origin.
+
+    Args:
+        request: What is computed, with the verdicts of preflight.
+        source: The data.
+        folder: The folder of the run.
+        info: What the domain knows of the first items.
+        record_errors: Whether items that fail are recorded, and the others explained.
+        threads: Number of threads of torch.
+        origin: Where another process gets the model from; ``None`` where there is no other.
+        device: The device; that of the request where ``None``.
+        stop: Set where all are to end.
+    """
+
+    request: Request
+    source: Source
+    folder: RunFolder
+    info: Mapping[str, Any]
+    record_errors: bool
+    threads: int
+    origin: Origin | None = None
+    device: torch.device | None = None
+    stop: Event = field(default_factory=Event)
+
+    partial = False
+
+    def on(self, device: torch.device | None) -> Self:
+        """A further writer of the same run, on another device; both stop together."""
+        return replace(self, device=device)
+
+    def lost(self, unit: ItemRange, reason: str) -> Report:
+        """The report of a range whose process died each time."""
+        return Report(unit.bare, lost=reason)
+
+    def explain(self, unit: ItemRange) -> Report:
+        """Explain a range, and write its file unless it is only tried.
+
+        Raises:
+            InputError: An item fails, where errors are not recorded; or the folder cannot be
+                written.
+        """
+        rows = UnitRows(unit, list(unit.left_out))
+        for start, stop in unit.parts():
+            for explained in self._explained(unit, start, stop, rows.failed):
+                rows.add(*explained)
+        if unit.writes:
+            self.folder.commit(unit.unit, lambda path: write_unit(path, rows))
+        total = self.request.draws.total
+        return Report(
+            unit.bare,
+            failed=tuple(sorted(rows.failed)),
+            notices=tuple(rows.notices),
+            n_draws=total * (len(unit) - len(rows.failed)),
+        )
+
+    def _explained(
+        self, unit: ItemRange, start: int, stop: int, failed: list[tuple[int, str]]
+    ) -> Iterator[tuple[int, Explanation, tuple[str, ...]]]:
+        """Explain items that follow each other; halves of them where one fails."""
+        try:
+            found, notices = self.explained(unit, start, stop)
+        except Exception as error:
+            if not self.record_errors:
+                raise
+            if stop - start == 1:
+                text = one_line(f"{type(error).__name__}: {error}", _LONGEST)
+                failed.append((start, text))
+                return
+            middle = (start + stop) // 2
+            yield from self._explained(unit, start, middle, failed)
+            yield from self._explained(unit, middle, stop, failed)
+        else:
+            yield start, found, notices
+
+    def explained(
+        self, unit: ItemRange, start: int, stop: int
+    ) -> tuple[Explanation, tuple[str, ...]]:
+        """Explain the items from ``start`` to ``stop`` − 1, and what the user is to be told."""
+        ids = None if unit.ids is None else unit.ids[start - unit.start : stop - unit.start]
+        with Hearing() as hearing:
+            with self.source.reading(start, stop, unit.held) as data:
+                items = read(self.request.settings.domain, data, ids, offset=start, like=self.info)
+            if len(items) != stop - start:
+                raise InputError(
+                    f"the domain read {len(items)} items where the data has {stop - start}; pass a "
+                    f"list of single items"
+                )
+            worker = Worker.of(self.request, self.device)
+            worker = replace(worker, runner=replace(worker.runner, stop=self.stop))
+            result = worker.explain(items)
+            made = explanation(result, self.request, items, more=True)
+        return made, (*hearing.sentences, *result.notices)
+
+    def __reduce__(self) -> Any:
+        # The model that is made elsewhere is on the CPU, and is copied to the device of this one.
+        settings = replace(self.request.settings, model=None, devices=own_devices(self.request))
+        request = replace(self.request, settings=settings)
+        names = ("source", "folder", "info", "record_errors", "threads", "origin")
+        return _elsewhere, (request.pickled(), {name: getattr(self, name) for name in names})
+
+
+def _elsewhere(request: bytes, others: dict[str, Any]) -> UnitWriter:
+    """The writer in another process, which makes the model.
+
+    Args:
+        request: The request without the model, pickled.
+        others: The other fields.
+    """
+    torch.set_num_threads(others["threads"])
+    made: Request = pickle.loads(request)
+    made = replace(made, settings=replace(made.settings, model=others["origin"].model()))
+    return UnitWriter(request=made, **others)

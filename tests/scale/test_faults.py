@@ -1,0 +1,245 @@
+"""Processes are killed, items are broken, disks are full: what is lost is known exactly.
+
+Only processes that a test started are killed, each by its number.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scale_models
+import torch
+
+from salience import Explainer, InputError, ResultSet, load_model
+
+PROGRAM = Path(__file__).with_name("driver_program.py")
+UNITS = 32  # of 16 items
+
+
+def children_of(pid: int) -> list[int]:
+    """Numbers of the processes that a process has started, and that run."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def files(out: Path) -> dict[str, tuple[int, int]]:
+    """Name → inode and time of change of each file of a unit."""
+    found = {}
+    for path in (out / "units").glob("*.parquet"):
+        stat = path.stat()
+        found[path.name] = (stat.st_ino, stat.st_mtime_ns)
+    return found
+
+
+def temporary(out: Path) -> list[Path]:
+    return [path for path in out.rglob(".*") if not path.name.startswith(".lock")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of the program's run, of which nothing is killed."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    subprocess.run([sys.executable, PROGRAM, out, "serial"], check=True, timeout=120)
+    return ResultSet.open(out).digest()
+
+
+def test_workers_that_are_killed_cost_nothing(tmp_path: Path, undisturbed: str) -> None:
+    out, choose = tmp_path / "run", random.Random(0)
+    program = subprocess.Popen([sys.executable, PROGRAM, out, "pool:processes=2"])
+    try:
+        for number in range(10):
+            done = 2 * number + 1
+            wait_for(lambda done=done: (out / "units").is_dir() and len(files(out)) >= done)
+            time.sleep(choose.random() * 0.05)
+            wait_for(lambda: children_of(program.pid))
+            os.kill(choose.choice(children_of(program.pid)), signal.SIGKILL)
+        assert program.wait(timeout=120) == 0
+    finally:
+        program.kill()
+        program.wait()
+    results = ResultSet.open(out)
+    assert results.is_complete and len(results) == 500 and results.failed == {}
+    assert results.digest() == undisturbed
+    assert temporary(out) == []
+
+
+@pytest.mark.parametrize("executor", ["serial", "pool:processes=2"])
+def test_a_driver_that_is_killed_goes_on_where_it_stopped(
+    executor: str, tmp_path: Path, undisturbed: str
+) -> None:
+    out, choose = tmp_path / "run", random.Random(1)
+    for _ in range(10 if executor == "serial" else 4):
+        before = files(out) if out.exists() else {}
+        program = subprocess.Popen([sys.executable, PROGRAM, out, executor])
+        started: list[int] = []
+        try:
+            wait_for(lambda before=before: len(files(out)) > len(before))
+            time.sleep(choose.random() * 0.1)
+            started = children_of(program.pid)
+        finally:
+            program.kill()
+            program.wait()
+        wait_for(lambda started=started: not any(map(is_running, started)), 10)
+        after = files(out)
+        assert before.items() <= after.items()  # what is done is never computed again
+        if len(after) >= UNITS - 2:
+            break
+    subprocess.run([sys.executable, PROGRAM, out, executor], check=True, timeout=120)
+    results = ResultSet.open(out)
+    assert after.items() <= files(out).items()
+    assert results.is_complete and len(results) == 500
+    assert results.digest() == undisturbed
+    assert temporary(out) == []
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads:devices=[cpu,cpu]", "pool:processes=2"])
+def test_an_interrupt_leaves_a_folder_that_goes_on(
+    executor: str, tmp_path: Path, undisturbed: str
+) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, PROGRAM, out, executor]
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (out / "units").is_dir() and len(files(out)) >= 2)
+        started = children_of(program.pid)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=20) != 0
+    finally:
+        program.kill()
+        _, said = program.communicate()
+    assert "KeyboardInterrupt" in said
+    assert not any(map(is_running, started))
+    assert temporary(out) == []
+    subprocess.run(command, check=True, timeout=120)
+    assert ResultSet.open(out).digest() == undisturbed
+
+
+def test_one_deadly_item_among_4096_is_recorded(tmp_path: Path) -> None:
+    data = scale_models.rows(4096)
+    data[3000, 0] = 2 * scale_models.DEADLY
+    explainer = Explainer(load_model("scale_models:deadly", None), "tensor", max_rows=64)
+    settings: Any = {"unit_items": 256, "executor": "pool:processes=2"}
+    results = explainer.explain_dataset(data, tmp_path / "run", **settings)
+    assert len(results) == 4095
+    assert list(results.failed) == [3000]
+    assert "SIGKILL" in results.failed[3000]
+    assert 3000 not in results.positions
+
+
+def test_a_deadly_item_stops_a_run_that_records_no_errors(tmp_path: Path) -> None:
+    data = scale_models.rows(300)
+    data[200, 0] = 2 * scale_models.DEADLY
+    explainer = Explainer(load_model("scale_models:deadly", None), "tensor", max_rows=64)
+    settings: Any = {"unit_items": 50, "executor": "pool:processes=2", "on_error": "raise"}
+    with pytest.raises(InputError, match="item 200 cannot be explained"):
+        explainer.explain_dataset(data, tmp_path / "run", **settings)
+
+
+@pytest.mark.parametrize("executor", ["serial", "pool:processes=1"])
+def test_items_that_cannot_be_read_are_recorded(executor: str, tmp_path: Path) -> None:
+    data = scale_models.rows(300)
+    data[[5, 170, 299]] = torch.nan
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=64)
+    settings: Any = {"unit_items": 64, "executor": executor, "labels": ["a", "b", "c"] * 100}
+    results = explainer.explain_dataset(data, tmp_path / "run", **settings)
+    assert list(results.failed) == [5, 170, 299]
+    assert all("InputError" in text for text in results.failed.values())
+    assert len(results) == 297 and len(results.explanation()) == 297
+    assert results.loc[171].explanation().ids == [171]
+    assert len(results.where(label="c")) == 97
+    expected = explainer.explain(data[171:172], ids=[171])
+    torch.testing.assert_close(results.loc[171].explanation().values, expected.values)
+
+
+def test_an_item_that_fails_stops_a_run_that_records_no_errors(tmp_path: Path) -> None:
+    data = scale_models.rows(300)
+    data[170] = torch.nan
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=64)
+    with pytest.raises(InputError, match="NaN"):
+        explainer.explain_dataset(data, tmp_path / "run", unit_items=64, on_error="raise")
+    assert len(ResultSet.open(tmp_path / "run")) == 128
+    assert temporary(tmp_path / "run") == []
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=64)
+    plain, calls = os.fsync, iter(range(1000))
+
+    def full(handle: int) -> None:
+        if next(calls) > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(handle)
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="No space left") as told:
+        patched.setattr(os, "fsync", full)
+        explainer.explain_dataset(scale_models.rows(), out, unit_items=10)
+    assert "make room and run again" in str(told.value)
+    assert 0 < len(ResultSet.open(out)) < 500
+    assert temporary(out) == []
+    assert len(explainer.explain_dataset(scale_models.rows(), out)) == 500
+
+
+def test_two_programs_do_not_compute_one_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    program = subprocess.Popen([sys.executable, PROGRAM, out, "serial"])
+    explainer = Explainer(load_model("scale_models:slow", None), "tensor", max_rows=8)
+    settings: Any = {"samplers": ["gaussian"], "n_samples": 2, "unit_items": 16}
+    try:
+        wait_for(lambda: (out / "units").is_dir() and files(out))
+        seen = len(ResultSet.open(out))  # a run that goes on can be asked
+        assert 0 < seen <= 500
+        with pytest.raises(InputError, match="another program computes the run"):
+            explainer.explain_dataset(scale_models.rows(), out, **settings)
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_a_pool_that_cannot_begin_says_so() -> None:
+    from salience.runs.process import Process
+
+    model = load_model("scale_models:table", None)
+    explainer = Explainer(model, "tensor", executor="pool:processes=1")
+    plain = Process.__init__
+
+    def killed(self: Process, worker: bytes, threads: int) -> None:
+        plain(self, worker, threads)
+        os.kill(self.pid, signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Process, "__init__", killed)
+        with pytest.raises(InputError, match="die before they begin"):
+            explainer.explain(torch.randn(4, 6))
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    before = set(children_of(os.getpid()))
+    yield
+    wait_for(lambda: not [c for c in children_of(os.getpid()) if c not in before], 10)
