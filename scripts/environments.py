@@ -157,7 +157,9 @@ def test_lowest(place: Path, replaced: Sequence[str]) -> None:
     wheels = built(place / "wheels")
     chosen = [f"{wheel}[test]" for name, wheel in wheels.items() if name != "salience"]
     python = environment(
-        place / "env", [*chosen, str(wheels["salience"]), *pins, *TOOLS], "-c", constraints
+        place / "env",
+        [*chosen, str(wheels["salience"]), *pins, *TOOLS],
+        *("-c", constraints, "--find-links", place / "wheels"),
     )
     tree = copied(PLUGINS, place / "tree")
     shutil.copytree(ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__"))
