@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -18,8 +19,13 @@ import ray
 
 from salience import InputError
 from salience.errors import brief
+from salience_ray.guard import Guard, descendants
 
 _GIB = str(1 << 30)
+# The variable that names the function which breakpoint() calls.
+_BREAKPOINT = "PYTHONBREAKPOINT"
+# Seconds within which a cluster must answer.
+_REACHED = 10.0
 
 
 @dataclass
@@ -112,12 +118,15 @@ _former: dict[str, Any] = {}
 
 
 def _connect(wanted: Wanted) -> None:
-    _former["handler"] = signal.getsignal(signal.SIGTERM)  # Ray sets one of its own
+    # Ray sets both.
+    _former["handler"] = signal.getsignal(signal.SIGTERM)
+    _former["breakpoint"] = os.environ.get(_BREAKPOINT)
     settings: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
     try:
         if wanted.address is None:
             _start(wanted, settings)
         else:
+            _check_reached(wanted.address)
             ray.init(wanted.address, **settings)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         _disconnect()
@@ -129,6 +138,13 @@ def _connect(wanted: Wanted) -> None:
     except BaseException:
         _disconnect()
         raise
+
+
+def _check_reached(address: str) -> None:
+    """Raise OSError where nothing answers at an address, to which Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _REACHED).close()
 
 
 def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
@@ -150,6 +166,7 @@ def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
         "MALLOC_MMAP_THRESHOLD_": _GIB,
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
     }
+    others = set(descendants(os.getpid()))
     with _environment(environment):
         _read_again()
         ray.init(
@@ -159,6 +176,8 @@ def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
             _temp_dir=folder,
             **settings,
         )
+    started = [pid for pid in descendants(os.getpid()) if pid not in others]
+    _former["guard"] = Guard(started, folder)
 
 
 @contextmanager
@@ -170,10 +189,14 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+            _set_variable(name, value)
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _read_again() -> None:
@@ -189,9 +212,12 @@ def _disconnect() -> None:
     try:
         ray.shutdown()
     finally:
+        _set_variable(_BREAKPOINT, _former.pop("breakpoint", None))
         handler = _former.pop("handler", None)
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+        if guard := _former.pop("guard", None):
+            guard.end()
         if folder := _former.pop("folder", None):
             _read_again()
             shutil.rmtree(folder, ignore_errors=True)
