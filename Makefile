@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := tabular vision molgraph template report
 PACKAGES := core $(PLUGINS:%=plugins/%)
+# Ray is large: only the tests of data sets install it.
+SOURCES := $(PACKAGES:%=%/src) plugins/ray/src
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -29,8 +31,8 @@ test-browser: $(VENV)/.browser ## drive reports in a real browser
 	$(if $(CHROMIUM),,apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
 
-test-scale: $(VENV)/.test ## run whole data sets, and kill what computes them
-	$(BIN)/python -m pytest tests/scale -n 2
+test-scale: $(VENV)/.scale ## run whole data sets, and kill what computes them
+	$(BIN)/python -m pytest tests/scale plugins/ray/tests/scale -n 2
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
@@ -39,7 +41,7 @@ fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of t
 check: $(VENV)/.test ## ruff, mypy --strict and the layers of import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks scripts
+	$(BIN)/mypy $(SOURCES) examples benchmarks scripts
 	$(BIN)/lint-imports --no-logo
 
 sigint: $(VENV)/.test ## send 1000 SIGINTs into explanations and see what they leave
@@ -50,7 +52,7 @@ bench: $(VENV)/.bench ## measure times and memory beside the peers
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 # Nothing is published; docs/design/README.md says what to do before that.
-release: $(VENV)/.release ## build the six distributions into dist/ and check them
+release: $(VENV)/.release ## build the seven distributions into dist/ and check them
 	$(BIN)/python scripts/release.py
 
 clean: ## remove what was made here: .venv, out/, dist/
@@ -83,10 +85,14 @@ $(VENV)/.browser: $(VENV)/.test plugins/report/tests/browser/requirements.txt
 	$(PIP) -r plugins/report/tests/browser/requirements.txt
 	touch $@
 
+$(VENV)/.scale: $(VENV)/.test plugins/ray/pyproject.toml
+	$(PIP) -e ./plugins/ray
+	touch $@
+
 $(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt
 	$(PIP) -r benchmarks/requirements.txt
 	touch $@
 
-$(VENV)/.release: $(VENV)/.demo scripts/requirements.txt
+$(VENV)/.release: $(VENV)/.scale scripts/requirements.txt
 	$(PIP) -r scripts/requirements.txt
 	touch $@

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -151,7 +152,7 @@ def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
     """Start a cluster that is reached from this machine only, and only with a token of its own."""
     # The paths of Ray's sockets are long, and systems limit them to some 100 characters.
     folder = _former["folder"] = tempfile.mkdtemp(
-        prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None
+        prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None
     )
     threads = str(wanted.threads)
     environment = {
@@ -160,7 +161,7 @@ def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         # Without this, Ray takes the address in the network instead of that of the loopback.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
         # At these limits glibc keeps the memory that a pass frees for the next one.
         "MALLOC_TRIM_THRESHOLD_": _GIB,
         "MALLOC_MMAP_THRESHOLD_": _GIB,
@@ -201,10 +202,9 @@ def _set_variable(name: str, value: str | None) -> None:
 
 def _read_again() -> None:
     """Let Ray read its settings and token again, which it keeps from when it was imported."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # Ray itself does the same in init
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet: Any = ray._raylet  # ray.init itself does both where it makes a token
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _disconnect() -> None:

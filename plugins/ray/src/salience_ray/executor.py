@@ -181,7 +181,8 @@ class _Tasks:
 
 def _explained(tasks: _Tasks, worker: Any, units: Iterator[Any]) -> Iterator[Any]:
     """Yield the results of units, in their order."""
-    numbered, done = enumerate(units), {}
+    numbered = enumerate(units)
+    done: dict[int, Any] = {}
     next_one, all_given = 0, False
     while True:
         while next_one in done:

@@ -90,7 +90,7 @@ def test_a_connection_of_the_program_is_used_and_left(cluster: Cluster, tmp_path
         explainer, data, unit_items = table()
         explainer.explain_dataset(data, tmp_path / "run", unit_items=unit_items, executor="ray")
         assert ray.is_initialized()
-        with pytest.raises(InputError, match="call ray.shutdown"):
+        with pytest.raises(InputError, match=r"call ray\.shutdown"):
             explainer.explain_dataset(data, tmp_path / "2", executor=RayExecutor("10.0.0.1:6379"))
     finally:
         ray.shutdown()
