@@ -1,4 +1,4 @@
-"""The commands: ``salience explain``, ``check``, ``show``, ``rerun``, ``report``, ``plugins``."""
+"""The commands: ``salience explain``, ``check``, ``run``, ``show``, ``plugins`` and others."""
 
 from __future__ import annotations
 
@@ -129,6 +129,37 @@ def report(**options: Any) -> None:
     from salience.cli.saved import write_report
 
     _work(write_report, options)
+
+
+@main.command(cls=Command, name="run", short_help="Explain a data set as a config says.")
+@click.argument("config", required=False)
+@click.option("--init", is_flag=True, help="Print a config to edit, with all parts.")
+@click.option("--domain", help="Kind of data of that config.")
+@click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
+def run_dataset(config: str | None, init: bool, domain: str | None, progress: bool | None) -> None:
+    """Explain the data set of CONFIG, a TOML file, unit by unit; a run that was stopped goes on.
+
+    A config names code (the model, data, parts), and running a config is running that code: run
+    only configs that you trust.
+    """
+    from salience.cli.dataset import print_config, run_config
+
+    if init == (config is not None):
+        raise click.UsageError("pass either CONFIG, or --init with --domain")
+    if init:
+        _work(print_config, {"domain": domain})
+    else:
+        _work(run_config, {"config": config, "progress": progress})
+
+
+@main.command(cls=Command, needs=("folder",), short_help="Print what a run over a data set has.")
+@click.argument("folder", required=False)
+@click.option("--to-csv", "table", type=click.Path(), help="Also write a table of all items.")
+def results(**options: Any) -> None:
+    """Print how far the run in FOLDER is, which items failed, and the importance of positions."""
+    from salience.cli.dataset import print_results
+
+    _work(print_results, options)
 
 
 def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
