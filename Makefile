@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := tabular vision molgraph template report
 PACKAGES := core $(PLUGINS:%=plugins/%)
+# Ray is large: only the tests of data sets install it.
+SOURCES := $(PACKAGES:%=%/src) plugins/ray/src
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -37,8 +39,9 @@ test-isolated: $(VENV)/.demo ## test each plugin in a clean environment, with on
 # Old versions of torch bring CUDA, 3 GB; LOWEST="--with torch==2.13.0" takes another.
 test-lowest: $(VENV)/.demo ## test the lowest versions that the metadata allow
 	$(BIN)/python scripts/environments.py lowest $(LOWEST)
-test-scale: $(VENV)/.test ## run whole data sets, and kill what computes them
-	$(BIN)/python -m pytest tests/scale -n 2
+
+test-scale: $(VENV)/.scale ## run whole data sets, and kill what computes them
+	$(BIN)/python -m pytest tests/scale plugins/ray/tests/scale -n 2
 
 # FUZZ="--inputs 500 --classes data" is a smaller run.
 fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of them
@@ -47,7 +50,7 @@ fuzz: $(VENV)/.test ## try 10 000 inputs of any kind, and print what became of t
 check: $(VENV)/.test ## ruff, mypy --strict, the layers of import-linter, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) examples benchmarks scripts
+	$(BIN)/mypy $(SOURCES) examples benchmarks scripts
 	$(BIN)/lint-imports --no-logo
 	for folder in $(PACKAGES); do \
 	  (cd $$folder && $(CURDIR)/$(BIN)/deptry src --optional-dependencies-dev-groups test) || exit 1; \
@@ -61,7 +64,7 @@ bench: $(VENV)/.bench ## measure times and memory beside the peers
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 # Nothing is published; docs/design/README.md says what to do before that.
-release: $(VENV)/.release ## build the six distributions into dist/ and check them
+release: $(VENV)/.release ## build the seven distributions into dist/ and check them
 	$(BIN)/python scripts/release.py
 
 clean: ## remove what was made here: .venv, out/, dist/
@@ -94,10 +97,14 @@ $(VENV)/.browser: $(VENV)/.test plugins/report/tests/browser/requirements.txt
 	$(PIP) -r plugins/report/tests/browser/requirements.txt
 	touch $@
 
+$(VENV)/.scale: $(VENV)/.test plugins/ray/pyproject.toml
+	$(PIP) -e ./plugins/ray
+	touch $@
+
 $(VENV)/.bench: $(VENV)/.captum benchmarks/requirements.txt
 	$(PIP) -r benchmarks/requirements.txt
 	touch $@
 
-$(VENV)/.release: $(VENV)/.demo scripts/requirements.txt
+$(VENV)/.release: $(VENV)/.scale scripts/requirements.txt
 	$(PIP) -r scripts/requirements.txt
 	touch $@

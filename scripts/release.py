@@ -1,4 +1,4 @@
-"""Build the six distributions into dist/ and check them; ``make release`` runs this.
+"""Build the seven distributions into dist/ and check them; ``make release`` runs this.
 
 Each source archive is built from its folder and each wheel from its source archive. Nothing is
 downloaded and nothing is published.
@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
-PLUGINS = ("tabular", "vision", "molgraph", "template", "report")
+PLUGINS = ("tabular", "vision", "molgraph", "template", "report", "ray")
 # The address that stands in the metadata until there is a public one.
 PLACEHOLDER = "https://example.org/"
 IN_THE_ENVIRONMENT = """
@@ -156,7 +156,7 @@ def main() -> None:
     for archive in archives:
         path = Path(archive)
         print(f"{path.stat().st_size / 1024:6.0f} KiB  {path.relative_to(ROOT)}")
-    print(f"salience {version}: six distributions built, checked and installed.")
+    print(f"salience {version}: seven distributions built, checked and installed.")
     if any(PLACEHOLDER in str(d.metadata()) for d in DISTRIBUTIONS):
         print(f"Before they are published: put the true address in the place of {PLACEHOLDER}…")
 

@@ -13,7 +13,7 @@ import pytest
 
 import salience
 from salience import hookspecs
-from salience.cli.new import KINDS
+from salience.cli.plugins.new import KINDS
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "core" / "src" / "salience"

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from salience.cli import main
-from salience.cli.new import KINDS
+from salience.cli.plugins.new import KINDS
 from salience_template.project import TEMPLATES
 
 ROOT = Path(__file__).parents[1]

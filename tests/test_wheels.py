@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOMAINS = ("tabular", "vision", "molgraph", "template")
-PLUGINS = (*DOMAINS, "report")
+PLUGINS = (*DOMAINS, "report", "ray")
 
 # What a user who installs one domain alone explains first, and what must not come along.
 FIRST_USE = {

@@ -1,4 +1,4 @@
-"""The commands: explain, check, show, rerun, report, plugins and doctor; `new` has a module."""
+"""The commands: `explain`, `check`, `show`, `run`, `plugins` and others; `new` has a module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from salience.cli.new import new
 from salience.cli.options import (
     DATA,
     DATA_AGAIN,
@@ -19,6 +18,7 @@ from salience.cli.options import (
     Command,
     Group,
 )
+from salience.cli.plugins.new import new
 from salience.errors import InputError
 
 
@@ -45,7 +45,7 @@ def plugins(**options: Any) -> None:
     part cannot be used. SALIENCE_PLUGINS=tabular,vision lets only these plugins be loaded, and
     SALIENCE_PLUGINS=none only the parts of salience itself.
     """
-    from salience.cli.listing import list_plugins
+    from salience.cli.plugins.listing import list_plugins
 
     sys.exit(0 if _work(list_plugins, options) else 1)
 
@@ -57,7 +57,7 @@ def doctor(**options: Any) -> None:
 
     Of the environment, only variables that change what salience and torch do are printed.
     """
-    from salience.cli.doctor import examine
+    from salience.cli.plugins.doctor import examine
 
     _work(examine, options)
 
@@ -144,6 +144,37 @@ def report(**options: Any) -> None:
     from salience.cli.saved import write_report
 
     _work(write_report, options)
+
+
+@main.command(cls=Command, name="run", short_help="Explain a data set as a config says.")
+@click.argument("config", required=False)
+@click.option("--init", is_flag=True, help="Print a config to edit, with all parts.")
+@click.option("--domain", help="Kind of data of that config.")
+@click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
+def run_dataset(config: str | None, init: bool, domain: str | None, progress: bool | None) -> None:
+    """Explain the data set of CONFIG, a TOML file, unit by unit; a run that was stopped goes on.
+
+    A config names code (the model, data, parts), and running a config is running that code: run
+    only configs that you trust.
+    """
+    from salience.cli.dataset import print_config, run_config
+
+    if init == (config is not None):
+        raise click.UsageError("pass either CONFIG, or --init with --domain")
+    if init:
+        _work(print_config, {"domain": domain})
+    else:
+        _work(run_config, {"config": config, "progress": progress})
+
+
+@main.command(cls=Command, needs=("folder",), short_help="Print what a run over a data set has.")
+@click.argument("folder", required=False)
+@click.option("--to-csv", "table", type=click.Path(), help="Also write a table of all items.")
+def results(**options: Any) -> None:
+    """Print how far the run in FOLDER is, which items failed, and the importance of positions."""
+    from salience.cli.dataset import print_results
+
+    _work(print_results, options)
 
 
 main.add_command(new)

@@ -51,6 +51,14 @@ salience show out/run.salience --visualizer overlay:alpha=0.8 --overwrite
     "rerun": """
 salience rerun out/run.salience --model mymodels:net --out again photos/
 """,
+    "run": """
+salience run --init --domain tabular
+salience run config.toml
+""",
+    "results": """
+salience results run
+salience results run --to-csv results.csv
+""",
     "report": r"""
 salience report out/run.salience --out report.html
 salience report plain=out/run.salience again=again/run.salience \

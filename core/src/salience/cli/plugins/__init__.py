@@ -1,0 +1,1 @@
+"""Commands about plugins: list, check, diagnose, start a new one."""
