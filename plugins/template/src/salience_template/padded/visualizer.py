@@ -32,29 +32,20 @@ class SignalPlot(Visualizer):
         super().__post_init__()
         colors.colormap(self.cmap)  # raises InputError for an unknown map
 
-    # Asked before drawing, also for explanations of other domains: what is told the user then.
     def refusal(self, explanation: Explanation) -> str | None:
         """Why an explanation cannot be drawn: it is not of the times of signals."""
-        each = next(iter(explanation.saliency.values())).values
-        known = len(explanation.saliency) == 1 and len(explanation.annotations) == len(each)
-        for annotation, saliency in zip(explanation.annotations, each, strict=False):
-            signal = annotation.get("signal")
-            known &= isinstance(signal, Tensor) and saliency.shape == signal.shape[1:]
-        if known:
+        each = [one.shape for one in next(iter(explanation.saliency.values())).values]
+        signals = [annotation.get("signal") for annotation in explanation.annotations]
+        if each == [one.shape[1:] if isinstance(one, Tensor) else None for one in signals]:
             return None
-        return (
-            "a signal is drawn of saliency with a value for each time, and this is other saliency; "
-            "pick another visualizer"
-        )
+        return "a signal is drawn of a value for each of its times; pick another visualizer"
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one signal."""
         signal = explanation.annotations[item]["signal"]
         saliency = explanation.item(item).values[0]
         # A figure of the user's, visualize(0, figure=...), keeps its size.
-        figure: Figure | None = self.given_figure
-        if figure is None:
-            figure = Figure(figsize=(7.0, 3.2), layout="constrained", dpi=150)
+        figure = self.given_figure or Figure(figsize=(7.0, 3.2), layout="constrained", dpi=150)
         axes, rate = figure.subplots(), explanation.dataset_info["rate"]
         largest = float(saliency.abs().max()) or 1.0
         image = axes.imshow(
@@ -68,8 +59,9 @@ class SignalPlot(Visualizer):
         )
         time = np.arange(len(saliency)) / rate
         axes.plot(time, signal.double().cpu().numpy().T, color=colors.INK, linewidth=1.2)
-        words = score_words(explanation, item)
-        title = f"signal {explanation.ids[item]}" + (f": {words}" if words else "")
+        title = f"signal {explanation.ids[item]}: {score_words(explanation, item)}".removesuffix(
+            ": "
+        )
         axes.set(title=title, xlabel="time (s)", ylabel="value")
         axes.title.set_parse_math(False)  # an id may hold dollar signs, which are no formula
         figure.colorbar(image, ax=axes, label="saliency", pad=0.01)
