@@ -36,9 +36,8 @@ class SignalPlot(Visualizer):
         """Why an explanation cannot be drawn: it is not of the times of signals."""
         each = [one.shape for one in next(iter(explanation.saliency.values())).values]
         signals = [annotation.get("signal") for annotation in explanation.annotations]
-        if each == [one.shape[1:] if isinstance(one, Tensor) else None for one in signals]:
-            return None
-        return "a signal is drawn of a value for each of its times; pick another visualizer"
+        known = each == [one.shape[1:] if isinstance(one, Tensor) else None for one in signals]
+        return None if known else "a signal is drawn of its times; pick another visualizer"
 
     def item(self, explanation: Explanation, item: int) -> Figure:
         """Draw one signal."""
@@ -59,9 +58,8 @@ class SignalPlot(Visualizer):
         )
         time = np.arange(len(saliency)) / rate
         axes.plot(time, signal.double().cpu().numpy().T, color=colors.INK, linewidth=1.2)
-        title = f"signal {explanation.ids[item]}: {score_words(explanation, item)}".removesuffix(
-            ": "
-        )
+        words = score_words(explanation, item)
+        title = f"signal {explanation.ids[item]}" + (f": {words}" if words else "")
         axes.set(title=title, xlabel="time (s)", ylabel="value")
         axes.title.set_parse_math(False)  # an id may hold dollar signs, which are no formula
         figure.colorbar(image, ax=axes, label="saliency", pad=0.01)
