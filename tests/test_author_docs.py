@@ -60,7 +60,7 @@ EXPLAINED = (
     "model/checks.py",
     "samplers/additive.py",
     "visualize/visualizer.py",
-    "cli/new.py",
+    "cli/plugins/new.py",
 )
 ERRORS = {"InputError", "NoMeanError", "_RefusedError"}
 
