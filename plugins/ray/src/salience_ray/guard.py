@@ -43,8 +43,8 @@ def descendants(pid: int) -> list[int]:
     """
     found: list[int] = []
     with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (thread / "children").read_text().split()):
                 found += [child, *descendants(child)]
     return found
 
