@@ -51,7 +51,7 @@ check: $(VENV)/.test ## ruff, mypy --strict, the layers of import-linter, declar
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) examples benchmarks scripts
-	$(BIN)/lint-imports --no-logo
+	PYTHONPATH=plugins/ray/src $(BIN)/lint-imports --no-logo
 	for folder in $(PACKAGES); do \
 	  (cd $$folder && $(CURDIR)/$(BIN)/deptry src --optional-dependencies-dev-groups test) || exit 1; \
 	done
