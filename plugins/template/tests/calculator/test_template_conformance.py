@@ -4,7 +4,7 @@ from salience.testing import parametrize_checks
 from salience_template.calculator import Deviation
 
 
-# One test for each check, on dense, padded and ragged data.
+# One test for each check: test_conforms[settings_are_fields], and so on.
 @parametrize_checks(Deviation())
 def test_conforms(check):
     check()

@@ -7,27 +7,36 @@ from torch import nn
 from salience.testing import parametrize_checks
 from salience_template.dense import Spectra, SpectrumPlot
 
-SPECTRA = np.random.default_rng(0).normal(size=(4, 2, 7))
+RNG = np.random.default_rng(0)
+DATA = RNG.normal(size=(4, 2, 7))
 
 
-def network() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(14, 8), nn.Tanh(), nn.Linear(8, 2))
+class Smooth(nn.Module):
+    """A small smooth model, with a module whose output can be the target."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encode = nn.Conv1d(2, 3, 3, padding=1)
+        self.head = nn.Linear(21, 2)
+
+    def forward(self, intensity: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encode(intensity).tanh().flatten(1))
 
 
 # One test for each check: test_the_domain_conforms[reads_every_item], and so on.
-@parametrize_checks(Spectra(), data=SPECTRA, model=network())
+@parametrize_checks(Spectra(), data=DATA, model=Smooth())
 def test_the_domain_conforms(check):
     check()
 
 
 @parametrize_checks(
-    Spectra(wavelengths=np.linspace(400, 700, 7)), data=torch.tensor(SPECTRA), model=network()
+    Spectra(wavelengths=np.linspace(400, 700, 7), target="encode"), data=DATA, model=Smooth()
 )
 def test_the_domain_with_settings_conforms(check):
     check()
 
 
-@parametrize_checks(SpectrumPlot(), data=SPECTRA, model=network(), domain=Spectra())
+@parametrize_checks(SpectrumPlot(), data=DATA, model=Smooth(), domain=Spectra())
 def test_the_visualizer_conforms(check):
     check()

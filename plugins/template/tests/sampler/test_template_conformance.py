@@ -4,7 +4,7 @@ from salience.testing import parametrize_checks
 from salience_template.sampler import LaplaceNoise
 
 
-# One test for each check, on dense, padded and ragged data.
+# One test for each check: test_conforms[settings_are_fields], and so on.
 @parametrize_checks(LaplaceNoise())
 def test_conforms(check):
     check()

@@ -4,7 +4,7 @@ from salience.testing import parametrize_checks
 from salience_template.weight_sampler import DropConnect
 
 
-# One test for each check, on dense, padded and ragged data.
+# One test for each check: test_conforms[settings_are_fields], and so on.
 @parametrize_checks(DropConnect())
 def test_conforms(check):
     check()
