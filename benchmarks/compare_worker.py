@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def check_origin(tree: Path) -> None:
-    """See that salience and its installed plugins come from the tree and not from where they are installed.
+    """See that salience and the plugins that are installed come from the tree.
 
     Raises:
         ImportError: One comes from elsewhere.
