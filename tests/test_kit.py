@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from salience import GaussianNoise, InputError, Raw, Tensors
 from salience.plugins import host
-from salience.testing import parametrize_checks
+from salience.testing import check_domain, parametrize_checks
 from salience.testing.checks import KINDS, checks_of
 from salience.testing.comparing import NotTestedError
 from salience.testing.parametrize import subject_of
@@ -230,3 +230,18 @@ def test_padding_that_a_model_reads_is_told_as_that() -> None:
     found = failures(Signals(), data=signals, model=ReadsPadding())
     assert any("the model reads the padding of items" in text for text in found)
     assert not any("keeps a state" in text for text in found)
+
+
+def test_a_domain_is_checked_without_pytest_too() -> None:
+    x = torch.randn(3, 4, dtype=torch.float64)
+    check_domain(Tensors(), x)
+    check_domain(Tensors(), x, nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).double())
+
+
+@pytest.mark.parametrize(
+    "mutant", [m for m in CAUGHT if m.kind == "domain"][::8], ids=lambda mutant: mutant.cls.__name__
+)
+def test_the_checks_without_pytest_find_a_mutant(mutant: Mutant) -> None:
+    given = {name: mutant.given[name] for name in ("data", "model") if name in mutant.given}
+    with pytest.raises(AssertionError, match=r"docs/conformance\.md#"):
+        check_domain(mutant.make(), **given)

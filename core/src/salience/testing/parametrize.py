@@ -1,8 +1,9 @@
-"""The decorator that makes one test of pytest of each check of a part."""
+"""All the checks of a part: each a test of pytest, or one after the other without it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from salience.data.domain import Domain
 from salience.data.tensors import Tensors
 from salience.errors import InputError, brief, nearest
 from salience.testing.checks import Check, checks_of, has_examples
+from salience.testing.comparing import NotTestedError
 from salience.testing.example import Example
 from salience.testing.examples import examples
 from salience.testing.subject import Subject
@@ -86,6 +88,27 @@ def parametrize_checks(
         return made
 
     return parametrized
+
+
+def check_domain(domain: Domain, data: Any, model: Any = None) -> None:
+    """Make all the checks of a domain, one after the other, without pytest.
+
+    It is for a notebook, or a first try; in tests :func:`parametrize_checks` names each check, and
+    those that what was given does not suffice for.
+
+    Args:
+        domain: The domain.
+        data: Two or more items as a user would pass them, of different lengths where the domain is
+            ragged or padded.
+        model: A model of the data; without it, checks that need one are left out.
+
+    Raises:
+        AssertionError: The domain breaks a promise; the message says which, and where.
+        InputError: The domain is a class.
+    """
+    for check in checks_of(subject_of(domain, data=data, model=model)):
+        with suppress(NotTestedError):
+            check.run()
 
 
 def subject_of(
