@@ -17,6 +17,7 @@ from salience.errors import InputError, brief
 from salience.naming import is_file, is_folder
 from salience.plugins.parts import make
 from salience.runs.loading import is_named, load_object, result_of
+from salience.runs.sources.source import files_in
 
 _EXPECTED = (
     "pass module:name of a Dataset, a DataLoader, a list, an array, or a function that returns one"
@@ -113,14 +114,8 @@ def _in_folder(folder: Path, suffixes: Collection[str]) -> list[str]:
             f"{str(folder)!r} is a folder, of which this domain reads no files; pass a file, or "
             f"module:name of data"
         )
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
-    readable = sorted(str(p) for p in files if p.suffix.lower() in suffixes)
-    if not readable:
-        raise InputError(
-            f"the folder {brief(str(folder), 60)} holds no file that this domain reads; its "
-            f"endings are {', '.join(sorted(suffixes))}"
-        )
-    if other := len(files) - len(readable):
+    readable, other = files_in(folder, suffixes)
+    if other:
         note(f"{other} other files in {str(folder)!r} are passed over")
     return readable
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from salience.errors import InputError, brief
 from salience.hookspecs import GROUP
-from salience.plugins import KINDS, host
+from salience.plugins import host
 from salience.shown import ShortRepr
 from salience.support.interrupts import called
 from salience.support.memory import out_of_memory
@@ -39,7 +39,7 @@ class Asked(ShortRepr):
     function of the user's that the part called, a note of it names the part.
 
     Args:
-        kind: Kind of the part, as in :data:`salience.plugins.KINDS`, or ``"executors"``.
+        kind: Kind of the part, as in :data:`salience.plugins.KINDS`.
         part: The part.
         method: Name of the method.
     """
@@ -158,8 +158,7 @@ def label(kind: str, part: object) -> str:
         part: The part.
     """
     cls = type(part)
-    name = host().name_of(kind, cls) if kind in KINDS else None
-    return f"{kind[:-1]} {name or cls.__name__!r} of {_origin(cls.__module__)}"
+    return f"{kind[:-1]} {host().name_of(kind, cls) or cls.__name__!r} of {_origin(cls.__module__)}"
 
 
 @cache

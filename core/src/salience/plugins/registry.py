@@ -82,7 +82,7 @@ class PluginHost:
         self._records: list[PluginRecord] = []
         self._lock, self._complete = RLock(), False
         core = offered("core", "salience", metadata.version("salience"), lambda: builtin)
-        self._add(core, self._records)
+        self._add(core)
 
     @property
     def records(self) -> list[PluginRecord]:
@@ -180,7 +180,7 @@ class PluginHost:
                 raise
             for offer in offers:
                 if isinstance(offer, Offer):
-                    self._add(offer, self._records)
+                    self._add(offer)
                 else:
                     about = (offer.name, *distribution_of(offer))
                     self._records.append(PluginRecord(*about, off=True))
@@ -195,7 +195,7 @@ class PluginHost:
                     f"commas, or none"
                 )
 
-    def _add(self, offer: Offer, records: list[PluginRecord]) -> None:
+    def _add(self, offer: Offer) -> None:
         record = PluginRecord(
             offer.name,
             offer.distribution,
@@ -203,16 +203,16 @@ class PluginHost:
             seconds=offer.seconds,
             imported=offer.imported,
         )
-        reason = offer.error or self._clash(offer, {other.name for other in records})
+        reason = offer.error or self._clash(offer, {other.name for other in self._records})
         if reason:
             text = f"plugin {offer.name!r} of {offer.distribution} {offer.version} is left out: "
-            records.append(replace(record, error=text + reason))
+            self._records.append(replace(record, error=text + reason))
             return
         for kind, parts in offer.parts.items():
             self._parts[kind].update(parts)
             self._providers.update({(kind, part): offer.distribution for part in parts})
         names = {kind: sorted(parts) for kind, parts in offer.parts.items() if parts}
-        records.append(replace(record, parts=names))
+        self._records.append(replace(record, parts=names))
 
     def _clash(self, offer: Offer, taken: Iterable[str]) -> str | None:
         """What the plugin calls as another one is called, and the mend; ``None`` where nothing."""

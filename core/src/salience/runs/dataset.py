@@ -28,9 +28,6 @@ from salience.runs.stored.index import write_index
 from salience.runs.stored.result_set import ResultSet
 from salience.runs.work import UnitWriter
 
-# So many items may fail before the first that does not.
-_HEADS = 16
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:

@@ -13,6 +13,7 @@ import torch
 
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
+from salience.engine.promises import info_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
@@ -71,7 +72,7 @@ def beginning(
             raise
         unit = _first_readable(request, source, ids, stop)
     request = request.fitted(unit.samples)
-    return Beginning(request, unit, domain.dataset_info(unit.samples))
+    return Beginning(request, unit, info_of(domain, unit.samples))
 
 
 def _first_readable(

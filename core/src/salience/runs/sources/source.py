@@ -194,7 +194,7 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     path = Path(data)
     if path.is_dir():
-        return Held(_files(path, suffixes))
+        return Held(files_in(path, suffixes)[0])
     if is_file(path):
         return records.of_file(path) or Held([str(path)])
     if isinstance(data, str) and is_named(data):
@@ -204,8 +204,19 @@ def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     )
 
 
-def _files(folder: Path, suffixes: Collection[str]) -> list[str]:
-    files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+def files_in(folder: Path, suffixes: Collection[str]) -> tuple[list[str], int]:
+    """The files of a folder that a domain reads, in order, and the number of the others.
+
+    Hidden files are not counted.
+
+    Args:
+        folder: The folder.
+        suffixes: Endings of the files that the domain reads.
+
+    Raises:
+        InputError: There is none.
+    """
+    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
     found = sorted(str(p) for p in files if p.suffix.lower() in suffixes)
     if not found:
         endings = ", ".join(sorted(suffixes)) or "none"
@@ -213,7 +224,7 @@ def _files(folder: Path, suffixes: Collection[str]) -> list[str]:
             f"the folder {brief(str(folder), 60)} holds no file that this domain reads; its "
             f"endings are {endings}"
         )
-    return found
+    return found, len(files) - len(found)
 
 
 def _length(data: Any) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from salience.data.domain import Domain
 from salience.errors import InputError
+from salience.plugins.faults import Asked
 from salience.results.files.packing import pack, unpack
 
 
@@ -118,9 +119,10 @@ def annotation_columns(
         positions: Position of each item, for errors.
     """
     texts, data = [], []
+    encode = Asked("domains", domain, "encode") if isinstance(domain, Domain) else dict
     for position, annotation in zip(positions, annotations, strict=True):
         tensors: dict[str, Tensor] = {}
-        own = domain.encode(annotation) if isinstance(domain, Domain) else annotation
+        own = encode(annotation)
         texts.append(json.dumps(pack(own, tensors, strict=f"the annotation of item {position}")))
         held = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
         data.append(save_tensors(held) if held else None)
@@ -133,11 +135,11 @@ def annotation_columns(
 
 def annotations_of(texts: Any, data: Any, domain: Any) -> list[Mapping[str, Any]]:
     """The annotations that :func:`annotation_columns` made columns of."""
-    found: list[Mapping[str, Any]] = []
-    for text, held in zip(texts.to_pylist(), data.to_pylist(), strict=True):
-        plain = unpack(json.loads(text), {} if held is None else load_tensors(held))
-        found.append(domain.decode(plain) if isinstance(domain, Domain) else plain)
-    return found
+    decode = Asked("domains", domain, "decode") if isinstance(domain, Domain) else dict
+    return [
+        decode(unpack(json.loads(text), {} if held is None else load_tensors(held)))
+        for text, held in zip(texts.to_pylist(), data.to_pylist(), strict=True)
+    ]
 
 
 def _numpy(values: Tensor) -> Any:

@@ -89,8 +89,7 @@ def model_is_left_unchanged(subject: Subject) -> None:
 def replica_is_set_back(subject: Subject) -> None:
     """After active, also where a forward pass failed, the model that runs is as before."""
     for example in subject.examples:
-        recorded = Recorded(inner=subject.part)
-        _explained(replace(subject, part=recorded), example)
+        recorded = _recorded(subject, example)
         for before, after in recorded.states:
             changed = difference(before, after)
             expect(
@@ -114,8 +113,7 @@ def replica_is_set_back(subject: Subject) -> None:
 def leaves_generators_unmoved(subject: Subject) -> None:
     """Forward passes with draws move no global random generator."""
     for example in subject.examples:
-        recorded = Recorded(inner=subject.part)
-        _explained(replace(subject, part=recorded), example)
+        recorded = _recorded(subject, example)
         for states in recorded.generators:
             moved = difference(*states)
             expect(
@@ -128,8 +126,7 @@ def leaves_generators_unmoved(subject: Subject) -> None:
 def prepared_sampler_pickles(subject: Subject) -> None:
     """What prepare returns can be sent to another process."""
     for example in subject.examples:
-        recorded = Recorded(inner=subject.part)
-        _explained(replace(subject, part=recorded), example)
+        recorded = _recorded(subject, example)
         prepared = recorded.prepared[0]
         expect(
             isinstance(prepared, ParameterSampler),
@@ -198,6 +195,13 @@ class _Watching:
         self.recorded.states.append((self.before[0], model_state(self.draw.model)))
         self.recorded.generators.append((self.before[1], generator_states()))
         return done
+
+
+def _recorded(subject: Subject, example: Example) -> Recorded:
+    """What was asked of the sampler while an example was explained."""
+    recorded = Recorded(inner=subject.part)
+    _explained(replace(subject, part=recorded), example)
+    return recorded
 
 
 def _explained(subject: Subject, example: Example, seed: int = 0) -> Any:
