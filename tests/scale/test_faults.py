@@ -117,6 +117,18 @@ def test_a_driver_that_is_killed_goes_on_where_it_stopped(
     assert temporary(out) == []
 
 
+def test_a_program_that_is_killed_at_the_index_leaves_it_to_the_next(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    explainer = Explainer(load_model("scale_models:table", None), "tabular", output="class:0")
+    settings: dict[str, Any] = {"unit_items": 64, "ids": [f"row {i}" for i in range(500)]}
+    explainer.explain_dataset(scale_models.rows(), out, **settings)
+    before = files(out)
+    (out / "index").rename(out / ".tmp-index-0123456789ab")  # as it is while it is written
+    results = explainer.explain_dataset(scale_models.rows(), out, **settings)
+    assert (out / "index").is_dir() and temporary(out) == []
+    assert files(out) == before and results.loc["row 17"].positions == [17]
+
+
 @pytest.mark.parametrize("executor", ["serial", "threads:devices=[cpu,cpu]", "pool:processes=2"])
 def test_an_interrupt_leaves_a_folder_that_goes_on(
     executor: str, tmp_path: Path, undisturbed: str

@@ -75,7 +75,8 @@ def explained_dataset(request: Request, data: Any, out: Path, options: RunOption
     else:
         run = replace(run, manifest=run.manifest.fitted(earlier))
     if earlier is None or run.missing():
-        _compute(run, options, record_errors)
+        run = _computed(run, options, record_errors)
+    _index(run)
     return ResultSet.open(out)
 
 
@@ -131,7 +132,17 @@ def _plain(labels: Any) -> list[Any]:
     return found
 
 
-def _compute(run: _Run, options: RunOptions, record_errors: bool) -> None:
+def _index(run: _Run) -> None:
+    """Write the index where all units are done and it is missing, as after a program was killed."""
+    if run.folder.index.exists() or len(run.folder.done()) < len(run.manifest.bounds):
+        return
+    with run.folder.locked():
+        run.folder.clean()
+        write_index(run.folder)
+
+
+def _computed(run: _Run, options: RunOptions, record_errors: bool) -> _Run:
+    """Compute the units that are missing; the run with what a pilot has found."""
     threads = run.manifest.entries["threads"] or getattr(run.executor, "threads", None)
     threads = threads or torch.get_num_threads()
     with threads_of(threads):
@@ -153,8 +164,7 @@ def _compute(run: _Run, options: RunOptions, record_errors: bool) -> None:
                     driver.run(iter(run.missing()))
                 finally:
                     run.folder.clean()
-            if len(run.folder.done()) == len(run.manifest.bounds):
-                write_index(run.folder)
+    return run
 
 
 def _total(run: _Run) -> int:

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +126,10 @@ class RunFolder:
         if self.stripe[0] == 0:
             begun += [path for path in self.path.iterdir() if _BEGUN.match(path.name)]
         for path in begun:
-            path.unlink(missing_ok=True)
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
+            elif self.stripe[1] == 1:  # an index; of several programs another may be writing it
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
