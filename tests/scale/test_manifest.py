@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scale_models
 import torch
 
 import salience
 from salience import Explainer, InputError, ResultSet, load_model
+from salience.plugins import host
+from salience_tabular import Tabular
 
 METHOD: dict[str, Any] = {"calculator": "gradient", "samplers": ["gaussian"], "n_samples": 2}
 
 
 def explainer(**settings: Any) -> Explainer:
     return Explainer(
-        load_model("scale_models:table", None), "tensor", **{"max_rows": 64} | settings
+        load_model("scale_models:table", None), **{"domain": "tensor", "max_rows": 64} | settings
     )
 
 
@@ -44,6 +48,18 @@ def another_data() -> torch.Tensor:
     data = scale_models.rows()
     data[499, 5] += 1e-3
     return data
+
+
+def test_plugins_that_were_loaded_besides_are_no_difference(tmp_path: Path) -> None:
+    frame, out = pd.DataFrame(scale_models.rows().numpy()), tmp_path / "run"
+    host.cache_clear()  # as in a new process
+    one = explainer(domain=Tabular()).explain_dataset(frame, out, **METHOD, unit_items=100)
+    assert json.loads((out / "manifest.json").read_text())["versions"].keys() == {
+        *("salience", "salience-tabular", "torch"),
+    }
+    host().names("domains")  # loads all of them
+    again = explainer(domain=Tabular()).explain_dataset(frame, out, **METHOD, unit_items=100)
+    assert again.digest() == one.digest()
 
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {

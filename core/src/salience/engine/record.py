@@ -146,17 +146,24 @@ def _check_providers(chosen: Mapping[str, Any], plugins: Any) -> None:
     if not isinstance(plugins, list) or not all(isinstance(p, Mapping) for p in plugins):
         return  # a record of an earlier version
     then = {"salience", *(plugin.get("distribution") for plugin in plugins)}
+    for kind, name in named_parts(chosen):
+        now = host().provider(kind, name)
+        if now is not None and now not in then:
+            raise InputError(
+                f"the {kind[:-1]} {brief(name, 60)} of {now} is not that of the record, which "
+                f"was made with {brief(', '.join(sorted(map(str, then))), 90)}; install that "
+                f"plugin, or pass the part as an object"
+            )
+
+
+def named_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of each part of a record that a plugin registers."""
     for kind in ("domains", "calculators", "samplers", "aggregators"):
-        configs = chosen.get(kind, chosen.get(kind[:-1]))
+        configs = record.get(kind, record.get(kind[:-1]))
         for config in configs if isinstance(configs, list | tuple) else [configs]:
             name = config.get("name") if isinstance(config, Mapping) else None
-            now = host().provider(kind, name) if isinstance(name, str) else None
-            if now is not None and now not in then:
-                raise InputError(
-                    f"the {kind[:-1]} {brief(name, 60)} of {now} is not that of the record, which "
-                    f"was made with {brief(', '.join(sorted(map(str, then))), 90)}; install that "
-                    f"plugin, or pass the part as an object"
-                )
+            if isinstance(name, str) and not is_placeholder(name):
+                yield kind, name
 
 
 def _positions(recorded: Any) -> Positions:

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from salience.engine.record import record
+from salience.engine.record import named_parts, record
 from salience.engine.request import Request
 from salience.errors import InputError, brief
+from salience.plugins import host
 from salience.results.files.packing import pack
 from salience.runs.fingerprint import of_files, of_model, of_values
 from salience.runs.ranges import Bounds
@@ -45,7 +46,10 @@ class Manifest:
         """
         own = record(request)
         own.pop("notices", None)
-        versions = own.pop("versions")
+        # Which plugins were loaded besides depends on what the program did before.
+        own.pop("plugins")
+        used = {"salience", "torch", *_distributions(own)}
+        versions = {name: v for name, v in own.pop("versions").items() if name in used}
         tensors: dict[str, Any] = {}
         parts = pack(own, tensors)
         weights = [_weights(sampler) for sampler in request.samplers]
@@ -94,6 +98,14 @@ class Manifest:
                     f"{brief(mine.get(name), 80)}; pass the same, or another folder"
                 )
         return made
+
+
+def _distributions(record: Mapping[str, Any]) -> Iterator[str]:
+    """The distributions of plugins that bring parts of a record."""
+    for kind, name in named_parts(record):
+        for plugin in host().loaded():
+            if name in plugin.parts.get(kind, ()):
+                yield plugin.distribution
 
 
 def own_devices(request: Request) -> tuple[torch.device, ...]:
