@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 import scale_models
 import torch
 
-from salience import Explainer, InputError, ResultSet, load_model
+from salience import Executor, Explainer, InputError, Report, ResultSet, load_model
 
 PROGRAM = Path(__file__).with_name("driver_program.py")
 UNITS = 32  # of 16 items
@@ -156,7 +156,9 @@ def test_one_deadly_item_among_4096_is_recorded(tmp_path: Path) -> None:
     data[3000, 0] = 2 * scale_models.DEADLY
     explainer = Explainer(load_model("scale_models:deadly", None), "tensor", max_rows=64)
     settings: Any = {"unit_items": 256, "executor": "pool:processes=2"}
+    begin = time.monotonic()
     results = explainer.explain_dataset(data, tmp_path / "run", **settings)
+    assert time.monotonic() - begin < 60
     assert len(results) == 4095
     assert list(results.failed) == [3000]
     assert "SIGKILL" in results.failed[3000]
@@ -234,7 +236,7 @@ def test_two_programs_do_not_compute_one_run(tmp_path: Path) -> None:
 
 
 def test_a_pool_that_cannot_begin_says_so() -> None:
-    from salience.runs.process import Process
+    from salience.engine.executors.process import Process
 
     model = load_model("scale_models:table", None)
     explainer = Explainer(model, "tensor", executor="pool:processes=1")
@@ -248,6 +250,40 @@ def test_a_pool_that_cannot_begin_says_so() -> None:
         patched.setattr(Process, "__init__", killed)
         with pytest.raises(InputError, match="die before they begin"):
             explainer.explain(torch.randn(4, 6))
+
+
+class Idle(Executor):
+    """Gives reports without any work.
+
+    Args:
+        reported: The units of which there are reports, from those that it is given.
+    """
+
+    def __init__(self, reported: Callable[[list[Any]], list[Any]]) -> None:
+        self.reported = reported
+
+    def run(self, worker: Any, units: Iterable[Any]) -> Iterator[Any]:
+        yield from self.reported([Report(unit.bare) for unit in units])
+
+
+@pytest.mark.parametrize(
+    ("reported", "what"),
+    [
+        (lambda reports: reports[:-1], "fewer results than units"),
+        (lambda reports: reports[::-1], "reports in another order"),
+        (lambda reports: [*reports, reports[0]], "more results than units"),
+        (lambda reports: [7], "returned 7, expected the reports of ranges"),
+        (lambda reports: [reports[0].nothing], "raised AttributeError"),
+    ],
+)
+def test_an_executor_that_loses_units_is_named(
+    reported: Callable[[list[Any]], list[Any]], what: str, tmp_path: Path
+) -> None:
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=64)
+    with pytest.raises(InputError, match="executor 'Idle' .*" + what):
+        explainer.explain_dataset(
+            scale_models.rows(), tmp_path / "run", unit_items=64, executor=Idle(reported)
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -32,10 +32,13 @@ from .data.per_item import Mean as Mean
 from .data.per_item import PerItem as PerItem
 from .data.tensors import Tensors as Tensors
 from .data.views import RowView as RowView
-from .engine.executors import Executor as Executor
-from .engine.executors import Explains as Explains
-from .engine.executors import Serial as Serial
-from .engine.executors import Threads as Threads
+from .engine.executors.base import Executor as Executor
+from .engine.executors.base import Explains as Explains
+from .engine.executors.local import Serial as Serial
+from .engine.executors.local import Threads as Threads
+from .engine.executors.outcomes import outcome_of as outcome_of
+from .engine.executors.outcomes import result_of as result_of
+from .engine.executors.pool import Pool as Pool
 from .engine.units import Unit as Unit
 from .engine.units import UnitResult as UnitResult
 from .engine.worker import Worker as Worker
@@ -62,7 +65,6 @@ from .results.preflight import Verdict as Verdict
 from .results.saliency import Saliency as Saliency
 from .results.samples import Samples as Samples
 from .runs.loading import load_model as load_model
-from .runs.pool import Pool as Pool
 from .runs.ranges import ItemRange as ItemRange
 from .runs.ranges import Report as Report
 from .runs.stored.importance import Importance as Importance

@@ -9,7 +9,7 @@ import torch
 
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
-from salience.engine.executors import Executor
+from salience.engine.executors.base import Executor
 from salience.engine.record import settings as recorded_settings
 from salience.explainer import Explainer
 from salience.model.speedups import SPEEDUPS

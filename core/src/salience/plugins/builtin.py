@@ -55,7 +55,7 @@ def salience_aggregators() -> dict[str, str]:
 def salience_executors() -> dict[str, str]:
     """Name the executors of this machine: one thread, several, or processes."""
     return {
-        "serial": "salience.engine.executors:Serial",
-        "threads": "salience.engine.executors:Threads",
-        "pool": "salience.runs.pool:Pool",
+        "serial": "salience.engine.executors.local:Serial",
+        "threads": "salience.engine.executors.local:Threads",
+        "pool": "salience.engine.executors.pool:Pool",
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from salience.engine.executors import Executor
+from salience.engine.executors.base import Executor
 from salience.engine.request import Request
 from salience.naming import path_of
 from salience.runs.dataset import RunOptions, explained_dataset

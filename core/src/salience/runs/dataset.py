@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from salience.engine.executors import Executor, make_executor
+from salience.engine.executors.base import Executor
+from salience.engine.executors.chosen import make_executor
 from salience.engine.progress import progress_bar
 from salience.engine.request import Request
 from salience.errors import InputError, brief

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from salience.engine.executors import Executor
+from salience.engine.executors.base import Executor
+from salience.engine.executors.results import in_order
 from salience.errors import InputError
+from salience.plugins.faults import Asked
 from salience.runs.ranges import Bounds, ItemRange, Report
 from salience.runs.work import UnitWriter
-from salience.support.interrupts import called
 from salience.support.notices import tell
 
 # How often a range whose process dies is tried before it is taken apart, or recorded.
@@ -54,6 +55,10 @@ class Driver:
             InputError: An item fails, where errors are not recorded; or the folder cannot be
                 written.
         """
+        with self.executor.session():
+            self._run(units)
+
+    def _run(self, units: Iterator[int]) -> None:
         lost = self._done(self._range(unit) for unit in units)
         left_out: dict[int, list[tuple[int, str]]] = {}
         for _ in range(_SEARCHES):
@@ -108,19 +113,20 @@ class Driver:
                 yield self._anew(again.popleft())
 
         while True:
-            for report in self._reports(following()):
-                own = report.range
-                if report.lost is None:
-                    self._take(report)
-                    continue
-                key = own.unit, own.start, own.stop
-                tries[key] = tries.get(key, 0) + 1
-                once = not own.writes and len(own) > 1
-                if once or tries[key] == _TRIES:
-                    self.lost[own.start] = report.lost
-                    lost.append(own)
-                else:
-                    again.append(own)
+            with closing(self._reports(following())) as reports:
+                for report in reports:
+                    own = report.range
+                    if report.lost is None:
+                        self._take(report)
+                        continue
+                    key = own.unit, own.start, own.stop
+                    tries[key] = tries.get(key, 0) + 1
+                    once = not own.writes and len(own) > 1
+                    if once or tries[key] == _TRIES:
+                        self.lost[own.start] = report.lost
+                        lost.append(own)
+                    else:
+                        again.append(own)
             if not again:
                 return lost
 
@@ -128,14 +134,8 @@ class Driver:
         part = self._part(own.unit, own.start, own.stop, own.writes)
         return replace(part, left_out=own.left_out)
 
-    def _reports(self, ranges: Iterator[ItemRange]) -> Iterator[Report]:
-        reports = self.executor.run(self.writer, ranges)
-        if not hasattr(reports, "close"):
-            yield from reports
-            return
-        with closing(reports):  # type: ignore[type-var]
-            while (report := called(next, reports, None)) is not None:
-                yield report
+    def _reports(self, ranges: Iterator[ItemRange]) -> Generator[Report]:
+        return in_order(self.executor, self.writer, ranges, _check)
 
     def _take(self, report: Report) -> None:
         for sentence in report.notices:
@@ -173,3 +173,11 @@ class Driver:
         size = max(1, -(-len(own) // _PARTS))
         for start in range(own.start, own.stop, size):
             yield self._part(own.unit, start, min(start + size, own.stop), writes=False)
+
+
+def _check(asked: Asked, report: Report, own: ItemRange) -> bool:
+    """Raise InputError unless a report is that of a range."""
+    asked.expect(isinstance(report, Report), report, "the reports of ranges")
+    if report.range != own.bare:
+        raise asked.broken("reports in another order than the ranges", "one for each, in order")
+    return True

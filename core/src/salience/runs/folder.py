@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,11 +149,14 @@ class RunFolder:
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                held = _is_at(path, handle)
+            except BlockingIOError:
+                held = False
+            if not held:  # or the other has ended since, and removed the file
                 raise InputError(
                     f"another program computes the run in {brief(str(self.path), 80)}; wait for "
                     f"it, or open its results by ResultSet.open"
-                ) from error
+                )
             yield
             path.unlink(missing_ok=True)
         finally:
@@ -178,6 +181,13 @@ class RunFolder:
                 f"the run in {brief(str(self.path), 80)} cannot be written "
                 f"({error.strerror or error}); {mend}"
             ) from error
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether an open file is the one that is at a path now."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
 
 
 def _is_unit(name: str) -> bool:

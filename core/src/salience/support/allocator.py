@@ -18,8 +18,8 @@ def tune_allocator() -> bool:
     EfficientNet-Lite0 in passes of 8 took 0.70 of the time (page faults fell from 315 000 to
     under 1 000). The cost: the process keeps its peak memory until it ends.
 
-    The setting affects the whole process. Therefore the library does not apply it by itself; the
-    command line does. Further calls change nothing.
+    The setting affects the whole process. Therefore the library does not apply it to the user's
+    own; the command line and the processes of executors do. Further calls change nothing.
 
     Returns:
         Whether the setting was applied: ``False`` where the C library is not glibc or refuses.

@@ -9,7 +9,7 @@ from typing import Any
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
-from salience.engine.executors import Executor
+from salience.engine.executors.base import Executor
 from salience.errors import InputError, brief
 from salience.samplers.base import NoiseSampler, ParameterSampler, WeightSampler
 from salience.testing.comparing import NotTestedError

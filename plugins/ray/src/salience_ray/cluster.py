@@ -22,7 +22,6 @@ from salience import InputError
 from salience.errors import brief
 from salience_ray.guard import Guard, descendants
 
-_GIB = str(1 << 30)
 # The variable that names the function which breakpoint() calls.
 _BREAKPOINT = "PYTHONBREAKPOINT"
 # Seconds within which a cluster must answer.
@@ -162,9 +161,6 @@ def _start(wanted: Wanted, settings: dict[str, Any]) -> None:
         # Without this, Ray takes the address in the network instead of that of the loopback.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        # At these limits glibc keeps the memory that a pass frees for the next one.
-        "MALLOC_TRIM_THRESHOLD_": _GIB,
-        "MALLOC_MMAP_THRESHOLD_": _GIB,
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
     }
     others = set(descendants(os.getpid()))

@@ -6,13 +6,14 @@ import os
 import pickle
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray import exceptions
 
-from salience import Executor, InputError
+from salience import Executor, InputError, result_of
 from salience.errors import brief
 from salience_ray.cluster import Wanted, connected, room
 from salience_ray.tasks import explain, pack
@@ -93,13 +94,21 @@ class RayExecutor(Executor):
             Exception: What a unit raised.
         """
         packed = _packed(pack, worker)
-        cores = self.threads * (self.processes or max(1, _cores() // self.threads))
-        with connected(Wanted(self.address, cores, self.threads)):
+        with self.session():
             tasks = _Tasks.of(self, packed)
             try:
                 yield from _explained(tasks, worker, iter(units))
             finally:
                 tasks.end()
+
+    def session(self) -> AbstractContextManager[None]:
+        """A connection to the cluster, which computations share until it ends.
+
+        Raises:
+            InputError: The cluster cannot be joined or started.
+        """
+        cores = self.threads * (self.processes or max(1, _cores() // self.threads))
+        return connected(Wanted(self.address, cores, self.threads))
 
     def limit(self) -> int:
         """Number of units that are handed to Ray at once.
@@ -196,25 +205,13 @@ def _explained(tasks: _Tasks, worker: Any, units: Iterator[Any]) -> Iterator[Any
         if not tasks.running:
             return
         for number, unit, result, reason in tasks.results():
-            done[number] = worker.lost(unit, reason) if result is None else _opened(result)
+            done[number] = worker.lost(unit, reason) if result is None else result_of(result)
 
 
 def _wants(tasks: _Tasks, n_done: int) -> bool:
     """Whether a further unit is to be taken."""
     n_running = len(tasks.running)
     return n_running < tasks.limit and n_running + n_done < _AHEAD // _GIVEN * tasks.limit
-
-
-def _opened(result: bytes) -> Any:
-    """The result of a unit.
-
-    Raises:
-        Exception: What the unit raised.
-    """
-    succeeded, value = pickle.loads(result)
-    if succeeded:
-        return value
-    raise value
 
 
 def _packed(pickled: Any, given: Any) -> bytes:

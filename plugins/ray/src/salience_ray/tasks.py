@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import torch
 
-from salience import InputError
+from salience import InputError, outcome_of, tune_allocator
 from salience.errors import brief
 
 # Key of the worker that this process has built, and the worker. There is at most one.
@@ -32,15 +32,17 @@ def explain(key: str, packed: Sequence[Any], on_gpu: bool, unit: bytes) -> bytes
         unit: The unit, pickled.
 
     Returns:
-        Whether it succeeded, and the result or the error; pickled.
+        The result or the error, as :func:`salience.outcome_of` packs it.
     """
-    try:
-        if key not in _built:
-            _built.clear()
-            _built[key] = _unpacked(ray.get(packed[0]), on_gpu)
-        return _pickled(True, _built[key].explain(pickle.loads(unit)))
-    except Exception as error:
-        return _pickled(False, error)
+    return outcome_of(_explained, key, packed, on_gpu, unit)
+
+
+def _explained(key: str, packed: Sequence[Any], on_gpu: bool, unit: bytes) -> Any:
+    if key not in _built:
+        _built.clear()
+        tune_allocator()
+        _built[key] = _unpacked(ray.get(packed[0]), on_gpu)
+    return _built[key].explain(pickle.loads(unit))
 
 
 def pack(worker: Any) -> bytes:
@@ -68,11 +70,3 @@ def _unpacked(packed: bytes, on_gpu: bool) -> Any:
             f"define classes and functions in a module that each node can import, not in the script"
         ) from error
     return built.on(torch.device("cuda", 0)) if on_gpu else built
-
-
-def _pickled(succeeded: bool, value: Any) -> bytes:
-    try:
-        return pickle.dumps((succeeded, value))
-    except Exception:  # errors of the user's classes may not pickle
-        text = f"{type(value).__name__}: {brief(value)}"
-        return pickle.dumps((False, RuntimeError(text)))

@@ -202,7 +202,7 @@ def test_processes_that_are_killed_cost_nothing(tmp_path: Path) -> None:
     before = processes.descendants(os.getpid())
 
     def kill() -> None:
-        for number in range(5):
+        for number in range(10):
             done = 2 * number + 1
             processes.wait_for(
                 lambda done=done: len(list((tmp_path / "ray/units").glob("*.parquet"))) >= done
@@ -217,7 +217,7 @@ def test_processes_that_are_killed_cost_nothing(tmp_path: Path) -> None:
         scale_models.rows(), tmp_path / "ray", **SLOW, executor="ray:processes=2"
     )
     killer.join()
-    assert len(killed) == 5
+    assert len(killed) == 10
     assert results.is_complete and results.failed == {}
     assert results.digest() == serial.digest()
     assert not set(processes.descendants(os.getpid())) - set(before)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from salience.engine.executors import Executor, Explains, Given, Made
+from salience.engine.executors.base import Executor, Explains, Given, Made
 from salience.results.explanation import Explanation
 from salience.testing.comparing import expect, same
 from salience.testing.example import Example, values_of

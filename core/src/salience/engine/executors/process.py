@@ -18,14 +18,13 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from salience.engine.executors.outcomes import failure, outcome_of, result_of
 from salience.errors import InputError, brief
+from salience.support.allocator import tune_allocator
 
-_GIB = str(1 << 30)
-#: At these limits glibc keeps the memory that a pass frees for the next one.
-_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": _GIB, "MALLOC_MMAP_THRESHOLD_": _GIB}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _COMMAND = (
-    "import sys; sys.path[:] = {path!r}; from salience.runs.process import serve; "
+    "import sys; sys.path[:] = {path!r}; from salience.engine.executors.process import serve; "
     "serve({pipe}, {lifeline}, {parent})"
 )
 # From Linux's prctl.h: the signal that a process gets when the one that started it ends.
@@ -57,7 +56,7 @@ class Process:
         command = _COMMAND.format(
             path=sys.path, pipe=other.fileno(), lifeline=lifeline, parent=os.getpid()
         )
-        environment = os.environ | _ENVIRONMENT | dict.fromkeys(_THREADS, str(threads))
+        environment = os.environ | dict.fromkeys(_THREADS, str(threads))
         try:
             self._popen = subprocess.Popen(
                 [sys.executable, "-c", command],
@@ -98,12 +97,11 @@ class Process:
             Exception: What the unit raised.
         """
         try:
-            kind, value = pickle.loads(self.pipe.recv_bytes())
+            outcome = self.pipe.recv_bytes()
         except (EOFError, OSError) as error:
             raise DiedError(self._ending()) from error
-        if kind == "raised":
-            raise value
-        if kind == "ready":
+        value = result_of(outcome)
+        if not self.ready:
             self.ready = True
             return None
         self.unit, number = None, self.unit
@@ -139,17 +137,18 @@ def serve(pipe: int, lifeline: int, parent: int) -> None:
         parent: Number of the other process.
     """
     _end_with(parent, lifeline)
+    tune_allocator()
     connection = Connection(pipe)
     try:
         worker = _unpickled(connection.recv_bytes())
-        _send(connection, "ready", None)
+        connection.send_bytes(outcome_of(bool))  # it is built
         while True:
             _, unit = pickle.loads(connection.recv_bytes())
-            _send(connection, "done", worker.explain(unit))
+            connection.send_bytes(outcome_of(worker.explain, unit))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except BaseException as error:
-        _send(connection, "raised", error)
+        connection.send_bytes(failure(error))
 
 
 def _unpickled(worker: bytes) -> Any:
@@ -165,15 +164,6 @@ def _unpickled(worker: bytes) -> Any:
             f"the parts of the computation cannot be made in another process ({brief(error)}); "
             f"define classes and functions in a module that can be imported, not in the script"
         ) from error
-
-
-def _send(connection: Connection, kind: str, value: Any) -> None:
-    try:
-        sent = pickle.dumps((kind, value))
-    except Exception:  # errors of the user's classes may not pickle
-        text = f"{type(value).__name__}: {brief(value)}"
-        sent = pickle.dumps(("raised", RuntimeError(text)))
-    connection.send_bytes(sent)
 
 
 def _end_with(parent: int, lifeline: int) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from salience.engine.executors import Executor, Explains
+from salience.engine.executors.base import Executor, Explains
+from salience.engine.executors.process import DiedError, Process
 from salience.errors import InputError
 from salience.intake import integer
-from salience.runs.process import DiedError, Process
 from salience.support.interrupts import check
 
 Given = TypeVar("Given")
@@ -32,8 +32,8 @@ class Pool(Executor):
     """Explains units in processes of this machine.
 
     Each process builds the worker once, and one that dies is replaced. The processes end with the
-    one that started them, however that ends. They are started with limits of glibc at which it
-    keeps the memory that passes free; see :func:`salience.tune_allocator`.
+    one that started them, however that ends. In them the C library keeps the memory that passes
+    free; see :func:`salience.tune_allocator`.
 
     Args:
         processes: Number of processes; one for each core that ``threads`` leave free where
