@@ -260,3 +260,55 @@ def test_what_does_not_pickle_is_named(pool: ProcessPoolExecutor) -> None:
         salience.explain(
             Network(), torch.ones(4, 4), "tensor", output=lambda out: out[:, 0], executor=executor
         )
+
+
+# --- What comes of a call in another process ------------------------------------------------------
+
+
+class UnpicklableError(Exception):
+    """An error that can be pickled, but not be made again."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def raising(error: BaseException) -> None:
+    raise error
+
+
+def test_a_result_of_another_process_is_what_it_was() -> None:
+    assert salience.result_of(salience.outcome_of(divmod, 7, 2)) == (3, 1)
+    assert salience.result_of(salience.outcome_of(lambda: None)) is None
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), InputError("a"), KeyboardInterrupt(3)])
+def test_an_error_of_another_process_tells_where_it_arose(error: BaseException) -> None:
+    with pytest.raises(type(error), match=str(error)) as caught:
+        salience.result_of(salience.outcome_of(raising, error))
+    assert "in raising" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("call", [lambda: raising(UnpicklableError(1, 2)), lambda: lambda: 0])
+def test_what_does_not_pickle_arrives_as_an_error_with_its_words(call: Any) -> None:
+    with pytest.raises(Exception, match=r"1 and 2|pickle") as caught:
+        salience.result_of(salience.outcome_of(call))
+    assert caught.value.__cause__ is not None
+
+
+class Fails(nn.Linear):
+    """Fails at large values, which preflight does not see."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if bool((x > 40).any()):
+            raise ValueError("too large")
+        return super().forward(x)
+
+
+def test_an_error_in_the_pool_shows_its_line() -> None:
+    x = torch.randn(9, 4)
+    x[6, 0] = 50
+    settings: Any = {"executor": "pool:processes=1", "max_rows": 2, "output": "value"}
+    explainer = salience.Explainer(Fails(4, 1), "tensor", **settings)
+    with pytest.raises(ValueError, match="too large") as caught:
+        explainer.explain(x)
+    assert 'raise ValueError("too large")' in str(caught.value.__cause__)

@@ -13,8 +13,7 @@ from salience.calculators.base import Calculator
 from salience.data.domain import Domain, default_target_of
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
 from salience.engine.executors.base import Executor
-from salience.engine.executors.chosen import executor_of, make_executor
-from salience.engine.executors.results import results_of
+from salience.engine.executors.chosen import executor_of, make_executor, results_of
 from salience.engine.means import with_means
 from salience.engine.preflight.check import checked
 from salience.engine.preflight.samplers import preflight

@@ -10,7 +10,7 @@ from typing import Any
 from salience.datasets import chunks_of
 from salience.engine.assembly import explanation, gathered
 from salience.engine.executors.base import Executor
-from salience.engine.executors.results import results_of
+from salience.engine.executors.chosen import results_of
 from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
 from salience.engine.promises import info_of

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from salience.engine.executors.base import Executor
-from salience.engine.executors.results import in_order
+from salience.engine.executors.chosen import in_order
 from salience.errors import InputError
 from salience.plugins.faults import Asked
 from salience.runs.ranges import Bounds, ItemRange, Report

@@ -22,12 +22,11 @@ def outcome_of(function: Callable[..., Any], *args: Any) -> bytes:
         *args: Its arguments.
 
     Returns:
-        The result, or the error that the function raised; pickled. A KeyboardInterrupt and what
-        else is no :class:`Exception` passes.
+        The result, or the error or KeyboardInterrupt that the function raised; pickled.
     """
     try:
         return pickle.dumps((function(*args), None))
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         return failure(error)
 
 
@@ -50,7 +49,8 @@ def result_of(outcome: bytes) -> Any:
         outcome: What :func:`outcome_of` returned there.
 
     Raises:
-        Exception: What the call raised. Its cause is the traceback in the other process.
+        Exception: What the call raised, or KeyboardInterrupt. Its cause is the traceback in the
+            other process.
     """
     value, trace = pickle.loads(outcome)
     if trace is None:
