@@ -95,8 +95,7 @@ def write_unit(path: Path, rows: UnitRows) -> None:
         table,
         path,
         row_group_size=size,
-        compression="zstd",
-        compression_level=1,
+        compression="lz4",  # values that zstd makes 7 % smaller would take twice as long to read
         use_dictionary=["status", "label"] if unit.labels is not None else ["status"],
         write_statistics=["position"],
     )
