@@ -31,6 +31,7 @@ TASKS = (
     "graph_ig",
     "memory",
     "until",
+    "units",
     "pictures",
 )
 
