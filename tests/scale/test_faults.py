@@ -151,18 +151,37 @@ def test_an_interrupt_leaves_a_folder_that_goes_on(
     assert ResultSet.open(out).digest() == undisturbed
 
 
-def test_one_deadly_item_among_4096_is_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "position"),
+    [({"unit_items": 256, "max_rows": 64}, 3000), ({}, 0)],
+    ids=["given", "piloted"],
+)
+def test_one_deadly_item_among_4096_is_recorded(
+    settings: dict[str, Any], position: int, tmp_path: Path
+) -> None:
     data = scale_models.rows(4096)
-    data[3000, 0] = 2 * scale_models.DEADLY
-    explainer = Explainer(load_model("scale_models:deadly", None), "tensor", max_rows=64)
-    settings: Any = {"unit_items": 256, "executor": "pool:processes=2"}
+    data[position, 0] = 2 * scale_models.DEADLY
+    model = load_model("scale_models:deadly", None)
+    explainer = Explainer(model, "tensor", max_rows=settings.pop("max_rows", "auto"))
     begin = time.monotonic()
-    results = explainer.explain_dataset(data, tmp_path / "run", **settings)
+    results = explainer.explain_dataset(
+        data, tmp_path / "run", **settings, executor="pool:processes=2"
+    )
     assert time.monotonic() - begin < 60
     assert len(results) == 4095
-    assert list(results.failed) == [3000]
-    assert "SIGKILL" in results.failed[3000]
-    assert 3000 not in results.positions
+    assert list(results.failed) == [position]
+    assert "SIGKILL" in results.failed[position]
+    assert position not in results.positions
+    assert temporary(tmp_path / "run") == []
+
+
+def test_where_all_items_are_deadly_the_run_ends(tmp_path: Path) -> None:
+    data = torch.full((1, 6), 2 * scale_models.DEADLY)
+    explainer = Explainer(load_model("scale_models:deadly", None), "tensor")
+    with pytest.raises(InputError, match=r"processes that look at items of the data die \(it was"):
+        explainer.explain_dataset(data, tmp_path / "run", executor="pool:processes=1")
+    explainer = Explainer(load_model("scale_models:table", None), "tensor")
+    assert len(explainer.explain_dataset(data, tmp_path / "run")) == 1
 
 
 def test_a_deadly_item_stops_a_run_that_records_no_errors(tmp_path: Path) -> None:
@@ -188,6 +207,23 @@ def test_items_that_cannot_be_read_are_recorded(executor: str, tmp_path: Path) -
     assert len(results.where(label="c")) == 97
     expected = explainer.explain(data[171:172], ids=[171])
     torch.testing.assert_close(results.loc[171].explanation().values, expected.values)
+
+
+class Centred(torch.nn.Linear):
+    """A model of which rows influence each other."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x - x.mean(0)).square()
+
+
+def test_an_item_that_cannot_be_read_spares_no_proof(tmp_path: Path) -> None:
+    data = scale_models.rows(300)
+    data[5] = torch.nan
+    model, kept = Centred(6, 1), [i for i in range(300) if i != 5]
+    explainer = Explainer(model, "tensor", output="value", max_rows=64)
+    results = explainer.explain_dataset(data, tmp_path / "run")
+    single = Explainer(model, "tensor", output="value", max_rows=1).explain(data[kept])
+    torch.testing.assert_close(results.explanation().values, single.values)
 
 
 def test_an_item_that_fails_stops_a_run_that_records_no_errors(tmp_path: Path) -> None:

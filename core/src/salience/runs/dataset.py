@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from salience.engine.executors.base import Executor
 from salience.engine.executors.chosen import make_executor
 from salience.engine.progress import progress_bar
 from salience.engine.request import Request
@@ -18,15 +16,17 @@ from salience.intake import boolean, choice, integer
 from salience.intake import ids as plain_ids
 from salience.runs.driver import Driver
 from salience.runs.folder import RunFolder
-from salience.runs.head import head_of, remade
+from salience.runs.head import first_explained, head_of, remade
 from salience.runs.manifest import Manifest, load
 from salience.runs.origin import check_origin
-from salience.runs.pilot import Beginning, beginning, piloted, prepared, threads_of
+from salience.runs.pilot import FIRST, Beginning, beginning, prepared, threads_of
 from salience.runs.ranges import stripe_of
-from salience.runs.sources.source import Source, source_of
+from salience.runs.run import Run
+from salience.runs.sources.source import source_of
 from salience.runs.stored.arrow import arrow
 from salience.runs.stored.index import write_index
 from salience.runs.stored.result_set import ResultSet
+from salience.runs.trial import settled
 from salience.runs.work import UnitWriter
 
 
@@ -81,26 +81,7 @@ def explained_dataset(request: Request, data: Any, out: Path, options: RunOption
     return ResultSet.open(out)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A run before it is computed."""
-
-    request: Request
-    source: Source
-    folder: RunFolder
-    manifest: Manifest
-    executor: Executor
-    ids: Sequence[int | str] | None
-    labels: Sequence[Any] | None
-
-    def missing(self) -> list[int]:
-        """Numbers of the units of this stripe that are not done."""
-        rank, world = self.folder.stripe
-        done = set(self.folder.done().tolist())
-        return [k for k in range(rank, len(self.manifest.bounds), world) if k not in done]
-
-
-def _run(request: Request, data: Any, out: Path, options: RunOptions) -> _Run:
+def _run(request: Request, data: Any, out: Path, options: RunOptions) -> Run:
     domain = request.settings.domain
     if getattr(domain, "on_error", "raise") == "skip":  # the run itself records what is broken
         domain = replace(domain, on_error="raise")  # type: ignore[type-var]
@@ -116,9 +97,11 @@ def _run(request: Request, data: Any, out: Path, options: RunOptions) -> _Run:
         integer(options.unit_items, "unit_items", 1)
     labels = None if options.labels is None else _plain(options.labels)
     found = {"unit_items": options.unit_items, "max_rows": request.settings.max_rows}
-    manifest = Manifest.of(request, source, ids=ids, labels=labels, threads=None, **found)
+    manifest = Manifest.of(
+        request, source, ids=ids, labels=labels, threads=None, first=None, **found
+    )
     folder = RunFolder(out.absolute(), stripe_of(options.stripe))
-    run = _Run(request, source, folder, manifest, executor=executor, ids=ids, labels=labels)
+    run = Run(request, source, folder, manifest, executor=executor, ids=ids, labels=labels)
     if executor.other_processes:
         check_origin(request.settings.model)
     return run
@@ -133,7 +116,7 @@ def _plain(labels: Any) -> list[Any]:
     return found
 
 
-def _index(run: _Run) -> None:
+def _index(run: Run) -> None:
     """Write the index where all units are done and it is missing, as after a program was killed."""
     if run.folder.index.exists() or len(run.folder.done()) < len(run.manifest.bounds):
         return
@@ -142,17 +125,20 @@ def _index(run: _Run) -> None:
         write_index(run.folder)
 
 
-def _computed(run: _Run, options: RunOptions, record_errors: bool) -> _Run:
+def _computed(run: Run, options: RunOptions, record_errors: bool) -> Run:
     """Compute the units that are missing; the run with what a pilot has found."""
     threads = run.manifest.entries["threads"] or getattr(run.executor, "threads", None)
     threads = threads or torch.get_num_threads()
-    with threads_of(threads):
-        first = beginning(run.request, run.source, run.ids, record_errors)
-        run, first = _settled(run, first, threads)
+    with threads_of(threads), run.executor.session():
+        if not run.folder.manifest.exists():
+            run = settled(run, record_errors, threads)
+        run = run.fixed()
+        items = run.items(run.manifest.entries["first"] or 0, FIRST)
+        first = beginning(run.request, run.source, items, record_errors)
         with run.folder.locked():
             run.folder.clean()
             writer = _writer(run, first, record_errors)
-            with progress_bar(_total(run), options.progress) as report:
+            with progress_bar(run.n_draws(), options.progress) as report:
                 driver = Driver(
                     writer=writer,
                     executor=run.executor,
@@ -168,46 +154,16 @@ def _computed(run: _Run, options: RunOptions, record_errors: bool) -> _Run:
     return run
 
 
-def _total(run: _Run) -> int:
-    """Number of draws that are missing, summed over items."""
-    bounds = run.manifest.bounds
-    n_items = sum(stop - start for start, stop in map(bounds.of, run.missing()))
-    return n_items * run.request.draws.total
-
-
-def _settled(run: _Run, first: Beginning, threads: int) -> tuple[_Run, Beginning]:
-    """The run with what a pilot found, once and for all, and its folder."""
-    manifest = run.manifest
-    if not run.folder.manifest.exists():
-        unit_items, max_rows = piloted(first, run.source, manifest.entries["unit_items"])
-        manifest = manifest.having(unit_items=unit_items, max_rows=max_rows, threads=threads)
-        run.folder.make(manifest.text())
-        found = load(run.folder.manifest)  # another stripe may have been first
-        assert found is not None
-        manifest = run.manifest.fitted(found)
-    rows = manifest.entries["max_rows"]
-
-    def fixed(request: Request) -> Request:
-        return replace(request, settings=replace(request.settings, max_rows=rows))
-
-    run = replace(run, manifest=manifest, request=fixed(run.request))
-    return run, replace(first, request=fixed(first.request))
-
-
-def _writer(run: _Run, first: Beginning, record_errors: bool) -> UnitWriter:
+def _writer(run: Run, first: Beginning, record_errors: bool) -> UnitWriter:
     """What explains the ranges, after preflight."""
-    folder = run.folder
-    worker = prepared(first)
-    elsewhere = run.executor.other_processes
+    folder, ready = run.folder, prepared(first).request
+    head = first_explained(ready, first)
     writer = UnitWriter(
-        request=worker.request,
-        source=run.source,
+        **run.working(record_errors, run.manifest.entries["threads"]) | {"request": ready},
         folder=folder,
         info=first.info,
-        record_errors=record_errors,
-        threads=run.manifest.entries["threads"],
-        origin=remade(worker.request, first, folder.weights) if elsewhere else None,
+        origin=remade(ready, head, folder.weights) if run.executor.other_processes else None,
     )
     if not folder.head.exists():
-        head_of(worker.request, first).save(folder.head)
+        head_of(ready, head).save(folder.head)
     return writer

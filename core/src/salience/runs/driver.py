@@ -15,8 +15,8 @@ from salience.runs.ranges import Bounds, ItemRange, Report
 from salience.runs.work import UnitWriter
 from salience.support.notices import tell
 
-# How often a range whose process dies is tried before it is taken apart, or recorded.
-_TRIES = 3
+#: How often a range whose process dies is tried before it is taken apart, or recorded.
+TRIES = 3
 # Parts into which a range is taken whose process dies.
 _PARTS = 16
 # How often a unit whose process dies is searched for items that kill it.
@@ -55,10 +55,6 @@ class Driver:
             InputError: An item fails, where errors are not recorded; or the folder cannot be
                 written.
         """
-        with self.executor.session():
-            self._run(units)
-
-    def _run(self, units: Iterator[int]) -> None:
         lost = self._done(self._range(unit) for unit in units)
         left_out: dict[int, list[tuple[int, str]]] = {}
         for _ in range(_SEARCHES):
@@ -122,7 +118,7 @@ class Driver:
                     key = own.unit, own.start, own.stop
                     tries[key] = tries.get(key, 0) + 1
                     once = not own.writes and len(own) > 1
-                    if once or tries[key] == _TRIES:
+                    if once or tries[key] == TRIES:
                         self.lost[own.start] = report.lost
                         lost.append(own)
                     else:
@@ -161,7 +157,7 @@ class Driver:
         return found
 
     def _reason(self, own: ItemRange) -> str:
-        reason = f"its process died at each of {_TRIES} tries: {self.lost[own.start]}"
+        reason = f"its process died at each of {TRIES} tries: {self.lost[own.start]}"
         if self.writer.record_errors:
             return reason
         raise InputError(

@@ -82,6 +82,17 @@ class RunFolder:
             finally:
                 temporary.unlink()
 
+    @contextmanager
+    def trial_weights(self) -> Iterator[Path]:
+        """A path for the weights before there is a manifest."""
+        with self._writing():
+            self.units.mkdir(parents=True, exist_ok=True)
+        path = self.units / f"{self._temporary}weights-{secrets.token_hex(6)}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
     def unit(self, number: int) -> Path:
         """The file of a unit."""
         return self.units / f"{number:09d}{_ENDING}"
@@ -197,5 +208,5 @@ def _is_unit(name: str) -> bool:
 def _is_ours(path: Path) -> bool:
     """Whether a program that was killed before it wrote the manifest has left this."""
     if path.name == "units":
-        return path.is_dir() and not any(path.iterdir())
+        return path.is_dir() and all(p.name.startswith(_TEMPORARY) for p in path.iterdir())
     return _BEGUN.match(path.name) is not None or path.name.startswith(".lock-")

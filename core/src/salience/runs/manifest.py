@@ -22,7 +22,7 @@ from salience.runs.sources.source import Source
 
 FORMAT = 1
 #: What a pilot finds out where the user leaves it open; an earlier run of the folder decides.
-OPEN = ("unit_items", "max_rows", "threads")
+OPEN = ("unit_items", "max_rows", "threads", "first")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,10 +17,13 @@ from salience.engine.promises import info_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, read
 from salience.engine.worker import Worker
+from salience.runs.ranges import ItemRange
 from salience.runs.sources.source import Source
 
-# Items that are read to settle the layout of the data, and to find out about the model.
-_FIRST = 128
+#: Items that are read to settle the layout of the data, and to find out about the model.
+FIRST = 128
+# Ranges of items that are tried.
+_STARTS = 8
 # Seconds of the last range of a pilot, and of a unit at least.
 _PILOT, _UNIT = 0.5, 1.5
 # Times as long as what each unit takes beside its items, such as a replica of the model.
@@ -29,13 +32,15 @@ _TIMES = 20
 _FEW = 2
 # Times as many items are tried next.
 _FACTOR = 4
+# Items that are read again to see how long it takes.
+_READ = 16
 # Bytes of results in one unit.
 _LARGEST = 2**28
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """The first items of a data set, read.
+    """Items of a data set by which the rest is settled, read.
 
     Args:
         request: The request, fitted to them.
@@ -48,53 +53,84 @@ class Beginning:
     info: dict[str, Any]
 
 
-def beginning(
-    request: Request, source: Source, ids: Sequence[int | str] | None, record_errors: bool
-) -> Beginning:
-    """Read the first items, and fit the request to them.
+def starts(n_items: int) -> Iterator[int]:
+    """First items of the ranges that may be looked at, where those before kill the process."""
+    step = max(1, min(FIRST, n_items // _STARTS))
+    return iter(range(0, min(n_items, _STARTS * step), step))
+
+
+def beginning(request: Request, source: Source, items: ItemRange, record_errors: bool) -> Beginning:
+    """Read the first items of a range, and fit the request to them.
 
     Args:
         request: What is computed.
         source: The data.
-        ids: The user's ids, or ``None``.
+        items: The range.
         record_errors: Whether items that cannot be read are passed over.
 
     Raises:
         InputError: An item cannot be read; none can, where these are passed over.
     """
-    domain = request.settings.domain
-    stop = min(len(source), _FIRST)
+    stop = min(items.stop, items.start + FIRST)
     try:
-        with source.reading(0, stop) as data:
-            unit = read(domain, data, None if ids is None else ids[:stop])
+        unit = _read(request, source, items, (items.start, stop))
     except Exception:
         if not record_errors:
             raise
-        unit = _first_readable(request, source, ids, stop)
+        unit = _readable(request, source, items, stop)
     request = request.fitted(unit.samples)
-    return Beginning(request, unit, info_of(domain, unit.samples))
+    return Beginning(request, unit, info_of(request.settings.domain, unit.samples))
 
 
-def _first_readable(
-    request: Request, source: Source, ids: Sequence[int | str] | None, stop: int
+def _read(
+    request: Request,
+    source: Source,
+    items: ItemRange,
+    bounds: tuple[int, int],
+    like: Mapping[str, Any] | None = None,
 ) -> Unit:
-    for position in range(stop):
-        own = None if ids is None else ids[position : position + 1]
+    """Read the items between two positions of a range."""
+    start, stop = bounds
+    ids = None if items.ids is None else items.ids[start - items.start : stop - items.start]
+    with source.reading(start, stop, items.held) as data:
+        return read(request.settings.domain, data, ids, offset=start, like=like)
+
+
+def _readable(request: Request, source: Source, items: ItemRange, stop: int) -> Unit:
+    """The most items that follow each other and can be read, as found by halves.
+
+    Raises:
+        InputError: None of them can be read.
+    """
+    found: Unit | None = None
+    failed: Exception | None = None
+    ranges = [(items.start, stop)]
+    while ranges:
+        start, end = ranges.pop()
+        if found is not None and end - start <= len(found):
+            continue
         try:
-            with source.reading(position, position + 1) as data:
-                return read(request.settings.domain, data, own, offset=position)
-        except Exception:
-            if position == stop - 1:
-                raise
-    raise AssertionError
+            found = _read(request, source, items, (start, end))
+        except Exception as error:
+            failed = error
+            if end - start > 1:
+                middle = (start + end) // 2
+                ranges += [(middle, end), (start, middle)]
+    if found is None:
+        assert failed is not None
+        raise failed
+    return found
 
 
-def piloted(first: Beginning, source: Source, unit_items: int | str) -> tuple[int, int]:
+def piloted(
+    first: Beginning, source: Source, items: ItemRange, unit_items: int | str
+) -> tuple[int, int]:
     """Number of items of a unit, and number of rows of a pass.
 
     Args:
-        first: The first items.
+        first: The first items of the range.
         source: The data.
+        items: The range; no items besides are read.
         unit_items: The number of items, or ``"auto"``.
     """
     given = first.request.settings.max_rows
@@ -102,19 +138,19 @@ def piloted(first: Beginning, source: Source, unit_items: int | str) -> tuple[in
         return int(unit_items), int(given)
     worker = prepared(first)
     size, rows = 1, worker.runner.budget.current
+    each = _reading(first, source, items)
     taken: list[tuple[int, float]] = []
-    begin = perf_counter()  # reading the items counts
-    for unit in _growing(first, source):
+    for unit in _growing(first, source, items):
+        begin = perf_counter()
         worker = Worker.of(worker.request)
         try:
             result = worker.explain(unit)
         except Exception:  # an item fails, which its unit will record
             break
-        taken.append((len(unit), perf_counter() - begin))
+        taken.append((len(unit), perf_counter() - begin + each * len(unit)))
         size, rows = _bytes(result) // len(unit), worker.runner.budget.current
         if taken[-1][1] > _PILOT and len(taken) > 1:
             break
-        begin = perf_counter()
     auto = max(1, min(_items(taken), _LARGEST // max(size, 1)))
     found = auto if unit_items == "auto" else int(unit_items)
     return min(found, len(source)), rows if given == "auto" else int(given)
@@ -131,22 +167,30 @@ def _items(taken: Sequence[tuple[int, float]]) -> int:
     return math.ceil(max(_UNIT, _TIMES * beside) / max(each, 1e-9))
 
 
-def _growing(first: Beginning, source: Source) -> Iterator[Unit]:
-    """Units of more and more items from the first on."""
-    n_items = min(_FEW, len(first.unit))
+def _reading(first: Beginning, source: Source, items: ItemRange) -> float:
+    """Seconds that an item takes to be read, when what reading needs has been imported."""
+    start = first.unit.offset
+    number = min(_READ, len(first.unit))
+    begin = perf_counter()
+    _read(first.request, source, items, (start, start + number), first.info)
+    return (perf_counter() - begin) / number
+
+
+def _growing(first: Beginning, source: Source, items: ItemRange) -> Iterator[Unit]:
+    """Units of more and more items from the first on, up to the end of the range."""
+    start = first.unit.offset
+    number = min(_FEW, len(first.unit))
     while True:
         try:
-            if n_items <= len(first.unit):
-                yield first.unit.part(0, n_items)
+            if number <= len(first.unit):
+                yield first.unit.part(0, number)
             else:
-                with source.reading(0, n_items) as data:
-                    unit = read(first.request.settings.domain, data, like=first.info)
-                yield unit
+                yield _read(first.request, source, items, (start, start + number), first.info)
         except Exception:  # a later item cannot be read
             return
-        if n_items == len(source):
+        if start + number == items.stop:
             return
-        n_items = min(_FACTOR * n_items, len(source))
+        number = min(_FACTOR * number, items.stop - start)
 
 
 def _bytes(result: UnitResult) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from threading import Event
 from typing import Any, Self
 
@@ -29,20 +29,15 @@ from salience.support.notices import Hearing
 _LONGEST = 500
 
 
-@dataclass(frozen=True)
-class UnitWriter(ShortRepr):
-    """Explains ranges of items and writes each into the folder of a run.
-
-    A range is explained by a worker of its own, which knows nothing of other ranges: what comes of
-    it is the same in any process, at any time, in any order.
+@dataclass(frozen=True, kw_only=True)
+class RunWorker(ShortRepr):
+    """What works for a run, in any process: base of :class:`UnitWriter`, and of the pilot.
 
     Pickled, it is without the model, which the other process makes by its origin.
 
     Args:
-        request: What is computed, with the verdicts of preflight.
+        request: What is computed.
         source: The data.
-        folder: The folder of the run.
-        info: What the domain knows of the first items.
         record_errors: Whether items that fail are recorded, and the others explained.
         threads: Number of threads of torch.
         origin: Where another process gets the model from; ``None`` where there is no other.
@@ -52,8 +47,6 @@ class UnitWriter(ShortRepr):
 
     request: Request
     source: Source
-    folder: RunFolder
-    info: Mapping[str, Any]
     record_errors: bool
     threads: int
     origin: Origin | None = None
@@ -63,8 +56,49 @@ class UnitWriter(ShortRepr):
     partial = False
 
     def on(self, device: torch.device | None) -> Self:
-        """A further writer of the same run, on another device; both stop together."""
+        """A further worker of the same run, on another device; both stop together."""
         return replace(self, device=device)
+
+    def __reduce__(self) -> Any:
+        # The model that is made elsewhere is on the CPU, and is copied to the device of this one.
+        settings = replace(self.request.settings, model=None, devices=own_devices(self.request))
+        request = replace(self.request, settings=settings)
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        others = {name: value for name, value in own.items() if name not in _NOT_SENT}
+        return _elsewhere, (type(self), request.pickled(), others)
+
+
+_NOT_SENT = ("request", "device", "stop")
+
+
+def _elsewhere(kind: type[RunWorker], request: bytes, others: dict[str, Any]) -> RunWorker:
+    """The worker in another process, which makes the model.
+
+    Args:
+        kind: Its class.
+        request: The request without the model, pickled.
+        others: The other fields.
+    """
+    torch.set_num_threads(others["threads"])
+    made: Request = pickle.loads(request)
+    made = replace(made, settings=replace(made.settings, model=others["origin"].model()))
+    return kind(request=made, **others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitWriter(RunWorker):
+    """Explains ranges of items and writes each into the folder of a run.
+
+    A range is explained by a worker of its own, which knows nothing of other ranges: what comes of
+    it is the same in any process, at any time, in any order.
+
+    Args:
+        folder: The folder of the run.
+        info: What the domain knows of the first items.
+    """
+
+    folder: RunFolder
+    info: Mapping[str, Any]
 
     def lost(self, unit: ItemRange, reason: str) -> Report:
         """The report of a range whose process died each time."""
@@ -128,23 +162,3 @@ class UnitWriter(ShortRepr):
             result = worker.explain(items)
             made = explanation(result, self.request, items, more=True)
         return made, (*hearing.sentences, *result.notices)
-
-    def __reduce__(self) -> Any:
-        # The model that is made elsewhere is on the CPU, and is copied to the device of this one.
-        settings = replace(self.request.settings, model=None, devices=own_devices(self.request))
-        request = replace(self.request, settings=settings)
-        names = ("source", "folder", "info", "record_errors", "threads", "origin")
-        return _elsewhere, (request.pickled(), {name: getattr(self, name) for name in names})
-
-
-def _elsewhere(request: bytes, others: dict[str, Any]) -> UnitWriter:
-    """The writer in another process, which makes the model.
-
-    Args:
-        request: The request without the model, pickled.
-        others: The other fields.
-    """
-    torch.set_num_threads(others["threads"])
-    made: Request = pickle.loads(request)
-    made = replace(made, settings=replace(made.settings, model=others["origin"].model()))
-    return UnitWriter(request=made, **others)
