@@ -22,11 +22,11 @@ from salience.runs.origin import check_origin
 from salience.runs.pilot import FIRST, Beginning, beginning, prepared, threads_of
 from salience.runs.ranges import stripe_of
 from salience.runs.run import Run
+from salience.runs.settling import settled
 from salience.runs.sources.source import source_of
 from salience.runs.stored.arrow import arrow
 from salience.runs.stored.index import write_index
 from salience.runs.stored.result_set import ResultSet
-from salience.runs.trial import settled
 from salience.runs.work import UnitWriter
 
 

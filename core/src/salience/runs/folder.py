@@ -83,7 +83,7 @@ class RunFolder:
                 temporary.unlink()
 
     @contextmanager
-    def trial_weights(self) -> Iterator[Path]:
+    def early_weights(self) -> Iterator[Path]:
         """A path for the weights before there is a manifest."""
         with self._writing():
             self.units.mkdir(parents=True, exist_ok=True)

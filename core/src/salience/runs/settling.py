@@ -1,4 +1,4 @@
-"""The trial: what a run begins with is tried in another process, whose death costs nothing."""
+"""What is settled before the first unit; in another process, whose death costs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from salience.runs.work import RunWorker
 from salience.shown import ShortRepr
 from salience.support.notices import Hearing
 
-# Bytes of items in memory that are sent to the process of a trial.
+# Bytes of items in memory that are sent to the process of a settler.
 _SENT = 2**25
 # Items of which these bytes are known.
 _FEW = 8
@@ -44,7 +44,7 @@ class Settled(ShortRepr):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial(RunWorker):
+class Settler(RunWorker):
     """Does with a range of items what the program that drives the run does with them next.
 
     Where an item kills the process that explains it, it is not that program which dies.
@@ -90,9 +90,9 @@ def settled(run: Run, record_errors: bool, threads: int) -> Run:
     unit_items = run.manifest.entries["unit_items"]
     settings = run.working(record_errors, threads)
     if run.executor.other_processes:
-        with run.folder.trial_weights() as weights:
+        with run.folder.early_weights() as weights:
             origin = origin_of(run.request.settings.model, weights)
-            found = _tried(run, Trial(**settings, origin=origin, unit_items=unit_items))
+            found = _tried(run, Settler(**settings, origin=origin, unit_items=unit_items))
     else:
         items = run.items(0, len(run.source))
         first = beginning(run.request, run.source, items, record_errors)
@@ -106,15 +106,15 @@ def settled(run: Run, record_errors: bool, threads: int) -> Run:
     return replace(run, manifest=run.manifest.fitted(earlier))
 
 
-def _tried(run: Run, trial: Trial) -> Settled:
-    """What the trial found by the first items that do not kill the process.
+def _tried(run: Run, settler: Settler) -> Settled:
+    """What is found by the first items that do not kill the process.
 
     Raises:
         InputError: All of them do.
     """
     for start in starts(len(run.source)):
         for number in (_reach(run), *[FIRST] * (TRIES - 1)):
-            results = in_order(run.executor, trial, [run.items(start, number)], _is_settled)
+            results = in_order(run.executor, settler, [run.items(start, number)], _is_settled)
             with closing(results):
                 found = next(results)
             if found.lost is None:
@@ -131,7 +131,7 @@ def _is_settled(asked: Asked, found: Settled, _: ItemRange) -> bool:
 
 
 def _reach(run: Run) -> int:
-    """Number of items that a trial may look at: as many as are cheaply sent."""
+    """Number of items that a settler may look at: as many as are cheaply sent."""
     try:
         size = len(pickle.dumps(run.items(0, _FEW))) / _FEW
     except Exception:  # the executor says why they cannot be sent
