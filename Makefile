@@ -33,7 +33,8 @@ test-browser: $(VENV)/.browser ## drive reports in a real browser
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest plugins/report/tests/browser
 
 # ISOLATED="tabular vision" names some of the plugins.
-test-isolated: $(VENV)/.demo ## test each plugin in a clean environment, with only what it declares
+test-isolated: $(VENV)/.test ## test each plugin in a clean environment, with only what it declares
+	$(BIN)/python -m pytest tests/isolated -n 2
 	$(BIN)/python scripts/environments.py isolated $(ISOLATED)
 
 # Old versions of torch bring CUDA, 3 GB; LOWEST="--with torch==2.13.0" takes another.

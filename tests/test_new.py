@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-import venv
 from itertools import product
 from pathlib import Path
 
@@ -146,40 +142,3 @@ def test_without_the_templates_the_error_names_their_package(
     done = new("audio")
     assert done.exit_code == 1
     assert "pip install salience-template" in done.output
-
-
-def run(*command: str, cwd: Path) -> str:
-    hidden = ("PYTHONPATH", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_every_copy_is_built_installed_tested_and_listed(place: Path) -> None:
-    venv.create(place / "env", with_pip=True)
-    python = str(place / "env" / "bin" / "python")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "-q")
-    install = (*pip, "install", "-c", str(ROOT / "constraints.txt"))
-    build = (*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(place / "wheels"))
-
-    run(*install, "hatchling", "pytest", cwd=place)
-    run(*build, str(ROOT / "core"), str(ROOT / "plugins" / "template"), cwd=place)
-    run(*install, *map(str, (place / "wheels").glob("*.whl")), cwd=place)
-    for name, words in COMBINATIONS.items():
-        run(python, "-m", "salience", "new", name, *words, cwd=place)
-    run(*pip, "uninstall", "-y", "salience-template", cwd=place)
-
-    copies = sorted(place.glob("salience-*"))
-    run(*build, *map(str, copies), cwd=place)
-    own = [str(next((place / "wheels").glob(f"salience_{name}-*.whl"))) for name in COMBINATIONS]
-    run(*install, *own, cwd=place)
-    listed = json.loads(run(python, "-m", "salience", "plugins", "--json", cwd=place))
-    assert {one["name"]: one["status"] for one in listed} == dict.fromkeys(
-        ["core", *COMBINATIONS], "registered"
-    )
-    tests = [str(path / "tests") for path in copies]
-    run(python, "-m", "pytest", "-q", "--import-mode=importlib", *tests, cwd=place)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOMAINS = ("tabular", "vision", "molgraph", "template")
 PLUGINS = (*DOMAINS, "report", "ray")
 
@@ -66,13 +66,11 @@ def run(*command: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_core_and_every_plugin_build_a_wheel_of_their_own(wheels: Path) -> None:
     built = {path.name.split("-")[0] for path in wheels.glob("*.whl")}
     assert built == {"salience", *(f"salience_{plugin}" for plugin in PLUGINS)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("plugin", DOMAINS)
 def test_one_domain_works_alone(plugin: str, wheels: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
