@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import salience
 from salience import CrossEntropy, InputError, IntegratedGradients, PerItem, Tensors
-from salience.intake import array, boolean, choice, ids, integer, integer_array, real
+from salience.data.names import ids
+from salience.intake import array, boolean, choice, integer, integer_array, real
 
 X = torch.arange(6.0).reshape(3, 2)
 

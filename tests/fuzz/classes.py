@@ -19,6 +19,7 @@ from . import (
     parts,
     photos,
     pictures,
+    runs,
     tampered,
 )
 from .oracle import Case, Figures, Verdict, judge
@@ -47,6 +48,7 @@ CLASSES: dict[str, Class] = {
     "photos": Class(photos.cases, 2),
     "molecules": Class(molecules.cases, 2),
     "pictures": Class(pictures.cases, 2),
+    "runs": Class(runs.cases, 1),
     "command": Class(command.cases, 2),
     "tampered": Class(tampered.cases, 2),
 }

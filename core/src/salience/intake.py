@@ -6,7 +6,7 @@ Objects of pandas and polars stand for their entries in order, never for their l
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from numbers import Integral, Real
@@ -192,45 +192,6 @@ def per_item(values: Any, name: str) -> Tensor | Sequence[Tensor]:
     if isinstance(values, Sequence) and not isinstance(values, str | bytes):
         return [array(value, f"{name} of item {i}") for i, value in enumerate(values)]
     raise InputError(f"{name} is {brief(values)}; pass one value for each item")
-
-
-def ids(values: Any) -> Sequence[int | str]:
-    """Ids of items: whole numbers within 64 bits, or strings.
-
-    Raises:
-        InputError: An id is something else, or two items share one.
-    """
-    if isinstance(values, range):
-        return values
-    wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
-    if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
-        raise InputError(
-            f"ids is a {type(values).__name__}; pass a whole number or string for each item"
-        )
-    if isinstance(values, np.ma.MaskedArray):
-        raise InputError("ids is a masked array; pass plain whole numbers or strings")
-    if isinstance(values, Tensor):
-        values = values.tolist()
-    elif hasattr(values, "to_numpy"):
-        values = list(values.to_numpy())
-    found = [_id(value) for value in values]
-    if len(set(found)) != len(found):
-        raise InputError("two items share an id, so they would share their draws; make ids unique")
-    return found
-
-
-def _id(value: Any) -> int | str:
-    if isinstance(value, str):
-        if value.isprintable() or value.encode(errors="ignore").decode() == value:
-            return str(value)
-        raise InputError(f"the id {value!a} is no text in Unicode; pass another")
-    number = scalar(value)
-    truth = isinstance(number, bool | np.bool_ | np.timedelta64)
-    if isinstance(number, Integral) and not truth:
-        if -(2**63) <= int(number) < 2**63:
-            return int(number)
-        raise InputError(f"the id {brief(value)} has more than 64 bits; pass it as a string")
-    raise InputError(f"the id {brief(value)} is neither a whole number nor a string; pass str(id)")
 
 
 def scalar(value: Any) -> Any:

@@ -6,14 +6,15 @@ are keyed by ``ids=`` or else by position.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, timedelta
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from salience.errors import one_line
+from salience.errors import InputError, brief, one_line
 from salience.intake import scalar
 
 # What pandas calls its missing entries; NA cannot be compared with itself.
@@ -135,3 +136,82 @@ def labels_in_column(cells: Sequence[Any]) -> list[Any]:
     if plain and all(len(cell) < 18 and str(int(cell)) == cell for cell in written):
         return [int(cell) if cell else None for cell in cells]
     return [None if isinstance(cell, str) and not cell else cell for cell in cells]
+
+
+def ids(values: Any) -> Sequence[int | str]:
+    """Ids of items: whole numbers within 64 bits, or strings.
+
+    Raises:
+        InputError: An id is something else, or two items share one.
+    """
+    if isinstance(values, range):
+        return values
+    found = [_id(value) for value in _one_each(values, "ids", "a whole number or string")]
+    if len(set(found)) != len(found):
+        raise InputError("two items share an id, so they would share their draws; make ids unique")
+    return found
+
+
+def labels(values: Any) -> list[int | float | str | None]:
+    """Labels of items: numbers, truth values, strings, or ``None`` where one is missing.
+
+    Raises:
+        InputError: A label is something else.
+    """
+    return [label(value) for value in _one_each(values, "labels", "a number or string")]
+
+
+def label(value: Any) -> int | float | str | None:
+    """A label of an item; ``None`` for a missing one: None, NaN, NaT.
+
+    Raises:
+        InputError: It is no number or string.
+    """
+    value = scalar(value)
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, str):
+        return _text(value, "label")
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral) and not isinstance(value, np.timedelta64):
+        if -(2**63) <= int(value) < 2**63:
+            return int(value)
+        raise InputError(f"the label {brief(value)} has more than 64 bits; pass it as a string")
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(value)
+    raise InputError(f"the label {brief(value)} is neither a number nor a string; pass str(label)")
+
+
+def _one_each(values: Any, name: str, expected: str) -> Iterable[Any]:
+    """The values of a list, array or series of one axis, one for each item.
+
+    Raises:
+        InputError: They are no such thing, or masked.
+    """
+    wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
+    if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
+        raise InputError(f"{name} is a {type(values).__name__}; pass {expected} for each item")
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(f"{name} is a masked array; pass {expected} for each item")
+    if isinstance(values, Tensor):
+        return list(values.tolist())
+    return list(values.to_numpy()) if hasattr(values, "to_numpy") else values
+
+
+def _text(value: str, name: str) -> str:
+    if value.isprintable() or value.encode(errors="ignore").decode() == value:
+        return str(value)
+    raise InputError(f"the {name} {value!a} is no text in Unicode; pass another")
+
+
+def _id(value: Any) -> int | str:
+    if isinstance(value, str):
+        return _text(value, "id")
+    number = scalar(value)
+    truth = isinstance(number, bool | np.bool_ | np.timedelta64)
+    if isinstance(number, Integral) and not truth:
+        if -(2**63) <= int(number) < 2**63:
+            return int(number)
+        raise InputError(f"the id {brief(value)} has more than 64 bits; pass it as a string")
+    raise InputError(f"the id {brief(value)} is neither a whole number nor a string; pass str(id)")

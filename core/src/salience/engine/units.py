@@ -13,9 +13,9 @@ from salience.data.broken import LeftOut
 from salience.data.domain import Domain
 from salience.data.grid import Grid
 from salience.data.names import Positions, plain_names
+from salience.data.names import ids as plain_ids
 from salience.datasets import items_of
 from salience.errors import InputError
-from salience.intake import ids as plain_ids
 from salience.plugins.faults import Asked
 from salience.results.items import ItemTable
 from salience.results.preflight import Preflight, joined

@@ -69,7 +69,7 @@ class ById:
         """
         if isinstance(chosen, slice):
             raise InputError("loc takes an id or a list of ids; write iloc[2:5] for a slice")
-        wanted = None if isinstance(chosen, tuple) else _entries(chosen)
+        wanted = None if isinstance(chosen, tuple) else entries(chosen)
         if wanted is None:
             return self.explanation._at(positions_of(self.explanation.ids, [chosen]))
         if _is_mask(wanted):
@@ -91,19 +91,28 @@ def positions(chosen: Any, n_items: int) -> Tensor:
     """
     every = torch.arange(n_items)
     if isinstance(chosen, slice):
-        ends = (chosen.start, chosen.stop, chosen.step)
-        start, stop, step = (None if end is None else integer(end, "slice") for end in ends)
-        if step == 0:
-            raise InputError("slice has a step of 0; pass one such as 1")
-        found = torch.tensor(range(n_items)[slice(start, stop, step)], dtype=torch.int64)
+        found = torch.tensor(sliced(chosen, n_items), dtype=torch.int64)
         return _some(found, f"the slice {brief(chosen)}")
-    entries = _entries(chosen)
-    if entries is None:
+    several = entries(chosen)
+    if several is None:
         return torch.tensor([position(chosen, n_items)])
-    if any(isinstance(entry, bool | np.bool_) for entry in entries):
+    if any(isinstance(entry, bool | np.bool_) for entry in several):
         return _some(every[_mask(chosen, n_items)], "the mask")
-    at = [position(entry, n_items) for entry in entries]
+    at = [position(entry, n_items) for entry in several]
     return _some(torch.tensor(at, dtype=torch.int64), "the list of positions")
+
+
+def sliced(chosen: slice, n_items: int) -> range:
+    """Positions of the items of a slice.
+
+    Raises:
+        InputError: An end or the step is no whole number, or the step is 0.
+    """
+    ends = (chosen.start, chosen.stop, chosen.step)
+    start, stop, step = (None if end is None else integer(end, "slice") for end in ends)
+    if step == 0:
+        raise InputError("slice has a step of 0; pass one such as 1")
+    return range(n_items)[slice(start, stop, step)]
 
 
 def position(item: Any, n_items: int) -> int:
@@ -184,17 +193,17 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
 
 
 def _mask(chosen: Any, n_items: int) -> Tensor:
-    entries = _entries(chosen) or []
-    if not _is_mask(entries):
+    several = entries(chosen) or []
+    if not _is_mask(several):
         raise InputError(
             f"{brief(chosen, 60)} is no truth value for each of {n_items} items; pass a mask, such "
             f"as explanation.score > 0, or a function that returns one"
         )
-    if len(entries) != n_items:
+    if len(several) != n_items:
         raise InputError(
-            f"the mask has {len(entries)} entries for {n_items} items; pass a truth value for each"
+            f"the mask has {len(several)} entries for {n_items} items; pass a truth value for each"
         )
-    return array(entries, "mask", "a truth value for each item")
+    return array(several, "mask", "a truth value for each item")
 
 
 def _column(table: ItemTable, name: str) -> Sequence[Any]:
@@ -223,7 +232,7 @@ def _some(found: Tensor, what: str) -> Tensor:
     return found
 
 
-def _entries(chosen: Any) -> list[Any] | None:
+def entries(chosen: Any) -> list[Any] | None:
     """The entries of a list, array or series; ``None`` for a single value, as a string is.
 
     Raises:

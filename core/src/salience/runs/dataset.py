@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from salience.data.names import ids as plain_ids
+from salience.data.names import labels as plain_labels
 from salience.engine.executors.chosen import make_executor
 from salience.engine.progress import progress_bar
 from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.intake import boolean, choice, integer
-from salience.intake import ids as plain_ids
 from salience.runs.driver import Driver
 from salience.runs.folder import RunFolder
 from salience.runs.head import first_explained, head_of, remade
@@ -54,6 +55,22 @@ class RunOptions:
     progress: bool | None = None
     stripe: Any = None
 
+    def checked(self) -> RunOptions:
+        """These options, those that are truth values, words or numbers in their plain form.
+
+        Raises:
+            InputError: One is something else.
+        """
+        automatic = isinstance(self.unit_items, str) and self.unit_items == "auto"
+        return replace(
+            self,
+            unit_items="auto" if automatic else integer(self.unit_items, "unit_items", 1),
+            resume=boolean(self.resume, "resume"),
+            on_error=choice(self.on_error, "on_error", ("record", "raise")),
+            progress=None if self.progress is None else boolean(self.progress, "progress"),
+            stripe=stripe_of(self.stripe),
+        )
+
 
 def explained_dataset(request: Request, data: Any, out: Path, options: RunOptions) -> ResultSet:
     """Explain what a folder still lacks of a data set.
@@ -63,12 +80,13 @@ def explained_dataset(request: Request, data: Any, out: Path, options: RunOption
             cannot be read; or the folder cannot be written.
     """
     arrow()
+    options = options.checked()
     run = _run(request, data, out, options)
-    record_errors = choice(options.on_error, "on_error", ("record", "raise")) == "record"
+    record_errors = options.on_error == "record"
     earlier = load(run.folder.manifest)
     if earlier is None:
         run.folder.check_new()
-    elif not boolean(options.resume, "resume"):
+    elif not options.resume:
         raise InputError(
             f"{brief(str(out), 80)} holds a run already; pass resume=True to let it go on, or "
             f"another folder"
@@ -90,30 +108,19 @@ def _run(request: Request, data: Any, out: Path, options: RunOptions) -> Run:
     source = source_of(data, domain)
     request.check(len(source))
     ids = None if options.ids is None else plain_ids(options.ids)
-    for name, given in (("ids", ids), ("labels", options.labels)):
+    labels = None if options.labels is None else plain_labels(options.labels)
+    for name, given in (("ids", ids), ("labels", labels)):
         if given is not None and len(given) != len(source):
             raise InputError(f"got {len(given)} {name} for {len(source)} items; pass one an item")
-    if options.unit_items != "auto":
-        integer(options.unit_items, "unit_items", 1)
-    labels = None if options.labels is None else _plain(options.labels)
     found = {"unit_items": options.unit_items, "max_rows": request.settings.max_rows}
     manifest = Manifest.of(
         request, source, ids=ids, labels=labels, threads=None, first=None, **found
     )
-    folder = RunFolder(out.absolute(), stripe_of(options.stripe))
+    folder = RunFolder(out.absolute(), options.stripe)
     run = Run(request, source, folder, manifest, executor=executor, ids=ids, labels=labels)
     if executor.other_processes:
         check_origin(request.settings.model)
     return run
-
-
-def _plain(labels: Any) -> list[Any]:
-    """Labels as numbers, texts, truth values or nothing."""
-    found = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-    for label in found:
-        if not isinstance(label, str | int | float | None):
-            raise InputError(f"labels hold {brief(label, 60)}; pass numbers or texts")
-    return found
 
 
 def _index(run: Run) -> None:

@@ -14,12 +14,12 @@ from salience._version import __version__
 from salience.data.batch import Batch
 from salience.data.domain import Domain, joined
 from salience.data.labels import by_column
+from salience.data.names import ids as plain_ids
 from salience.data.names import plain_names
 from salience.data.per_item import ColumnAnnotations
 from salience.datasets import items_of
 from salience.errors import InputError, brief, nearest
 from salience.intake import array, boolean, finite, integer
-from salience.intake import ids as plain_ids
 from salience.plugins.faults import Asked
 from salience.plugins.parts import make, placeholder, to_config
 from salience.results.design import Design

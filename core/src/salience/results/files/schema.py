@@ -33,8 +33,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.data.names import ids
 from salience.errors import InputError, brief
-from salience.intake import ids
 from salience.results.design import Design
 
 _SHAPES = {

@@ -19,6 +19,10 @@ from salience.runs.loading import is_named, load_object, result_of
 from salience.runs.sources import records
 
 _NAMED = "pass module:name of a Dataset, a list, an array, or a function that returns one"
+_NO_LENGTH = (
+    "it has no length; pass a list, an array, a Dataset, a folder, a file, or 'module:name' of "
+    "one, or explain it in chunks by Explainer.stream"
+)
 # Items of a Dataset that its fingerprint reads.
 _LOOKED_AT = 16
 
@@ -185,10 +189,7 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
         return Held(data)
     if isinstance(data, Sized) and isinstance(data, Iterable):
         return Held(list(data))
-    raise InputError(
-        f"data is {brief(data)}, which has no length; pass a list, an array, a Dataset, a folder, "
-        f"a file, or 'module:name' of one, or explain it in chunks by Explainer.stream"
-    )
+    raise InputError(f"data is {brief(data)}; {_NO_LENGTH}")
 
 
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
@@ -228,9 +229,12 @@ def files_in(folder: Path, suffixes: Collection[str]) -> tuple[list[str], int]:
 
 
 def _length(data: Any) -> int:
-    if not isinstance(data, Mapping):
-        return len(data)
-    lengths = {len(column) for column in data.values()}
+    try:
+        if not isinstance(data, Mapping):
+            return len(data)
+        lengths = {len(column) for column in data.values()}
+    except Exception as error:  # such as an array without axes
+        raise InputError(f"data is {brief(data)}; {_NO_LENGTH}") from error
     if len(lengths) != 1:
         raise InputError(f"the columns of data have the lengths {sorted(lengths)}; pass equal ones")
     return lengths.pop()

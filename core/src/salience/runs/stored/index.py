@@ -82,7 +82,8 @@ def write_index(folder: RunFolder) -> None:
         hashes.append(np.array([_hash(name) for name in names], np.uint64))
         if unit.has_labels:
             own = [
-                -1 if n is None else labels.setdefault(n, len(labels)) for n in unit.names("label")
+                -1 if n is None else labels.setdefault((isinstance(n, bool), n), len(labels))
+                for n in unit.names("label")
             ]
             codes.append(np.array(own, np.int32))
         failed.append(np.flatnonzero(~unit.is_done()) + first)
@@ -95,7 +96,7 @@ def write_index(folder: RunFolder) -> None:
     if codes:
         np.save(temporary / _CODES, np.concatenate(codes))
     np.save(temporary / _FAILED, np.concatenate(failed))
-    (temporary / _HEAD).write_text(json.dumps({"labels": list(labels)}))
+    (temporary / _HEAD).write_text(json.dumps({"labels": [name for _, name in labels]}))
     try:
         temporary.rename(folder.index)
     except OSError:  # another program was first

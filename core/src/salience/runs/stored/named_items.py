@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from salience.data.names import plain_name
 from salience.errors import InputError, brief
+from salience.results.selection import entries
 
 Items = TypeVar("Items")
 
@@ -31,9 +32,11 @@ class NamedItems(Generic[Items]):
         Raises:
             InputError: No item has the id.
         """
-        single = isinstance(chosen, str | int) or not hasattr(chosen, "__len__")
+        if isinstance(chosen, slice):
+            raise InputError("loc takes an id or a list of ids; write results[2:5] for a slice")
+        several = None if isinstance(chosen, tuple) else entries(chosen)
         places: list[int] = []
-        for one in [chosen] if single else list(chosen):
+        for one in [chosen] if several is None else several:
             name = plain_name(one)
             found = [] if name is None else self._places(name)
             if not found:
@@ -42,4 +45,6 @@ class NamedItems(Generic[Items]):
                     f"for those that could not be explained"
                 )
             places += found
+        if not places:
+            raise InputError("no id was given; pass at least one")
         return self._take(places)

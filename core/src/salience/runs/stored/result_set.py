@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from salience.data.names import label as plain_label
 from salience.errors import InputError, brief
 from salience.intake import choice
 from salience.naming import path_of
 from salience.results.explanation import Explanation
+from salience.results.selection import entries, positions, sliced
 from salience.runs.fingerprint import of_values
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import load
@@ -132,28 +134,16 @@ class ResultSet:
         Raises:
             InputError: There is no such place.
         """
-        positions, number = self._positions, len(self)
+        own, number = self._positions, len(self)
         if isinstance(chosen, slice):
-            found: Any = positions[chosen]
-            if isinstance(found, range) and found.step != 1:
-                found = np.array(found, np.int64)
-            return ResultSet(self._stored, found)
-        places = np.atleast_1d(np.asarray(chosen))
-        if places.dtype == bool and len(places) == number:
-            places = np.flatnonzero(places)
-        if (
-            places.dtype.kind not in "iu"
-            or places.ndim != 1
-            or np.any((places < -number) | (places >= number))
-        ):
-            raise InputError(
-                f"the place {brief(chosen, 60)} is none of {number} items; pass a number from 0 to "
-                f"{number - 1}, a slice, a list of numbers or a mask"
-            )
-        every = places % number
-        if isinstance(positions, range):
-            return ResultSet(self._stored, every.astype(np.int64) + positions.start)
-        return ResultSet(self._stored, positions[every])
+            places = sliced(chosen, number)
+            if isinstance(own, range) and places.step == 1:
+                return ResultSet(self._stored, own[places.start : places.stop])
+            chosen = list(places)
+        every = positions(chosen, number).numpy()
+        if isinstance(own, range):
+            return ResultSet(self._stored, every + own.start)
+        return ResultSet(self._stored, own[every])
 
     @property
     def loc(self) -> NamedItems[ResultSet]:
@@ -180,15 +170,16 @@ class ResultSet:
         Raises:
             InputError: No item has it.
         """
-        wanted = list(label) if isinstance(label, list | tuple | set) else [label]
+        several = list(label) if isinstance(label, set | frozenset) else entries(label)
+        wanted = {_key(plain_label(one)) for one in ([label] if several is None else several)}
         index = self._stored.index
         if index is not None and index.codes is not None:
-            codes = [place for place, own in enumerate(index.labels) if own in wanted]
-            codes += [-1] if None in wanted else []
+            codes = [place for place, own in enumerate(index.labels) if _key(own) in wanted]
+            codes += [-1] if _key(None) in wanted else []
             positions = np.asarray(self._positions, np.int64)
             found = positions[np.isin(index.codes[positions], codes)]
         else:
-            mask = np.array([own in wanted for own in self.labels], bool)
+            mask = np.array([_key(own) in wanted for own in self.labels], bool)
             found = np.asarray(self._positions, np.int64)[mask]
         if not len(found):
             known = {} if index is None else dict.fromkeys(index.labels)
@@ -289,3 +280,8 @@ class ResultSet:
         if isinstance(positions, range):
             return found
         return [found[at] for at in np.searchsorted(ascending, positions).tolist()]
+
+
+def _key(label: Any) -> tuple[bool, Any]:
+    """A label, told apart from others: True is not the number 1."""
+    return isinstance(label, bool), label
