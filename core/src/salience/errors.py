@@ -70,6 +70,15 @@ def brief(value: object, length: int = 120) -> str:
     return shortened(one_line(line, None), length)  # an address that is cut is not found
 
 
+# What begins with the sound of a vowel: "ndarray" does; "uint8", "unit", "user" and "one" do not.
+_VOWEL = re.compile(r"[ai]|e(?!u)|o(?!ne)|u(?!int|ni|se|ti)|nd", re.IGNORECASE)
+
+
+def an(noun: str) -> str:
+    """A noun, such as the name of a type or of a kind of part, behind "a" or "an"."""
+    return f"{'an' if _VOWEL.match(noun) else 'a'} {noun}"
+
+
 def shortened(text: str, length: int) -> str:
     """A text whose end is left out where it has more than ``length`` characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salience.errors import InputError, brief, nearest
+from salience.errors import InputError, an, brief, nearest
 
 _NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 _PLAIN = {"bool", "int", "float", "str", "None"}
@@ -205,7 +205,7 @@ def ids(values: Any) -> Sequence[int | str]:
     wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
     if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
         raise InputError(
-            f"ids is a {type(values).__name__}; pass a whole number or string for each item"
+            f"ids is {an(type(values).__name__)}; pass a whole number or string for each item"
         )
     if isinstance(values, np.ma.MaskedArray):
         raise InputError("ids is a masked array; pass plain whole numbers or strings")
@@ -247,7 +247,7 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
         value = value.data
     if hasattr(value, "isna") and np.asarray(value.isna()).any():
         raise InputError(
-            f"{name} is a {type(value).__name__} with missing entries; fill or drop them first"
+            f"{name} is {an(type(value).__name__)} with missing entries; fill or drop them first"
         )
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
@@ -268,7 +268,7 @@ def _signed(integers: Any, name: str) -> Any:
 
 def _no_numbers(value: Any, name: str, expected: str) -> InputError:
     return InputError(
-        f"{name} is {brief(value)} (a {type(value).__name__}), which holds no numbers; "
+        f"{name} is {brief(value)} ({an(type(value).__name__)}), which holds no numbers; "
         f"pass {expected}"
     )
 
