@@ -90,13 +90,12 @@ def check_settings(part: Any) -> None:
         InputError: A field holds something else than declared.
     """
     for f in fields(part):
-        types = {name.strip() for name in str(f.type).split("|")}
+        declared = f.type.__name__ if isinstance(f.type, type) else str(f.type)
+        types = {name.strip() for name in declared.split("|")}
         if not f.init or not types <= _PLAIN:
             continue
         value = getattr(part, f.name)
-        if value is None and "None" in types:
-            continue
-        if isinstance(value, str) and "str" in types:
+        if (value is None and "None" in types) or (isinstance(value, str) and "str" in types):
             continue
         if "bool" in types and (len(types - {"None"}) == 1 or isinstance(value, bool)):
             found: Any = boolean(value, f.name)
