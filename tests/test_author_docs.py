@@ -142,6 +142,19 @@ def test_every_method_and_field_of_a_protocol_has_a_place(name: str) -> None:
     assert public(getattr(salience, name)) - WORDS == set()
 
 
+def test_class_variables_of_an_aggregator_have_the_defaults_that_the_page_says() -> None:
+    page = (ROOT / "docs" / "authors" / "aggregator.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \| ", page, re.M))
+    declared = {
+        name: repr(getattr(salience.Aggregator, name))
+        for cls in salience.Aggregator.__mro__
+        for name, kind in vars(cls).get("__annotations__", {}).items()
+        if str(kind).startswith("ClassVar") and not name.startswith("_")
+    }
+    assert len(declared) > 4
+    assert said == declared
+
+
 def test_every_kind_of_salience_new_has_a_page() -> None:
     index = (ROOT / "docs" / "authors" / "README.md").read_text()
     linked = set(re.findall(r"\]\((\w+\.md)\)", index))
