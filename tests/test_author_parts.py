@@ -25,7 +25,7 @@ PARTS = [
     ("aggregator", "Positive"),
     ("calculator", "MeanGradient"),
     ("calculator", "Windows"),
-    ("executor", "Pool"),
+    ("executor", "TwoThreads"),
     ("inner_target", "Texts"),
     ("sampler", "Masking"),
 ]
