@@ -28,6 +28,7 @@ PARTS = [
     ("executor", "TwoThreads"),
     ("inner_target", "Texts"),
     ("sampler", "Masking"),
+    ("weights", "HiddenNoise"),
 ]
 
 
@@ -60,6 +61,8 @@ def given(module: ModuleType, name: str) -> dict[str, Any]:
     if name == "Windows":
         data = [np.random.default_rng(n).normal(size=(3, n)) for n in (12, 7, 3)]
         return {"data": data, "model": sum_of_squares, "domain": Signals(), "output": "value"}
+    if name == "HiddenNoise":
+        return {"data": torch.randn(5, 4), "model": module.model}
     return {}
 
 
