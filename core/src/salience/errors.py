@@ -66,7 +66,7 @@ def brief(value: object, length: int = 120) -> str:
         text = str(value) if isinstance(value, BaseException) else _shown(value, length)
     except Exception:  # the code of the user's class may raise anything
         text = f"<{type(value).__name__} object>"
-    line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
+    line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:,")
     return shortened(one_line(line, None), length)  # an address that is cut is not found
 
 
