@@ -270,7 +270,8 @@ class PluginHost:
             return broken[0] + (f" (and {len(broken) - 1} more)" if broken[1:] else "")
         if off := [record.name for record in self.records if record.off]:
             return f"{nearest(name, offers)} {VARIABLE} leaves out {', '.join(off)}"
-        return nearest(name, offers)
+        close = nearest(name, offers)
+        return close if close.endswith("?") else "pass one of these, or an object"
 
 
 @cache
