@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -52,15 +51,29 @@ PROTOCOLS = (
     "Output",
 )
 
-#: Modules whose every message has a row in docs/errors.md.
+#: Modules whose every message has a row in docs/errors.md: what authors and users of plugins meet.
 EXPLAINED = (
-    "data/layout.py",
     "data/batch.py",
+    "data/broken.py",
+    "data/domain.py",
+    "data/labels.py",
+    "data/layout.py",
+    "data/per_item.py",
+    "data/tensors.py",
     "model/targets.py",
     "model/checks.py",
     "samplers/additive.py",
+    "samplers/dropout_mode.py",
+    "samplers/weight_source.py",
+    "engine/promises.py",
+    "engine/executors.py",
     "visualize/visualizer.py",
-    "cli/plugins/new.py",
+    "scalers.py",
+    "colors.py",
+    *(str(path.relative_to(CORE)) for path in (CORE / "engine" / "preflight").glob("*.py")),
+    *("plugins/" + path.name for path in (CORE / "plugins").glob("*.py")),
+    *("cli/plugins/" + path.name for path in (CORE / "cli" / "plugins").glob("*.py")),
+    *(str(path.relative_to(CORE)) for path in (CORE / "testing").rglob("*.py")),
 )
 ERRORS = {"InputError", "NoMeanError", "_RefusedError"}
 
@@ -71,14 +84,34 @@ def public(cls: type) -> set[str]:
     return {name for name in {*vars(cls), *fields} if not name.startswith("_")}
 
 
-def messages(path: Path) -> Iterator[str]:
+def messages(path: Path) -> set[str]:
     """The texts of errors that a module raises, with … in the place of what differs."""
+    found = {_message(node) for node in ast.walk(ast.parse(path.read_text()))}
+    return {text for text in found if text.strip("… ;:")} | promises(path)
+
+
+def _message(node: ast.AST) -> str:
+    """What an error says, or a function that returns a sentence for one; else no text."""
+    name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+    if isinstance(node, ast.Call) and name in ERRORS and node.args:
+        return _text(node.args[0])
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant | ast.JoinedStr):
+        text = _text(node.value)
+        return text if re.search("; |: it raised ", text) else ""  # a mend, or a cause
+    return ""
+
+
+def promises(path: Path) -> set[str]:
+    """What a module says of parts that break a promise, with … in the place of what differs."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-        if isinstance(node, ast.Call) and name in ERRORS and node.args:
-            text = _text(node.args[0])
-            if text.strip("… ;:"):
-                yield text
+        name = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in ("expect", "broken") and len(node.args) > 1:
+            *_, returned, expected = map(_text, node.args)
+            returned = "…" if name == "expect" else returned
+            if (returned + expected).strip("…"):
+                found.add(f"returned {returned}, expected {expected}")
+    return found
 
 
 def _text(node: ast.expr) -> str:
@@ -109,6 +142,19 @@ def test_every_method_and_field_of_a_protocol_has_a_place(name: str) -> None:
     assert public(getattr(salience, name)) - WORDS == set()
 
 
+def test_class_variables_of_an_aggregator_have_the_defaults_that_the_page_says() -> None:
+    page = (ROOT / "docs" / "authors" / "aggregator.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \| ", page, re.M))
+    declared = {
+        name: repr(getattr(salience.Aggregator, name))
+        for cls in salience.Aggregator.__mro__
+        for name, kind in vars(cls).get("__annotations__", {}).items()
+        if str(kind).startswith("ClassVar") and not name.startswith("_")
+    }
+    assert len(declared) > 4
+    assert said == declared
+
+
 def test_every_kind_of_salience_new_has_a_page() -> None:
     index = (ROOT / "docs" / "authors" / "README.md").read_text()
     linked = set(re.findall(r"\]\((\w+\.md)\)", index))
@@ -131,6 +177,12 @@ def test_excerpts_are_of_the_templates_as_they_are(page: Path) -> None:
 @pytest.mark.parametrize("module", EXPLAINED)
 def test_every_message_of_these_modules_is_explained(module: str) -> None:
     assert set(messages(CORE / module)) - set(rows()) == set()
+
+
+def test_every_promise_of_a_part_is_explained() -> None:
+    found = set().union(*(promises(path) for path in CORE.rglob("*.py")))
+    assert len(found) > 20
+    assert found - set(rows()) == set()
 
 
 def test_every_message_that_is_explained_is_raised_somewhere() -> None:

@@ -342,3 +342,21 @@ def test_integers_are_shifted_by_what_each_item_says(row_axis_first: bool) -> No
         assert same(selection.arguments, collated(rows))
         again = selection.select(torch.arange(len(rows)).flip(0)).batch()
         assert same(again.arguments, collated(rows[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ([Field(("item", "x"))], "pass a mapping from the name of each argument"),
+        ({"x": ("item", "x")}, r"argument 'x' of a layout is \('item', 'x'\); pass a Field"),
+    ],
+)
+def test_fields_of_a_layout_are_a_mapping_of_fields(fields: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Layout(fields)
+
+
+def test_an_array_in_the_place_of_a_tensor_is_refused_by_the_batch() -> None:
+    layout = Layout({"x": Field(("item", "feature"))})
+    with pytest.raises(InputError, match=r"argument 'x' is an array of numpy; let collate make"):
+        Batch({"x": torch.zeros(2, 3).numpy()}, layout, 2)

@@ -306,3 +306,25 @@ def test_labelled_arrays_name_the_axes_of_padded_items(form: str) -> None:
             along = dict(zip(padded, (int(row[place]) for place in places), strict=True))
             at = tuple(along.get(axis, slice(None)) for axis in axes)
             assert values[at].tolist() == row.to_numpy().tolist()
+
+
+class Unmasked(Boxes):
+    """Pads without naming the mask."""
+
+    @property
+    def layout(self) -> Layout:
+        own = super().layout
+        axes = own.fields["x"].axes
+        return Layout({"x": Field(axes), "real": own.fields["real"]}, reduce=self.reduce)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["aggregated", "kept"])
+def test_padding_whose_mask_is_not_named_is_refused_by_its_mend(keep: bool) -> None:
+    data = [torch.ones(n, 2) for n in (3, 5)]
+    explainer = salience.Explainer(
+        lambda x, real: (x * real[..., None]).sum((1, 2)), Unmasked(("p0", "band")), max_rows=1
+    )
+    with pytest.raises(
+        InputError, match=r"name their mask in Field\.mask.*docs/authors/padded\.md"
+    ):
+        explainer.compute(data) if keep else explainer.explain(data)

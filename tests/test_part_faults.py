@@ -110,6 +110,10 @@ class Columns(Tensors):
     def _answer(self, method: str, answer: Any) -> Any:
         return self.change(answer) if method == self.method else answer
 
+    @property
+    def layout(self) -> Any:
+        return self._answer("layout", super().layout)
+
     def read(self, data: Any) -> Any:
         return self._answer("read", super().read(data))
 
@@ -226,6 +230,8 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "an executor raises": ({"executor": Lazy(raising)}, ("executor 'Lazy'", "KeyError", "run")),
 }
 for method, change, words in (
+    ("layout", lambda layout: lambda: layout, "expected a salience.Layout, as a property"),
+    ("fitted", lambda _: None, "returned None, expected a domain"),
     ("read", iter, "a sequence of samples"),
     ("ids", lambda _: ["a"], "returned 1 names, expected 3, one an item"),
     ("collate", lambda batch: batch.arguments, "expected a salience.Batch"),
@@ -238,7 +244,18 @@ for method, change, words in (
 ):
     said = ("domain 'Columns'", words, f"Columns.{method}")
     BROKEN[f"domain: {method}, {words}"] = ({"domain": Columns(method=method, change=change)}, said)
-for method in ("read", "ids", "fitted", "collate", "arguments", "by_item", "dataset_info", "join"):
+RAISING = (
+    "layout",
+    "read",
+    "ids",
+    "fitted",
+    "collate",
+    "arguments",
+    "by_item",
+    "dataset_info",
+    "join",
+)
+for method in RAISING:
     said = (
         "domain 'Columns'",
         "raised KeyError: 'missing'",
@@ -269,6 +286,21 @@ def test_a_broken_promise_names_the_part_and_where_it_is_from(case: str) -> None
         assert said in text, text
     if "raises" in case:
         assert isinstance(caught.value.__cause__, KeyError)
+
+
+class Nameless(Tensors):
+    """A domain whose author forgot the name of a visualizer."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "visualizer":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+def test_a_domain_that_names_no_visualizer_is_told_as_that() -> None:
+    made = salience.explain(MODEL, ROWS, Nameless())
+    with pytest.raises(InputError, match="Nameless has no visualizer of its own; pass visualizer="):
+        made.visualize(0)
 
 
 # --- What is raised as it is ----------------------------------------------------------------------

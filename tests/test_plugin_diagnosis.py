@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from importlib import metadata
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
 import salience
 from salience import InputError
+from salience.cli import main
 from salience.plugins import PluginHost, host
 from salience.plugins.packages import names_in_packages, package_of
 from tests.distributions import COMMAND, distribution, hook, python
@@ -277,3 +280,12 @@ def test_a_part_of_a_package_that_is_not_installed_is_a_line_away(
 ) -> None:
     with pytest.raises(InputError, match=f"pip install {package}$"):
         PluginHost([]).get(kind, name)
+
+
+def test_a_reader_that_has_enough_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**options: Any) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("salience.cli.plugins.listing.list_plugins", full)
+    done = CliRunner().invoke(main, ["plugins"])
+    assert (done.exit_code, done.output) == (1, "")

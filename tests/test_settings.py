@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -175,3 +175,28 @@ def test_other_settings_of_the_wrong_kind_are_refused_in_a_sentence() -> None:
     refused(lambda: make("visualizers", "molecule", {"size": 300}))
     refused(lambda: make("domains", {"name": "vision", "transform": {"std": ("1", "1", "1")}}))
     assert Target("0", axes="item").axes == ("item",)  # type: ignore[arg-type]
+
+
+# Modules of plugins may do without `from __future__ import annotations`: types are then classes.
+AS_CLASSES = """
+from dataclasses import dataclass
+import salience
+
+@dataclass(frozen=True)
+class Power(salience.Aggregator):
+    power: float = 1.0
+    rank: int | None = None
+    word: str = "a"
+    flag: bool = True
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("power", "x"), ("rank", 0.5), ("word", 3), ("flag", 1)]
+)
+def test_settings_whose_types_are_classes_are_checked(setting: str, value: Any) -> None:
+    namespace: dict[str, Any] = {"__name__": __name__}
+    exec(compile(AS_CLASSES, "plugin.py", "exec", dont_inherit=True), namespace)
+    cls = namespace["Power"]
+    assert {type(f.type) for f in fields(cls)} - {str}
+    refused(lambda: cls(**{setting: value}))

@@ -321,6 +321,27 @@ def masked(domain: Words, samples: Sequence[Tensor], mask: Any) -> Batch:
 
 
 @breaks("masks_mark_real_positions", "domain", **ON_SERIES)
+class Unmasked(Words):
+    """Pads items without naming their mask"""
+
+    @property
+    def layout(self) -> Layout:
+        """The layout, in which no field names a mask."""
+        own = super().layout
+        return replace(own, fields={**own.fields, "x": replace(own.fields["x"], mask=None)})
+
+
+@breaks("masks_mark_real_positions", "domain", **ON_SERIES)
+class UnmaskedInside(Words):
+    """Pads variables inside the model without naming their mask"""
+
+    @property
+    def layout(self) -> Layout:
+        """The layout, with axes of variables inside the model."""
+        return replace(super().layout, inner=("item", "position", "channel"))
+
+
+@breaks("masks_mark_real_positions", "domain", **ON_SERIES)
 class MaskAllTrue(Words):
     """Marks all positions as real"""
 

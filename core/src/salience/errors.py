@@ -66,8 +66,17 @@ def brief(value: object, length: int = 120) -> str:
         text = str(value) if isinstance(value, BaseException) else _shown(value, length)
     except Exception:  # the code of the user's class may raise anything
         text = f"<{type(value).__name__} object>"
-    line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:")
+    line = re.split(r"\n|\.\s+(?=[A-Z])", text.strip(), maxsplit=1)[0].rstrip(" .:,")
     return shortened(one_line(line, None), length)  # an address that is cut is not found
+
+
+# What begins with the sound of a vowel: "ndarray" does; "uint8", "unit", "user" and "one" do not.
+_VOWEL = re.compile(r"[ai]|e(?!u)|o(?!ne)|u(?!int|ni|se|ti)|nd", re.IGNORECASE)
+
+
+def an(noun: str) -> str:
+    """A noun, such as the name of a type or of a kind of part, behind "a" or "an"."""
+    return f"{'an' if _VOWEL.match(noun) else 'a'} {noun}"
 
 
 def shortened(text: str, length: int) -> str:

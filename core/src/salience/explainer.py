@@ -10,7 +10,7 @@ import torch
 
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
-from salience.data.domain import Domain, default_target_of
+from salience.data.domain import Domain, default_target_of, layout_of
 from salience.engine.assembly import aggregated, explanation, gathered, samples_of
 from salience.engine.executors.base import Executor
 from salience.engine.executors.chosen import executor_of, make_executor, results_of
@@ -102,7 +102,7 @@ class Explainer(DatasetExplainer):
         check_speedups(speedups)
         Budget(max_rows)
         if not self.domain.needs_data:
-            resolve(self.target, self.domain.layout, model)  # refused now, not when data is there
+            resolve(self.target, layout_of(self.domain), model)  # refused now, without data
 
     def __repr__(self) -> str:
         parts = (f"{name}={short(getattr(self, name))}" for name in ("domain", "target", "output"))

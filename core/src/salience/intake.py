@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salience.errors import InputError, brief, nearest
+from salience.errors import InputError, an, brief, nearest
 
 _NO_NUMBERS = (bool, np.bool_, np.timedelta64)
 _PLAIN = {"bool", "int", "float", "str", "None"}
@@ -90,13 +90,12 @@ def check_settings(part: Any) -> None:
         InputError: A field holds something else than declared.
     """
     for f in fields(part):
-        types = {name.strip() for name in str(f.type).split("|")}
+        declared = f.type.__name__ if isinstance(f.type, type) else str(f.type)
+        types = {name.strip() for name in declared.split("|")}
         if not f.init or not types <= _PLAIN:
             continue
         value = getattr(part, f.name)
-        if value is None and "None" in types:
-            continue
-        if isinstance(value, str) and "str" in types:
+        if (value is None and "None" in types) or (isinstance(value, str) and "str" in types):
             continue
         if "bool" in types and (len(types - {"None"}) == 1 or isinstance(value, bool)):
             found: Any = boolean(value, f.name)
@@ -208,7 +207,7 @@ def _plain_array(value: Any, name: str) -> np.ndarray[Any, Any]:
         value = value.data
     if hasattr(value, "isna") and np.asarray(value.isna()).any():
         raise InputError(
-            f"{name} is a {type(value).__name__} with missing entries; fill or drop them first"
+            f"{name} is {an(type(value).__name__)} with missing entries; fill or drop them first"
         )
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
@@ -229,7 +228,7 @@ def _signed(integers: Any, name: str) -> Any:
 
 def _no_numbers(value: Any, name: str, expected: str) -> InputError:
     return InputError(
-        f"{name} is {brief(value)} (a {type(value).__name__}), which holds no numbers; "
+        f"{name} is {brief(value)} ({an(type(value).__name__)}), which holds no numbers; "
         f"pass {expected}"
     )
 

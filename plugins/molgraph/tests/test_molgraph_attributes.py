@@ -590,7 +590,7 @@ REFUSED = {
         lambda: _only_one(x=torch.ones(2, 4, dtype=torch.float64)),
         r"item 1 has 'x' of shape \(2, 4\)",
     ),
-    "another kind": (lambda: [*_with(a="b")[:1], *_with(a=3)[1:]], "'a' that is a int"),
+    "another kind": (lambda: [*_with(a="b")[:1], *_with(a=3)[1:]], "'a' that is an int"),
     "z of another length": (
         lambda: Data(z=torch.tensor([6, 8, 11]), edge_index=torch.tensor([[0], [1]])),
         "z of shape .3,., but PyG counts 2 nodes",

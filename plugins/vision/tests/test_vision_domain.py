@@ -193,7 +193,7 @@ def test_photos_of_two_sizes_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
-        (lambda image: np.asarray(image), "transform made a ndarray of item 0"),
+        (lambda image: np.asarray(image), "transform made an ndarray of item 0"),
         (lambda image: torch.ones(4, 4), r"float32 tensor of shape \(4, 4\)"),
         (lambda image: torch.ones(3, 4, 4, dtype=torch.uint8), "must return a float tensor"),
         (lambda image: torch.full((3, 4, 4), torch.nan), "NaN or infinite values of item 0"),

@@ -184,6 +184,8 @@ def _work(work: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Do the work of a command, whose refusals, and errors of the user's modules, are a line."""
     try:
         return work(**options)
+    except BrokenPipeError:
+        raise  # what reads the output, such as `head`, has enough; click ends without a word
     except (InputError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except Exception as error:

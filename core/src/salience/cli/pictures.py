@@ -85,7 +85,11 @@ class Pictures:
         Args:
             domain: The domain; its config where its plugin is not installed, of which nobody knows.
         """
-        return bool(self.name) or not isinstance(domain, Domain) or bool(domain.visualizer)
+        return (
+            bool(self.name)
+            or not isinstance(domain, Domain)
+            or bool(getattr(domain, "visualizer", ""))
+        )
 
     def draw(self, explanation: Explanation, folder: Path, items: Sequence[int]) -> list[Failure]:
         """Draw items, and the mean where the items share their positions.

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,6 +67,11 @@ class Batch(ShortRepr):
                     f"collate it as a boolean tensor that is true at real positions"
                 )
         for name, spec in self.layout.fields.items():
+            if isinstance(self.arguments[name], np.ndarray):
+                raise InputError(
+                    f"argument {name!r} is an array of numpy; let collate make a tensor of it, "
+                    f"as torch.from_numpy does"
+                )
             if spec.counts is None and isinstance(self.arguments[name], Tensor):
                 _check_axes(name, self.arguments[name], spec, lengths)
             if spec.refers_to not in (None, ITEM, *self.counts):

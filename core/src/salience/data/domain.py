@@ -227,6 +227,18 @@ def default_target_of(domain: Domain, model: Any) -> Any:
     return Asked("domains", domain, "default_target")(model)
 
 
+def layout_of(domain: Domain) -> Layout:
+    """The layout of a domain.
+
+    Raises:
+        InputError: The domain raised an error, or its layout is something else.
+    """
+    asked = Asked("domains", domain, "layout")
+    layout: Layout = asked.call(lambda: domain.layout)
+    asked.expect(isinstance(layout, Layout), layout, "a salience.Layout, as a property")
+    return layout
+
+
 def arguments_of(
     domain: Domain, values: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

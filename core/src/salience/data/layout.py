@@ -88,6 +88,17 @@ class Layout(ShortRepr):
     _shows_defaults: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.fields, Mapping):
+            raise InputError(
+                f"fields of a layout are {brief(self.fields, 60)}; pass a mapping from the name of "
+                f"each argument of the model to its Field"
+            )
+        for name, spec in self.fields.items():
+            if not isinstance(spec, Field):
+                raise InputError(
+                    f"argument {name!r} of a layout is {brief(spec, 60)}; pass a Field, such as "
+                    f'Field(("item", "feature"))'
+                )
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         if not self.main:
             object.__setattr__(self, "main", next(iter(self.fields), ""))

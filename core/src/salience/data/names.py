@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from salience.errors import InputError, brief, one_line
-from salience.intake import scalar
+from salience.errors import InputError, an, brief, one_line
+from salience.intake import array, scalar
 
 # What pandas calls its missing entries; NA cannot be compared with itself.
 _MISSING = ("NAType", "NaTType")
@@ -191,11 +191,11 @@ def _one_each(values: Any, name: str, expected: str) -> Iterable[Any]:
     """
     wrong = isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable)
     if wrong or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
-        raise InputError(f"{name} is a {type(values).__name__}; pass {expected} for each item")
+        raise InputError(f"{name} is {an(type(values).__name__)}; pass {expected} for each item")
     if isinstance(values, np.ma.MaskedArray):
         raise InputError(f"{name} is a masked array; pass {expected} for each item")
     if isinstance(values, Tensor):
-        return list(values.tolist())
+        return list(array(values, name, f"{expected} for each item").tolist())
     return list(values.to_numpy()) if hasattr(values, "to_numpy") else values
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Attribution, Calculator
 from salience.data.batch import Batch
-from salience.data.domain import Domain
+from salience.data.domain import Domain, layout_of
 from salience.model.probe import Values
 from salience.plugins.faults import Asked
 from salience.samplers.base import NoiseSampler, VariableDraw
@@ -53,6 +53,20 @@ def sizes_of(domain: Domain, samples: Sequence[Any]) -> list[int]:
         counts = isinstance(size, Integral) and int(size) >= 0
         asked.expect(counts, size, "a whole number of elements")
     return sizes
+
+
+def fitted_to(domain: Domain, samples: Sequence[Any]) -> Domain:
+    """The domain with the layout of the samples, by :meth:`Domain.fitted`.
+
+    Raises:
+        InputError: The samples have no common layout, or the domain raised an error or returned
+            something else.
+    """
+    asked = Asked("domains", domain, "fitted")
+    fitted: Domain = asked(samples)
+    asked.expect(isinstance(fitted, Domain), fitted, "a domain")
+    layout_of(fitted)
+    return fitted
 
 
 def info_of(domain: Domain, samples: Sequence[Any]) -> dict[str, Any]:

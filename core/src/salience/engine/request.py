@@ -12,7 +12,7 @@ from salience.calculators.base import Calculator
 from salience.data.columns import by_position
 from salience.data.groups import Pool
 from salience.engine.endless import check_rows
-from salience.engine.promises import info_of
+from salience.engine.promises import fitted_to, info_of
 from salience.engine.settings import Settings
 from salience.errors import InputError, brief
 from salience.intake import boolean, integer
@@ -120,7 +120,7 @@ class Request:
         That is the domain's layout, where it depends on the data, and the order of the columns of
         frames among the parameters of the calculator and the samplers.
         """
-        domain = Asked("domains", self.settings.domain, "fitted")(samples)
+        domain = fitted_to(self.settings.domain, samples)
         request = self
         if domain is not self.settings.domain:
             request = replace(self, settings=replace(self.settings, domain=domain))

@@ -132,12 +132,17 @@ def join(
         results: At least one.
         complete: Whether these are all the items.
         notices: What the user is to be told about all of them.
+
+    Raises:
+        InputError: Items have other shapes in some results, as where padding has no mask.
     """
     first = results[0]
     if len(results) == 1:
         return replace(first, complete=complete, notices=notices)
     saliency = {
-        name: {what: _joined([r.saliency[name][what] for r in results], what) for what in tensors}
+        name: {
+            what: _joined([r.saliency[name][what] for r in results], what, name) for what in tensors
+        }
         for name, tensors in first.saliency.items()
     }
     counts = {
@@ -166,9 +171,19 @@ def _joined_names(results: Sequence[UnitResult], name: str) -> tuple[Any, ...] |
     return tuple(names for result in results for names in result.names[name] or ())
 
 
-def _joined(parts: list[Tensor], what: str) -> Tensor:
+def _joined(parts: list[Tensor], what: str, name: str) -> Tensor:
     """Concatenate tensors along the axis L; a single tensor is returned without a copy."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if what == "draws" else 0)
+    if len(parts) == 1:
+        return parts[0]
+    along = 1 if what == "draws" else 0
+    shapes = sorted({tuple(part.shape[along + 1 :]) for part in parts})
+    if len(shapes) > 1:
+        raise InputError(
+            f"items have the shape {shapes[0]} for {name!r} in one batch and {shapes[-1]} in "
+            f"another; where they are padded, name their mask in Field.mask, and in "
+            f"Layout.inner_mask for variables inside the model (docs/authors/padded.md)"
+        )
+    return torch.cat(parts, along)
 
 
 def read(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
-from salience.errors import InputError, brief
+from salience.errors import InputError, an, brief
 from salience.model.backward import is_recomputing
 from salience.model.outputs import Output, Tap
 from salience.model.targets import Variable, check_module
@@ -36,7 +36,7 @@ def check_value(
     """
     if not isinstance(value, Tensor):
         raise InputError(
-            f"target variable {variable.name!r} is a {type(value).__name__}, expected a tensor; "
+            f"target variable {variable.name!r} is {an(type(value).__name__)}, expected a tensor; "
             f"pass Target(..., index=...) to pick one"
         )
     if needs_gradient and not value.is_floating_point():

@@ -30,7 +30,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from salience.errors import InputError
+from salience.errors import InputError, an
 from salience.support.hooks import removing
 
 # Packages whose functions and objects hold no module of the user's.
@@ -266,7 +266,7 @@ def refusing_strangers(replica: Any) -> Iterator[None]:
             return
         if _differs_in_training(module):
             raise InputError(
-                f"the model calls a {type(module).__name__} in train mode that is not part of it "
+                f"the model calls {an(type(module).__name__)} in train mode that is not part of it "
                 f"and that salience cannot copy; call eval() on that module, or pass a "
                 f"torch.nn.Module that holds it"
             )

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from salience.errors import InputError, brief
+from salience.errors import InputError, an, brief
 from salience.model.reach import Rebuilding
 from salience.support.cudnn import run_without_cudnn
 
@@ -50,7 +50,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
             raise InputError(f"{model.__name__} is a class; pass an object, {model.__name__}(...)")
         if not callable(model):
             raise InputError(
-                f"the model is a {type(model).__name__}; pass a torch.nn.Module or a function"
+                f"the model is {an(type(model).__name__)}; pass a torch.nn.Module or a function"
             )
         return _rebuild(model, memo, device)
     return _replica(model, memo, device)

@@ -12,7 +12,7 @@ from torch import nn
 from salience.data.batch import Batch
 from salience.data.layout import ITEM, Layout
 from salience.data.views import RowView
-from salience.errors import InputError, brief, nearest
+from salience.errors import InputError, an, brief, nearest
 from salience.intake import integer
 from salience.naming import names_of
 from salience.shown import ShortRepr
@@ -142,7 +142,7 @@ def _resolve(target: Any, layout: Layout, model: Any) -> Variable:
         raise InputError(f"{target.__name__} is a class; pass an object, {target.__name__}(...)")
     if not isinstance(target, Target):
         raise InputError(
-            f"target is a {type(target).__name__}; pass 'input', a module path or a Target"
+            f"target is {an(type(target).__name__)}; pass 'input', a module path or a Target"
         )
     check_module(model, target.module, layout.shown)
     axes = target.axes if target.axes is not None else layout.inner
@@ -168,7 +168,7 @@ def check_module(model: Any, path: str, fields: Any = ()) -> None:
     """
     if not isinstance(model, nn.Module):
         raise InputError(
-            f"cannot look for module {path!r}: the model is a {type(model).__name__}, "
+            f"cannot look for module {path!r}: the model is {an(type(model).__name__)}, "
             f"no torch.nn.Module; use target='input'"
         )
     names = [name for name, _ in model.named_modules() if name]

@@ -100,10 +100,10 @@ def offered(
 
 def import_error(error: BaseException) -> str:
     """What an import raised, and how to mend it, as the end of a sentence."""
-    text = f"it raised {type(error).__name__}: {brief(error)}"
+    raised = type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        return f"{text}; install the missing module {error.name!r}"
-    return f"{text}; mend the plugin or uninstall it"
+        return f"it raised {raised}: {brief(error)}; install the missing module {error.name!r}"
+    return f"it raised {raised}: {brief(error)}; mend the plugin or uninstall it"
 
 
 def _packages() -> set[str]:

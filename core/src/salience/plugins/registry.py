@@ -196,13 +196,8 @@ class PluginHost:
                 )
 
     def _add(self, offer: Offer) -> None:
-        record = PluginRecord(
-            offer.name,
-            offer.distribution,
-            offer.version,
-            seconds=offer.seconds,
-            imported=offer.imported,
-        )
+        about = (offer.name, offer.distribution, offer.version)
+        record = PluginRecord(*about, seconds=offer.seconds, imported=offer.imported)
         reason = offer.error or self._clash(offer, {other.name for other in self._records})
         if reason:
             text = f"plugin {offer.name!r} of {offer.distribution} {offer.version} is left out: "
@@ -251,20 +246,23 @@ class PluginHost:
         return f"the {kind[:-1]} {name!r} of {self._providers.get((kind, name))}"
 
     def _unknown(self, kind: str, name: str) -> str:
-        text = f"unknown {kind[:-1]} {name!r}; installed are: {', '.join(self.names(kind))}"
-        if written := what_to_write(name):
-            return f"{text}; {written}"
+        installed = ", ".join(self.names(kind))
+        mend = what_to_write(name) or self._missing(kind, name)
+        return f"unknown {kind[:-1]} {name!r}; installed are: {installed}; {mend}"
+
+    def _missing(self, kind: str, name: str) -> str:
+        """Why a part is not there, and the mend, as the end of a sentence."""
         package = package_of(kind, name)
         for record in self.records:
             if name != record.name and record.distribution != package:
                 continue
             if record.off:
-                return f"{text}; {VARIABLE} leaves out the plugin {record.name!r}; name it there"
+                return f"{VARIABLE} leaves out the plugin {record.name!r}; name it there"
             if record.error:
-                return f"{text}; {record.error}"
+                return record.error
         if package:
-            return f"{text}; install this one by: pip install {package}"
-        return f"{text}; {self._others(name, [*self.names(kind), *names_in_packages(kind)])}"
+            return f"install this one by: pip install {package}"
+        return self._others(name, [*self.names(kind), *names_in_packages(kind)])
 
     def _others(self, name: str, offers: Sequence[str]) -> str:
         """What else may be the reason that a name is unknown."""
@@ -272,7 +270,8 @@ class PluginHost:
             return broken[0] + (f" (and {len(broken) - 1} more)" if broken[1:] else "")
         if off := [record.name for record in self.records if record.off]:
             return f"{nearest(name, offers)} {VARIABLE} leaves out {', '.join(off)}"
-        return nearest(name, offers)
+        close = nearest(name, offers)
+        return close if close.endswith("?") else "pass one of these, or an object"
 
 
 @cache

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from salience.errors import InputError, brief
 from salience.naming import is_file
 
 # Files of together at most this many bytes are read; of larger ones size and time count.
@@ -122,7 +123,13 @@ def of_list(values: Sequence[Any]) -> dict[str, str]:
     texts = isinstance(values, list | tuple) and all(isinstance(v, str | Path) for v in values)
     if texts and values and all(is_file(Path(value)) for value in values):
         return of_files([Path(value) for value in values])
-    return {"policy": "values", "sha256": of_values(values)}
+    try:
+        return {"policy": "values", "sha256": of_values(values)}
+    except Exception as error:  # such as values without bytes, or objects that do not pickle
+        raise InputError(
+            f"data is {brief(values, 60)}, whose values cannot be told from others "
+            f"({brief(error, 60)}); pass plain arrays, files, or a Dataset"
+        ) from error
 
 
 def _contents(path: Path) -> str:

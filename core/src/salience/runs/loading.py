@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from salience.errors import InputError, brief, one_line
+from salience.errors import InputError, an, brief, one_line
 from salience.model.state_dicts import read_state
 
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -107,7 +107,7 @@ def load_model(factory: str, weights: str | None) -> Any:
     if weights is not None:
         if not isinstance(model, nn.Module):
             raise InputError(
-                f"{factory!r} makes a {type(model).__name__}, which takes no weights; "
+                f"{factory!r} makes {an(type(model).__name__)}, which takes no weights; "
                 f"leave --weights out"
             )
         _load_weights(model, Path(weights))

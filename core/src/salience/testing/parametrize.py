@@ -32,8 +32,8 @@ def parametrize_checks(
 ) -> Callable[[Test], Test]:
     """Parametrize a test by all the checks of a part, of which each is a test of its own.
 
-    A check that what was given does not suffice for is skipped with a reason that says what to
-    pass. docs/conformance.md has a section on each check. It needs pytest, which
+    A check that needs more than was given is skipped with a reason that says what to pass.
+    docs/conformance.md has a section on each check. pytest is needed, which
     ``pip install "salience[testing]"`` brings.
 
     ::

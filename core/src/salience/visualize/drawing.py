@@ -273,7 +273,7 @@ def visualizer_of(
                 f"the domain {explanation.domain.get('name')!r} that made this explanation is not "
                 f"installed, so nothing can draw it; install its plugin or pass a visualizer"
             )
-        visualizer = explanation.domain.visualizer
+        visualizer = getattr(explanation.domain, "visualizer", "")
         if not visualizer:
             raise InputError(
                 f"the domain {type(explanation.domain).__name__} has no visualizer of its own; "

@@ -15,6 +15,7 @@ from rdkit import Chem
 from torch import Tensor
 
 from salience import InputError, tell
+from salience.errors import an
 from salience_molgraph.attributes import n_nodes
 from salience_molgraph.fields import FIELDS, MADE
 from salience_molgraph.graph import AtomFeatures, Graph, from_mol
@@ -91,7 +92,7 @@ def check_graph(data: Any) -> None:
         )
     if not any(base.__name__ == "Data" for base in type(data).__mro__):
         raise InputError(
-            f"is a {type(data).__name__}, whose nodes and edges are of several types or times; "
+            f"is {an(type(data).__name__)}, whose nodes and edges are of several types or times; "
             f"pass graphs of the class Data, as HeteroData.to_homogeneous() makes them"
         )
     owner = data.get("batch")

@@ -12,7 +12,7 @@ from typing import Any
 from rdkit import Chem
 
 from salience import is_file, labels_in_column, row_names, tell
-from salience.errors import InputError, brief, nearest
+from salience.errors import InputError, an, brief, nearest
 
 # Most characters of a SMILES string; a protein of 400 residues has 5000.
 _LONGEST = 20_000
@@ -78,7 +78,7 @@ def sources(
                 yield Source(item)
     else:
         raise InputError(
-            f"cannot read molecules from a {type(data).__name__}; pass SMILES, RDKit molecules, "
+            f"cannot read molecules from {an(type(data).__name__)}; pass SMILES, RDKit molecules, "
             f"PyG Data, a list of these, or the path of an .sdf, .smi or .csv file"
         )
 
@@ -148,7 +148,7 @@ def own_mol(value: Any, name: str, *, add_hs: bool, remove_hs: bool) -> tuple[Ch
         mol = Chem.Mol(value)
     else:
         raise InputError(
-            f"is a {type(value).__name__}, expected a SMILES string, an RDKit molecule or a "
+            f"is {an(type(value).__name__)}, expected a SMILES string, an RDKit molecule or a "
             f"PyG Data; mend it or leave it out"
         )
     if mol.GetNumAtoms() == 0:

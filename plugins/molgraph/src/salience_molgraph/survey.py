@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from salience import Field, InputError
+from salience.errors import an
 from salience_molgraph.attributes import Attribute, Attributes, n_bonds, n_nodes, shift, shift_of
 
 #: Attributes that are made anew for each pass.
@@ -117,13 +118,13 @@ def _check_other(name: str, values: Sequence[Any]) -> None:
             )
         if isinstance(value, Mapping | list | tuple) and _holds_tensors(value):
             raise InputError(
-                f"item {number} has {name!r} that is a {type(value).__name__} of tensors, which "
+                f"item {number} has {name!r} that is {an(type(value).__name__)} of tensors, which "
                 f"cannot be told apart by atom, bond or graph; make each an attribute of its own"
             )
         if isinstance(value, Tensor | bool | int | float) or hasattr(value, "sparse_sizes"):
             raise InputError(
-                f"item {number} has {name!r} that is a {type(value).__name__}, but item 0 has a "
-                f"{type(values[0]).__name__}; make them the same, and no sparse matrices"
+                f"item {number} has {name!r} that is {an(type(value).__name__)}, but item 0 has "
+                f"{an(type(values[0]).__name__)}; make them the same, and no sparse matrices"
             )
         if type(value).__name__ == "TensorFrame":
             raise InputError(

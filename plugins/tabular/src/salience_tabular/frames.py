@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salience import InputError
+from salience.errors import an
 
 
 def numbers(column: pd.Series[Any]) -> NDArray[Any] | None:
@@ -62,7 +63,9 @@ def foreign_frame(data: Any) -> pd.DataFrame:
         columns = {column.name: _polars_column(column) for column in data.get_columns()}
         return pd.DataFrame(columns)
     if kind not in ("Table", "RecordBatch"):
-        raise InputError(f"the table is a {kind}; pass a data frame with a column for each feature")
+        raise InputError(
+            f"the table is {an(kind)}; pass a data frame with a column for each feature"
+        )
     made: pd.DataFrame = data.to_pandas()
     return made
 

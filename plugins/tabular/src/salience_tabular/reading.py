@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salience import BrokenItems, InputError
+from salience.errors import an
 from salience_tabular.frames import foreign_frame, numbers, plain_array
 from salience_tabular.order import numbered_names
 from salience_tabular.rows import Rows, read_csv
@@ -54,7 +55,7 @@ def load(
         data = plain_array(data) if not as_written or data.ndim != 2 else _frame(data)
     if not isinstance(data, np.ndarray | pd.DataFrame):
         raise InputError(
-            f"tabular data cannot be read from a {type(data).__name__}; pass an array or tensor "
+            f"tabular data cannot be read from {an(type(data).__name__)}; pass an array or tensor "
             f"of shape (rows, columns), a pandas DataFrame, or the path of one CSV file"
         )
     if data.ndim != 2:

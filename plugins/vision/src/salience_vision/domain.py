@@ -24,7 +24,7 @@ from salience import (
     names_of,
     tell,
 )
-from salience.errors import brief, nearest
+from salience.errors import an, brief, nearest
 from salience.scalers import watched
 from salience_vision.decode import SUFFIXES
 from salience_vision.payload import payload_of
@@ -230,9 +230,9 @@ class Vision(Domain):
             raise
         if not isinstance(tensor, Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
             got = (
-                f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
+                f"{an(str(tensor.dtype))} tensor of shape {tuple(tensor.shape)}"
                 if isinstance(tensor, Tensor)
-                else f"a {type(tensor).__name__}"
+                else an(type(tensor).__name__)
             )
             raise InputError(
                 f"transform made {got} of {name}{kind}; it must return a float tensor "

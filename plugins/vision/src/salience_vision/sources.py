@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from salience import InputError
+from salience.errors import an
 from salience_vision.decode import (
     DEEP,
     check_decodes,
@@ -96,7 +97,7 @@ def listed(data: Any) -> list[Any]:
     if isinstance(data, np.ndarray | Tensor):
         items = list(data) if data.ndim == 4 else [data]
     elif isinstance(data, Mapping | bytes) or not isinstance(data, Iterable):
-        raise InputError(f"cannot read photos from a {type(data).__name__}; pass {_KINDS}")
+        raise InputError(f"cannot read photos from {an(type(data).__name__)}; pass {_KINDS}")
     else:
         items = list(data)
     if not items:
@@ -123,7 +124,7 @@ def sort_out(number: int, item: Any, max_pixels: int) -> Photo | Ready:
         return _tensor(number, name, item)
     if isinstance(item, np.ndarray):
         return _array(number, name, item)
-    raise InputError(f"{name} is a {type(item).__name__}; pass {_KINDS}")
+    raise InputError(f"{name} is {an(type(item).__name__)}; pass {_KINDS}")
 
 
 def _photo(photo: Photo, image: Image.Image, max_pixels: int) -> Photo:
@@ -150,8 +151,8 @@ def _tensor(number: int, name: str, item: Tensor) -> Photo | Ready:
             raise _wrong_dtype(name, item.dtype)
         if shape[0] not in (1, 3, 4):
             raise InputError(
-                f"{name} is a {str(item.dtype).removeprefix('torch.')} tensor of shape {shape}; a "
-                f"photo as a tensor has 1, 3 or 4 channels along its first axis, so use "
+                f"{name} is {an(str(item.dtype).removeprefix('torch.'))} tensor of shape {shape}; "
+                f"a photo as a tensor has 1, 3 or 4 channels along its first axis, so use "
                 f".permute(2, 0, 1) if they come last"
             )
         return _pixels(number, name, item.detach().cpu().permute(1, 2, 0).numpy())
@@ -171,8 +172,9 @@ def _array(number: int, name: str, item: NDArray[Any]) -> Photo | Ready:
     if item.dtype.kind in "iu":
         if not last:
             raise InputError(
-                f"{name} is a {item.dtype} array of shape {shape}; a photo as an array has 1, 3 or "
-                f"4 channels along its last axis, so use .transpose(1, 2, 0) if they come first"
+                f"{name} is {an(str(item.dtype))} array of shape {shape}; a photo as an array "
+                f"has 1, 3 or 4 channels along its last axis, so use .transpose(1, 2, 0) if they "
+                f"come first"
             )
         return _pixels(number, name, item)
     if not np.issubdtype(item.dtype, np.floating):

@@ -13,7 +13,7 @@ import click
 
 from salience.cli.folder import Folder
 from salience.cli.options import Command
-from salience.errors import InputError, brief
+from salience.errors import InputError, an, brief
 from salience.plugins import host
 
 KINDS = ("domain", "calculator", "sampler", "weight_sampler", "aggregator", "visualizer")
@@ -62,7 +62,7 @@ def make(name: str, kind: str, data: str | None = None, target: str | None = Non
     _check_name(name)
     for option, given in (("--data", data), ("--target", target)):
         if given is not None and kind != "domain":
-            raise InputError(f"{option} is of domains, and this is a {kind}; leave {option} out")
+            raise InputError(f"{option} is of domains, and this is {an(kind)}; leave {option} out")
     folder = Path(f"salience-{name.replace('_', '-')}")
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{str(folder)!r} exists already; remove it, or pick another name")
@@ -94,7 +94,7 @@ def _check_name(name: str) -> None:
             for part in (name, f"{name}_plot"):
                 if part in parts:
                     raise InputError(
-                        f"{record.distribution} has a {kind[:-1]} {part!r}; pick another name"
+                        f"{record.distribution} has {an(kind[:-1])} {part!r}; pick another name"
                     )
     if util.find_spec(package) is not None:
         raise InputError(f"a package {package} is installed already; pick another name")

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from salience.data.domain import Domain
 from salience.datasets import items_of
 from salience.errors import InputError, brief
-from salience.naming import is_file
+from salience.naming import is_file, is_folder
 from salience.runs.fingerprint import Fingerprint, of_list
 from salience.runs.loading import is_named, load_object, result_of
 from salience.runs.sources import records
@@ -194,7 +194,7 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
 
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     path = Path(data)
-    if path.is_dir():
+    if is_folder(path):
         return Held(files_in(path, suffixes)[0])
     if is_file(path):
         return records.of_file(path) or Held([str(path)])

@@ -24,6 +24,7 @@ def masks_are_boolean(subject: Subject) -> None:
 def masks_mark_real_positions(subject: Subject) -> None:
     """An item has as many real positions in a batch of longer items as by itself."""
     example = subject.example
+    _expect_named_masks(example)
     padded = False
     for name in _masks(example):
         in_batch = _n_real(example.batch, name)
@@ -58,6 +59,27 @@ def padding_holds_one_value(subject: Subject) -> None:
             f"mask is shorter than the items, or padding is not filled with one value",
         )
     _expect_lengths(padded)
+
+
+def _expect_named_masks(example: Example) -> None:
+    """Where items of the main argument are padded to the longest, the layout names their mask."""
+    layout = example.fitted.layout
+    name = layout.main
+    spec = layout.fields[name]
+    own = () if spec.mask is None else layout.fields[spec.mask].axes
+    longer = example.batch.arguments[name].shape
+    for item in range(example.batch.n_items):
+        lengths = example.collated(item, item + 1).arguments[name].shape
+        for axis, length, padded in zip(spec.axes, lengths, longer, strict=True):
+            if length == padded or axis in (ITEM, *layout.elements):
+                continue
+            where = f"item {item} has {length} along {axis!r} by itself and {padded} in a batch"
+            page = "see docs/authors/padded.md"
+            expect(axis in own, f"{where}; name the mask of {name!r} in Field.mask, {page}")
+            expect(
+                axis not in layout.inner or layout.inner_mask is not None,
+                f"{where}, as do variables inside the model; name Layout.inner_mask, {page}",
+            )
 
 
 def _masks(example: Example) -> list[str]:

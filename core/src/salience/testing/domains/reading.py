@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from salience.data.layout import ITEM
-from salience.errors import InputError
+from salience.errors import InputError, an
 from salience.support.isolation import generator_states
 from salience.testing.comparing import NotTestedError, expect, is_plain, same
 from salience.testing.example import Example
@@ -165,7 +165,7 @@ def _n_items(example: Example) -> int:
         return int(data.shape[axes.index(ITEM)])
     if isinstance(data, Mapping | str) or not hasattr(data, "__len__"):
         raise NotTestedError(
-            f"a {type(data).__name__} does not say how many items it has; pass n_items="
+            f"{an(type(data).__name__)} does not say how many items it has; pass n_items="
         )
     return len(data)
 

@@ -42,6 +42,11 @@ class Drawn:
         """What was added in a draw to the real positions of an item."""
         return self._at(self.moved, draw, item) - self._at(self.x, draw, item)
 
+    def noise_of_items(self, draw: int) -> Tensor:
+        """What was added in a draw to the real positions of all items, one after the other."""
+        n_items = len(self.view) // self.n_draws
+        return torch.cat([self.noise_of(draw, item).flatten() for item in range(n_items)])
+
     def _at(self, values: Tensor, draw: int, item: int) -> Tensor:
         n_items = len(self.view) // self.n_draws
         own = self.view.owner == draw * n_items + item
@@ -97,11 +102,12 @@ def draws_differ(subject: Subject) -> None:
     """Draws of an item differ from each other, and so does the noise of items and of seeds."""
     for example in subject.examples:
         drawn = _draw(subject.part, example)
-        moved = [drawn.noise_of(d, 2) for d in range(0, _N_DRAWS, 2)]
-        expect(bool(moved[0].count_nonzero()), f"it moves nothing in {example.name}")
-        expect(not same(*moved[:2]), f"two draws of an item are the same in {example.name}")
-        other = _draw(subject.part, example, seed=99)
-        expect(not same(moved[0], other.noise_of(0, 2)), f"seeds do not matter in {example.name}")
+        # Of all items: noise that moves few positions may move none of a small item.
+        one, two = drawn.noise_of_items(0), drawn.noise_of_items(2)
+        expect(bool(one.count_nonzero()), f"it moves nothing in {example.name}")
+        expect(not same(one, two), f"two draws of an item are the same in {example.name}")
+        other = _draw(subject.part, example, seed=99).noise_of_items(0)
+        expect(not same(one, other), f"seeds do not matter in {example.name}")
 
 
 def items_differ(subject: Subject) -> None:
@@ -109,8 +115,11 @@ def items_differ(subject: Subject) -> None:
     for example in subject.examples:
         twice = example.batch.select(torch.tensor([2, 2])).batch()
         drawn = _draw(subject.part, example, batch=twice, ids=["one", "other"])
+        one, other = (
+            torch.cat([drawn.noise_of(draw, item) for draw in range(_N_DRAWS)]) for item in (0, 1)
+        )
         expect(
-            not same(drawn.noise_of(0, 0), drawn.noise_of(0, 1)),
+            not same(one, other),
             f"two items share their noise in {example.name}; take random numbers from draw.numbers",
         )
 

@@ -26,7 +26,8 @@ def draws_differ(subject: Subject) -> None:
         spread = [s.flat_error for s in one.saliency.values()]
         expect(
             any(bool((errors > 0).any()) for errors in spread),
-            f"all draws are the same in {example.name}, although its model has dropout",
+            f"no saliency of an item differs from draw to draw in {example.name}; pass data= and "
+            f"model= with what the sampler changes, and draw by the keys",
         )
         other = _explained(subject, example, seed=99)
         expect(not same(values_of(one), values_of(other)), f"seeds do not matter in {example.name}")

@@ -17,6 +17,7 @@ from torch import Tensor
 from salience.aggregators.base import Aggregator
 from salience.calculators.base import Calculator
 from salience.data.domain import Domain
+from salience.errors import an
 from salience.hookspecs import GROUP
 from salience.plugins.parts import is_placeholder, to_config
 from salience.results.files.packing import pack, unpack
@@ -84,7 +85,7 @@ def pickles(subject: Subject) -> None:
     """The part can be sent to another process, with all its settings."""
     part = subject.part
     again = pickle.loads(pickle.dumps(part))
-    expect(type(again) is type(part), f"it is a {type(again).__name__} after pickling")
+    expect(type(again) is type(part), f"it is {an(type(again).__name__)} after pickling")
     if not is_dataclass(part):
         return
     for own in fields(part):

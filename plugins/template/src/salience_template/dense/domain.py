@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from salience import Batch, Domain, Explanation, Field, InputError, Layout
-from salience.errors import brief
+from salience.errors import an, brief
 from salience_template.dense.payload import payload_of
 
 # Axes are named, so that no code depends on axis numbers. "item" is the axis that counts items; the
@@ -85,8 +85,8 @@ class Spectra(Domain):
             data = _load(Path(data))
         if not isinstance(data, np.ndarray | Tensor):
             raise InputError(
-                f"spectra cannot be read from a {type(data).__name__}; pass an array or tensor of "
-                f"shape (items, channels, wavelengths), or the path of one .npy file"
+                f"spectra cannot be read from {an(type(data).__name__)}; pass an array or tensor "
+                f"of shape (items, channels, wavelengths), or the path of one .npy file"
             )
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiu":
             data = torch.from_numpy(data.astype(float))

@@ -1,8 +1,8 @@
 """The hooks of this plugin, which name its parts.
 
 Name each part as ``"module:attr"`` and import nothing but ``hookimpl`` here. Listing plugins then
-stays quick, and each part is imported on first use. Three more hooks, for calculators, samplers and
-aggregators, are described in ``salience.hookspecs``.
+stays quick, and each part is imported on first use. ``salience.hookspecs`` describes the hooks for
+parts of other kinds.
 """
 
 from __future__ import annotations
