@@ -170,13 +170,13 @@ def test_changed_weights_of_a_loaded_model_are_those_of_the_pool(tmp_path: Path)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "ids": ({"ids": [1, 2]}, "got 2 ids for 500 items"),
     "labels": ({"labels": [1, 2]}, "got 2 labels for 500 items"),
-    "a label": ({"labels": [[]] * 500}, "labels hold"),
+    "a label": ({"labels": [[]] * 500}, "is neither a number nor a string"),
     "unit_items": ({"unit_items": 0}, "unit_items"),
     "executor": ({"executor": "dask"}, "unknown executor 'dask'"),
     "executor object": ({"executor": 3}, "executor is 3"),
     "stripe": ({"stripe": (2, 2)}, "stripe is"),
     "on_error": ({"on_error": "skip"}, "on_error"),
-    "data": ({"data": iter([1])}, "which has no length"),
+    "data": ({"data": iter([1])}, "it has no length"),
     "file": ({"data": "no such file"}, "there is no file or folder"),
     "nothing": ({"data": np.zeros((0, 6))}, "the data is empty"),
 }

@@ -72,7 +72,7 @@ def test_slices_are_lazy_and_those_of_the_explanation(
 
 @pytest.mark.parametrize("chosen", [500, -501, [0, 500], [0.5], "row 1", [[1]]])
 def test_places_that_there_are_not(results: ResultSet, chosen: Any) -> None:
-    with pytest.raises(InputError, match="no item|item="):
+    with pytest.raises(InputError, match=r"no item|item="):
         results[chosen]
 
 
