@@ -41,11 +41,11 @@ def explain(*given: Any, **options: Any) -> Explanation:
 
 
 def refused(work: Callable[[], object]) -> str:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError) as caught:
         work()
     message = str(caught.value)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert len(message) <= 300
     assert "\n" not in message
     return message
@@ -146,9 +146,9 @@ def test_many_nodes_are_those_of_the_eigenvalues(number: int) -> None:
 
 
 def test_ten_thousand_nodes_are_quick_and_exact() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     nodes, weights = gauss_legendre(10_000)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert (weights * np.exp(nodes)).sum() == pytest.approx(np.e - 1 / np.e, rel=1e-14)
 
 
