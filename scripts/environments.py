@@ -66,8 +66,14 @@ def run(*command: str | Path, cwd: Path, shown: bool = False) -> str:
     # Several commands run at a time, and threads of torch would stand in each other's way.
     environment["OMP_NUM_THREADS"] = "1"
     words, lines = [str(word) for word in command], []
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(words, cwd=cwd, env=environment, text=True, **pipes) as running:
+    with subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
         assert running.stdout is not None
         for line in running.stdout:
             lines.append(line)
