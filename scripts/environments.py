@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: ``make test-scale`` tests the lowest version of Ray that its plugin allows.
 TOGETHER = ("tabular", "vision", "molgraph", "template", "report")
 PLUGINS = (*TOGETHER, "ray")
-#: Tests of plugins that are not found by themselves, and what they use of the other tests.
-SCALE = ("plugins/ray/tests/scale", "tests/scale")
+#: Those of its tests that kill no processes, for which make test-scale is there too.
+RAY = ("plugins/ray/tests/scale", "-k", "not kill and not stopped")
 #: What the tests with the lowest versions need besides what the examples do.
 TOOLS = ("captum", "hypothesis", "ipykernel", "nbclient", "pytest-xdist", "sybil", "xarray")
 #: Tests that no version changes: of the tree's own sources, and with a package that is installed
@@ -133,9 +133,10 @@ def test_isolated(plugin: str, wheels: dict[str, Path], place: Path) -> str:
     options = ("-c", ROOT / "constraints.txt", "--find-links", wheel.parent)
     try:
         python = environment(place / "env", [f"{wheel}[test]", str(wheels["salience"])], *options)
-        tests = SCALE if plugin == "ray" else (f"plugins/{plugin}/tests",)
-        tree = copied([*tests, "pyproject.toml"], place / "tree")
-        said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests[0], cwd=tree)
+        chosen = RAY if plugin == "ray" else (f"plugins/{plugin}/tests",)
+        models = ["tests/scale"] if plugin == "ray" else []
+        tree = copied([chosen[0], *models, "pyproject.toml"], place / "tree")
+        said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, cwd=tree)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return f"{said}{plugin}: {time.perf_counter() - began:.0f} s"
