@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: ``make test-scale`` tests the lowest version of Ray that its plugin allows.
 TOGETHER = ("tabular", "vision", "molgraph", "template", "report")
 PLUGINS = (*TOGETHER, "ray")
-#: Those of its tests that kill no processes, for which make test-scale is there too.
+#: What of Ray's tests is run alone: those that kill processes are left to ``make test-scale``.
 RAY = ("plugins/ray/tests/scale", "-k", "not kill and not stopped")
 #: What the tests with the lowest versions need besides what the examples do.
 TOOLS = ("captum", "hypothesis", "ipykernel", "nbclient", "pytest-xdist", "sybil", "xarray")
