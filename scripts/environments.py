@@ -202,10 +202,10 @@ def test_lowest(place: Path, replaced: Sequence[str]) -> None:
     constraints = place / "constraints.txt"
     constraints.write_text("\n".join(pins), encoding="utf-8")
     wheels = built(place / "wheels")
-    chosen = [f"{wheels[f'salience_{plugin}']}[test]" for plugin in TOGETHER]
+    plugins = [f"{wheels[f'salience_{plugin}']}[test]" for plugin in TOGETHER]
     python = environment(
         place / "env",
-        [*chosen, str(wheels["salience"]), *pins, *TOOLS],
+        [*plugins, str(wheels["salience"]), *pins, *TOOLS],
         *("-r", ROOT / "examples" / "requirements.txt"),
         *("-c", constraints, "--find-links", place / "wheels"),
     )
