@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := tabular vision molgraph template report
 PACKAGES := core $(PLUGINS:%=plugins/%)
-# Ray is large: only the tests of data sets install it.
+# Ray is large: only the tests of data sets and those in clean environments install it.
 SOURCES := $(PACKAGES:%=%/src) plugins/ray/src
 PROJECTS := constraints.txt $(PACKAGES:%=%/pyproject.toml)
 

@@ -11,12 +11,11 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
 
 import salience
 from salience import Explanation, InputError
 from salience.cli.inputs import class_names_of, data_of, ids_of, make_domain
-from tests.commands import run
+from tests.commands import Result, run
 
 PLUGINS = ("salience_tabular", "salience_vision", "salience_molgraph")
 pytestmark = pytest.mark.skipif(not all(map(find_spec, PLUGINS)), reason="needs the plugins")

@@ -14,10 +14,9 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from salience import Explanation
-from salience.cli import main
+from tests.commands import Result, run
 
 PACKAGES = ("salience_tabular", "salience_vision", "salience_molgraph", "salience_report")
 pytestmark = pytest.mark.skipif(
@@ -96,7 +95,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def examples(*command: str) -> list[str]:
     """The examples on a page of help, each as one line."""
-    page = CliRunner().invoke(main, [*command, "--help"], prog_name="salience").output
+    page = run(*command, "--help").output
     lines = page[page.index("Examples:\n") :].replace("\\\n", "").splitlines()[1:]
     return [" ".join(line.split("  ")).strip() for line in lines]
 
@@ -110,7 +109,7 @@ def shell(document: Path) -> list[str]:
 def call(line: str) -> Result:
     name, *words = shlex.split(line)
     assert name == "salience"
-    return CliRunner().invoke(main, words, prog_name="salience")
+    return run(*words)
 
 
 def test_every_example_runs(place: Path) -> None:

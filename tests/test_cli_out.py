@@ -472,7 +472,7 @@ def _model() -> torch.nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.5), nn.Linear(4, 2))
 
 
-@pytest.mark.parametrize("suffix", ["gif", "svgz", "PNG"])
+@pytest.mark.parametrize("suffix", ["webp", "svgz", "PNG"])
 def test_a_run_in_any_format_of_pictures_is_replaced(place: Path, suffix: str) -> None:
     words = ("explain", *ROWS, "--items", "1", "--out", "out", "--format", suffix)
     assert run(*words).exit_code == 0

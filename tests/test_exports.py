@@ -35,6 +35,17 @@ def test_static_exports_are_refused_with_the_reason() -> None:
         explained(program.module())
 
 
+def test_hooks_of_a_graph_module_run_with_what_they_use() -> None:
+    graph = torch.fx.symbolic_trace(network())
+    graph.scale = 3.0
+    graph.register_forward_pre_hook(lambda module, args: (args[0] * module.scale,))
+    graph.register_forward_hook(lambda module, args, output: output * module.scale)
+    plain = network()
+    truth = explained(lambda x: 3 * plain(3 * x))
+    torch.testing.assert_close(explained(graph), truth)
+    torch.testing.assert_close(explained(nn.Sequential(graph, nn.Identity())), truth)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_exports_and_traces_that_take_any_number_of_rows_are_served() -> None:
     rows = torch.export.Dim("rows", min=1, max=1000)

@@ -207,6 +207,7 @@ def test_draws_of_a_posterior_are_those_of_the_seeded_global_generator() -> None
             *(torch.bernoulli(like + 0.5), like.clone().uniform_(), like.clone().exponential_()),
             *(torch.multinomial(like + 1, 3), torch.distributions.Gamma(2.0, 1.0).sample()),
             *(nn.functional.dropout(like + 1, 0.5), torch.randint_like(like, 5)),
+            *(torch.randint_like(like, 3, 9), torch.randn_like(like, dtype=torch.float16)),
         ]
 
     torch.manual_seed(5)

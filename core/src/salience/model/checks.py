@@ -216,6 +216,8 @@ def refusing(batch: Batch, fitting: int | None = None) -> Iterator[None]:
 
 # What Python says of a call whose arguments are not those of the function.
 _WRONG_ARGUMENTS = re.compile(r"forward\(\) (missing|takes|got) .*argument")
+# What exports say of other shapes, those of later and of earlier versions of torch, and traces.
+_FIXED_SHAPES = ("Guard failed", "Expected input at", "TorchScript")
 
 
 def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
@@ -226,7 +228,7 @@ def _failed(error: Exception, batch: Batch, fitting: int | None) -> str:
         if isinstance(value := batch.arguments[name], Tensor)
     )
     text, rows = str(error), batch.n_items
-    if "Guard failed" in text or "TorchScript" in text:
+    if any(words in text for words in _FIXED_SHAPES):
         return (
             f"the model is an export or a trace of fixed shapes and cannot take {rows} rows at "
             f"once ({text.strip().splitlines()[-1]}); pass the model that it was made from, "

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.overrides import TorchFunctionMode
 
 from salience.errors import InputError, an, brief
@@ -64,6 +65,7 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
         with _Detaching():
             plain = _copy_plain(modules, memo)
             replica: nn.Module = copy.deepcopy(model, memo)
+            _complete(modules, memo)
     except Exception as error:
         raise InputError(
             f"the model {type(model).__name__} cannot be copied ({type(error).__name__}: "
@@ -87,6 +89,19 @@ def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None
         _go_slowly(module)
         run_without_cudnn(module)
     return replica
+
+
+def _complete(modules: list[nn.Module], memo: dict[int, Any]) -> None:
+    """Give copies of graph modules what torch.fx leaves out: hooks, and what only these use.
+
+    Attributes that hide methods are left out: those of exports refuse ``eval()``.
+    """
+    for module in modules:
+        if isinstance(module, GraphModule):
+            copied = vars(memo[id(module)])
+            there = {*copied, *dir(type(module))} - {*_HOOKS}
+            left = {name: value for name, value in vars(module).items() if name not in there}
+            copied.update(copy.deepcopy(left, memo))
 
 
 def _refuse_quantised(modules: list[nn.Module]) -> None:
@@ -240,6 +255,11 @@ def _plain(module: nn.Module, memo: dict[int, Any]) -> nn.Module | None:
     return made
 
 
+_HOOKS = (
+    *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
+    *("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"),
+    *("_backward_hooks", "_backward_pre_hooks", "_is_full_backward_hook"),
+)
 _WEIGHTS = ("_modules", "_parameters", "_buffers")
 _CONSTANTS = frozenset({int, float, str, bool, type(None), torch.dtype, torch.device})
 _TABLES = (dict, OrderedDict, set, list)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _lock = threading.Lock()
+_aten = torch.ops.aten
+# Functions that fill a tensor like another, and the method with which they do. Those of torch 2.5
+# take no generator.
+_FILLS: dict[Any, Callable[..., torch.Tensor]] = {
+    _aten.rand_like.default: torch.Tensor.uniform_,
+    _aten.randn_like.default: torch.Tensor.normal_,
+    _aten.randint_like.default: torch.Tensor.random_,
+    _aten.randint_like.low_dtype: torch.Tensor.random_,
+}
 
 
 class PrivateDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -41,6 +51,9 @@ class PrivateDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if place < len(args):
                 return func(*args[:place], generator, *args[place + 1 :], **kwargs)
             return func(*args, **{**kwargs, "generator": generator})
+        if func in _FILLS:
+            like, *bounds = args
+            return _FILLS[func](_aten.empty_like(like, **kwargs), *bounds, generator=generator)
         other = _with_generator(func)
         if other is not None:
             return other(*args, **kwargs, generator=generator)
