@@ -34,10 +34,10 @@ RAY = ("plugins/ray/tests/scale", "-k", "not kill and not stopped")
 #: What the tests with the lowest versions need besides what the examples do.
 TOOLS = ("captum", "hypothesis", "ipykernel", "nbclient", "pytest-xdist", "sybil", "xarray")
 #: Tests that no version changes: of the tree's own sources, and with a package that is installed
-#: without what it declares. Besides, what is left to ``make test-scale``.
+#: without what it declares. Besides, what is left to ``make test-scale`` and ``test-isolated``.
 LEFT_OUT = (
     *("tests/test_compare.py", "tests/test_house.py", "tests/test_laplace.py"),
-    *("tests/test_wheels.py", "tests/scale/test_faults.py", "plugins/ray"),
+    *("tests/isolated", "tests/scale/test_faults.py", "plugins/ray"),
 )
 #: Plugins that are tested at a time. Each environment takes 1 GB.
 AT_A_TIME = 2
