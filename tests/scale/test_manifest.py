@@ -44,6 +44,12 @@ def another_model() -> Explainer:
     return made
 
 
+def another_rate() -> Explainer:
+    made = explainer()
+    made.model[2].p = 0.5  # of dropout
+    return made
+
+
 def another_data() -> torch.Tensor:
     data = scale_models.rows()
     data[499, 5] += 1e-3
@@ -64,6 +70,7 @@ def test_plugins_that_were_loaded_besides_are_no_difference(tmp_path: Path) -> N
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "model.sha256": (another_model, {}),
+    "model.settings_sha256": (another_rate, {}),
     "data.sha256": (explainer, {"data": another_data()}),
     "data.n_items": (explainer, {"data": scale_models.rows(499)}),
     "data.kind": (explainer, {"data": scale_models.rows().numpy()}),
@@ -93,6 +100,35 @@ def test_what_differs_is_named_and_nothing_is_touched(
     with pytest.raises(InputError, match=rf"the run in this folder has {field}"):
         made.explain_dataset(**settings)
     assert state(out) == before
+
+
+class Scaled(torch.nn.Module):
+    """A model with a number that is not among its weights."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.net = scale_models.table()
+        self.register_buffer("number", torch.tensor(number), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.number * self.net(x)
+
+
+def reaching(model: torch.nn.Module) -> Any:
+    """A function that calls a model."""
+    return lambda x: model(x)
+
+
+def test_all_that_a_function_reaches_counts(tmp_path: Path) -> None:
+    for number, refused in ((1.0, False), (1.0, False), (2.0, True)):
+        for name, model in (("module", Scaled(number)), ("function", reaching(Scaled(number)))):
+            made = Explainer(model, "tensor", max_rows=64)
+            out, settings = tmp_path / name, {"unit_items": 500}
+            if refused:
+                with pytest.raises(InputError, match=r"has model\.sha256"):
+                    made.explain_dataset(scale_models.rows(), out, **settings)
+            else:
+                made.explain_dataset(scale_models.rows(), out, **settings)
 
 
 def test_weights_of_an_ensemble_count(tmp_path: Path) -> None:

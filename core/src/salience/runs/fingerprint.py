@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from salience.errors import InputError, brief
+from salience.model.reach import Rebuilding
 from salience.naming import is_file
 
 # Files of together at most this many bytes are read; of larger ones size and time count.
@@ -85,20 +86,54 @@ def of_values(values: Any) -> str:
     return made.hexdigest()
 
 
-def of_model(model: Any) -> str:
-    """Fingerprint of a model's parameters and buffers; of a function, of the modules it holds.
+def of_model(model: Any) -> dict[str, str]:
+    """Fingerprints of a model; of a function or another object, of the modules that it reaches.
 
-    What a module computes beside its weights is not seen, except its class.
+    What code computes is not seen, except by the names of classes and functions.
+
+    Returns:
+        ``"sha256"`` of names of classes, parameters and buffers; ``"settings_sha256"`` of the
+        numbers, truth values and words that are attributes of modules, such as the rate of dropout.
     """
-    made = Fingerprint()
     if isinstance(model, nn.Module):
-        made.add(f"{type(model).__module__}.{type(model).__qualname__}")
-        for name, value in model.state_dict().items():
-            made.add(name)
-            made.add(value)
+        modules, name = [model], type(model)
     else:
-        made.add(getattr(model, "__qualname__", type(model).__qualname__))
-    return made.hexdigest()
+        modules = Rebuilding({}, lambda module: module).look([model])
+        name = model if hasattr(model, "__qualname__") else type(model)
+    weights = [_weights(module) for module in modules]
+    settings = [_settings(module) for module in modules]
+    # The order in which modules are reached from a function is that of a set.
+    called = f"{name.__module__}.{name.__qualname__}"
+    return {
+        "sha256": of_values([called, *sorted(weights)]),
+        "settings_sha256": of_values(sorted(settings)),
+    }
+
+
+def _weights(module: nn.Module) -> str:
+    own = [*module.state_dict().items(), *module.named_buffers()]
+    return of_values([_named(type(module)), *(each for pair in own for each in pair)])
+
+
+def _settings(module: nn.Module) -> str:
+    found: list[Any] = []
+    for path, one in module.named_modules():
+        own = {name: value for name, value in vars(one).items() if not name.startswith("_")}
+        own.pop("training", None)  # explanations are those of evaluation mode
+        plain = [(name, own[name]) for name in sorted(own) if _is_plain(own[name])]
+        found += [path, _named(type(one)), *(each for pair in plain for each in pair)]
+    return of_values(found)
+
+
+def _named(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, truth value or word, or a list or tuple of these."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str | None)
 
 
 def of_files(paths: Sequence[Path]) -> dict[str, str]:

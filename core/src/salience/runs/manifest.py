@@ -56,7 +56,7 @@ class Manifest:
         return Manifest(
             {
                 "format": FORMAT,
-                "model": {"class": own.pop("model"), "sha256": of_model(request.settings.model)},
+                "model": {"class": own.pop("model"), **of_model(request.settings.model)},
                 "data": source.identity(),
                 "parts": {name: value for name, value in parts.items() if name != "model"},
                 "parts_sha256": of_values([list(tensors.values()), weights]),
