@@ -201,7 +201,8 @@ def test_items_that_cannot_be_read_are_recorded(executor: str, tmp_path: Path) -
     settings: Any = {"unit_items": 64, "executor": executor, "labels": ["a", "b", "c"] * 100}
     results = explainer.explain_dataset(data, tmp_path / "run", **settings)
     assert list(results.failed) == [5, 170, 299]
-    assert all("InputError" in text for text in results.failed.values())
+    for position, text in results.failed.items():
+        assert f"InputError: item {position}" in text
     assert len(results) == 297 and len(results.explanation()) == 297
     assert results.loc[171].explanation().ids == [171]
     assert len(results.where(label="c")) == 97
@@ -253,6 +254,22 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert 0 < len(ResultSet.open(out)) < 500
     assert temporary(out) == []
     assert len(explainer.explain_dataset(scale_models.rows(), out)) == 500
+
+
+def test_a_unit_that_is_lost_or_damaged_is_computed_again(tmp_path: Path) -> None:
+    out, explainer = tmp_path / "run", Explainer(load_model("scale_models:table", None), "tensor")
+    settings: Any = {"unit_items": 100, "ids": [f"row {i}" for i in range(500)]}
+    digest = explainer.explain_dataset(scale_models.rows(), out, **settings).digest()
+    unit = out / "units" / "000000002.parquet"
+    whole = unit.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:2000] + bytes(500) + whole[2500:]):
+        unit.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"is missing or damaged .* remove it"):
+            ResultSet.open(out).explanation()
+    unit.unlink()
+    assert len(ResultSet.open(out)) == 400
+    assert ResultSet.open(out).loc["row 350"].positions == [350]
+    assert explainer.explain_dataset(scale_models.rows(), out, **settings).digest() == digest
 
 
 def test_two_programs_do_not_compute_one_run(tmp_path: Path) -> None:

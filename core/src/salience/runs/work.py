@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from threading import Event
@@ -21,12 +22,14 @@ from salience.runs.manifest import own_devices
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
 from salience.runs.sources.source import Source
-from salience.runs.stored.unit_file import UnitRows, write_unit
+from salience.runs.stored.unit_rows import UnitRows, write_unit
 from salience.shown import ShortRepr
 from salience.support.notices import Hearing
 
 # Characters of the error of an item that is recorded.
 _LONGEST = 500
+# How the error of an item begins that was read by itself: "item 0 ('a.png') …", "row 0, …".
+_FIRST = re.compile(r"^(item|row) 0\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +138,8 @@ class UnitWriter(RunWorker):
             if not self.record_errors:
                 raise
             if stop - start == 1:
-                text = one_line(f"{type(error).__name__}: {error}", _LONGEST)
-                failed.append((start, text))
+                said = _FIRST.sub(rf"\g<1> {start}", str(error))
+                failed.append((start, one_line(f"{type(error).__name__}: {said}", _LONGEST)))
                 return
             middle = (start + stop) // 2
             yield from self._explained(unit, start, middle, failed)

@@ -66,15 +66,11 @@ class ResultSet:
                 f"{brief(str(path), 80)} holds no run that has begun; pass the folder that "
                 f"explain_dataset wrote"
             )
-        head = Explanation.load(folder.head)
+        head, done = Explanation.load(folder.head), folder.done()
+        complete = len(done) == len(manifest.bounds)
+        index = Index.load(folder.index) if complete else None
         return ResultSet(
-            Stored(
-                folder=folder,
-                manifest=manifest,
-                head=head,
-                done=folder.done(),
-                index=Index.load(folder.index),
-            )
+            Stored(folder=folder, manifest=manifest, head=head, done=done, index=index)
         )
 
     @property

@@ -18,8 +18,8 @@ How the columns are to be read is in the file's metadata, under ``salience``, as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,140 +31,17 @@ from torch import Tensor
 
 from salience.data.grid import Grid
 from salience.data.per_item import ColumnAnnotations
+from salience.errors import InputError, brief
 from salience.results.explanation import Explanation
 from salience.results.items import COLUMNS
 from salience.results.saliency import Saliency
-from salience.runs.ranges import ItemRange
 from salience.runs.stored import arrow
-from salience.runs.stored.joined import joined
 
-_KEY = b"salience"
-_FORMAT = 1
-_OTHERS = ("ids", "annotations")
-# Bytes of values that are read at once.
-_GROUP = 2**18
-# Columns of a table that become columns of Parquet.
-_WIDEST = 512
-_ERROR = "std_error"
+# Key of what the metadata of a file say of its columns.
+KEY = b"salience"
+OTHERS = ("ids", "annotations")
+ERROR = "std_error"
 FAILED, DONE = "failed", "done"
-
-
-@dataclass
-class UnitRows:
-    """What is to be written of a unit.
-
-    Args:
-        range: The items.
-        failed: Position of each item that failed, and the reason.
-        parts: Position of the first item of each part, and its explanation.
-        notices: What the user is to be told.
-    """
-
-    range: ItemRange
-    failed: list[tuple[int, str]]
-    parts: list[tuple[int, Explanation]] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-
-    def add(self, start: int, explained: Explanation, notices: Sequence[str]) -> None:
-        """Add the explanation of items that follow each other."""
-        self.parts.append((start, explained))
-        self.notices += [sentence for sentence in notices if sentence not in self.notices]
-
-
-def write_unit(path: Path, rows: UnitRows) -> None:
-    """Write the file of a unit."""
-    unit, pyarrow = rows.range, arrow.arrow()
-    errors = dict(rows.failed)
-    ids: list[Any] = list(unit.ids or range(unit.start, unit.stop))
-    for start, part in rows.parts:
-        ids[start - unit.start : start - unit.start + len(part)] = part.ids
-    columns: dict[str, Any] = {"position": pyarrow.array(range(unit.start, unit.stop))}
-    head: dict[str, Any] = {"format": _FORMAT, "notices": rows.notices}
-    columns["id"], head["ids"] = arrow.name_column(ids)
-    if unit.labels is not None:
-        columns["label"], head["labels"] = arrow.name_column(list(unit.labels))
-    texts = [errors.get(position) for position in range(unit.start, unit.stop)]
-    columns["status"] = pyarrow.array([DONE if text is None else FAILED for text in texts])
-    columns["error"] = pyarrow.array(texts, pyarrow.string())
-    if rows.parts:
-        done = torch.tensor([text is None for text in texts])
-        _add_values(columns, head, joined([part for _, part in rows.parts]), done, unit.start)
-    table = pyarrow.table(columns).replace_schema_metadata({_KEY: json.dumps(head)})
-    size = max(1, _GROUP * len(unit) // max(table.nbytes, 1))
-    pyarrow.parquet.write_table(
-        table,
-        path,
-        row_group_size=size,
-        compression="lz4",  # values that zstd makes 7 % smaller would take twice as long to read
-        use_dictionary=["status", "label"] if unit.labels is not None else ["status"],
-        write_statistics=["position"],
-    )
-
-
-def _add_values(
-    columns: dict[str, Any], head: dict[str, Any], part: Explanation, done: Tensor, start: int
-) -> None:
-    """Add the columns of the items that are done; the others get NaN, 0 or nothing."""
-    for name in COLUMNS:
-        if name not in _OTHERS:
-            columns[name] = arrow.tensor_column(_spread(getattr(part, name), done))
-    head["preflight"] = part.provenance.get("preflight")
-    head["variables"] = {name: _add_variable(columns, name, part, done) for name in part.saliency}
-    annotations = part.annotations
-    if isinstance(annotations, ColumnAnnotations):
-        head["annotations"] = list(annotations.columns)
-        for name, values in annotations.columns.items():
-            columns[f"annotation {name}"] = arrow.tensor_column(_spread(values, done))
-    elif len(annotations):
-        each = iter(annotations)
-        every = [next(each) if good else {} for good in done.tolist()]
-        positions = range(start, start + len(done))
-        columns |= arrow.annotation_columns(every, part.domain, positions)
-
-
-def _add_variable(
-    columns: dict[str, Any], name: str, part: Explanation, done: Tensor
-) -> dict[str, Any]:
-    """Add the saliency of a target variable; return how it is to be read."""
-    saliency = part.saliency[name]
-    tensors = {"": saliency.flat, _ERROR: saliency.flat_error, **saliency.flat_parts}
-    whats = {what: f"{name} {what}".strip() for what in tensors}
-    form: dict[str, Any] = {"columns": whats, "names": saliency.names}
-    if saliency.counts is not None:
-        sizes = _spread(saliency.counts, done)
-        form |= {"kind": "list", "shape": list(saliency.flat.shape[1:])}
-        for what, values in tensors.items():
-            columns[whats[what]] = arrow.list_column(values, sizes)
-        if saliency.names is not None:
-            each = iter(saliency.names)
-            form["names"] = [next(each) if good else () for good in done.tolist()]
-        if saliency.grid is not None:
-            form["places"] = list(saliency.grid.places)
-            columns[f"{name} lengths"] = arrow.tensor_column(_spread(saliency.grid.lengths, done))
-        return form
-    features = part.column_names(name) or []
-    if saliency.flat.ndim == 2 and 0 < len(features) <= _WIDEST:
-        own = {what: [f"{name}.{f} {what}".strip() for f in features] for what in tensors}
-        distinct = {column for each in own.values() for column in each}
-        if len(distinct) == len(features) * len(own) and not distinct & set(columns):
-            for what, values in tensors.items():
-                spread = _spread(values, done)
-                for at, column in enumerate(own[what]):
-                    columns[column] = arrow.tensor_column(spread[:, at])
-            return form | {"kind": "wide", "columns": own}
-    for what, values in tensors.items():
-        columns[whats[what]] = arrow.tensor_column(_spread(values, done))
-    return form | {"kind": "tensor"}
-
-
-def _spread(values: Tensor, done: Tensor) -> Tensor:
-    """Values of the items that are done in their rows among all items."""
-    if bool(done.all()):
-        return values
-    filler = torch.nan if values.is_floating_point() else 0
-    made = values.new_full((len(done), *values.shape[1:]), filler)
-    made[done] = values
-    return made
 
 
 class UnitFile:
@@ -175,10 +52,27 @@ class UnitFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = arrow.arrow().parquet.ParquetFile(path, memory_map=True)
-        self.head: Mapping[str, Any] = json.loads(self._file.schema_arrow.metadata[_KEY])
+        self._path = path
+        with self._reading():
+            self._file = arrow.arrow().parquet.ParquetFile(
+                path, memory_map=True, page_checksum_verification=True
+            )
+            self.head: Mapping[str, Any] = json.loads(self._file.schema_arrow.metadata[KEY])
         groups = [self._file.metadata.row_group(i) for i in range(self._file.num_row_groups)]
         self._ends = np.cumsum([group.num_rows for group in groups])
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raise InputError in place of what shows that the file is not as it was written."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{brief(str(self._path), 80)} is missing or damaged ({brief(error, 60)}); "
+                f"remove it and call explain_dataset again, which computes this unit"
+            ) from error
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -202,7 +96,8 @@ class UnitFile:
 
     def column(self, name: str) -> Any:
         """A column of numbers or texts."""
-        return self._file.read([name]).column(0)
+        with self._reading():
+            return self._file.read([name]).column(0)
 
     def is_done(self) -> NDArray[np.bool_]:
         """Whether each item is done and did not fail, bool."""
@@ -216,7 +111,8 @@ class UnitFile:
             base: An explanation with what all items have in common.
         """
         table, places = self._table(rows)
-        return self._explanation(table, torch.from_numpy(places), base)
+        with self._reading():
+            return self._explanation(table, torch.from_numpy(places), base)
 
     def _table(
         self, rows: NDArray[np.int64], columns: list[str] | None = None
@@ -224,7 +120,8 @@ class UnitFile:
         """The groups of rows that hold some rows, and the places of these in them."""
         of_row = np.searchsorted(self._ends, rows, side="right")
         groups = np.unique(of_row)
-        table = self._file.read_row_groups(groups.tolist(), columns, use_threads=False)
+        with self._reading():
+            table = self._file.read_row_groups(groups.tolist(), columns, use_threads=False)
         starts = np.concatenate([[0], self._ends])[groups]
         lengths = self._ends[groups] - starts
         offsets = np.cumsum(lengths) - lengths
@@ -234,7 +131,7 @@ class UnitFile:
     def _explanation(self, table: Any, chosen: Tensor, base: Explanation) -> Explanation:
         names = arrow.names_of(table["id"].take(chosen.tolist()), self.head["ids"])
         columns: dict[str, Any] = {
-            name: arrow.tensor_of(table[name])[chosen] for name in COLUMNS if name not in _OTHERS
+            name: arrow.tensor_of(table[name])[chosen] for name in COLUMNS if name not in OTHERS
         }
         columns["annotations"] = self._annotations(table, chosen, base)
         saliency = {
@@ -277,9 +174,9 @@ class UnitFile:
         if "places" in form:
             lengths = arrow.tensor_of(table[f"{name} lengths"])
             grid = Grid(lengths, tuple(form["places"]))
-        parts = {what: v for what, v in tensors.items() if what not in ("", _ERROR)}
+        parts = {what: v for what, v in tensors.items() if what not in ("", ERROR)}
         return Saliency(
-            tensors[""], tensors[_ERROR], counts, parts, grid=grid, names=self._groups(form, table)
+            tensors[""], tensors[ERROR], counts, parts, grid=grid, names=self._groups(form, table)
         )
 
     def _groups(self, form: Mapping[str, Any], table: Any) -> tuple[Any, ...] | None:
