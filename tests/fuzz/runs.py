@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,7 @@ def cases() -> st.SearchStrategy[Case]:
 
 def _explained(**given: Any) -> dict[str, Any]:
     """The numbers of a run into a new folder."""
-    with TemporaryDirectory(dir=folder()) as place:
+    with TemporaryDirectory(dir=folder()) as place, chdir(place):  # where a name of a folder leads
         call = {"data": rows(), "out": Path(place) / "run"} | _NOISY | given
         found = Explainer(network(), Tensors(), max_rows=8).explain_dataset(**call)
         return told(found.explanation())
