@@ -45,7 +45,7 @@ class Fingerprint:
         elif isinstance(value, Mapping):
             self._several("mapping", [each for pair in value.items() for each in pair])
         elif hasattr(value, "to_dict") and hasattr(value, "columns"):
-            self._several("frame", [*value.columns, *(value[c].to_numpy() for c in value.columns)])
+            self._frame(value)
         elif isinstance(value, list | tuple | range | np.ndarray):
             self._several("list", value)
         elif hasattr(value, "ToBinary"):  # a molecule of RDKit
@@ -65,6 +65,15 @@ class Fingerprint:
         head = f"{plain.dtype}{tuple(plain.shape)}".encode()
         self._bytes("tensor", head, plain.reshape(-1).view(torch.uint8).numpy())
 
+    def _frame(self, value: Any) -> None:
+        """Take in a frame, with what its rows are called and which codes its categories have."""
+        columns = [value[name] for name in value.columns]
+        # Categories, not codes, are the values of such a column, though models are handed codes.
+        categories = [getattr(getattr(c, "dtype", None), "categories", None) for c in columns]
+        self._several("names", [*value.columns, _plain(getattr(value, "index", None))])
+        self._several("categories", map(_plain, categories))
+        self._several("frame", map(_plain, columns))
+
     def _several(self, kind: str, values: Iterable[Any]) -> None:
         each = list(values)
         self._bytes(kind, str(len(each)).encode())
@@ -77,6 +86,11 @@ class Fingerprint:
             view = memoryview(part).cast("B") if len(part) else b""
             self._sum.update(len(view).to_bytes(8, "little"))
             self._sum.update(view)
+
+
+def _plain(column: Any) -> Any:
+    """The values of a column or an index of pandas as an array."""
+    return column.to_numpy() if hasattr(column, "to_numpy") else column
 
 
 def of_values(values: Any) -> str:
