@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,3 +219,10 @@ def test_explain_reads_as_a_page() -> None:
     assert found.end_lineno is not None and documented.end_lineno is not None
     lines = found.end_lineno - found.lineno + 1
     assert lines - (documented.end_lineno - documented.lineno + 1) <= 35
+
+
+def test_the_top_level_has_no_other_folders() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True).stdout
+    folders = {name.split("/")[0] for name in listed.splitlines() if "/" in name}
+    known = {".ci", "benchmarks", "core", "docs", "examples", "plugins", "scripts", "tests"}
+    assert folders <= known

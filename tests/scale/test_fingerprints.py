@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pandas as pd
@@ -48,3 +51,23 @@ def test_frames_differ_by_their_index() -> None:
 def test_frames_differ_by_the_codes_of_their_categories() -> None:
     names = ["a", "b"]
     assert of_values(frame(names, ["red", "blue"])) != of_values(frame(names, ["blue", "red"]))
+
+
+_ELSEWHERE = """
+import torch
+from types import SimpleNamespace
+from salience.runs.fingerprint import of_values
+held = [torch.zeros(5) for _ in range({others})]
+print(of_values([SimpleNamespace(x=torch.arange(3.0), names={{"a", "b", "carbon"}}), {{"x", "yz"}}]))
+"""
+
+
+def test_objects_with_tensors_and_sets_have_the_same_one_in_other_processes() -> None:
+    found = {
+        subprocess.check_output(
+            [sys.executable, "-c", _ELSEWHERE.format(others=number)],
+            env={**os.environ, "PYTHONHASHSEED": str(number)},
+        )
+        for number in (1, 7)
+    }
+    assert len(found) == 1

@@ -93,7 +93,7 @@ def explained_dataset(request: Request, data: Any, out: Path, options: RunOption
         )
     else:
         run = replace(run, manifest=run.manifest.fitted(earlier))
-    if earlier is None or run.missing():
+    if earlier is None or run.missing() or not run.folder.head.exists():
         run = _computed(run, options, record_errors)
     _index(run)
     return ResultSet.open(out)
@@ -144,6 +144,8 @@ def _computed(run: Run, options: RunOptions, record_errors: bool) -> Run:
         first = beginning(run.request, run.source, items, record_errors)
         with run.folder.locked():
             run.folder.clean()
+            if run.missing():
+                run.folder.drop_index()
             writer = _writer(run, first, record_errors)
             with progress_bar(run.n_draws(), options.progress) as report:
                 driver = Driver(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -46,6 +47,8 @@ class Fingerprint:
             self._several("mapping", [each for pair in value.items() for each in pair])
         elif hasattr(value, "to_dict") and hasattr(value, "columns"):
             self._frame(value)
+        elif isinstance(value, set | frozenset):
+            self._several("set", sorted(map(of_values, value)))
         elif isinstance(value, list | tuple | range | np.ndarray):
             self._several("list", value)
         elif hasattr(value, "ToBinary"):  # a molecule of RDKit
@@ -54,7 +57,7 @@ class Fingerprint:
             own = [getattr(value, f.name) for f in fields(value)]
             self._several(type(value).__qualname__, own)
         else:
-            self._bytes(type(value).__qualname__, pickle.dumps(value))
+            self._bytes(type(value).__qualname__, _pickled(value))
 
     def hexdigest(self) -> str:
         """The sum, 64 hexadecimal digits."""
@@ -91,6 +94,25 @@ class Fingerprint:
 def _plain(column: Any) -> Any:
     """The values of a column or an index of pandas as an array."""
     return column.to_numpy() if hasattr(column, "to_numpy") else column
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles to bytes that are the same in every process.
+
+    Those of a tensor have an address, and those of a set its order of the moment.
+    """
+
+    def persistent_id(self, obj: Any) -> Any:
+        """What stands for an object: its fingerprint; ``None`` where it is pickled itself."""
+        if isinstance(obj, Tensor | set | frozenset):
+            return type(obj).__name__, of_values(obj)
+        return None
+
+
+def _pickled(value: Any) -> bytes:
+    stream = io.BytesIO()
+    _Pickler(stream).dump(value)
+    return stream.getvalue()
 
 
 def of_values(values: Any) -> str:

@@ -142,6 +142,16 @@ class RunFolder:
             elif self.stripe[1] == 1:  # an index; of several programs another may be writing it
                 shutil.rmtree(path, ignore_errors=True)
 
+    def drop_index(self) -> None:
+        """Remove the index of a complete run before units of it that were deleted are computed.
+
+        What failed then may not fail now.
+        """
+        former = self.path / f"{_TEMPORARY}index-{secrets.token_hex(6)}"
+        with self._writing(), suppress(FileNotFoundError):  # none, or another stripe was first
+            self.index.rename(former)
+            shutil.rmtree(former)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only program that computes this stripe of the run.

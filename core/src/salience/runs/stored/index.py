@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salience.errors import InputError, brief
 from salience.runs.folder import RunFolder
 from salience.runs.stored.unit_file import UnitFile
 
@@ -42,7 +43,11 @@ class Index:
 
     @staticmethod
     def load(path: Path) -> Index | None:
-        """The index in a folder; ``None`` where there is none."""
+        """The index in a folder; ``None`` where there is none.
+
+        Raises:
+            InputError: Its files are not what a run has written.
+        """
         if not (path / _HEAD).is_file():
             return None
 
@@ -50,9 +55,15 @@ class Index:
             file = path / name
             return np.load(file, mmap_mode="r") if file.is_file() else None
 
-        labels = json.loads((path / _HEAD).read_text())["labels"]
-        failed = np.load(path / _FAILED)
-        return Index(failed, labels, mapped(_HASHES), mapped(_PLACES), codes=mapped(_CODES))
+        try:
+            labels = json.loads((path / _HEAD).read_text())["labels"]
+            failed = np.load(path / _FAILED)
+            return Index(failed, labels, mapped(_HASHES), mapped(_PLACES), codes=mapped(_CODES))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(
+                f"cannot read the index {brief(str(path), 120)} ({brief(error, 60)}); delete this "
+                f"folder and run again, which makes it anew"
+            ) from error
 
     def candidates(self, name: int | str) -> NDArray[np.int64]:
         """Positions of items whose id has the hash of a name."""

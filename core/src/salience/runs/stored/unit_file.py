@@ -49,6 +49,9 @@ class UnitFile:
 
     Args:
         path: The file.
+
+    Raises:
+        InputError: It is gone, or not what a run has written, as after a copy that was cut short.
     """
 
     def __init__(self, path: Path) -> None:
