@@ -53,7 +53,7 @@ def test_a_unit_that_was_cut_short_is_named(out: Path) -> None:
 
 def test_an_index_that_was_cut_short_is_named(out: Path) -> None:
     cut(out / "index" / "failed.npy")
-    with pytest.raises(InputError, match="index.*delete this folder and run again"):
+    with pytest.raises(InputError, match=r"index.*delete this folder and run again"):
         ResultSet.open(out)
     shutil.rmtree(out / "index")
     assert len(again(out)) == 50

@@ -58,7 +58,8 @@ import torch
 from types import SimpleNamespace
 from salience.runs.fingerprint import of_values
 held = [torch.zeros(5) for _ in range({others})]
-print(of_values([SimpleNamespace(x=torch.arange(3.0), names={{"a", "b", "carbon"}}), {{"x", "yz"}}]))
+one = SimpleNamespace(x=torch.arange(3.0), names={{"a", "b", "carbon"}})
+print(of_values([one, {{"x", "yz"}}]))
 """
 
 

@@ -73,8 +73,8 @@ class UnitFile:
             raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{brief(str(self._path), 80)} is missing or damaged ({brief(error, 60)}); "
-                f"remove it and call explain_dataset again, which computes this unit"
+                f"the unit {self._path.name!r} of the run in {brief(str(self._path.parents[1]), 80)} "
+                f"is missing or damaged ({brief(error, 60)}); remove it and call explain_dataset again, which computes this unit"
             ) from error
 
     def __len__(self) -> int:
