@@ -72,9 +72,10 @@ class UnitFile:
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError) as error:
+            folder = brief(str(self._path.parents[1]), 80)
             raise InputError(
-                f"the unit {self._path.name!r} of the run in {brief(str(self._path.parents[1]), 80)} "
-                f"is missing or damaged ({brief(error, 60)}); remove it and call explain_dataset again, which computes this unit"
+                f"the unit {self._path.name!r} of the run in {folder} is missing or damaged "
+                f"({brief(error, 60)}); remove it and call explain_dataset again, which computes it"
             ) from error
 
     def __len__(self) -> int:
