@@ -147,3 +147,19 @@ def test_a_set_and_a_stream_have_no_positions(tmp_path: Path) -> None:
     explainer = Explainer(scale_models.table(), "tensor")
     with pytest.raises(InputError, match="no length or no positions"):
         explainer.explain_dataset(Endless(), tmp_path / "run")
+
+
+@pytest.mark.parametrize("max_rows", [8, "auto"])
+def test_units_may_be_larger_than_the_data(max_rows: int | str, tmp_path: Path) -> None:
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=max_rows)
+    for _ in range(2):
+        results = explainer.explain_dataset(scale_models.rows(9), tmp_path / "run", unit_items=1000)
+        assert len(results) == 9
+
+
+def test_molecules_that_cannot_be_read_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "some.smi").write_text("CCO a\nnone b\nCN c\nCC d\n")
+    explainer = Explainer(load_model("scale_models:molecules", None), "molgraph", target="embed")
+    results = explainer.explain_dataset(tmp_path / "some.smi", tmp_path / "run", unit_items=4)
+    assert len(results.failed) == 1 and results.ids == ["a", "c", "d"]
+    assert results.explanation().item(1).annotations[0].keys() >= {"mol"}

@@ -84,6 +84,11 @@ def read_config(path: str) -> dict[str, Any]:
             f"{brief(path, 80)} lacks {', '.join(missing)}; `salience run --init` writes a config "
             f"that has all entries"
         )
+    for name in ("model", "weights"):
+        if name in given and not isinstance(given[name], str):
+            raise InputError(
+                f"the entry {name} is {brief(given[name])}; pass a text in quotation marks"
+            )
     return {**ENTRIES, **given}
 
 

@@ -112,7 +112,9 @@ def _run(request: Request, data: Any, out: Path, options: RunOptions) -> Run:
     for name, given in (("ids", ids), ("labels", labels)):
         if given is not None and len(given) != len(source):
             raise InputError(f"got {len(given)} {name} for {len(source)} items; pass one an item")
-    found = {"unit_items": options.unit_items, "max_rows": request.settings.max_rows}
+    size = options.unit_items
+    size = size if isinstance(size, str) else min(size, len(source))
+    found = {"unit_items": size, "max_rows": request.settings.max_rows}
     manifest = Manifest.of(
         request, source, ids=ids, labels=labels, threads=None, first=None, **found
     )

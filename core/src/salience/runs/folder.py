@@ -178,8 +178,10 @@ class RunFolder:
                     f"another program computes the run in {brief(str(self.path), 80)}; wait for "
                     f"it, or open its results by ResultSet.open"
                 )
-            yield
-            path.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
         finally:
             os.close(handle)
 

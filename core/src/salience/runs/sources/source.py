@@ -112,8 +112,11 @@ class OfDataset(Source):
         made, length = Fingerprint(), len(self)
         step = max(1, (length - 1) // (_LOOKED_AT - 1))
         for position in sorted({*range(0, length, step), length - 1}):
-            with self.reading(position, position + 1) as item:
-                made.add(item)
+            try:
+                with self.reading(position, position + 1) as item:
+                    made.add(item)
+            except Exception as error:  # the run records it, or is refused for it
+                made.add(["cannot be read", type(error).__name__])
         return {
             "kind": type(self._dataset).__qualname__,
             "n_items": length,

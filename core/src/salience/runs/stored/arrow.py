@@ -109,18 +109,23 @@ def names_of(column: Any, kind: str) -> list[Any]:
 
 
 def annotation_columns(
-    annotations: Sequence[Mapping[str, Any]], domain: Any, positions: Sequence[int]
+    annotations: Sequence[Mapping[str, Any] | None], domain: Any, positions: Sequence[int]
 ) -> dict[str, Any]:
     """Columns of annotations: JSON, and the tensors that it names as bytes of safetensors.
 
     Args:
-        annotations: One an item.
+        annotations: One an item; ``None`` for one that failed, whose row is empty.
         domain: The domain, which encodes them.
         positions: Position of each item, for errors.
     """
-    texts, data = [], []
+    texts: list[str | None] = []
+    data: list[bytes | None] = []
     encode = Asked("domains", domain, "encode") if isinstance(domain, Domain) else dict
     for position, annotation in zip(positions, annotations, strict=True):
+        if annotation is None:
+            texts.append(None)
+            data.append(None)
+            continue
         tensors: dict[str, Tensor] = {}
         own = encode(annotation)
         texts.append(json.dumps(pack(own, tensors, strict=f"the annotation of item {position}")))

@@ -95,7 +95,7 @@ def _add_values(
             columns[f"annotation {name}"] = arrow.tensor_column(_spread(values, done))
     elif len(annotations):
         each = iter(annotations)
-        every = [next(each) if good else {} for good in done.tolist()]
+        every = [next(each) if good else None for good in done.tolist()]
         positions = range(start, start + len(done))
         columns |= arrow.annotation_columns(every, part.domain, positions)
 
