@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -13,6 +11,8 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = sorted([ROOT / "core" / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")])
@@ -28,13 +28,7 @@ def requirements(path: Path) -> list[Requirement]:
 
 @pytest.fixture(scope="module")
 def environments() -> ModuleType:
-    path = ROOT / "scripts" / "environments.py"
-    spec = importlib.util.spec_from_file_location("environments", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["environments"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "scripts" / "environments.py", "environments")
 
 
 def test_distributions_agree_on_the_bounds_of_a_package() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import subprocess
 import sys
@@ -15,26 +14,23 @@ from typing import Any
 import pytest
 import torch
 
+from tests.scripts import loaded
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "benchmarks"
 
 
 def script(name: str) -> ModuleType:
     """A script as a module, whose neighbours are imported by name and then forgotten."""
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     before = dict(sys.modules)
-    sys.modules[spec.name] = module
     sys.path.insert(0, str(SCRIPTS))
     try:
-        spec.loader.exec_module(module)
+        return loaded(SCRIPTS / f"{name}.py", f"benchmarks_{name}")
     finally:
         sys.path.remove(str(SCRIPTS))
         for new in ("measure", "report"):
             if new not in before:
                 sys.modules.pop(new, None)
-    return module
 
 
 compare = script("compare")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+
+from tests.scripts import loaded
 
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
@@ -18,12 +19,7 @@ def example(name: str) -> ModuleType:
     # As when it is run: examples import from each other.
     if str(FOLDER) not in sys.path:
         sys.path.append(str(FOLDER))
-    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return loaded(FOLDER / f"{name}.py", f"example_{name}")
 
 
 def test_petals_come_first_by_every_method(tmp_path: Path) -> None:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests.scripts import loaded
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "families.py"
 
 
-def _loaded() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("families", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["families"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-families = _loaded()
+families = loaded(SCRIPT, "families")
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")

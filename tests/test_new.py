@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,9 @@ from click.testing import CliRunner, Result
 from salience.cli import main
 from salience.cli.plugins.new import KINDS
 from salience_template.project import TEMPLATES
+from tests.copies import COMBINATIONS, DOMAINS
 
 ROOT = Path(__file__).parents[1]
-DOMAINS = {
-    f"{data}_from_{target}": ("--data", data, "--target", target)
-    for data, target in product(("dense", "padded", "ragged"), ("input", "module"))
-}
-#: Name of a plugin → options with which it is made: every combination that there is.
-COMBINATIONS = DOMAINS | {f"own_{kind}": ("--kind", kind) for kind in KINDS if kind != "domain"}
 
 
 def new(*words: str) -> Result:

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import venv
-from itertools import product
 from pathlib import Path
 
-from salience.cli.plugins.new import KINDS
+from tests.copies import COMBINATIONS
+from tests.isolated.clean import run
 
 ROOT = Path(__file__).parents[2]
-DOMAINS = {
-    f"{data}_from_{target}": ("--data", data, "--target", target)
-    for data, target in product(("dense", "padded", "ragged"), ("input", "module"))
-}
-#: Name of a plugin → options with which it is made: every combination that there is.
-COMBINATIONS = DOMAINS | {f"own_{kind}": ("--kind", kind) for kind in KINDS if kind != "domain"}
-
-
-def run(*command: str, cwd: Path) -> str:
-    hidden = ("PYTHONPATH", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_every_copy_is_built_installed_tested_and_listed(tmp_path: Path) -> None:

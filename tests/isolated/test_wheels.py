@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
+
+from tests.isolated.clean import run
 
 ROOT = Path(__file__).parents[2]
 DOMAINS = ("tabular", "vision", "molgraph", "template")
@@ -58,12 +59,6 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = [str(ROOT / "core"), *(str(ROOT / "plugins" / plugin) for plugin in PLUGINS)]
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), *sources)
     return folder
-
-
-def run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_core_and_every_plugin_build_a_wheel_of_their_own(wheels: Path) -> None:

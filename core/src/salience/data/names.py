@@ -168,19 +168,22 @@ def label(value: Any) -> int | float | str | None:
         InputError: It is no number or string.
     """
     value = scalar(value)
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in _MISSING:
         return None
     if isinstance(value, str):
         return _text(value, "label")
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, Integral) and not isinstance(value, np.timedelta64):
-        if -(2**63) <= int(value) < 2**63:
-            return int(value)
-        raise InputError(f"the label {brief(value)} has more than 64 bits; pass it as a string")
+        return _within_64_bits(value, "label")
     if isinstance(value, float | np.floating):
         return None if np.isnan(value) else float(value)
     raise InputError(f"the label {brief(value)} is neither a number nor a string; pass str(label)")
+
+
+def label_key(name: Any) -> tuple[bool, Any]:
+    """What tells a label from others: True is not the number 1."""
+    return isinstance(name, bool), name
 
 
 def _one_each(values: Any, name: str, expected: str) -> Iterable[Any]:
@@ -205,13 +208,17 @@ def _text(value: str, name: str) -> str:
     raise InputError(f"the {name} {value!a} is no text in Unicode; pass another")
 
 
+def _within_64_bits(value: Any, name: str) -> int:
+    if -(2**63) <= int(value) < 2**63:
+        return int(value)
+    raise InputError(f"the {name} {brief(value)} has more than 64 bits; pass it as a string")
+
+
 def _id(value: Any) -> int | str:
     if isinstance(value, str):
         return _text(value, "id")
     number = scalar(value)
     truth = isinstance(number, bool | np.bool_ | np.timedelta64)
     if isinstance(number, Integral) and not truth:
-        if -(2**63) <= int(number) < 2**63:
-            return int(number)
-        raise InputError(f"the id {brief(value)} has more than 64 bits; pass it as a string")
+        return _within_64_bits(number, "id")
     raise InputError(f"the id {brief(value)} is neither a whole number nor a string; pass str(id)")

@@ -142,24 +142,18 @@ def _computed(run: Run, options: RunOptions, record_errors: bool) -> Run:
         if not run.folder.manifest.exists():
             run = settled(run, record_errors, threads)
         run = run.fixed()
-        items = run.items(run.manifest.entries["first"] or 0, FIRST)
+        start = run.manifest.entries["first"] or 0
+        items = run.items(start, start + FIRST)
         first = beginning(run.request, run.source, items, record_errors)
         with run.folder.locked():
             run.folder.clean()
-            if run.missing():
+            missing = run.missing()
+            if missing:
                 run.folder.drop_index()
             writer = _writer(run, first, record_errors)
-            with progress_bar(run.n_draws(), options.progress) as report:
-                driver = Driver(
-                    writer=writer,
-                    executor=run.executor,
-                    bounds=run.manifest.bounds,
-                    ids=run.ids,
-                    labels=run.labels,
-                    report=report,
-                )
+            with progress_bar(run.n_draws(missing), options.progress) as report:
                 try:
-                    driver.run(iter(run.missing()))
+                    Driver(run, writer, report).compute(missing)
                 finally:
                     run.folder.clean()
     return run

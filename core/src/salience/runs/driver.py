@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from salience.engine.executors.base import Executor
 from salience.engine.executors.chosen import in_order
 from salience.errors import InputError
 from salience.plugins.faults import Asked
-from salience.runs.ranges import Bounds, ItemRange, Report
+from salience.runs.ranges import ItemRange, Report
+from salience.runs.run import Run
 from salience.runs.work import UnitWriter
 from salience.support.notices import tell
 
@@ -28,24 +28,18 @@ class Driver:
     """Computes the units that are missing.
 
     Args:
+        run: The run.
         writer: Explains ranges and writes them.
-        executor: Runs the writer.
-        bounds: The units.
-        ids: The user's ids of all items, or ``None``.
-        labels: The user's labels of all items, or ``None``.
         report: Called with the number of draws that were computed.
         lost: Position of the first item of each range whose process died, and how it ended.
     """
 
+    run: Run
     writer: UnitWriter
-    executor: Executor
-    bounds: Bounds
-    ids: Sequence[int | str] | None
-    labels: Sequence[object] | None
     report: Callable[[int], object]
     lost: dict[int, str] = field(default_factory=dict)
 
-    def run(self, units: Iterator[int]) -> None:
+    def compute(self, units: Iterable[int]) -> None:
         """Compute units; where the process of one dies each time, without the item that kills it.
 
         Args:
@@ -74,21 +68,8 @@ class Driver:
             )
 
     def _range(self, unit: int, left_out: tuple[tuple[int, str], ...] = ()) -> ItemRange:
-        return replace(self._part(unit, *self.bounds.of(unit)), left_out=left_out)
-
-    def _part(self, unit: int, start: int, stop: int, writes: bool = True) -> ItemRange:
-        return ItemRange(
-            unit=unit,
-            start=start,
-            stop=stop,
-            held=self._held(start, stop),
-            ids=None if self.ids is None else self.ids[start:stop],
-            labels=None if self.labels is None else self.labels[start:stop],
-            writes=writes,
-        )
-
-    def _held(self, start: int, stop: int) -> object:
-        return self.writer.source.held(start, stop) if self.executor.other_processes else None
+        start, stop = self.run.manifest.bounds.of(unit)
+        return replace(self.run.items(start, stop, unit, writes=True), left_out=left_out)
 
     def _done(self, ranges: Iterator[ItemRange]) -> list[ItemRange]:
         """Compute ranges; return those whose process died each time that they were tried.
@@ -127,11 +108,11 @@ class Driver:
                 return lost
 
     def _anew(self, own: ItemRange) -> ItemRange:
-        part = self._part(own.unit, own.start, own.stop, own.writes)
+        part = self.run.items(own.start, own.stop, own.unit, own.writes)
         return replace(part, left_out=own.left_out)
 
     def _reports(self, ranges: Iterator[ItemRange]) -> Generator[Report]:
-        return in_order(self.executor, self.writer, ranges, _check)
+        return in_order(self.run.executor, self.writer, ranges, _check)
 
     def _take(self, report: Report) -> None:
         for sentence in report.notices:
@@ -168,7 +149,7 @@ class Driver:
     def _cut(self, own: ItemRange) -> Iterator[ItemRange]:
         size = max(1, -(-len(own) // _PARTS))
         for start in range(own.start, own.stop, size):
-            yield self._part(own.unit, start, min(start + size, own.stop), writes=False)
+            yield self.run.items(start, min(start + size, own.stop), own.unit)
 
 
 def _check(asked: Asked, report: Report, own: ItemRange) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -15,9 +15,10 @@ from salience.engine.means import with_means
 from salience.engine.preflight.samplers import preflight
 from salience.engine.promises import info_of
 from salience.engine.request import Request
-from salience.engine.units import Unit, UnitResult, read
+from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
 from salience.runs.ranges import ItemRange
+from salience.runs.sources.reading import read_items
 from salience.runs.sources.source import Source
 
 #: Items that are read to settle the layout of the data, and to find out about the model.
@@ -73,27 +74,13 @@ def beginning(request: Request, source: Source, items: ItemRange, record_errors:
     """
     stop = min(items.stop, items.start + FIRST)
     try:
-        unit = _read(request, source, items, (items.start, stop))
+        unit = read_items(request.settings.domain, source, items, (items.start, stop))
     except Exception:
         if not record_errors:
             raise
         unit = _readable(request, source, items, stop)
     request = request.fitted(unit.samples)
     return Beginning(request, unit, info_of(request.settings.domain, unit.samples))
-
-
-def _read(
-    request: Request,
-    source: Source,
-    items: ItemRange,
-    bounds: tuple[int, int],
-    like: Mapping[str, Any] | None = None,
-) -> Unit:
-    """Read the items between two positions of a range."""
-    start, stop = bounds
-    ids = None if items.ids is None else items.ids[start - items.start : stop - items.start]
-    with source.reading(start, stop, items.held) as data:
-        return read(request.settings.domain, data, ids, offset=start, like=like)
 
 
 def _readable(request: Request, source: Source, items: ItemRange, stop: int) -> Unit:
@@ -110,7 +97,7 @@ def _readable(request: Request, source: Source, items: ItemRange, stop: int) -> 
         if found is not None and end - start <= len(found):
             continue
         try:
-            found = _read(request, source, items, (start, end))
+            found = read_items(request.settings.domain, source, items, (start, end))
         except Exception as error:
             failed = error
             if end - start > 1:
@@ -169,23 +156,23 @@ def _items(taken: Sequence[tuple[int, float]]) -> int:
 
 def _reading(first: Beginning, source: Source, items: ItemRange) -> float:
     """Seconds that an item takes to be read, when what reading needs has been imported."""
-    start = first.unit.offset
+    domain, start = first.request.settings.domain, first.unit.offset
     number = min(_READ, len(first.unit))
     begin = perf_counter()
-    _read(first.request, source, items, (start, start + number), first.info)
+    read_items(domain, source, items, (start, start + number), first.info)
     return (perf_counter() - begin) / number
 
 
 def _growing(first: Beginning, source: Source, items: ItemRange) -> Iterator[Unit]:
     """Units of more and more items from the first on, up to the end of the range."""
-    start = first.unit.offset
+    domain, start = first.request.settings.domain, first.unit.offset
     number = min(_FEW, len(first.unit))
     while True:
         try:
             if number <= len(first.unit):
                 yield first.unit.part(0, number)
             else:
-                yield _read(first.request, source, items, (start, start + number), first.info)
+                yield read_items(domain, source, items, (start, start + number), first.info)
         except Exception:  # a later item cannot be read
             return
         if start + number == items.stop:

@@ -26,17 +26,25 @@ class Run:
     ids: Sequence[int | str] | None
     labels: Sequence[Any] | None
 
-    def items(self, start: int, number: int) -> ItemRange:
-        """A range of items that no unit is made of.
+    def items(self, start: int, stop: int, unit: int = 0, writes: bool = False) -> ItemRange:
+        """A range of items.
 
         Args:
             start: Position of the first.
-            number: How many there are at most.
+            stop: Position behind the last, which may lie behind the end of the data.
+            unit: Number of the unit that they belong to.
+            writes: Whether they are all of it, and its file is written.
         """
-        stop = min(start + number, len(self.source))
-        held = self.source.held(start, stop) if self.executor.other_processes else None
-        ids = None if self.ids is None else self.ids[start:stop]
-        return ItemRange(unit=0, start=start, stop=stop, held=held, ids=ids, writes=False)
+        stop = min(stop, len(self.source))
+        return ItemRange(
+            unit=unit,
+            start=start,
+            stop=stop,
+            held=self.source.held(start, stop) if self.executor.other_processes else None,
+            ids=None if self.ids is None else self.ids[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            writes=writes,
+        )
 
     def fixed(self) -> Run:
         """The run with the number of rows of its manifest."""
@@ -49,9 +57,9 @@ class Run:
         done = set(self.folder.done().tolist())
         return [k for k in range(rank, len(self.manifest.bounds), world) if k not in done]
 
-    def n_draws(self) -> int:
-        """Number of draws that are missing, summed over items."""
-        ranges = map(self.manifest.bounds.of, self.missing())
+    def n_draws(self, units: Sequence[int]) -> int:
+        """Number of draws of units, summed over their items."""
+        ranges = map(self.manifest.bounds.of, units)
         return self.request.draws.total * sum(stop - start for start, stop in ranges)
 
     def working(self, record_errors: bool, threads: int) -> dict[str, Any]:

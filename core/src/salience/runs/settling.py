@@ -88,20 +88,29 @@ def settled(run: Run, record_errors: bool, threads: int) -> Run:
         InputError: The computation is refused, or no process survives it.
     """
     unit_items = run.manifest.entries["unit_items"]
-    settings = run.working(record_errors, threads)
-    if run.executor.other_processes:
-        with run.folder.early_weights() as weights:
-            origin = origin_of(run.request.settings.model, weights)
-            found = _tried(run, Settler(**settings, origin=origin, unit_items=unit_items))
-    else:
+    if not run.executor.other_processes:
         items = run.items(0, len(run.source))
         first = beginning(run.request, run.source, items, record_errors)
-        found = Settled(0, *piloted(first, run.source, items, unit_items))
+        return _written(run, threads, Settled(0, *piloted(first, run.source, items, unit_items)))
+    with run.folder.early_weights() as weights:
+        origin = origin_of(run.request.settings.model, weights)
+        found = _tried(
+            run,
+            Settler(**run.working(record_errors, threads), origin=origin, unit_items=unit_items),
+        )
+        made = _written(run, threads, found)
+        if not run.folder.weights.exists():
+            weights.replace(run.folder.weights)
+    return made
+
+
+def _written(run: Run, threads: int, found: Settled) -> Run:
+    """Write the manifest with what was found, unless another stripe was first."""
     manifest = run.manifest.having(
         unit_items=found.unit_items, max_rows=found.max_rows, threads=threads, first=found.first
     )
     run.folder.make(manifest.text())
-    earlier = load(run.folder.manifest)  # another stripe may have been first
+    earlier = load(run.folder.manifest)
     assert earlier is not None
     return replace(run, manifest=run.manifest.fitted(earlier))
 
@@ -112,9 +121,11 @@ def _tried(run: Run, settler: Settler) -> Settled:
     Raises:
         InputError: All of them do.
     """
+    numbers = (_reach(run), *[FIRST] * (TRIES - 1))
     for start in starts(len(run.source)):
-        for number in (_reach(run), *[FIRST] * (TRIES - 1)):
-            results = in_order(run.executor, settler, [run.items(start, number)], _is_settled)
+        for number in numbers:
+            items = run.items(start, start + number)
+            results = in_order(run.executor, settler, [items], _is_settled)
             with closing(results):
                 found = next(results)
             if found.lost is None:

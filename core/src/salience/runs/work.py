@@ -13,7 +13,6 @@ import torch
 
 from salience.engine.assembly import explanation
 from salience.engine.request import Request
-from salience.engine.units import read
 from salience.engine.worker import Worker
 from salience.errors import InputError, one_line
 from salience.results.explanation import Explanation
@@ -21,6 +20,7 @@ from salience.runs.folder import RunFolder
 from salience.runs.manifest import own_devices
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
+from salience.runs.sources.reading import read_items
 from salience.runs.sources.source import Source
 from salience.runs.stored.unit_rows import UnitRows, write_unit
 from salience.shown import ShortRepr
@@ -34,7 +34,7 @@ _FIRST = re.compile(r"^(item|row) 0\b")
 
 @dataclass(frozen=True, kw_only=True)
 class RunWorker(ShortRepr):
-    """What works for a run, in any process: base of :class:`UnitWriter`, and of the pilot.
+    """What works for a run, in any process: base of :class:`UnitWriter` and :class:`Settler`.
 
     Pickled, it is without the model, which the other process makes by its origin.
 
@@ -151,10 +151,9 @@ class UnitWriter(RunWorker):
         self, unit: ItemRange, start: int, stop: int
     ) -> tuple[Explanation, tuple[str, ...]]:
         """Explain the items from ``start`` to ``stop`` − 1, and what the user is to be told."""
-        ids = None if unit.ids is None else unit.ids[start - unit.start : stop - unit.start]
+        domain = self.request.settings.domain
         with Hearing() as hearing:
-            with self.source.reading(start, stop, unit.held) as data:
-                items = read(self.request.settings.domain, data, ids, offset=start, like=self.info)
+            items = read_items(domain, self.source, unit, (start, stop), self.info)
             if len(items) != stop - start:
                 raise InputError(
                     f"the domain read {len(items)} items where the data has {stop - start}; pass a "

@@ -8,16 +8,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import Any
 
-from salience.engine.executors.base import Executor, Explains
+from salience.engine.executors.base import Executor, Explains, Given, Made
 from salience.engine.executors.process import DiedError, Process
 from salience.errors import InputError
 from salience.intake import integer
 from salience.support.interrupts import check
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 # Seconds between two looks whether Ctrl-C was pressed.
 _LOOK = 0.1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salience.data.names import label_key
 from salience.errors import InputError, brief
 from salience.runs.folder import RunFolder
 from salience.runs.stored.unit_file import UnitFile
@@ -93,7 +94,7 @@ def write_index(folder: RunFolder) -> None:
         hashes.append(np.array([_hash(name) for name in names], np.uint64))
         if unit.has_labels:
             own = [
-                -1 if n is None else labels.setdefault((isinstance(n, bool), n), len(labels))
+                -1 if n is None else labels.setdefault(label_key(n), len(labels))
                 for n in unit.names("label")
             ]
             codes.append(np.array(own, np.int32))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salience.data.names import label as plain_label
+from salience.data.names import label_key
 from salience.errors import InputError, brief
 from salience.intake import choice
 from salience.naming import path_of
@@ -167,15 +168,15 @@ class ResultSet:
             InputError: No item has it.
         """
         several = list(label) if isinstance(label, set | frozenset) else entries(label)
-        wanted = {_key(plain_label(one)) for one in ([label] if several is None else several)}
+        wanted = {label_key(plain_label(one)) for one in ([label] if several is None else several)}
         index = self._stored.index
         if index is not None and index.codes is not None:
-            codes = [place for place, own in enumerate(index.labels) if _key(own) in wanted]
-            codes += [-1] if _key(None) in wanted else []
+            codes = [place for place, own in enumerate(index.labels) if label_key(own) in wanted]
+            codes += [-1] if label_key(None) in wanted else []
             positions = np.asarray(self._positions, np.int64)
             found = positions[np.isin(index.codes[positions], codes)]
         else:
-            mask = np.array([_key(own) in wanted for own in self.labels], bool)
+            mask = np.array([label_key(own) in wanted for own in self.labels], bool)
             found = np.asarray(self._positions, np.int64)[mask]
         if not len(found):
             known = {} if index is None else dict.fromkeys(index.labels)
@@ -276,8 +277,3 @@ class ResultSet:
         if isinstance(positions, range):
             return found
         return [found[at] for at in np.searchsorted(ascending, positions).tolist()]
-
-
-def _key(label: Any) -> tuple[bool, Any]:
-    """A label, told apart from others: True is not the number 1."""
-    return isinstance(label, bool), label
