@@ -84,9 +84,19 @@ def test_a_written_config_is_toml_with_all_parts() -> None:
     for kind in ("calculators", "samplers", "aggregators", "executors"):
         for name in host().names(kind):
             assert f'name = "{name}"' in written.output
-    lines = [line[2:] for line in written.output.splitlines() if line.startswith("# calculator")]
-    chosen = next(line for line in lines if '"gradient"' in line)
-    assert tomllib.loads(chosen)["calculator"]["name"] == "gradient"
+
+
+@pytest.mark.parametrize("domain", ["tensor", "tabular", "vision", "molgraph"])
+def test_each_line_of_a_written_config_is_toml(domain: str) -> None:
+    written = salience("run", "--init", "--domain", domain).output
+    lines = [line[2:] for line in written.splitlines() if line.startswith("# ") and "{" in line]
+    found = [tomllib.loads(line) for line in lines]
+    parts = [part for entry in found for part in entry.values()]
+    every = [table for part in parts for table in (part if isinstance(part, list) else [part])]
+    assert {"name": "gradient", "multiply_by_target": False} in every
+    assert domain in [table["name"] for table in every]
+    (needed,) = (line for line in lines if '"ensemble"' in line)
+    assert needed.endswith("# needs members")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,7 @@ def test_a_written_config_is_toml_with_all_parts() -> None:
     [
         ("model = ", "is no TOML"),
         ('model = "a:b"', "lacks data, out, domain"),
+        (CONFIG + "\nweights = 3", "the entry weights is 3"),
         (CONFIG + "\nsampler = []", "has no entry 'sampler'"),
         (CONFIG.replace('"tensor"', '"tensors"'), "unknown domain 'tensors'"),
     ],
@@ -104,6 +115,12 @@ def test_configs_are_checked(text: str, said: str, place: Path) -> None:
     assert ran.exit_code == 1
     assert said in ran.output
     assert not (place / "out").exists()
+
+
+def test_a_config_may_begin_with_a_byte_order_mark(place: Path) -> None:
+    (place / "config.toml").write_text(CONFIG, encoding="utf-8-sig")
+    ran = salience("run", "config.toml")
+    assert ran.exit_code == 0, ran.output
 
 
 @pytest.mark.parametrize("arguments", [(), ("config.toml", "--init")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from salience import Explainer, InputError, ResultSet
+from salience.runs.folder import RunFolder
 
 METHOD: dict[str, Any] = {"unit_items": 10}
 _UNIT = "units/000000002.parquet"
@@ -88,3 +90,14 @@ def test_a_unit_that_was_deleted_may_fail_otherwise(tmp_path: Path) -> None:
     results = again(tmp_path / "run", data)
     assert results.failed == {} and len(results) == 50
     assert bool(torch.isfinite(results.explanation().values).all())
+
+
+def test_a_stripe_spares_what_another_is_writing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, (0, 2))
+    folder.units.mkdir()
+    new, old = tmp_path / ".weights.pt.new", tmp_path / ".weights.pt.old"
+    for path in (new, old):
+        path.write_bytes(b"begun")
+    os.utime(old, (0, 0))
+    folder.clean()
+    assert new.exists() and not old.exists()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,7 +96,7 @@ def test_stripes_make_one_run(tmp_path: Path) -> None:
     method: Any = METHODS["smoothgrad"]
     alone = explainer.explain_dataset(data, tmp_path / "one", *method, unit_items=40)
     for rank in (1, 2, 0):
-        settings: Any = {"unit_items": 40, "stripe": (rank, 3)}
+        settings: Any = {"unit_items": 40, "stripe": (np.int64(rank), 3)}
         striped = explainer.explain_dataset(data, tmp_path / "three", *method, **settings)
         assert striped.is_complete == (rank == 0)
     assert striped.digest() == alone.digest()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from salience.runs.fingerprint import of_model, of_values
+from salience.runs.fingerprint import of_values
+from salience.runs.model_fingerprint import of_model
 
 
 class Scaled(nn.Module):
@@ -23,9 +28,42 @@ class Scaled(nn.Module):
         self.register_buffer("factor", torch.tensor(factor), persistent=False)
 
 
+class Doubled(nn.Module):
+    """Doubles by one way, or by another."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x
+
+
+def another_doubled() -> nn.Module:
+    """A module of the same name, with other code."""
+
+    def forward(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    kind = type("Doubled", (nn.Module,), {"forward": forward, "__module__": __name__})
+    forward.__qualname__ = "Doubled.forward"
+    return kind()
+
+
+def hooked(factor: int) -> nn.Module:
+    made = nn.Identity()
+    if factor == 2:
+        made.register_forward_hook(lambda module, inputs, output: 2 * output)
+    else:
+        made.register_forward_hook(lambda module, inputs, output: 3 * output)
+    return made
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "activation": (lambda: nn.Sequential(nn.Tanh()), lambda: nn.Sequential(nn.ReLU())),
     "rate of dropout": (lambda: nn.Dropout(0.1), lambda: nn.Dropout(0.5)),
+    "code": (Doubled, another_doubled),
+    "traced code": (
+        lambda: torch.fx.symbolic_trace(Doubled()),
+        lambda: torch.fx.symbolic_trace(another_doubled()),
+    ),
+    "hook": (lambda: hooked(2), lambda: hooked(3)),
     "buffer that is not saved": (lambda: Scaled(1.0), lambda: Scaled(2.0)),
 }
 
@@ -35,6 +73,49 @@ def test_models_differ_by_more_than_their_weights(kind: str) -> None:
     one, other = MODELS[kind]
     assert of_model(one()) == of_model(one())
     assert of_model(one()) != of_model(other())
+
+
+class Holding:
+    """An object that holds another."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+def around() -> Holding:
+    made = Holding([1])
+    made.held = [made, 2]
+    return made
+
+
+def power(number: int) -> Callable[[int], int]:
+    return lambda x: x**number
+
+
+OBJECTS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "code of a lambda": (lambda: lambda x: x + 1, lambda: lambda x: x - 1),
+    "constants of a lambda": (lambda: lambda x: x + 1, lambda: lambda x: x + 2),
+    "closures": (lambda: power(2), lambda: power(3)),
+    "arguments of a partial": (lambda: partial(power, 2), lambda: partial(power, 3)),
+    "attributes": (lambda: Holding(1), lambda: Holding(2)),
+    "attributes of attributes": (lambda: Holding(Holding([1])), lambda: Holding(Holding([2]))),
+    "arrays": (lambda: Holding(np.arange(3)), lambda: Holding(np.arange(3.0))),
+    "sets": (lambda: Holding({"a", "b"}), lambda: Holding({"a", "c"})),
+    "modules": (lambda: Holding(Scaled(1.0)), lambda: Holding(nn.Identity())),
+    "what holds itself": (around, lambda: Holding([Holding(1), 2])),
+    "patterns": (lambda: re.compile("a"), lambda: re.compile("b")),
+    "scalers": (
+        lambda: StandardScaler().fit([[1.0], [2.0]]),
+        lambda: StandardScaler().fit([[1.0], [3.0]]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_objects_differ_by_what_they_hold(kind: str) -> None:
+    one, other = OBJECTS[kind]
+    assert of_values(one()) == of_values(one())
+    assert of_values(one()) != of_values(other())
 
 
 def frame(index: list[str], categories: list[str]) -> pd.DataFrame:
@@ -59,6 +140,7 @@ from types import SimpleNamespace
 from salience.runs.fingerprint import of_values
 held = [torch.zeros(5) for _ in range({others})]
 one = SimpleNamespace(x=torch.arange(3.0), names={{"a", "b", "carbon"}})
+one.of = lambda x: x in {{1, "a"}}
 print(of_values([one, {{"x", "yz"}}]))
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,31 @@ class Scaled(torch.nn.Module):
 def reaching(model: torch.nn.Module) -> Any:
     """A function that calls a model."""
     return lambda x: model(x)
+
+
+class Scaling:
+    """A scaler that is no part of a record."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def inverse_transform(self, x: Any) -> Any:
+        return self.factor * x
+
+
+def test_objects_and_functions_among_the_settings_count(tmp_path: Path) -> None:
+    for number, refused in ((2.0, False), (2.0, False), (3.0, True)):
+        given: dict[str, dict[str, Any]] = {
+            "parts.domain.scaler = '⟨Scaling": {"domain": Tabular(scaler=Scaling(number))},
+            "parts.output.function = '⟨": {"output": lambda out, n=number: n * out[:, 0]},
+        }
+        for place, (said, settings) in enumerate(given.items()):
+            out, data = tmp_path / str(place), scale_models.rows()
+            if refused:
+                with pytest.raises(InputError, match=re.escape(said)):
+                    explainer(**settings).explain_dataset(data, out, unit_items=500)
+            else:
+                explainer(**settings).explain_dataset(data, out, unit_items=500)
 
 
 def test_all_that_a_function_reaches_counts(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_folder_of_photos_with_one_that_is_none(tmp_path: Path) -> None:
     results = explainer.explain_dataset(folder, tmp_path / "run", unit_items=4)
     assert len(results) == 8
     ((name, reason),) = results.failed.items()
-    assert name == 4 and "photo 4.png" in reason
+    assert name == "photo 4.png" and "item 4" in reason
     found = results.loc["photo 7.png"].explanation()
     assert found.values.shape == (1, 224, 224)
     found.visualize(0, path=tmp_path / "photo.png")
@@ -163,3 +163,14 @@ def test_molecules_that_cannot_be_read_are_recorded(tmp_path: Path) -> None:
     results = explainer.explain_dataset(tmp_path / "some.smi", tmp_path / "run", unit_items=4)
     assert len(results.failed) == 1 and results.ids == ["a", "c", "d"]
     assert results.explanation().item(1).annotations[0].keys() >= {"mol"}
+
+
+def test_files_are_sent_by_paths_that_hold_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    monkeypatch.chdir(tmp_path)
+    vision = Explainer(load_model("scale_models:photos", None), "vision").domain
+    for data in (".", "one.png"):
+        _, sent = source_of(data, vision).held(0, 1)
+        assert sent == [str(tmp_path / "one.png")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from salience.errors import InputError, brief, nearest
 from salience.plugins import host
-from salience.plugins.parts import make
+from salience.plugins.parts import make, parse
 
 #: Entry of a config → what it is where the config lacks it; ``None`` has no word in TOML.
 ENTRIES: Mapping[str, Any] = {
@@ -45,6 +45,7 @@ model = "mymodels:net"    # module:factory that makes the model; modules of the 
 data = "data"             # a folder, a file with a record for each item, or module:name
 out = "run"               # the folder of the run, which goes on where it was stopped
 domain = {domain}
+{table}
 # target = "input"        # or the path of a module
 # output = "predicted"    # class:3, cross_entropy, value
 # device = "cuda"
@@ -70,7 +71,7 @@ def read_config(path: str) -> dict[str, Any]:
         InputError: It is no TOML, or entries are missing or unknown.
     """
     try:
-        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(
             f"{brief(path, 80)} is no TOML ({brief(error)}); `salience run --init` writes one"
@@ -102,28 +103,37 @@ def written_config(domain: str) -> str:
         InputError: There is no such domain.
     """
     make("domains", domain)
-    lines = [_HEAD.replace("{domain}", json.dumps(domain))]
+    own = _table("domains", parse(domain)[0])
+    table = f"# domain = {own}"
+    lines = [_HEAD.replace("{domain}", json.dumps(domain)).replace("{table}", table)]
     for kind, (entry, chosen) in _CHOICES.items():
         lines.append(f"{entry} = {chosen}")
-        shown = "[{table}]" if entry == "samplers" else "{table}"
         for name in host().names(kind):
-            table = ", ".join([f'name = "{name}"', *_settings(host().get(kind, name))])
-            lines.append(f"# {entry} = " + shown.replace("table", f" {table} "))
+            lines.append(f"# {entry} = {_table(kind, name, several=entry == 'samplers')}")
         lines.append("")
     return "\n".join(lines)
 
 
-def _settings(part: type) -> Iterator[str]:
-    """Settings of a part with their defaults; those that have none in TOML are named only."""
-    if not dataclasses.is_dataclass(part):
-        return
-    for field in dataclasses.fields(part):
-        if not field.init:
-            continue
-        default = field.default
-        if isinstance(default, bool | int | float | str):
-            yield f"{field.name} = {json.dumps(default)}"
-        elif isinstance(default, tuple) and all(isinstance(x, int | float | str) for x in default):
-            yield f"{field.name} = {json.dumps(list(default))}"
-        else:
-            yield f"{field.name} = …"
+def _table(kind: str, name: str, *, several: bool = False) -> str:
+    """A part as a table of TOML with the defaults of its settings; a comment names the others."""
+    part = host().get(kind, name)
+    own = [f for f in dataclasses.fields(part) if f.init] if dataclasses.is_dataclass(part) else []
+    written = {field.name: _toml(field.default) for field in own}
+    shown = [f"{setting} = {text}" for setting, text in written.items() if text is not None]
+    made = f"{{ {', '.join([f'name = {json.dumps(name)}', *shown])} }}"
+    made = f"[{made}]" if several else made
+    left = [field for field in own if written[field.name] is None]
+    words = []
+    for word, is_needed in (("needs", True), ("also", False)):
+        names = [f.name for f in left if (f.default is f.default_factory) is is_needed]
+        words += [f"{word} {', '.join(names)}"] if names else []
+    return f"{made}  # {'; '.join(words)}" if words else made
+
+
+def _toml(value: Any) -> str | None:
+    """A default as it is written in TOML; ``None`` for one that cannot be, such as None."""
+    if isinstance(value, bool | int | float | str):
+        return json.dumps(value)
+    if isinstance(value, tuple | list) and None not in (each := [_toml(v) for v in value]):
+        return f"[{', '.join(map(str, each))}]"
+    return None

@@ -131,7 +131,7 @@ def _index(run: Run) -> None:
         return
     with run.folder.locked():
         run.folder.clean()
-        write_index(run.folder)
+        write_index(run.folder, own_ids=run.ids is not None)
 
 
 def _computed(run: Run, options: RunOptions, record_errors: bool) -> Run:

@@ -1,13 +1,14 @@
-"""Fingerprints: what tells the bytes of a model, or of data, from any others."""
+"""Fingerprints: what tells values, objects, functions and files from any others."""
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
-import io
-import pickle
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from salience.errors import InputError, brief
-from salience.model.reach import Rebuilding
 from salience.naming import is_file
 
 # Files of together at most this many bytes are read; of larger ones size and time count.
@@ -28,6 +28,7 @@ class Fingerprint:
 
     def __init__(self) -> None:
         self._sum = hashlib.sha256()
+        self._around: list[int] = []
 
     def add(self, value: Any) -> None:
         """Take in a value: a number, text, tensor, array, frame, mapping, list or object."""
@@ -56,12 +57,34 @@ class Fingerprint:
         elif is_dataclass(value) and not isinstance(value, type):
             own = [getattr(value, f.name) for f in fields(value)]
             self._several(type(value).__qualname__, own)
+        elif isinstance(value, nn.Module):
+            self._several(named(type(value)), [*value.state_dict().items()])
+        elif isinstance(value, type | BuiltinFunctionType | ModuleType):
+            self._bytes("name", getattr(value, "__qualname__", value.__name__).encode())
         else:
-            self._bytes(type(value).__qualname__, _pickled(value))
+            self._object(value)
 
     def hexdigest(self) -> str:
         """The sum, 64 hexadecimal digits."""
         return self._sum.hexdigest()
+
+    def _object(self, value: Any) -> None:
+        """Take in a function, or an object as what pickle would make it of again.
+
+        Pickle's own bytes would not do: they hold addresses of tensors, the order of a set in this
+        process, and whether equal texts are one object.
+
+        Raises:
+            TypeError: It holds what cannot be told from others, such as an open file.
+        """
+        if id(value) in self._around:  # an object that holds itself
+            self._bytes("around", str(self._around.index(id(value))).encode())
+            return
+        self._around.append(id(value))
+        try:
+            self._several(type(value).__qualname__, _inside(value))
+        finally:
+            self._around.pop()
 
     def _tensor(self, value: Tensor) -> None:
         plain = value.detach().cpu().contiguous()
@@ -96,23 +119,33 @@ def _plain(column: Any) -> Any:
     return column.to_numpy() if hasattr(column, "to_numpy") else column
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles to bytes that are the same in every process.
+def _inside(value: Any) -> list[Any]:
+    """What an object is made of."""
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [named(value), of_code(value), value.__defaults__, value.__kwdefaults__, cells]
+    reducer = copyreg.dispatch_table.get(type(value))
+    made: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
+    if isinstance(made, str):
+        return [made]
+    # A callable with its arguments, the state, items of a list and of a dict.
+    return [list(part) if isinstance(part, Iterator) else part for part in made]
 
-    Those of a tensor have an address, and those of a set its order of the moment.
-    """
 
-    def persistent_id(self, obj: Any) -> Any:
-        """What stands for an object: its fingerprint; ``None`` where it is pickled itself."""
-        if isinstance(obj, Tensor | set | frozenset):
-            return type(obj).__name__, of_values(obj)
-        return None
+def of_code(function: FunctionType) -> str:
+    """Fingerprint of what a function computes, but for what it calls."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"Python {version}: {of_values(_of_code(function.__code__))}"
 
 
-def _pickled(value: Any) -> bytes:
-    stream = io.BytesIO()
-    _Pickler(stream).dump(value)
-    return stream.getvalue()
+def _of_code(code: CodeType) -> list[Any]:
+    inner = [_of_code(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return [code.co_code, code.co_names, inner]
+
+
+def named(kind: Any) -> str:
+    """The name of a class or function with its module."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def of_values(values: Any) -> str:
@@ -120,56 +153,6 @@ def of_values(values: Any) -> str:
     made = Fingerprint()
     made.add(values)
     return made.hexdigest()
-
-
-def of_model(model: Any) -> dict[str, str]:
-    """Fingerprints of a model; of a function or another object, of the modules that it reaches.
-
-    What code computes is not seen, except by the names of classes and functions.
-
-    Returns:
-        ``"sha256"`` of names of classes, parameters and buffers; ``"settings_sha256"`` of the
-        numbers, truth values and words that are attributes of modules, such as the rate of dropout.
-    """
-    if isinstance(model, nn.Module):
-        modules, name = [model], type(model)
-    else:
-        modules = Rebuilding({}, lambda module: module).look([model])
-        name = model if hasattr(model, "__qualname__") else type(model)
-    weights = [_weights(module) for module in modules]
-    settings = [_settings(module) for module in modules]
-    # The order in which modules are reached from a function is that of a set.
-    called = f"{name.__module__}.{name.__qualname__}"
-    return {
-        "sha256": of_values([called, *sorted(weights)]),
-        "settings_sha256": of_values(sorted(settings)),
-    }
-
-
-def _weights(module: nn.Module) -> str:
-    own = [*module.state_dict().items(), *module.named_buffers()]
-    return of_values([_named(type(module)), *(each for pair in own for each in pair)])
-
-
-def _settings(module: nn.Module) -> str:
-    found: list[Any] = []
-    for path, one in module.named_modules():
-        own = {name: value for name, value in vars(one).items() if not name.startswith("_")}
-        own.pop("training", None)  # explanations are those of evaluation mode
-        plain = [(name, own[name]) for name in sorted(own) if _is_plain(own[name])]
-        found += [path, _named(type(one)), *(each for pair in plain for each in pair)]
-    return of_values(found)
-
-
-def _named(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is a number, truth value or word, or a list or tuple of these."""
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, bool | int | float | str | None)
 
 
 def of_files(paths: Sequence[Path]) -> dict[str, str]:

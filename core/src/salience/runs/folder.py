@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from salience.support.files import sync_folder, write_whole
 
 _ENDING = ".parquet"
 _TEMPORARY = ".tmp-"
+# Seconds after which nobody writes a file any more that has not been touched.
+_UNTOUCHED = 600
 # What a program that was killed had begun to write: its manifest, head or weights.
 _BEGUN = re.compile(r"\.(tmp-|head\.salience\.|weights\.pt\.)")
 
@@ -135,7 +138,7 @@ class RunFolder:
         """Remove what processes of this stripe that were killed had begun to write."""
         begun = [*self.units.glob(f"{self._temporary}*")]
         if self.stripe[0] == 0:
-            begun += [path for path in self.path.iterdir() if _BEGUN.match(path.name)]
+            begun += [path for path in self.path.iterdir() if self._is_left(path)]
         for path in begun:
             if not path.is_dir():
                 path.unlink(missing_ok=True)
@@ -184,6 +187,14 @@ class RunFolder:
                 path.unlink(missing_ok=True)
         finally:
             os.close(handle)
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether a program that was killed left a file, which no other stripe is writing."""
+        if _BEGUN.match(path.name) is None:
+            return False
+        with suppress(FileNotFoundError):  # it has its name now
+            return self.stripe[1] == 1 or time.time() - path.stat().st_mtime > _UNTOUCHED
+        return False
 
     @property
     def _temporary(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from salience.engine.record import named_parts, record
 from salience.engine.request import Request
 from salience.errors import InputError, brief
 from salience.plugins import host
+from salience.plugins.parts import placeholder
 from salience.results.files.packing import pack
-from salience.runs.fingerprint import of_files, of_model, of_values
+from salience.runs.fingerprint import of_files, of_values
+from salience.runs.model_fingerprint import of_model
 from salience.runs.ranges import Bounds
-from salience.runs.sources.source import Source
+from salience.runs.sources.base import Source
 
 FORMAT = 1
+# Digits of the fingerprint of a function or an object among the settings.
+_DIGITS = 16
 #: What a pilot finds out where the user leaves it open; an earlier run of the folder decides.
 OPEN = ("unit_items", "max_rows", "threads", "first")
 
@@ -51,7 +56,7 @@ class Manifest:
         used = {"salience", "torch", *_distributions(own)}
         versions = {name: v for name, v in own.pop("versions").items() if name in used}
         tensors: dict[str, Any] = {}
-        parts = pack(own, tensors)
+        parts = pack(own, tensors, other=_told_apart)
         weights = [_weights(sampler) for sampler in request.samplers]
         return Manifest(
             {
@@ -152,6 +157,14 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
     else:
         yield name, value
+
+
+def _told_apart(value: Any) -> str:
+    """What stands for an object that a record cannot hold: its name, and its fingerprint."""
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    with suppress(Exception):  # it may hold what cannot be told from others, such as an open file
+        name += f" {of_values(value)[:_DIGITS]}"
+    return placeholder(name)
 
 
 def _weights(sampler: Any) -> list[Any]:

@@ -18,8 +18,8 @@ from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
 from salience.runs.ranges import ItemRange
+from salience.runs.sources.base import Source
 from salience.runs.sources.reading import read_items
-from salience.runs.sources.source import Source
 
 #: Items that are read to settle the layout of the data, and to find out about the model.
 FIRST = 128

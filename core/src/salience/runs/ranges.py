@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from salience.errors import InputError, brief
@@ -102,9 +103,9 @@ def stripe_of(given: Any) -> tuple[int, int]:
     if given is None:
         return 0, 1
     pair = tuple(given) if isinstance(given, tuple | list) else ()
-    integers = all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
+    integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in pair)
     if len(pair) != 2 or not integers or not 0 <= pair[0] < pair[1]:
         raise InputError(
             f"stripe is {brief(given)}; pass (rank, world) with 0 ≤ rank < world, or leave it out"
         )
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])

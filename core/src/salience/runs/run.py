@@ -11,7 +11,7 @@ from salience.engine.request import Request
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import Manifest
 from salience.runs.ranges import ItemRange
-from salience.runs.sources.source import Source
+from salience.runs.sources.base import Source
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from threading import Event
 from typing import Any, Self
@@ -13,6 +13,7 @@ import torch
 
 from salience.engine.assembly import explanation
 from salience.engine.request import Request
+from salience.engine.units import Unit
 from salience.engine.worker import Worker
 from salience.errors import InputError, one_line
 from salience.results.explanation import Explanation
@@ -20,8 +21,8 @@ from salience.runs.folder import RunFolder
 from salience.runs.manifest import own_devices
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
+from salience.runs.sources.base import Source
 from salience.runs.sources.reading import read_items
-from salience.runs.sources.source import Source
 from salience.runs.stored.unit_rows import UnitRows, write_unit
 from salience.shown import ShortRepr
 from salience.support.notices import Hearing
@@ -116,9 +117,10 @@ class UnitWriter(RunWorker):
         """
         rows = UnitRows(unit, list(unit.left_out))
         for start, stop in unit.parts():
-            for explained in self._explained(unit, start, stop, rows.failed):
-                rows.add(*explained)
+            self._explain(rows, start, stop)
         if unit.writes:
+            if rows.failed:
+                rows.name_failed(self.source.names(unit.start, unit.stop, unit.held))
             self.folder.commit(unit.unit, lambda path: write_unit(path, rows))
         total = self.request.draws.total
         return Report(
@@ -128,39 +130,43 @@ class UnitWriter(RunWorker):
             n_draws=total * (len(unit) - len(rows.failed)),
         )
 
-    def _explained(
-        self, unit: ItemRange, start: int, stop: int, failed: list[tuple[int, str]]
-    ) -> Iterator[tuple[int, Explanation, tuple[str, ...]]]:
-        """Explain items that follow each other; halves of them where one fails."""
+    def _explain(self, rows: UnitRows, start: int, stop: int) -> None:
+        """Explain items that follow each other, in halves where one fails; add them to the rows."""
+        items = None
         try:
-            found, notices = self.explained(unit, start, stop)
+            with Hearing() as hearing:
+                items = self._read(rows.range, start, stop)
+                found, notices = self._explained(items)
         except Exception as error:
-            if not self.record_errors:
-                raise
-            if stop - start == 1:
-                said = _FIRST.sub(rf"\g<1> {start}", str(error))
-                failed.append((start, one_line(f"{type(error).__name__}: {said}", _LONGEST)))
+            if stop - start > 1:
+                middle = (start + stop) // 2
+                self._explain(rows, start, middle)
+                self._explain(rows, middle, stop)
                 return
-            middle = (start + stop) // 2
-            yield from self._explained(unit, start, middle, failed)
-            yield from self._explained(unit, middle, stop, failed)
+            said = _FIRST.sub(rf"\g<1> {start}", str(error))
+            if not self.record_errors:
+                if isinstance(error, InputError):
+                    raise InputError(said) from error
+                raise
+            rows.failed.append((start, one_line(f"{type(error).__name__}: {said}", _LONGEST)))
+            if items is not None:
+                rows.names[start] = items.called()[0]
         else:
-            yield start, found, notices
+            rows.add(start, found, (*hearing.sentences, *notices))
 
-    def explained(
-        self, unit: ItemRange, start: int, stop: int
-    ) -> tuple[Explanation, tuple[str, ...]]:
-        """Explain the items from ``start`` to ``stop`` − 1, and what the user is to be told."""
+    def _read(self, unit: ItemRange, start: int, stop: int) -> Unit:
         domain = self.request.settings.domain
-        with Hearing() as hearing:
-            items = read_items(domain, self.source, unit, (start, stop), self.info)
-            if len(items) != stop - start:
-                raise InputError(
-                    f"the domain read {len(items)} items where the data has {stop - start}; pass a "
-                    f"list of single items"
-                )
-            worker = Worker.of(self.request, self.device)
-            worker = replace(worker, runner=replace(worker.runner, stop=self.stop))
-            result = worker.explain(items)
-            made = explanation(result, self.request, items, more=True)
-        return made, (*hearing.sentences, *result.notices)
+        items = read_items(domain, self.source, unit, (start, stop), self.info)
+        if len(items) != stop - start:
+            raise InputError(
+                f"the domain read {len(items)} items where the data has {stop - start}; pass a "
+                f"list of single items"
+            )
+        return items
+
+    def _explained(self, items: Unit) -> tuple[Explanation, tuple[str, ...]]:
+        """The explanation of items, and what the user is to be told."""
+        worker = Worker.of(self.request, self.device)
+        worker = replace(worker, runner=replace(worker.runner, stop=self.stop))
+        result = worker.explain(items)
+        return explanation(result, self.request, items, more=True), result.notices

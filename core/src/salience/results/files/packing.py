@@ -9,7 +9,7 @@ array of NumPy, and ``$tuple``, ``$set``, ``$frozenset``, ``$bytes`` (in base 64
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,19 @@ from salience.plugins.parts import placeholder
 _DEEPEST = 100
 
 
-def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int = _DEEPEST) -> Any:
+def stand_in(value: Any) -> str:
+    """The placeholder of a function or an object of the user's own class, which names it."""
+    return placeholder(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def pack(
+    value: Any,
+    tensors: dict[str, Tensor],
+    *,
+    strict: str = "",
+    other: Callable[[Any], Any] = stand_in,
+    depth: int = _DEEPEST,
+) -> Any:
     """Convert a value to types of JSON; tensors in it are moved to ``tensors`` under new names.
 
     Args:
@@ -34,6 +46,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
         tensors: Name → tensor of the file.
         strict: What the value is, for the error; where empty, a placeholder stands for an object
             that cannot be saved, such as a function among the settings.
+        other: Gives what stands for such an object.
         depth: Largest number of values inside each other.
 
     Raises:
@@ -46,7 +59,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
         )
 
     def inner(item: Any) -> Any:
-        return pack(item, tensors, strict=strict, depth=depth - 1)
+        return pack(item, tensors, strict=strict, other=other, depth=depth - 1)
 
     if value is None or type(value) in (str, bool, int, float):
         return value
@@ -67,7 +80,8 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
             return {str(key): inner(item) for key, item in value.items()}
         return {"$map": [[inner(key), inner(item)] for key, item in value.items()]}
     if isinstance(value, set | frozenset):
-        return {f"${type(value).__name__}": [inner(item) for item in value]}
+        # In an order of the text, since that of a set is another in each process.
+        return {f"${type(value).__name__}": sorted(map(inner, value), key=repr)}
     if type(value) is tuple:
         return {"$tuple": [inner(item) for item in value]}
     if not strict and isinstance(value, str | int | float):
@@ -83,8 +97,7 @@ def pack(value: Any, tensors: dict[str, Tensor], *, strict: str = "", depth: int
         # A dataclass among the settings, such as a transform, is stored as a mapping of its fields,
         # from which its part can be made again.
         return inner({f.name: getattr(value, f.name) for f in fields(value) if f.init})
-    # A function or an object of the user's own class cannot be stored; a placeholder names it.
-    return placeholder(getattr(value, "__qualname__", type(value).__qualname__))
+    return other(value)
 
 
 def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:

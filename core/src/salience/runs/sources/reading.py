@@ -8,7 +8,7 @@ from typing import Any
 from salience.data.domain import Domain
 from salience.engine.units import Unit, read
 from salience.runs.ranges import ItemRange
-from salience.runs.sources.source import Source
+from salience.runs.sources.base import Source
 
 
 def read_items(

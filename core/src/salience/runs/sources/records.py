@@ -6,8 +6,9 @@ means what it means in the file as a whole.
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import Any
 
 from salience.errors import InputError
 from salience.runs.fingerprint import of_files
+from salience.runs.sources.base import Source
 
 # Records between two places of a file that are kept.
 _STEP = 256
 
 
-class TextFile:
+class TextFile(Source):
     """A CSV, SMILES or SDF file.
 
     Args:
@@ -30,33 +32,48 @@ class TextFile:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._head, self._places, self._length = _scanned(self.path)
+        number = rf"\b(line|record) (\d+) of {re.escape(self.path.name)}"
+        self._number = re.compile(number)
 
     def __len__(self) -> int:
         return self._length
 
-    def held(self, start: int, stop: int) -> None:
-        """Nothing: another process reads the file."""
-
     @contextmanager
     def reading(self, start: int, stop: int, held: Any = None) -> Iterator[str]:
-        """The path of a file with the records of the range, which is there for the time."""
+        """The path of a file with the records of the range, which is there for the time.
+
+        Raises:
+            InputError: The domain cannot read it; lines and records are counted in the whole file.
+        """
         first = start // _STEP
+        at, line = self._places[first]
         with self.path.open("rb") as stream:
-            stream.seek(self._places[first])
+            stream.seek(at)
             found = _records(stream, self.path.suffix.lower())
-            numbered = zip(range(first * _STEP, stop), found, strict=False)
-            wanted = [record for number, record in numbered if number >= start]
+            records = [record for _, record in zip(range(first * _STEP, stop), found, strict=False)]
+        before = start - first * _STEP
+        line += b"".join(records[:before]).count(b"\n")
         with tempfile.TemporaryDirectory(prefix="salience-") as folder:
             part = Path(folder) / self.path.name
-            part.write_bytes(self._head + b"".join(wanted))
-            yield str(part)
+            part.write_bytes(self._head + b"".join(records[before:]))
+            try:
+                yield str(part)
+            except InputError as error:
+                added = {"line": line - self._head.count(b"\n"), "record": start}
+                raise InputError(self._renumbered(str(error), added)) from error
+
+    def _renumbered(self, said: str, added: Mapping[str, int]) -> str:
+        """What is said of a part, with lines and records of the whole file."""
+        return self._number.sub(
+            lambda m: f"{m[1]} {int(m[2]) + added[m[1]]} of {self.path.name}", said
+        )
 
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of the file."""
         return {"kind": self.path.suffix, "n_items": len(self), **of_files([self.path])}
 
 
-class ParquetFile:
+class ParquetFile(Source):
     """A table in a Parquet file.
 
     Args:
@@ -74,9 +91,6 @@ class ParquetFile:
         from pyarrow import parquet
 
         return parquet.ParquetFile(self.path)
-
-    def held(self, start: int, stop: int) -> None:
-        """Nothing: another process reads the file."""
 
     @contextmanager
     def reading(self, start: int, stop: int, held: Any = None) -> Iterator[Any]:
@@ -101,7 +115,7 @@ class ParquetFile:
         return ParquetFile, (self.path,)
 
 
-def of_file(path: Path) -> Any:
+def of_file(path: Path) -> Source | None:
     """The source of a file with many records; ``None`` for a file that is one item.
 
     Raises:
@@ -116,16 +130,20 @@ def of_file(path: Path) -> Any:
         raise InputError(f"cannot read {str(path)!r} ({error}); pass a readable file") from error
 
 
-def _scanned(path: Path) -> tuple[bytes, list[int], int]:
-    """What comes before the records, the place of each 256th record, and their number."""
+def _scanned(path: Path) -> tuple[bytes, list[tuple[int, int]], int]:
+    """What comes before the records, the places of each 256th record, and the number of records.
+
+    A place is the number of bytes and of lines that come before.
+    """
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
         head = _head(stream, suffix)
-        at, places, number = len(head), [], 0
+        at, line, places, number = len(head), head.count(b"\n"), [], 0
         for record in _records(stream, suffix):
             if number % _STEP == 0:
-                places.append(at)
+                places.append((at, line))
             at += len(record)
+            line += record.count(b"\n")
             number += 1
     return head, places, number
 

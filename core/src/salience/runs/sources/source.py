@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from salience.data.domain import Domain
+from salience.data.names import row_names
 from salience.datasets import items_of
 from salience.errors import InputError, brief
 from salience.naming import is_file, is_folder
 from salience.runs.fingerprint import Fingerprint, of_list
 from salience.runs.loading import is_named, load_object, result_of
 from salience.runs.sources import records
+from salience.runs.sources.base import Source
 
 _NAMED = "pass module:name of a Dataset, a list, an array, or a function that returns one"
 _NO_LENGTH = (
@@ -25,31 +26,6 @@ _NO_LENGTH = (
 )
 # Items of a Dataset that its fingerprint reads.
 _LOOKED_AT = 16
-
-
-class Source(ABC):
-    """A data set of known length. It pickles, without the items that :meth:`held` hands over."""
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    def held(self, start: int, stop: int) -> Any:
-        """The items of a range, where another process cannot read them by their positions."""
-        return None
-
-    @abstractmethod
-    def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
-        """A context with the items of a range, in a form that the domain reads inside of it.
-
-        Args:
-            start: Position of the first.
-            stop: Position behind the last.
-            held: What :meth:`held` returned for a range that contains this one.
-        """
-
-    @abstractmethod
-    def identity(self) -> dict[str, Any]:
-        """What tells this data from other data, in JSON types."""
 
 
 class Held(Source):
@@ -72,8 +48,18 @@ class Held(Source):
 
     def reading(self, start: int, stop: int, held: Any = None) -> AbstractContextManager[Any]:
         """The items of a range, of those that are held."""
+        return nullcontext(self._slice(start, stop, held))
+
+    def names(self, start: int, stop: int, held: Any = None) -> Sequence[Any] | None:
+        """Names of files, or the labels of the rows of a frame."""
+        items = self._slice(start, stop, held)
+        if isinstance(items, list | tuple) and all(isinstance(v, str | Path) for v in items):
+            return [Path(v).name if is_file(Path(v)) else None for v in items]
+        return row_names(items)
+
+    def _slice(self, start: int, stop: int, held: Any) -> Any:
         first, data = (0, self._data) if held is None else held
-        return nullcontext(_slice(data, start - first, stop - first))
+        return _slice(data, start - first, stop - first)
 
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of all values."""
@@ -147,6 +133,10 @@ class Named(Source):
         """The items of a range."""
         return self._source.reading(start, stop)
 
+    def names(self, start: int, stop: int, held: Any = None) -> Sequence[Any] | None:
+        """Those of the data that the name gives."""
+        return self._source.names(start, stop)
+
     def identity(self) -> dict[str, Any]:
         """The identity of the data that the name gives."""
         return self._source.identity()
@@ -197,10 +187,11 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
 
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     path = Path(data)
+    # Paths from the root on: processes on other machines have another working folder.
     if is_folder(path):
-        return Held(files_in(path, suffixes)[0])
+        return Held(files_in(path.absolute(), suffixes)[0])
     if is_file(path):
-        return records.of_file(path) or Held([str(path)])
+        return records.of_file(path) or Held([str(path.absolute())])
     if isinstance(data, str) and is_named(data):
         return Named(data, suffixes)
     raise InputError(

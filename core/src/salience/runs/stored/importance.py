@@ -86,7 +86,7 @@ def importance_of(parts: Iterable[Explanation]) -> Importance:
         columns = part.column_names(next(iter(part.saliency)))
         names = None if columns is None else tuple(columns)
     if error is None:
-        raise InputError("no item is done, so that there is no mean; wait for the first unit")
+        raise InputError("there is no item to average; choose one, or wait for the first unit")
     total = value.count
     return Importance(
         n_items=total,

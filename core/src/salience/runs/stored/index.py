@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Index:
     Args:
         failed: Positions of the items that failed, in order.
         labels: The distinct labels, in the order in which they first come.
+        text_ids: As for :class:`UnitFile`.
         hashes: Hashes of the ids in order; ``None`` where ids are positions.
         places: Position of the item of each hash; ``None`` where ids are positions.
         codes: For each item the place of its label among the labels, −1 where it has none; ``None``
@@ -38,6 +39,7 @@ class Index:
 
     failed: NDArray[np.int64]
     labels: list[Any]
+    text_ids: bool
     hashes: NDArray[np.uint64] | None
     places: NDArray[np.int64] | None
     codes: NDArray[np.int32] | None
@@ -57,9 +59,15 @@ class Index:
             return np.load(file, mmap_mode="r") if file.is_file() else None
 
         try:
-            labels = json.loads((path / _HEAD).read_text())["labels"]
-            failed = np.load(path / _FAILED)
-            return Index(failed, labels, mapped(_HASHES), mapped(_PLACES), codes=mapped(_CODES))
+            head = json.loads((path / _HEAD).read_text())
+            return Index(
+                failed=np.load(path / _FAILED),
+                labels=head["labels"],
+                text_ids=head["text_ids"],
+                hashes=mapped(_HASHES),
+                places=mapped(_PLACES),
+                codes=mapped(_CODES),
+            )
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(
                 f"cannot read the index {brief(str(path), 120)} ({brief(error, 60)}); delete this "
@@ -78,18 +86,24 @@ class Index:
 _SIDES: tuple[Any, Any] = ("left", "right")
 
 
-def write_index(folder: RunFolder) -> None:
-    """Write the index of a run whose units are all done, unless it is there."""
+def write_index(folder: RunFolder, *, own_ids: bool) -> None:
+    """Write the index of a run whose units are all done, unless it is there.
+
+    Args:
+        folder: The folder of the run.
+        own_ids: Whether the user gave ids.
+    """
     if folder.index.exists():
         return
     temporary = folder.path / f".tmp-index-{secrets.token_hex(6)}"
     temporary.mkdir()
-    hashes, codes, failed = [], [], []
+    hashes, codes, failed, kinds = [], [], [], []
     labels: dict[Any, int] = {}
     first = 0
     positional = True
     for unit in _files(folder):
         names = unit.names("id")
+        kinds += unit.kinds_of_ids
         positional = positional and names == list(range(first, first + len(names)))
         hashes.append(np.array([_hash(name) for name in names], np.uint64))
         if unit.has_labels:
@@ -108,11 +122,22 @@ def write_index(folder: RunFolder) -> None:
     if codes:
         np.save(temporary / _CODES, np.concatenate(codes))
     np.save(temporary / _FAILED, np.concatenate(failed))
-    (temporary / _HEAD).write_text(json.dumps({"labels": [name for _, name in labels]}))
+    head = {"labels": [name for _, name in labels], "text_ids": text_ids(kinds, own_ids=own_ids)}
+    (temporary / _HEAD).write_text(json.dumps(head))
     try:
         temporary.rename(folder.index)
     except OSError:  # another program was first
         shutil.rmtree(temporary)
+
+
+def text_ids(kinds: Iterable[str], *, own_ids: bool) -> bool:
+    """Whether ids that are numbers are given as text, since those of other units are text.
+
+    Args:
+        kinds: The :attr:`UnitFile.kinds_of_ids` of all units.
+        own_ids: Whether the user gave ids, which stay as they are.
+    """
+    return not own_ids and len(set(kinds)) > 1
 
 
 def _files(folder: RunFolder) -> Iterator[UnitFile]:
@@ -121,5 +146,5 @@ def _files(folder: RunFolder) -> Iterator[UnitFile]:
 
 
 def _hash(name: int | str) -> np.uint64:
-    text = f"{type(name).__name__[0]}{name}".encode()
+    text = str(name).encode()  # a number may come to be text
     return np.uint64(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))

@@ -15,7 +15,7 @@ from salience.results.explanation import Explanation
 from salience.results.provenance import recorded_ids, selected
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import Manifest
-from salience.runs.stored.index import Index
+from salience.runs.stored.index import Index, text_ids
 from salience.runs.stored.unit_file import UnitFile
 
 # Files of units that are kept open.
@@ -47,11 +47,21 @@ class Stored:
     def file(self, unit: int) -> UnitFile:
         """The file of a unit, one of the few that are kept open."""
         if unit not in self._files:
-            self._files[unit] = UnitFile(self.folder.unit(unit))
+            self._files[unit] = UnitFile(self.folder.unit(unit), text_ids=self.text_ids)
             if len(self._files) > _OPEN:
                 self._files.popitem(last=False)
         self._files.move_to_end(unit)
         return self._files[unit]
+
+    @cached_property
+    def text_ids(self) -> bool:
+        """As for :class:`UnitFile`, by the units that are done."""
+        if self.index is not None:
+            return self.index.text_ids
+        own_ids = self.manifest.entries["ids"] is not None
+        units = (UnitFile(self.folder.unit(k)) for k in self.done)
+        kinds = (kind for unit in units for kind in unit.kinds_of_ids)
+        return text_ids(kinds, own_ids=own_ids)
 
     def span(self, unit: int) -> tuple[int, int]:
         """First position of a unit, and the one behind its last."""

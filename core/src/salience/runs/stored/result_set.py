@@ -111,7 +111,10 @@ class ResultSet:
 
     @property
     def failed(self) -> dict[int | str, str]:
-        """Id of each item of the run that failed, and the reason."""
+        """Id of each item of the run that failed, and the reason.
+
+        Where several of one id failed, all but the first are called by their positions as well.
+        """
         found: dict[int | str, str] = {}
         index = self._stored.index
         units = self._stored.done.tolist()
@@ -121,8 +124,11 @@ class ResultSet:
             file = self._stored.file(unit)
             rows = np.flatnonzero(~file.is_done())
             if len(rows):
-                names, errors = file.names("id"), file.column("error")
-                found |= {names[row]: errors[row].as_py() for row in rows.tolist()}
+                names, errors = file.names("id", rows), file.column("error")
+                for name, row in zip(names, rows.tolist(), strict=True):
+                    position = self._stored.span(unit)[0] + row
+                    called = f"{name} (item {position})" if name in found else name
+                    found[called] = errors[row].as_py()
         return found
 
     def __getitem__(self, chosen: int | slice | Sequence[int] | NDArray[Any]) -> ResultSet:
@@ -179,8 +185,8 @@ class ResultSet:
             mask = np.array([label_key(own) in wanted for own in self.labels], bool)
             found = np.asarray(self._positions, np.int64)[mask]
         if not len(found):
-            known = {} if index is None else dict.fromkeys(index.labels)
-            shown = f"; there are {brief(list(known), 80)}" if known else ""
+            known = [] if index is None else index.labels
+            shown = f"; there are {brief(known, 80)}" if known else ""
             raise InputError(f"no item has the label {brief(label, 60)}{shown}; pass another")
         return ResultSet(self._stored, found)
 

@@ -12,6 +12,7 @@ column                 values
 ``V.C``                the same of a column C of a table, a number an item
 ====================== ===========================================================================
 
+Names in the data are numbers where all of them are, else text: what one unit holds does not tell.
 How the columns are to be read is in the file's metadata, under ``salience``, as JSON.
 """
 
@@ -49,13 +50,15 @@ class UnitFile:
 
     Args:
         path: The file.
+        text_ids: Whether ids that are numbers are given as text, since those of other units are.
 
     Raises:
         InputError: It is gone, or not what a run has written, as after a copy that was cut short.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, text_ids: bool = False) -> None:
         self._path = path
+        self._text_ids = text_ids
         with self._reading():
             self._file = arrow.arrow().parquet.ParquetFile(
                 path, memory_map=True, page_checksum_verification=True
@@ -81,6 +84,11 @@ class UnitFile:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    @property
+    def kinds_of_ids(self) -> list[str]:
+        """What the names of items are that did not fail: ``"int"``, ``"str"``, both or neither."""
+        return list(self.head["kinds_of_ids"])
+
     @cached_property
     def has_labels(self) -> bool:
         """Whether items have labels."""
@@ -94,9 +102,13 @@ class UnitFile:
             rows: Numbers of rows in ascending order; all of them where ``None``.
         """
         if rows is None:
-            return arrow.names_of(self._file.read([of]).column(0), self.head[f"{of}s"])
+            return self._names(self._file.read([of]), of)
         table, places = self._table(rows, [of])
-        return arrow.names_of(table.column(0).take(places), self.head[f"{of}s"])
+        return self._names(table.take(places), of)
+
+    def _names(self, table: Any, of: str) -> list[Any]:
+        found = arrow.names_of(table[of], self.head[f"{of}s"])
+        return list(map(str, found)) if of == "id" and self._text_ids else found
 
     def column(self, name: str) -> Any:
         """A column of numbers or texts."""
@@ -133,7 +145,7 @@ class UnitFile:
         return table, rows - starts[within] + offsets[within]
 
     def _explanation(self, table: Any, chosen: Tensor, base: Explanation) -> Explanation:
-        names = arrow.names_of(table["id"].take(chosen.tolist()), self.head["ids"])
+        names = self._names(table.select(["id"]).take(chosen.tolist()), "id")
         columns: dict[str, Any] = {
             name: arrow.tensor_of(table[name])[chosen] for name in COLUMNS if name not in OTHERS
         }

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salience.data.names import plain_name
 from salience.data.per_item import ColumnAnnotations
 from salience.results.explanation import Explanation
 from salience.results.items import COLUMNS
@@ -35,29 +36,64 @@ class UnitRows:
         failed: Position of each item that failed, and the reason.
         parts: Position of the first item of each part, and its explanation.
         notices: What the user is to be told.
+        names: Position of items that failed, and what each is called, as far as that is known.
     """
 
     range: ItemRange
     failed: list[tuple[int, str]]
     parts: list[tuple[int, Explanation]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    names: dict[int, int | str] = field(default_factory=dict)
 
     def add(self, start: int, explained: Explanation, notices: Sequence[str]) -> None:
         """Add the explanation of items that follow each other."""
         self.parts.append((start, explained))
         self.notices += [sentence for sentence in notices if sentence not in self.notices]
 
+    def ids(self) -> list[Any]:
+        """What each item is called: the user's id, else its name in the data, else its position.
+
+        Among items that have names, one that failed without a name is called "item" and its
+        position, since the position alone may be the name of another.
+        """
+        unit = self.range
+        if unit.ids is not None:
+            return list(unit.ids)
+        found = dict(self.names)
+        for start, part in self.parts:
+            found |= zip(range(start, start + len(part)), part.ids, strict=True)
+        named = any(name != position for position, name in found.items())
+        return [
+            found.get(position, f"item {position}" if named else position)
+            for position in range(unit.start, unit.stop)
+        ]
+
+    def name_failed(self, names: Sequence[Any] | None) -> None:
+        """Name items that failed and could not be read, where others have the same kind of name.
+
+        Args:
+            names: What the data is known to call each item of the range, without reading it.
+        """
+        if names is None:
+            return
+        plain = dict(enumerate(map(plain_name, names), self.range.start))
+        for start, part in self.parts:
+            if any(plain[start + at] not in (None, name) for at, name in enumerate(part.ids)):
+                return
+        failed = (position for position, _ in self.failed if position not in self.names)
+        self.names |= {at: name for at in failed if (name := plain[at]) is not None}
+
 
 def write_unit(path: Path, rows: UnitRows) -> None:
     """Write the file of a unit."""
     unit, pyarrow = rows.range, arrow.arrow()
-    errors = dict(rows.failed)
-    ids: list[Any] = list(unit.ids or range(unit.start, unit.stop))
-    for start, part in rows.parts:
-        ids[start - unit.start : start - unit.start + len(part)] = part.ids
+    errors, ids = dict(rows.failed), rows.ids()
     columns: dict[str, Any] = {"position": pyarrow.array(range(unit.start, unit.stop))}
     head: dict[str, Any] = {"format": _FORMAT, "notices": rows.notices}
     columns["id"], head["ids"] = arrow.name_column(ids)
+    # "item 7" is what a nameless item is called, whatever the names of the others are.
+    named = (n for at, n in enumerate(ids, unit.start) if at not in errors and n != f"item {at}")
+    head["kinds_of_ids"] = sorted({type(name).__name__ for name in named})
     if unit.labels is not None:
         columns["label"], head["labels"] = arrow.name_column(list(unit.labels))
     texts = [errors.get(position) for position in range(unit.start, unit.stop)]
