@@ -16,8 +16,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from salience.runs.fingerprint import of_values
-from salience.runs.model_fingerprint import of_model
+from salience.runs.fingerprints.models import of_model
+from salience.runs.fingerprints.values import of_values
 
 
 class Scaled(nn.Module):
@@ -137,7 +137,7 @@ def test_frames_differ_by_the_codes_of_their_categories() -> None:
 _ELSEWHERE = """
 import torch
 from types import SimpleNamespace
-from salience.runs.fingerprint import of_values
+from salience.runs.fingerprints.values import of_values
 held = [torch.zeros(5) for _ in range({others})]
 one = SimpleNamespace(x=torch.arange(3.0), names={{"a", "b", "carbon"}})
 one.of = lambda x: x in {{1, "a"}}

@@ -18,8 +18,9 @@ from salience.errors import InputError, brief
 from salience.plugins import host
 from salience.plugins.parts import placeholder
 from salience.results.files.packing import pack
-from salience.runs.fingerprint import of_files, of_values
-from salience.runs.model_fingerprint import of_model
+from salience.runs.fingerprints.files import of_files
+from salience.runs.fingerprints.models import of_model
+from salience.runs.fingerprints.values import of_values
 from salience.runs.ranges import Bounds
 from salience.runs.sources.base import Source
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from salience.errors import InputError
-from salience.runs.fingerprint import of_files
+from salience.runs.fingerprints.files import of_files
 from salience.runs.sources.base import Source
 
 # Records between two places of a file that are kept.

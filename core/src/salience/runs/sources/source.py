@@ -14,7 +14,8 @@ from salience.data.names import row_names
 from salience.datasets import items_of
 from salience.errors import InputError, brief
 from salience.naming import is_file, is_folder
-from salience.runs.fingerprint import Fingerprint, of_list
+from salience.runs.fingerprints.files import of_list
+from salience.runs.fingerprints.values import Fingerprint
 from salience.runs.loading import is_named, load_object, result_of
 from salience.runs.sources import records
 from salience.runs.sources.base import Source

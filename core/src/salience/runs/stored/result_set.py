@@ -21,7 +21,7 @@ from salience.intake import choice
 from salience.naming import path_of
 from salience.results.explanation import Explanation
 from salience.results.selection import entries, positions, sliced
-from salience.runs.fingerprint import of_values
+from salience.runs.fingerprints.values import of_values
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import load
 from salience.runs.stored.importance import Importance, importance_of

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from salience.model.reach import Rebuilding
-from salience.runs.fingerprint import named, of_code, of_values
+from salience.runs.fingerprints.values import named, of_code, of_values
 
 # Packages whose version is recorded, or that come with Python.
 _KNOWN = sys.stdlib_module_names | {"torch", "salience"}
@@ -70,23 +70,18 @@ def _code(module: nn.Module) -> Iterator[str]:
             yield of_values(one.code)
         hooks = [*one._forward_hooks.values(), *one._forward_pre_hooks.values()]
         for value in [*vars(one).values(), *hooks]:
-            yield from _codes(getattr(value, "__func__", value), alone=True)
+            function = getattr(value, "__func__", value)
+            if isinstance(function, FunctionType):
+                yield _of_function(function)
     for kind in {type(one) for one in module.modules()}:
         yield from _codes(kind)
 
 
-def _codes(own: Any, *, alone: bool = False) -> Iterator[str]:
-    """Code of a function, or of the methods of a class.
-
-    Args:
-        own: Any object.
-        alone: Whether only a function counts.
-    """
+def _codes(own: Any) -> Iterator[str]:
+    """Code of a function, or of the methods of a class; of other objects none."""
     if isinstance(own, FunctionType):
         yield _of_function(own)
-    if alone or not isinstance(own, type):
-        return
-    for kind in own.__mro__:
+    for kind in own.__mro__ if isinstance(own, type) else ():
         if kind.__module__.partition(".")[0] in _KNOWN:
             continue
         for member in vars(kind).values():

@@ -1,0 +1,1 @@
+"""What tells values, files and models from any others."""
