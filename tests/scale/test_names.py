@@ -62,11 +62,13 @@ def test_rows_without_a_name_are_not_called_like_others(tmp_path: Path) -> None:
     # Ids are from a column, so that the index names nothing; and 25 is the id of another row.
     given = frame().assign(plant=range(10, 50)).set_axis([f"row {n}" for n in range(40)])
     given.iloc[25, 1] = np.nan
+    path = broken(csv(tmp_path, [str(n) for n in range(10, 50)]), 27)
     explainer = tables(id_column="plant")
-    results = explainer.explain_dataset(given, tmp_path / "run", unit_items=10)
-    assert results.failed.keys() == {"item 25"}
-    assert results.ids == [n for n in range(10, 50) if n != 35]
-    assert results.loc[25].positions == [15]
+    for data, name in ((given, 35), (path, "item 25")):
+        results = explainer.explain_dataset(data, tmp_path / f"run {name}", unit_items=10)
+        assert [*results.failed] == [name]
+        assert results.ids == [n for n in range(10, 50) if n != 35]
+        assert results.loc[25].positions == [15]
 
 
 class Refusing(torch.nn.Module):
@@ -123,9 +125,9 @@ def test_lines_of_molecules_are_counted_in_all_of_it(name: str, tmp_path: Path) 
     path.write_text(MOLECULES[name](path))
     explainer = Explainer(load_model("scale_models:molecules", None), "molgraph", max_rows=64)
     results = explainer.explain_dataset(path, tmp_path / "run", unit_items=100)
-    (reason,) = results.failed.values()
-    line = 271 if name.endswith("smi") else 272
-    assert f"(line {line} of {name})" in reason
+    called, line = ("mol 270", 271) if name.endswith("smi") else ("C1CC(", 272)
+    assert [*results.failed] == [called]
+    assert f"(line {line} of {name})" in results.failed[called]
 
 
 def test_rows_of_one_name_that_fail_are_told_apart(tmp_path: Path) -> None:

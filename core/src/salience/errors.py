@@ -25,7 +25,12 @@ class InputError(ValueError):
     Args:
         sentence: The message. Line breaks and addresses of objects in what it quotes are taken out,
             and the middle of what is longer than 300 characters: the end says how to mend it.
+
+    Attributes:
+        item_name: What the data calls the one item that cannot be read, where that is known.
     """
+
+    item_name: object = None
 
     def __init__(self, sentence: object = "") -> None:
         super().__init__(one_line(str(sentence)))

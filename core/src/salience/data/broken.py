@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
+from typing import Any
 
 from salience.errors import LONGEST, InputError, brief, nearest, one_line, shortened
 from salience.support.notices import tell
@@ -94,11 +95,13 @@ class BrokenItems:
         """Positions of the broken items in the user's data, ascending."""
         return sorted(self._sentences)
 
-    def settle(self, n_items: int) -> None:
+    def settle(self, n_items: int, names: Mapping[int, Any] | None = None) -> None:
         """Refuse the data, or tell which items are left out; of no effect where none is broken.
 
         Args:
             n_items: Number of all items, broken ones included.
+            names: Position → what the data calls an item, of broken ones as far as that is known.
+                A run over a data set lists those that failed by these names.
 
         Raises:
             InputError: An item is broken and ``on_error`` is ``"raise"``, or all are broken.
@@ -106,7 +109,10 @@ class BrokenItems:
         if not self.positions:
             return
         if not self._skip:
-            raise self._refusal(n_items)
+            error = self._refusal(n_items)
+            if names is not None and len(self.positions) == 1:
+                error.item_name = names.get(self.positions[0])
+            raise error
         if len(self.positions) >= n_items:
             raise self._refusal(n_items, "no item is left by on_error='skip': ")
         sentence = one_line(

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import torch
 
+from salience.data.names import plain_name
 from salience.engine.assembly import explanation
 from salience.engine.request import Request
 from salience.engine.units import Unit
@@ -146,11 +147,12 @@ class UnitWriter(RunWorker):
             said = _FIRST.sub(rf"\g<1> {start}", str(error))
             if not self.record_errors:
                 if isinstance(error, InputError):
-                    raise InputError(said) from error
+                    error.args = (said,)
                 raise
             rows.failed.append((start, one_line(f"{type(error).__name__}: {said}", _LONGEST)))
-            if items is not None:
-                rows.names[start] = items.called()[0]
+            name = items.called()[0] if items else plain_name(getattr(error, "item_name", None))
+            if name is not None:
+                rows.names[start] = name
         else:
             rows.add(start, found, (*hearing.sentences, *notices))
 

@@ -188,6 +188,7 @@ class MolGraph(Domain):
         """Read further molecules, of which none need have the properties of the first."""
         graphs: list[Graph] = []
         kept: list[int] = []
+        names: dict[int, Any] = {}
         broken, hydrogens = BrokenItems(self.on_error), Hydrogens()
         number = -1
         with rdBase.BlockLogs():
@@ -198,10 +199,11 @@ class MolGraph(Domain):
                     graphs.append(replace(graph, properties=own) if own else graph)
                 except InputError as error:
                     broken.add(number, f"item {number}{source.where} {error}")
+                    names[number] = source.called()
                 else:
                     kept.append(number)
                     hydrogens.see(number, source, graphs[-1].mol)
-        broken.settle(number + 1)
+        broken.settle(number + 1, names)
         if not graphs:
             raise InputError("there are no molecules in this data; pass at least one")
         self._check_alike(graphs)

@@ -41,6 +41,11 @@ class Source:
     id: Any = None
     row: Mapping[str, Any] = field(default_factory=dict)
 
+    def called(self) -> Any:
+        """The first of its id, its title and its SMILES string; ``None`` where it has none."""
+        given = (self.id, self.name, self.value if isinstance(self.value, str) else None)
+        return next((name for name in given if not is_missing(name)), None)
+
 
 def sources(
     data: Any, id_column: str | None = None, properties: Sequence[str] = ()

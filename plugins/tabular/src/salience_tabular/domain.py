@@ -186,7 +186,7 @@ class Tabular(Domain):
         rest = tuple(i for i in range(len(names)) if i not in set(at))
         numeric = floats(array[:, rest], [names[i] for i in rest], rows)
         categorical = codes(array[:, at], [names[i] for i in at], rows)
-        rows.settle()
+        rows.settle(row_names)
         if not rows.good.all():
             good = torch.from_numpy(rows.good)
             numeric, categorical = numeric[good], categorical[good]

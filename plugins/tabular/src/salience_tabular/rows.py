@@ -44,13 +44,17 @@ class Rows:
             self._broken.add(position, f"row {position}{sentence(int(row))}")
         self.good &= ~wrong
 
-    def settle(self) -> None:
+    def settle(self, names: Sequence[Any] | None = None) -> None:
         """Refuse the data, or tell which rows are left out, as ``on_error`` says.
+
+        Args:
+            names: A name for each row of the table, where there are any.
 
         Raises:
             InputError: Rows are broken, and are not to be left out or are all the rows.
         """
-        self._broken.settle(self.n_items)
+        known = () if names is None else zip(self.positions.tolist(), names, strict=True)
+        self._broken.settle(self.n_items, dict(known))
 
 
 def read_csv(

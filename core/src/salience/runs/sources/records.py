@@ -60,7 +60,8 @@ class TextFile(Source):
                 yield str(part)
             except InputError as error:
                 added = {"line": line - self._head.count(b"\n"), "record": start}
-                raise InputError(self._renumbered(str(error), added)) from error
+                error.args = (self._renumbered(str(error), added),)
+                raise
 
     def _renumbered(self, said: str, added: Mapping[str, int]) -> str:
         """What is said of a part, with lines and records of the whole file."""
