@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ if __name__ == "__main__":
 
     from salience import Explainer, load_model
 
+    # A shell lets what it starts in the background ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     explainer = Explainer(load_model("scale_models:slow", None), "tensor", max_rows=8)
     explainer.explain_dataset(
