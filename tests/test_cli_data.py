@@ -14,7 +14,7 @@ import torch
 
 import salience
 from salience import Explanation, InputError
-from salience.cli.inputs import class_names_of, data_of, ids_of, make_domain
+from salience.cli.inputs import class_names_of, data_of, make_domain, names_in
 from tests.commands import Result, run
 
 PLUGINS = ("salience_tabular", "salience_vision", "salience_molgraph")
@@ -223,9 +223,9 @@ def test_ids_of_a_file_key_the_draws(place: Path) -> None:
 
 def test_ids_are_numbers_where_all_are(place: Path) -> None:
     (place / "ids.txt").write_bytes(b"\xef\xbb\xbf7\r\n8\r\n")
-    assert ids_of(str(place / "ids.txt")) == [7, 8]
+    assert names_in(str(place / "ids.txt"), "--ids") == [7, 8]
     (place / "ids.txt").write_text("007\n8\n")
-    assert ids_of(str(place / "ids.txt")) == ["007", "8"]
+    assert names_in(str(place / "ids.txt"), "--ids") == ["007", "8"]
 
 
 @pytest.mark.parametrize(

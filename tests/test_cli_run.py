@@ -105,6 +105,7 @@ def test_each_line_of_a_written_config_is_toml(domain: str) -> None:
         ("model = ", "is no TOML"),
         ('model = "a:b"', "lacks data, out, domain"),
         (CONFIG + "\nweights = 3", "the entry weights is 3"),
+        (CONFIG + '\nids = "none.txt"', "ids 'none.txt' cannot be read"),
         (CONFIG + "\nsampler = []", "has no entry 'sampler'"),
         (CONFIG.replace('"tensor"', '"tensors"'), "unknown domain 'tensors'"),
     ],
@@ -115,6 +116,17 @@ def test_configs_are_checked(text: str, said: str, place: Path) -> None:
     assert ran.exit_code == 1
     assert said in ran.output
     assert not (place / "out").exists()
+
+
+def test_ids_and_labels_are_lines_of_files(place: Path) -> None:
+    (place / "ids.txt").write_text("".join(f"row {n}\n" for n in range(20)))
+    (place / "labels.txt").write_text("train\ntest\n" * 10)
+    (place / "config.toml").write_text(CONFIG + 'ids = "ids.txt"\nlabels = "labels.txt"\n')
+    ran = salience("run", "config.toml")
+    assert ran.exit_code == 0, ran.output
+    results = ResultSet.open(place / "out")
+    assert results.loc["row 4"].positions == [4] and [*results.failed] == ["row 7"]
+    assert results.where(label="train").positions == [*range(0, 20, 2)]
 
 
 def test_a_config_may_begin_with_a_byte_order_mark(place: Path) -> None:

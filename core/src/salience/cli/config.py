@@ -18,6 +18,8 @@ ENTRIES: Mapping[str, Any] = {
     "model": None,
     "weights": None,
     "data": None,
+    "ids": None,
+    "labels": None,
     "out": None,
     "domain": None,
     "target": None,
@@ -43,6 +45,8 @@ _HEAD = """\
 model = "mymodels:net"    # module:factory that makes the model; modules of the working folder first
 # weights = "weights.pt"  # state dict, .pt or .safetensors; without it as the factory makes them
 data = "data"             # a folder, a file with a record for each item, or module:name
+# ids = "ids.txt"         # a file with an id a line, one for each item
+# labels = "labels.txt"   # a file with a label a line, to find items by
 out = "run"               # the folder of the run, which goes on where it was stopped
 domain = {domain}
 {table}
@@ -85,7 +89,7 @@ def read_config(path: str) -> dict[str, Any]:
             f"{brief(path, 80)} lacks {', '.join(missing)}; `salience run --init` writes a config "
             f"that has all entries"
         )
-    for name in ("model", "weights"):
+    for name in ("model", "weights", "ids", "labels"):
         if name in given and not isinstance(given[name], str):
             raise InputError(
                 f"the entry {name} is {brief(given[name])}; pass a text in quotation marks"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from salience.cli.config import read_config, written_config
-from salience.cli.inputs import note
+from salience.cli.inputs import names_in, note
 from salience.errors import InputError
 from salience.explainer import Explainer
 from salience.runs.loading import load_model
@@ -35,6 +35,7 @@ def run_config(config: str, progress: bool | None) -> None:
         note(f"no weights, so the weights are as {given['model']} makes them")
     explainer = Explainer(model, **{name: given[name] for name in _OF_EXPLAINER})
     settings = {name: given[name] for name in _OF_CALL}
+    settings |= {name: names_in(given[name], name) for name in ("ids", "labels")}
     results = explainer.explain_dataset(given["data"], given["out"], progress=progress, **settings)
     click.echo(repr(results))
     _print_failed(results)

@@ -13,7 +13,7 @@ import click
 from torch import nn
 
 from salience.cli.folder import Folder
-from salience.cli.inputs import class_names_of, data_of, files_of, ids_of, make_domain, note
+from salience.cli.inputs import class_names_of, data_of, files_of, make_domain, names_in, note
 from salience.cli.outputs import Outputs
 from salience.cli.pictures import Pictures
 from salience.cli.rehearsal import rehearse
@@ -179,7 +179,7 @@ def _prepared(
     data = data_of(options["data"], made)
     files = [options[name] for name in ("weights", "ids", "class_names") if options.get(name)]
     inputs = [*files_of(data), *map(Path, files)]
-    ids = ids_of(options.get("ids")) if ids is None else ids
+    ids = names_in(options.get("ids"), "--ids") if ids is None else ids
     return Prepared(explainer=explainer, arguments=parts, data=data, ids=ids, inputs=inputs)
 
 

@@ -142,13 +142,17 @@ def _exists(text: str) -> bool:
         return False
 
 
-def ids_of(path: str | None) -> list[int | str] | None:
-    """The ids in a file, one a line; whole numbers where all are, else texts as they are written.
+def names_in(path: str | None, option: str) -> list[int | str] | None:
+    """The ids or labels in a file, one a line; whole numbers where all are, else as written.
+
+    Args:
+        path: The file; ``None`` where there is none.
+        option: The option or entry that names it, for errors.
 
     Raises:
         InputError: The file cannot be read, or a line is empty.
     """
-    return None if path is None else labels_in_column(lines_of(path, "--ids"))
+    return None if path is None else labels_in_column(lines_of(path, option))
 
 
 def class_names_of(text: str | None) -> Any:
