@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +46,42 @@ def test_hooks_of_a_graph_module_run_with_what_they_use() -> None:
     truth = explained(lambda x: 3 * plain(3 * x))
     torch.testing.assert_close(explained(graph), truth)
     torch.testing.assert_close(explained(nn.Sequential(graph, nn.Identity())), truth)
+
+
+class Holding(nn.Module):
+    """Calls a module that torch does not know to be one of its own."""
+
+    def __init__(self, held: Any, found: Callable[[Any], nn.Module]) -> None:
+        super().__init__()
+        self.held, self.found = held, found
+
+    def forward(self, x: Tensor) -> Any:
+        return self.found(self.held)(x)
+
+
+HELD: dict[str, Callable[[nn.Module], Holding]] = {
+    "list": lambda module: Holding([module], lambda held: held[0]),
+    "mapping": lambda module: Holding({"net": module}, lambda held: held["net"]),
+    "tuple": lambda module: Holding((1, (module,)), lambda held: held[1][0]),
+    "object": lambda module: Holding(SimpleNamespace(net=module), lambda held: held.net),
+    "function": lambda module: Holding(lambda: module, lambda held: held()),
+    "hook of another": lambda module: Holding([hooked(module)], lambda held: held[0]),
+}
+
+
+def hooked(module: nn.Module) -> nn.Module:
+    """A graph module with a hook that runs another."""
+    graph = torch.fx.symbolic_trace(nn.Sequential(nn.Identity()))
+    graph.register_forward_hook(lambda _, args, output, nets=[module]: nets[0](output))
+    return graph
+
+
+@pytest.mark.parametrize("place", HELD)
+def test_hooks_of_a_graph_module_run_wherever_it_is_held(place: str) -> None:
+    graph = torch.fx.symbolic_trace(network())
+    graph.register_forward_hook(lambda module, args, output: 3 * output)
+    plain = network()
+    torch.testing.assert_close(explained(HELD[place](graph)), explained(lambda x: 3 * plain(x)))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -96,8 +96,15 @@ def _complete(modules: list[nn.Module], memo: dict[int, Any]) -> None:
 
     Attributes that hide methods are left out: those of exports refuse ``eval()``.
     """
-    for module in modules:
-        if isinstance(module, GraphModule):
+    done: set[int] = set()
+    while True:
+        # deepcopy keeps a list of what it has copied, with modules that lie in plain lists.
+        met = [*modules, *memo.get(id(memo), ())]
+        new = [m for m in met if isinstance(m, GraphModule) and id(m) not in done]
+        if not new:
+            return
+        for module in new:
+            done.add(id(module))
             copied = vars(memo[id(module)])
             there = {*copied, *dir(type(module))} - {*_HOOKS}
             left = {name: value for name, value in vars(module).items() if name not in there}
