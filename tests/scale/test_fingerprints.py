@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,52 @@ def another_doubled() -> nn.Module:
     return kind()
 
 
+class Tripled(nn.Module):
+    """Triples; as a script it differs by its code alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x + x
+
+
+def shifted(value: Any) -> nn.Module:
+    made = nn.Identity()
+    made.shift = torch.tensor(value) if isinstance(value, list) else value
+    return made
+
+
+def of_class(number: float) -> nn.Module:
+    return type("Own", (nn.Module,), {"factor": number, "__module__": __name__})()
+
+
+def traced(function: Any) -> Any:
+    return torch.jit.trace(lambda x: function(x), torch.ones(2))
+
+
+def calling(lines: str) -> Any:
+    """A function of a module of the user's with some other lines."""
+    space = {"__name__": "models_of_a_user", "helper": len}
+    exec(f"{lines}\ndef model(x): return helper(x) * FACTOR", space)
+    return space["model"]
+
+
+def times(number: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    factor = torch.tensor(number)
+    return lambda x: factor * x
+
+
+class Multiplying:
+    """Multiplies by an attribute."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * x
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * x
+
+
 def hooked(factor: int) -> nn.Module:
     made = nn.Identity()
     if factor == 2:
@@ -55,10 +102,25 @@ def hooked(factor: int) -> nn.Module:
     return made
 
 
-MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "activation": (lambda: nn.Sequential(nn.Tanh()), lambda: nn.Sequential(nn.ReLU())),
     "rate of dropout": (lambda: nn.Dropout(0.1), lambda: nn.Dropout(0.5)),
     "code": (Doubled, another_doubled),
+    "array among the attributes": (lambda: shifted([1.0, 2.0]), lambda: shifted([1.0, 3.0])),
+    "number in a mapping": (lambda: shifted({"by": 1}), lambda: shifted({"by": 2})),
+    "data of a class": (lambda: of_class(2.0), lambda: of_class(3.0)),
+    "script": (lambda: torch.jit.script(Doubled()), lambda: torch.jit.script(Tripled())),
+    "trace": (lambda: traced(torch.tanh), lambda: traced(torch.relu)),
+    "global name": (lambda: calling("FACTOR = 2.0"), lambda: calling("FACTOR = 3.0")),
+    "function that is called": (
+        lambda: calling("FACTOR = 1.0\ndef helper(x): return x + 1"),
+        lambda: calling("FACTOR = 1.0\ndef helper(x): return x - 1"),
+    ),
+    "tensor that a function closes over": (lambda: times(2.0), lambda: times(3.0)),
+    "default of a function": (lambda: lambda x, n=2: n * x, lambda: lambda x, n=3: n * x),
+    "partial of a function": (lambda: partial(power, 2), lambda: partial(power, 3)),
+    "object with a call": (lambda: Multiplying(2.0), lambda: Multiplying(3.0)),
+    "method of an object": (lambda: Multiplying(2.0).apply, lambda: Multiplying(3.0).apply),
     "traced code": (
         lambda: torch.fx.symbolic_trace(Doubled()),
         lambda: torch.fx.symbolic_trace(another_doubled()),
@@ -68,6 +130,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", MODELS)
 def test_models_differ_by_more_than_their_weights(kind: str) -> None:
     one, other = MODELS[kind]

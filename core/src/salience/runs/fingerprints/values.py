@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from salience.runs.fingerprints.code import code_of, named
 
 
 class Fingerprint:
@@ -116,29 +117,13 @@ def _inside(value: Any) -> list[Any]:
     """What an object is made of."""
     if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [named(value), of_code(value), value.__defaults__, value.__kwdefaults__, cells]
+        return [code_of(value), value.__defaults__, value.__kwdefaults__, cells]
     reducer = copyreg.dispatch_table.get(type(value))
     made: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
     if isinstance(made, str):
         return [made]
     # A callable with its arguments, the state, items of a list and of a dict.
     return [list(part) if isinstance(part, Iterator) else part for part in made]
-
-
-def of_code(function: FunctionType) -> str:
-    """Fingerprint of what a function computes, but for what it calls."""
-    version = ".".join(map(str, sys.version_info[:2]))
-    return f"Python {version}: {of_values(_of_code(function.__code__))}"
-
-
-def _of_code(code: CodeType) -> list[Any]:
-    inner = [_of_code(c) if isinstance(c, CodeType) else c for c in code.co_consts]
-    return [code.co_code, code.co_names, inner]
-
-
-def named(kind: Any) -> str:
-    """The name of a class or function with its module."""
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def of_values(values: Any) -> str:
