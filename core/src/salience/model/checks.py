@@ -1,14 +1,14 @@
-"""Checks of target variables and passes, and the errors that these checks raise."""
+"""Checks of models, target variables and passes, and the errors that these checks raise."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from salience.data.batch import Batch
@@ -18,6 +18,17 @@ from salience.model.outputs import Output, Tap
 from salience.model.targets import Variable, check_module
 from salience.support.numerics import all_finite, at_least_float32
 from salience.support.raised import is_raised_by_user, is_to_be_worded
+
+
+def check_not_quantised(modules: Iterable[nn.Module]) -> None:
+    """Raise InputError where a model holds modules that compute in whole numbers."""
+    for module in modules:
+        kind = getattr(type(module), "__module__", "")
+        if kind.startswith(("torch.ao.nn", "torch.nn.")) and ".quantized" in kind:
+            raise InputError(
+                f"the model holds a quantised {type(module).__name__} ({kind}), which computes in "
+                f"whole numbers and has no gradient; pass the model as it was before quantisation"
+            )
 
 
 def check_value(

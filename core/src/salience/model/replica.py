@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 from torch.overrides import TorchFunctionMode
 
 from salience.errors import InputError, an, brief
+from salience.model.checks import check_not_quantised
 from salience.model.reach import Rebuilding
 from salience.support.cudnn import run_without_cudnn
 
@@ -59,7 +60,7 @@ def replicate(model: Any, device: torch.device | None = None) -> Any:
 
 def _replica(model: nn.Module, memo: dict[int, Any], device: torch.device | None) -> nn.Module:
     modules = list(model.modules())
-    _refuse_quantised(modules)
+    check_not_quantised(modules)
     memo |= _frozen(model, modules)
     try:
         with _Detaching():
@@ -97,12 +98,8 @@ def _complete(modules: list[nn.Module], memo: dict[int, Any]) -> None:
     Attributes that hide methods are left out: those of exports refuse ``eval()``.
     """
     done: set[int] = set()
-    while True:
-        # deepcopy keeps a list of what it has copied, with modules that lie in plain lists.
-        met = [*modules, *memo.get(id(memo), ())]
-        new = [m for m in met if isinstance(m, GraphModule) and id(m) not in done]
-        if not new:
-            return
+    # deepcopy keeps a list of what it has copied, with modules that lie in plain lists.
+    while new := [m for m in (*modules, *memo.get(id(memo), ())) if _is_graph(m, done)]:
         for module in new:
             done.add(id(module))
             copied = vars(memo[id(module)])
@@ -111,14 +108,8 @@ def _complete(modules: list[nn.Module], memo: dict[int, Any]) -> None:
             copied.update(copy.deepcopy(left, memo))
 
 
-def _refuse_quantised(modules: list[nn.Module]) -> None:
-    for module in modules:
-        kind = getattr(type(module), "__module__", "")
-        if kind.startswith(("torch.ao.nn", "torch.nn.")) and ".quantized" in kind:
-            raise InputError(
-                f"the model holds a quantised {type(module).__name__} ({kind}), which computes in "
-                f"whole numbers and has no gradient; pass the model as it was before quantisation"
-            )
+def _is_graph(module: Any, others: set[int]) -> bool:
+    return isinstance(module, GraphModule) and id(module) not in others
 
 
 def _frozen(model: nn.Module, modules: list[nn.Module]) -> dict[int, nn.Parameter]:
