@@ -100,6 +100,11 @@ OBJECTS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "attributes": (lambda: Holding(1), lambda: Holding(2)),
     "attributes of attributes": (lambda: Holding(Holding([1])), lambda: Holding(Holding([2]))),
     "arrays": (lambda: Holding(np.arange(3)), lambda: Holding(np.arange(3.0))),
+    "dates": (
+        lambda: np.array(["2026-01-01"], "datetime64[s]"),
+        lambda: np.array(["2026-01-02"], "datetime64[s]"),
+    ),
+    "words in an array": (lambda: np.array(["CCO"]), lambda: np.array(["CCN"])),
     "sets": (lambda: Holding({"a", "b"}), lambda: Holding({"a", "c"})),
     "modules": (lambda: Holding(Scaled(1.0)), lambda: Holding(nn.Identity())),
     "what holds itself": (around, lambda: Holding([Holding(1), 2])),

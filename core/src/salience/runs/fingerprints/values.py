@@ -27,10 +27,10 @@ class Fingerprint:
         """Take in a value: a number, text, tensor, array, frame, mapping, list or object."""
         if isinstance(value, Tensor):
             self._tensor(value)
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            self._bytes(
-                "array", f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value)
-            )
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            # As bytes, since dates, words and records have no memoryview that can be cast.
+            plain = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+            self._bytes("array", f"{value.dtype}{value.shape}".encode(), plain)
         elif isinstance(value, bytes | bytearray):
             self._bytes("bytes", value)
         elif value is None or isinstance(value, str | int | float | bool | np.generic):

@@ -192,7 +192,8 @@ def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     if is_folder(path):
         return Held(files_in(path.absolute(), suffixes)[0])
     if is_file(path):
-        return records.of_file(path) or Held([str(path.absolute())])
+        found = records.of_file(path)
+        return Held([str(path.absolute())]) if found is None else found
     if isinstance(data, str) and is_named(data):
         return Named(data, suffixes)
     raise InputError(
