@@ -100,10 +100,12 @@ class UnitWriter(RunWorker):
     Args:
         folder: The folder of the run.
         info: What the domain knows of the first items.
+        shapes: What :func:`shapes_of` gives for the first item.
     """
 
     folder: RunFolder
     info: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
 
     def lost(self, unit: ItemRange, reason: str) -> Report:
         """The report of a range whose process died each time."""
@@ -171,4 +173,23 @@ class UnitWriter(RunWorker):
         worker = Worker.of(self.request, self.device)
         worker = replace(worker, runner=replace(worker.runner, stop=self.stop))
         result = worker.explain(items)
-        return explanation(result, self.request, items, more=True), result.notices
+        found = explanation(result, self.request, items, more=True)
+        # A domain sees only that the items of one range have one shape.
+        for name, shape in shapes_of(found).items():
+            if shape != self.shapes.get(name, shape):
+                raise InputError(
+                    f"item 0 has {name!r} of shape {shape}, but the first items of the run have "
+                    f"{self.shapes[name]}; bring all to one shape, or explain them apart"
+                )
+        return found, result.notices
+
+
+def shapes_of(explained: Explanation) -> dict[str, tuple[int, ...]]:
+    """The shape of an item of each target variable that all items of a run must share.
+
+    Groups of positions are not among them, since each item may have its own.
+    """
+    if "pool" in explained.provenance:
+        return {}
+    every = explained.saliency.items()
+    return {name: tuple(s.flat.shape[1:]) for name, s in every if s.counts is None}
