@@ -29,5 +29,5 @@ def test_items_of_another_shape_are_recorded(unit_items: int, tmp_path: Path) ->
 
 
 def test_an_item_of_another_shape_can_end_the_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"item 3 has 'input' of shape \(1, 8\)"):
+    with pytest.raises(InputError, match="item 3 has shape"):
         run(tmp_path / "run", unit_items=1, on_error="raise")
