@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rdkit import Chem
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -88,6 +89,12 @@ def around() -> Holding:
     return made
 
 
+def molecule(name: str) -> Chem.Mol:
+    made = Chem.MolFromSmiles("CCO")
+    made.SetProp("_Name", name)
+    return made
+
+
 def power(number: int) -> Callable[[int], int]:
     return lambda x: x**number
 
@@ -105,6 +112,7 @@ OBJECTS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         lambda: np.array(["2026-01-02"], "datetime64[s]"),
     ),
     "words in an array": (lambda: np.array(["CCO"]), lambda: np.array(["CCN"])),
+    "names of molecules": (lambda: molecule("a"), lambda: molecule("b")),
     "sets": (lambda: Holding({"a", "b"}), lambda: Holding({"a", "c"})),
     "modules": (lambda: Holding(Scaled(1.0)), lambda: Holding(nn.Identity())),
     "what holds itself": (around, lambda: Holding([Holding(1), 2])),

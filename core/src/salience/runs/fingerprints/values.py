@@ -46,7 +46,8 @@ class Fingerprint:
         elif isinstance(value, list | tuple | range | np.ndarray):
             self._several("list", value)
         elif hasattr(value, "ToBinary"):  # a molecule of RDKit
-            self._bytes("molecule", value.ToBinary())
+            title = value.GetProp("_Name") if value.HasProp("_Name") else ""  # which names it
+            self._bytes("molecule", value.ToBinary(), title.encode())
         elif is_dataclass(value) and not isinstance(value, type):
             own = [getattr(value, f.name) for f in fields(value)]
             self._several(type(value).__qualname__, own)

@@ -60,7 +60,8 @@ class TextFile(Source):
                 yield str(part)
             except InputError as error:
                 added = {"line": line - self._head.count(b"\n"), "record": start}
-                error.args = (self._renumbered(str(error), added),)
+                said = str(error).replace(folder, str(self.path.parent))
+                error.args = (self._renumbered(said, added),)
                 raise
 
     def _renumbered(self, said: str, added: Mapping[str, int]) -> str:

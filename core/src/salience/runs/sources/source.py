@@ -189,7 +189,7 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     path = Path(data)
     # Paths from the root on: processes on other machines have another working folder.
-    if is_folder(path):
+    if data != "" and is_folder(path):  # the path of "" is that of the working folder
         return Held(files_in(path.absolute(), suffixes)[0])
     if is_file(path):
         found = records.of_file(path)
