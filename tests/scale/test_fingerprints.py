@@ -111,6 +111,10 @@ OBJECTS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         lambda: np.array(["2026-01-01"], "datetime64[s]"),
         lambda: np.array(["2026-01-02"], "datetime64[s]"),
     ),
+    "masks": (
+        lambda: np.ma.array([1.0, 2.0], mask=[False, True]),
+        lambda: np.ma.array([1.0, 2.0], mask=[True, False]),
+    ),
     "words in an array": (lambda: np.array(["CCO"]), lambda: np.array(["CCN"])),
     "names of molecules": (lambda: molecule("a"), lambda: molecule("b")),
     "sets": (lambda: Holding({"a", "b"}), lambda: Holding({"a", "c"})),

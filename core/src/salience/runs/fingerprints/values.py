@@ -27,6 +27,8 @@ class Fingerprint:
         """Take in a value: a number, text, tensor, array, frame, mapping, list or object."""
         if isinstance(value, Tensor):
             self._tensor(value)
+        elif isinstance(value, np.ma.MaskedArray):
+            self._several("masked", [value.data, np.ma.getmaskarray(value)])
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
             # As bytes, since dates, words and records have no memoryview that can be cast.
             plain = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
