@@ -72,7 +72,7 @@ def test_files_of_weights_count_by_name_and_contents(tmp_path: Path) -> None:
     (tmp_path / "here").rename(tmp_path / "there")
     assert ensemble(tmp_path / "run", tmp_path / "there").digest() == done
     (tmp_path / "there" / "1.pt").rename(tmp_path / "there" / "2.pt")
-    with pytest.raises(InputError, match=r"cannot read '.*1\.pt' \(No such file"):
+    with pytest.raises(InputError, match=r"cannot read '.* \(No such file"):
         ensemble(tmp_path / "run", tmp_path / "there")
 
 
