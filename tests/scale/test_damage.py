@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import scale_models
 import torch
@@ -30,6 +32,35 @@ def again(out: Path, data: Any = None) -> ResultSet:
 def out(tmp_path: Path) -> Path:
     again(tmp_path / "run")
     return tmp_path / "run"
+
+
+def refusing(function: Any, what: str) -> Any:
+    """A function that the file system refuses where it is called with some path."""
+
+    def called(path: Any, *arguments: Any, **settings: Any) -> Any:
+        if what in str(path):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return function(path, *arguments, **settings)
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "what", "gone"),
+    [(os, "open", ".lock", _UNIT), (np, "save", "index", _UNIT), (np, "save", "index", None)],
+)
+def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(
+    of: Any, name: str, what: str, gone: str | None, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = ResultSet.open(out).digest()
+    shutil.rmtree(out / "index")
+    if gone is not None:
+        (out / gone).unlink()
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="cannot be written"):
+        patched.setattr(of, name, refusing(getattr(of, name), what))
+        again(out)
+    assert list(out.glob(".*")) == []
+    assert again(out).digest() == digest
 
 
 def cut(path: Path) -> None:

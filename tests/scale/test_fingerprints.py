@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rdkit import Chem
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -151,6 +152,12 @@ def around() -> Holding:
     return made
 
 
+def molecule(name: str) -> Chem.Mol:
+    made = Chem.MolFromSmiles("CCO")
+    made.SetProp("_Name", name)
+    return made
+
+
 def power(number: int) -> Callable[[int], int]:
     return lambda x: x**number
 
@@ -163,6 +170,16 @@ OBJECTS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "attributes": (lambda: Holding(1), lambda: Holding(2)),
     "attributes of attributes": (lambda: Holding(Holding([1])), lambda: Holding(Holding([2]))),
     "arrays": (lambda: Holding(np.arange(3)), lambda: Holding(np.arange(3.0))),
+    "dates": (
+        lambda: np.array(["2026-01-01"], "datetime64[s]"),
+        lambda: np.array(["2026-01-02"], "datetime64[s]"),
+    ),
+    "masks": (
+        lambda: np.ma.array([1.0, 2.0], mask=[False, True]),
+        lambda: np.ma.array([1.0, 2.0], mask=[True, False]),
+    ),
+    "words in an array": (lambda: np.array(["CCO"]), lambda: np.array(["CCN"])),
+    "names of molecules": (lambda: molecule("a"), lambda: molecule("b")),
     "sets": (lambda: Holding({"a", "b"}), lambda: Holding({"a", "c"})),
     "modules": (lambda: Holding(Scaled(1.0)), lambda: Holding(nn.Identity())),
     "what holds itself": (around, lambda: Holding([Holding(1), 2])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ import scale_models
 import torch
 
 import salience
-from salience import Explainer, InputError, ResultSet, load_model
+from salience import Ensemble, Explainer, InputError, ResultSet, load_model
 from salience.plugins import host
 from salience_tabular import Tabular
 
@@ -55,6 +56,33 @@ def another_data() -> torch.Tensor:
     data = scale_models.rows()
     data[499, 5] += 1e-3
     return data
+
+
+def ensemble(out: Path, folder: Path) -> ResultSet:
+    members = [str(folder / f"{number}.pt") for number in range(2)]
+    settings: Any = {"samplers": [Ensemble(members)], "n_samples": 2, "unit_items": 250}
+    return explainer().explain_dataset(scale_models.rows(), out, **settings)
+
+
+def test_files_of_weights_count_by_name_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    for number in range(2):
+        torch.save(scale_models.table().state_dict(), tmp_path / "here" / f"{number}.pt")
+    done = ensemble(tmp_path / "run", tmp_path / "here").digest()
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert ensemble(tmp_path / "run", tmp_path / "there").digest() == done
+    (tmp_path / "there" / "1.pt").rename(tmp_path / "there" / "2.pt")
+    with pytest.raises(InputError, match=r"cannot read '.* \(No such file"):
+        ensemble(tmp_path / "run", tmp_path / "there")
+
+
+def test_a_manifest_is_read_whatever_the_encoding_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Explainer(scale_models.table().double(), Tabular(class_names=["é", "b", "c"]))
+    done = made.explain_dataset(scale_models.rows().double(), tmp_path / "run").digest()
+    monkeypatch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "ascii")
+    assert ResultSet.open(tmp_path / "run").digest() == done
 
 
 def test_plugins_that_were_loaded_besides_are_no_difference(tmp_path: Path) -> None:

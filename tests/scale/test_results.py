@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
 import sys
 import time
@@ -68,6 +69,20 @@ def test_slices_are_lazy_and_those_of_the_explanation(
     assert results[100:200][[3, 5]][-1].ids == ["row 105"]
     mask = np.arange(500) % 250 == 7
     assert results[mask].ids == ["row 7", "row 257"]
+
+
+def test_items_chosen_twice_count_twice(results: ResultSet) -> None:
+    places = [70, 2, 499, 2, 2, 70]  # as in a bootstrap over items
+    found, chosen = results[places].importance(), results[places].explanation()
+    assert found.n_items == 6
+    torch.testing.assert_close(found.mean, chosen.mean(), rtol=1e-4, atol=1e-6, check_dtype=False)
+
+
+def test_a_result_set_is_gone_through_and_pickles(results: ResultSet) -> None:
+    assert [one.ids for one in results[62:66]] == [[f"row {number}"] for number in range(62, 66)]
+    assert pickle.loads(pickle.dumps(results[62:66])).ids == results[62:66].ids
+    with pytest.raises(InputError, match=r"in results\.ids"):
+        "row 1" in results  # noqa: B015
 
 
 @pytest.mark.parametrize("chosen", [500, -501, [0, 500], [0.5], "row 1", [[1]]])

@@ -174,3 +174,27 @@ def test_files_are_sent_by_paths_that_hold_in_any_folder(
     for data in (".", "one.png"):
         _, sent = source_of(data, vision).held(0, 1)
         assert sent == [str(tmp_path / "one.png")]
+
+
+def test_a_folder_of_files_of_several_items_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    csv(tmp_path / "tables")
+    explainer = Explainer(load_model("scale_models:table", None), "tabular", output="class:0")
+    with pytest.raises(InputError, match=r"500 items where the data has 1; .* file of several"):
+        explainer.explain_dataset(tmp_path / "tables", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_another_domain_reads_is_named(tmp_path: Path) -> None:
+    explainer = Explainer(load_model("scale_models:photos", None), "vision", output="class:0")
+    with pytest.raises(InputError) as told:
+        explainer.explain_dataset(csv(tmp_path), tmp_path / "run")
+    assert str(tmp_path / "rows.csv") in str(told.value)
+
+
+def test_no_path_is_not_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    csv(tmp_path)
+    explainer = Explainer(load_model("scale_models:table", None), "tabular", output="class:0")
+    with pytest.raises(InputError, match="there is no file or folder ''"):
+        explainer.explain_dataset("", tmp_path / "run")

@@ -28,7 +28,7 @@ from salience.runs.sources.source import source_of
 from salience.runs.stored.arrow import arrow
 from salience.runs.stored.index import write_index
 from salience.runs.stored.result_set import ResultSet
-from salience.runs.work import UnitWriter
+from salience.runs.work import UnitWriter, shapes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +162,15 @@ def _computed(run: Run, options: RunOptions, record_errors: bool) -> Run:
 def _writer(run: Run, first: Beginning, record_errors: bool) -> UnitWriter:
     """What explains the ranges, after preflight."""
     folder, ready = run.folder, prepared(first).request
-    head = first_explained(ready, first)
+    explained = first_explained(ready, first)
+    head = head_of(ready, explained)
     writer = UnitWriter(
         **run.working(record_errors, run.manifest.entries["threads"]) | {"request": ready},
         folder=folder,
         info=first.info,
-        origin=remade(ready, head, folder.weights) if run.executor.other_processes else None,
+        shapes=shapes_of(head),
+        origin=remade(ready, explained, folder.weights) if run.executor.other_processes else None,
     )
     if not folder.head.exists():
-        head_of(ready, head).save(folder.head)
+        head.save(folder.head)
     return writer

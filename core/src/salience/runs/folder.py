@@ -74,7 +74,7 @@ class RunFolder:
 
     def make(self, manifest: str) -> None:
         """Make the folder and write its manifest, unless another program does so at this time."""
-        with self._writing():
+        with self.writing():
             self.units.mkdir(parents=True, exist_ok=True)
             temporary = self.path / f"{_TEMPORARY}manifest-{secrets.token_hex(6)}"
             write_whole(temporary, lambda stream: stream.write(manifest.encode()))
@@ -88,7 +88,7 @@ class RunFolder:
     @contextmanager
     def early_weights(self) -> Iterator[Path]:
         """A path for the weights before there is a manifest."""
-        with self._writing():
+        with self.writing():
             self.units.mkdir(parents=True, exist_ok=True)
         path = self.units / f"{self._temporary}weights-{secrets.token_hex(6)}"
         try:
@@ -112,7 +112,7 @@ class RunFolder:
         """
         name = f"{self._temporary}{number}-{os.getpid()}-{secrets.token_hex(4)}"
         temporary = self.units / name
-        with self._writing():
+        with self.writing():
             try:
                 write(temporary)
                 handle = os.open(temporary, os.O_RDONLY)
@@ -151,7 +151,7 @@ class RunFolder:
         What failed then may not fail now.
         """
         former = self.path / f"{_TEMPORARY}index-{secrets.token_hex(6)}"
-        with self._writing(), suppress(FileNotFoundError):  # none, or another stripe was first
+        with self.writing(), suppress(FileNotFoundError):  # none, or another stripe was first
             self.index.rename(former)
             shutil.rmtree(former)
 
@@ -169,7 +169,8 @@ class RunFolder:
         except ImportError:  # there are no such locks on Windows
             yield
             return
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with self.writing():
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -188,21 +189,8 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def _is_left(self, path: Path) -> bool:
-        """Whether a program that was killed left a file, which no other stripe is writing."""
-        if _BEGUN.match(path.name) is None:
-            return False
-        with suppress(FileNotFoundError):  # it has its name now
-            return self.stripe[1] == 1 or time.time() - path.stat().st_mtime > _UNTOUCHED
-        return False
-
-    @property
-    def _temporary(self) -> str:
-        rank, world = self.stripe
-        return f"{_TEMPORARY}{rank}-of-{world}-"
-
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Raise InputError in place of an error of the file system."""
         try:
             yield
@@ -215,6 +203,19 @@ class RunFolder:
                 f"the run in {brief(str(self.path), 80)} cannot be written "
                 f"({error.strerror or error}); {mend}"
             ) from error
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether a program that was killed left a file, which no other stripe is writing."""
+        if _BEGUN.match(path.name) is None:
+            return False
+        with suppress(FileNotFoundError):  # it has its name now
+            return self.stripe[1] == 1 or time.time() - path.stat().st_mtime > _UNTOUCHED
+        return False
+
+    @property
+    def _temporary(self) -> str:
+        rank, world = self.stripe
+        return f"{_TEMPORARY}{rank}-of-{world}-"
 
 
 def _is_at(path: Path, handle: int) -> bool:

@@ -57,8 +57,9 @@ class Manifest:
         used = {"salience", "torch", *_distributions(own)}
         versions = {name: v for name, v in own.pop("versions").items() if name in used}
         tensors: dict[str, Any] = {}
-        parts = pack(own, tensors, other=_told_apart)
         weights = [_weights(sampler) for sampler in request.samplers]
+        own["samplers"] = list(map(_without_folders, own["samplers"], request.samplers))
+        parts = pack(own, tensors, other=_told_apart)
         return Manifest(
             {
                 "format": FORMAT,
@@ -129,7 +130,7 @@ def load(path: Path) -> Manifest | None:
         InputError: It is no manifest, or one of another version.
     """
     try:
-        found = _read(path.read_text())
+        found = _read(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -170,10 +171,23 @@ def _told_apart(value: Any) -> str:
 
 def _weights(sampler: Any) -> list[Any]:
     """What tells the weights that a sampler holds from others."""
-    if not is_dataclass(sampler):
-        return []
-    own = (f.name for f in fields(sampler) if f.metadata.get("weights"))
-    return [_state(value) for name in own for value in getattr(sampler, name)]
+    return [_state(value) for name in _holding(sampler) for value in getattr(sampler, name)]
+
+
+def _holding(sampler: Any) -> list[str]:
+    """Names of the settings of a sampler that hold weights."""
+    own = fields(sampler) if is_dataclass(sampler) else ()
+    return [f.name for f in own if f.metadata.get("weights")]
+
+
+def _without_folders(config: Mapping[str, Any], sampler: Any) -> dict[str, Any]:
+    """A sampler's record with names of files of weights, of which the contents count besides."""
+    names = {
+        name: [Path(v).name if isinstance(v, str | Path) else v for v in config[name]]
+        for name in _holding(sampler)
+        if isinstance(config.get(name), list | tuple)
+    }
+    return {**config, **names}
 
 
 def _state(value: Any) -> Any:

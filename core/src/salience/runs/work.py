@@ -100,10 +100,12 @@ class UnitWriter(RunWorker):
     Args:
         folder: The folder of the run.
         info: What the domain knows of the first items.
+        shapes: What :func:`shapes_of` gives for the first item.
     """
 
     folder: RunFolder
     info: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
 
     def lost(self, unit: ItemRange, reason: str) -> Report:
         """The report of a range whose process died each time."""
@@ -158,17 +160,30 @@ class UnitWriter(RunWorker):
 
     def _read(self, unit: ItemRange, start: int, stop: int) -> Unit:
         domain = self.request.settings.domain
-        items = read_items(domain, self.source, unit, (start, stop), self.info)
-        if len(items) != stop - start:
-            raise InputError(
-                f"the domain read {len(items)} items where the data has {stop - start}; pass a "
-                f"list of single items"
-            )
-        return items
+        return read_items(domain, self.source, unit, (start, stop), self.info)
 
     def _explained(self, items: Unit) -> tuple[Explanation, tuple[str, ...]]:
         """The explanation of items, and what the user is to be told."""
         worker = Worker.of(self.request, self.device)
         worker = replace(worker, runner=replace(worker.runner, stop=self.stop))
         result = worker.explain(items)
-        return explanation(result, self.request, items, more=True), result.notices
+        found = explanation(result, self.request, items, more=True)
+        # A domain sees only that the items of one range have one shape.
+        for name, shape in shapes_of(found).items():
+            if shape != self.shapes.get(name, shape):
+                raise InputError(
+                    f"item 0 has {name!r} of shape {shape}, but the first items of the run have "
+                    f"{self.shapes[name]}; bring all to one shape, or explain them apart"
+                )
+        return found, result.notices
+
+
+def shapes_of(explained: Explanation) -> dict[str, tuple[int, ...]]:
+    """The shape of an item of each target variable that all items of a run must share.
+
+    Groups of positions are not among them, since each item may have its own.
+    """
+    if "pool" in explained.provenance:
+        return {}
+    every = explained.saliency.items()
+    return {name: tuple(s.flat.shape[1:]) for name, s in every if s.counts is None}

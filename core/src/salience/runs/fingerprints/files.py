@@ -21,7 +21,19 @@ def of_files(paths: Sequence[Path]) -> dict[str, str]:
 
     Returns:
         ``"policy"``, which says which of these, and ``"sha256"``.
+
+    Raises:
+        InputError: A file cannot be read.
     """
+    try:
+        return _of_files(paths)
+    except OSError as error:
+        raise InputError(
+            f"cannot read {brief(error.filename, 80)} ({error.strerror}); pass a readable file"
+        ) from error
+
+
+def _of_files(paths: Sequence[Path]) -> dict[str, str]:
     stats = [path.stat() for path in paths]
     read = sum(stat.st_size for stat in stats) <= _READ
     made = Fingerprint()

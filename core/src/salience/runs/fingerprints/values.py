@@ -28,10 +28,12 @@ class Fingerprint:
         """Take in a value: a number, text, tensor, array, frame, mapping, list or object."""
         if isinstance(value, Tensor):
             self._tensor(value)
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            self._bytes(
-                "array", f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value)
-            )
+        elif isinstance(value, np.ma.MaskedArray):
+            self._several("masked", [value.data, np.ma.getmaskarray(value)])
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            # As bytes, since dates, words and records have no memoryview that can be cast.
+            plain = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+            self._bytes("array", f"{value.dtype}{value.shape}".encode(), plain)
         elif isinstance(value, bytes | bytearray):
             self._bytes("bytes", value)
         elif value is None or isinstance(value, str | int | float | bool | np.generic):
@@ -47,7 +49,8 @@ class Fingerprint:
         elif isinstance(value, list | tuple | range | np.ndarray):
             self._several("list", value)
         elif hasattr(value, "ToBinary"):  # a molecule of RDKit
-            self._bytes("molecule", value.ToBinary())
+            title = value.GetProp("_Name") if value.HasProp("_Name") else ""  # which names it
+            self._bytes("molecule", value.ToBinary(), title.encode())
         elif is_dataclass(value) and not isinstance(value, type):
             own = [getattr(value, f.name) for f in fields(value)]
             self._several(type(value).__qualname__, own)

@@ -7,6 +7,7 @@ from typing import Any
 
 from salience.data.domain import Domain
 from salience.engine.units import Unit, read
+from salience.errors import InputError
 from salience.runs.ranges import ItemRange
 from salience.runs.sources.base import Source
 
@@ -28,9 +29,15 @@ def read_items(
         like: As for :func:`salience.engine.units.read`.
 
     Raises:
-        InputError: An item cannot be read.
+        InputError: An item cannot be read, or is several.
     """
     start, stop = bounds
     ids = None if items.ids is None else items.ids[start - items.start : stop - items.start]
     with source.reading(start, stop, items.held) as data:
-        return read(domain, data, ids, offset=start, like=like)
+        found = read(domain, data, ids, offset=start, like=like)
+    if len(found) != stop - start:
+        raise InputError(
+            f"the domain read {len(found)} items where the data has {stop - start}; pass a list of "
+            f"single items, and a file of several items by itself"
+        )
+    return found

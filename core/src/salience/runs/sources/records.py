@@ -1,4 +1,4 @@
-"""Files with a record for each item: CSV, SMILES, SDF and Parquet, of which a range is read.
+"""Text files with a record for each item: CSV, SMILES and SDF, of which a range is read.
 
 A range of a text file is handed to the domain as a small file of the same kind, so that a record
 means what it means in the file as a whole.
@@ -10,13 +10,13 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from salience.errors import InputError
 from salience.runs.fingerprints.files import of_files
 from salience.runs.sources.base import Source
+from salience.runs.sources.parquet import ParquetFile
 
 # Records between two places of a file that are kept.
 _STEP = 256
@@ -60,7 +60,8 @@ class TextFile(Source):
                 yield str(part)
             except InputError as error:
                 added = {"line": line - self._head.count(b"\n"), "record": start}
-                error.args = (self._renumbered(str(error), added),)
+                said = str(error).replace(folder, str(self.path.parent))
+                error.args = (self._renumbered(said, added),)
                 raise
 
     def _renumbered(self, said: str, added: Mapping[str, int]) -> str:
@@ -72,48 +73,6 @@ class TextFile(Source):
     def identity(self) -> dict[str, Any]:
         """Kind, number of items and fingerprint of the file."""
         return {"kind": self.path.suffix, "n_items": len(self), **of_files([self.path])}
-
-
-class ParquetFile(Source):
-    """A table in a Parquet file.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
-
-    def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
-
-    @cached_property
-    def _file(self) -> Any:
-        from pyarrow import parquet
-
-        return parquet.ParquetFile(self.path)
-
-    @contextmanager
-    def reading(self, start: int, stop: int, held: Any = None) -> Iterator[Any]:
-        """A frame with the rows of the range."""
-        found, row = [], 0
-        for group in range(self._file.metadata.num_row_groups):
-            rows = self._file.metadata.row_group(group).num_rows
-            if row < stop and row + rows > start:
-                table = self._file.read_row_group(group)
-                low = max(start - row, 0)
-                found.append(table.slice(low, min(stop - row, rows) - low))
-            row += rows
-        from pyarrow import concat_tables
-
-        yield concat_tables(found).to_pandas()
-
-    def identity(self) -> dict[str, Any]:
-        """Kind, number of items and fingerprint of the file."""
-        return {"kind": ".parquet", "n_items": len(self), **of_files([self.path])}
-
-    def __reduce__(self) -> Any:
-        return ParquetFile, (self.path,)
 
 
 def of_file(path: Path) -> Source | None:

@@ -189,10 +189,11 @@ def _source(data: Any, suffixes: Collection[str]) -> Source:
 def _of_path(data: str | Path, suffixes: Collection[str]) -> Source:
     path = Path(data)
     # Paths from the root on: processes on other machines have another working folder.
-    if is_folder(path):
+    if data != "" and is_folder(path):  # the path of "" is that of the working folder
         return Held(files_in(path.absolute(), suffixes)[0])
     if is_file(path):
-        return records.of_file(path) or Held([str(path.absolute())])
+        found = records.of_file(path)
+        return Held([str(path.absolute())]) if found is None else found
     if isinstance(data, str) and is_named(data):
         return Named(data, suffixes)
     raise InputError(

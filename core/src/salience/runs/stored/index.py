@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,12 @@ def write_index(folder: RunFolder, *, own_ids: bool) -> None:
     Args:
         folder: The folder of the run.
         own_ids: Whether the user gave ids.
+
+    Raises:
+        InputError: The disk is full, or the folder must not be written.
     """
     if folder.index.exists():
         return
-    temporary = folder.path / f".tmp-index-{secrets.token_hex(6)}"
-    temporary.mkdir()
     hashes, codes, failed, kinds = [], [], [], []
     labels: dict[Any, int] = {}
     first = 0
@@ -114,20 +116,25 @@ def write_index(folder: RunFolder, *, own_ids: bool) -> None:
             codes.append(np.array(own, np.int32))
         failed.append(np.flatnonzero(~unit.is_done()) + first)
         first += len(names)
+    arrays: dict[str, NDArray[Any]] = {_FAILED: np.concatenate(failed)}
     if not positional:
         every = np.concatenate(hashes)
         order = np.argsort(every, kind="stable")
-        np.save(temporary / _HASHES, every[order])
-        np.save(temporary / _PLACES, order.astype(np.int64))
+        arrays |= {_HASHES: every[order], _PLACES: order.astype(np.int64)}
     if codes:
-        np.save(temporary / _CODES, np.concatenate(codes))
-    np.save(temporary / _FAILED, np.concatenate(failed))
+        arrays[_CODES] = np.concatenate(codes)
     head = {"labels": [name for _, name in labels], "text_ids": text_ids(kinds, own_ids=own_ids)}
-    (temporary / _HEAD).write_text(json.dumps(head))
-    try:
-        temporary.rename(folder.index)
-    except OSError:  # another program was first
-        shutil.rmtree(temporary)
+    temporary = folder.path / f".tmp-index-{secrets.token_hex(6)}"
+    with folder.writing():
+        try:
+            temporary.mkdir()
+            for name, values in arrays.items():
+                np.save(temporary / name, values)
+            (temporary / _HEAD).write_text(json.dumps(head))
+            with suppress(OSError):  # another program was first
+                temporary.rename(folder.index)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def text_ids(kinds: Iterable[str], *, own_ids: bool) -> bool:

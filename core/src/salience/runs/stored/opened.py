@@ -44,6 +44,9 @@ class Stored:
     index: Index | None
     _files: OrderedDict[int, UnitFile] = field(default_factory=OrderedDict)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_files": OrderedDict()}  # open files do not pickle
+
     def file(self, unit: int) -> UnitFile:
         """The file of a unit, one of the few that are kept open."""
         if unit not in self._files:

@@ -148,6 +148,12 @@ class ResultSet:
             return ResultSet(self._stored, every + own.start)
         return ResultSet(self._stored, own[every])
 
+    def __iter__(self) -> Iterator[ResultSet]:
+        return (self[place] for place in range(len(self)))
+
+    def __contains__(self, item: object) -> bool:
+        raise InputError(f"write {brief(item, 40)} in results.ids, or in results.labels")
+
     @property
     def loc(self) -> NamedItems[ResultSet]:
         """Items by their ids: ``loc[id]``, ``loc[[id, …]]``; all of them where an id repeats."""
@@ -217,10 +223,13 @@ class ResultSet:
         return replace(found, provenance=self._stored.record(plain, every))
 
     def explanations(self) -> Iterator[Explanation]:
-        """The explanations of these items, unit by unit, in the order of the data set."""
+        """The explanations of these items, unit by unit, in the order of the data set.
+
+        An item that was chosen twice is given twice.
+        """
         positions = self._positions
         if not isinstance(positions, range):
-            positions = np.unique(positions)
+            positions = np.sort(positions)
         for unit, rows in self._stored.cut(positions):
             yield self._stored.read(unit, rows)
 
