@@ -25,12 +25,14 @@ class LeftOut:
     Attributes:
         n_items: Number of all items of the data, broken ones included; 0 where none is left out.
         reasons: Position of each item that is left out → what is wrong with it.
+        names: Position of such items → what the data calls them, as far as that is known.
         sentence: What the user is told about all of them.
     """
 
     def __init__(self) -> None:
         self.n_items = 0
         self.reasons: dict[int, str] = {}
+        self.names: dict[int, Any] = {}
         self.sentence = ""
         self._tokens: list[Token[tuple[LeftOut, ...]]] = []
 
@@ -41,9 +43,12 @@ class LeftOut:
     def __exit__(self, *raised: object) -> None:
         _open.reset(self._tokens.pop())
 
-    def note(self, n_items: int, reasons: dict[int, str], sentence: str) -> None:
+    def note(
+        self, n_items: int, reasons: dict[int, str], sentence: str, names: Mapping[int, Any]
+    ) -> None:
         """Note what is left out of one reading."""
         self.n_items, self.reasons, self.sentence = n_items, reasons, sentence
+        self.names = {at: names[at] for at in reasons if at in names}
 
     def kept(self, n_samples: int) -> list[int] | None:
         """Positions in the data of the items that were read; ``None`` where all were.
@@ -122,7 +127,7 @@ class BrokenItems:
         )
         reasons = {position: self._sentences[position] for position in self.positions}
         for listener in _open.get():
-            listener.note(n_items, reasons, sentence)
+            listener.note(n_items, reasons, sentence, names or {})
         tell(sentence)
 
     def _refusal(self, n_items: int, before: str = "") -> InputError:

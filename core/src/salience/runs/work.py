@@ -11,25 +11,22 @@ from typing import Any, Self
 
 import torch
 
-from salience.data.names import plain_name
 from salience.engine.assembly import explanation
 from salience.engine.request import Request
 from salience.engine.units import Unit
 from salience.engine.worker import Worker
-from salience.errors import InputError, one_line
+from salience.errors import InputError
 from salience.results.explanation import Explanation
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import own_devices
 from salience.runs.origin import Origin
 from salience.runs.ranges import ItemRange, Report
 from salience.runs.sources.base import Source
-from salience.runs.sources.reading import read_items
+from salience.runs.sources.reading import read_items, readable_items
 from salience.runs.stored.unit_rows import UnitRows, write_unit
 from salience.shown import ShortRepr
 from salience.support.notices import Hearing
 
-# Characters of the error of an item that is recorded.
-_LONGEST = 500
 # How the error of an item begins that was read by itself: "item 0 ('a.png') …", "row 0, …".
 _FIRST = re.compile(r"^(item|row) 0\b")
 
@@ -120,7 +117,7 @@ class UnitWriter(RunWorker):
         """
         rows = UnitRows(unit, list(unit.left_out))
         for start, stop in unit.parts():
-            self._explain(rows, start, stop)
+            self._read_and_explain(rows, start, stop)
         if unit.writes:
             if rows.failed:
                 rows.name_failed(self.source.names(unit.start, unit.stop, unit.held))
@@ -133,34 +130,54 @@ class UnitWriter(RunWorker):
             n_draws=total * (len(unit) - len(rows.failed)),
         )
 
-    def _explain(self, rows: UnitRows, start: int, stop: int) -> None:
-        """Explain items that follow each other, in halves where one fails; add them to the rows."""
-        items = None
+    def _read_and_explain(self, rows: UnitRows, start: int, stop: int) -> None:
+        """Explain items that follow each other, without those that cannot be read."""
+        given = self.request.settings.domain, self.source, rows.range, (start, stop), self.info
         try:
             with Hearing() as hearing:
-                items = self._read(rows.range, start, stop)
+                items = read_items(*given)
+        except Exception as error:
+            if stop - start == 1:
+                self._fail(rows, start, error, getattr(error, "item_name", None))
+            elif self.record_errors and (found := readable_items(*given)) is not None:
+                for position, reason in found.reasons.items():
+                    rows.fail(position, f"InputError: {reason}", found.names.get(position))
+                rows.note(found.notices)
+                for unit in found.units:
+                    self._explain(rows, unit)
+            else:
+                middle = (start + stop) // 2
+                self._read_and_explain(rows, start, middle)
+                self._read_and_explain(rows, middle, stop)
+        else:
+            rows.note(hearing.sentences)
+            self._explain(rows, items)
+
+    def _explain(self, rows: UnitRows, items: Unit) -> None:
+        """Explain items, in halves where one fails; add them to the rows."""
+        try:
+            with Hearing() as hearing:
                 found, notices = self._explained(items)
         except Exception as error:
-            if stop - start > 1:
-                middle = (start + stop) // 2
-                self._explain(rows, start, middle)
-                self._explain(rows, middle, stop)
+            if len(items) == 1:
+                self._fail(rows, items.offset, error, items.called()[0])
                 return
-            said = _FIRST.sub(rf"\g<1> {start}", str(error))
-            if not self.record_errors:
-                if isinstance(error, InputError):
-                    error.args = (said,)
-                raise
-            rows.failed.append((start, one_line(f"{type(error).__name__}: {said}", _LONGEST)))
-            name = items.called()[0] if items else plain_name(getattr(error, "item_name", None))
-            if name is not None:
-                rows.names[start] = name
+            middle = len(items) // 2
+            self._explain(rows, items.part(0, middle))
+            self._explain(rows, items.part(middle, len(items)))
         else:
-            rows.add(start, found, (*hearing.sentences, *notices))
+            rows.add(items.offset, found)
+            rows.note((*hearing.sentences, *notices))
 
-    def _read(self, unit: ItemRange, start: int, stop: int) -> Unit:
-        domain = self.request.settings.domain
-        return read_items(domain, self.source, unit, (start, stop), self.info)
+    def _fail(self, rows: UnitRows, position: int, error: Exception, name: Any) -> None:
+        """Record an item that failed; raise the error where errors are not recorded."""
+        said = _FIRST.sub(rf"\g<1> {position}", str(error))
+        if self.record_errors:
+            rows.fail(position, f"{type(error).__name__}: {said}", name)
+            return
+        if isinstance(error, InputError):
+            error.args = (said,)
+        raise error
 
     def _explained(self, items: Unit) -> tuple[Explanation, tuple[str, ...]]:
         """The explanation of items, and what the user is to be told."""

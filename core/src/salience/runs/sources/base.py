@@ -28,6 +28,15 @@ class Source(ABC):
             held: What :meth:`held` returned for a range that contains this one.
         """
 
+    def placed(self, said: str, start: int) -> str:
+        """What a domain says of a range, with places in the whole of the data.
+
+        Args:
+            said: The sentence.
+            start: Position of the first item of the range.
+        """
+        return said
+
     def names(self, start: int, stop: int, held: Any = None) -> Sequence[Any] | None:
         """What the items of a range are called, as far as that is known without reading them.
 

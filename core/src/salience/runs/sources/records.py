@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,27 +45,32 @@ class TextFile(Source):
         Raises:
             InputError: The domain cannot read it; lines and records are counted in the whole file.
         """
-        first = start // _STEP
-        at, line = self._places[first]
-        with self.path.open("rb") as stream:
-            stream.seek(at)
-            found = _records(stream, self.path.suffix.lower())
-            records = [record for _, record in zip(range(first * _STEP, stop), found, strict=False)]
-        before = start - first * _STEP
-        line += b"".join(records[:before]).count(b"\n")
+        records = self._from_place(start, stop)[start % _STEP :]
         with tempfile.TemporaryDirectory(prefix="salience-") as folder:
             part = Path(folder) / self.path.name
-            part.write_bytes(self._head + b"".join(records[before:]))
+            part.write_bytes(self._head + b"".join(records))
             try:
                 yield str(part)
             except InputError as error:
-                added = {"line": line - self._head.count(b"\n"), "record": start}
                 said = str(error).replace(folder, str(self.path.parent))
-                error.args = (self._renumbered(said, added),)
+                error.args = (self.placed(said, start),)
                 raise
 
-    def _renumbered(self, said: str, added: Mapping[str, int]) -> str:
-        """What is said of a part, with lines and records of the whole file."""
+    def _from_place(self, start: int, stop: int) -> list[bytes]:
+        """The records from the place before a range on, up to its end."""
+        with self.path.open("rb") as stream:
+            stream.seek(self._places[start // _STEP][0])
+            found = _records(stream, self.path.suffix.lower())
+            numbers = range(start - start % _STEP, stop)
+            return [record for _, record in zip(numbers, found, strict=False)]
+
+    def placed(self, said: str, start: int) -> str:
+        """What is said of a range, with lines and records counted in the whole file."""
+        if self._number.search(said) is None:
+            return said
+        before = b"".join(self._from_place(start, start)).count(b"\n")
+        line = self._places[start // _STEP][1] + before - self._head.count(b"\n")
+        added = {"line": line, "record": start}
         return self._number.sub(
             lambda m: f"{m[1]} {int(m[2]) + added[m[1]]} of {self.path.name}", said
         )

@@ -134,6 +134,10 @@ class Named(Source):
         """The items of a range."""
         return self._source.reading(start, stop)
 
+    def placed(self, said: str, start: int) -> str:
+        """What a domain says of a range, with places in the data that the name gives."""
+        return self._source.placed(said, start)
+
     def names(self, start: int, stop: int, held: Any = None) -> Sequence[Any] | None:
         """Those of the data that the name gives."""
         return self._source.names(start, stop)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from salience.data.names import plain_name
 from salience.data.per_item import ColumnAnnotations
+from salience.errors import one_line
 from salience.results.explanation import Explanation
 from salience.results.items import COLUMNS
 from salience.runs.ranges import ItemRange
@@ -21,6 +22,8 @@ from salience.runs.stored.joined import joined
 from salience.runs.stored.unit_file import DONE, ERROR, FAILED, KEY, OTHERS
 
 _FORMAT = 1
+# Characters of the reason of an item that failed.
+_LONGEST = 500
 # Bytes of values that are read at once.
 _GROUP = 2**18
 # Columns of a table that become columns of Parquet.
@@ -45,9 +48,18 @@ class UnitRows:
     notices: list[str] = field(default_factory=list)
     names: dict[int, int | str] = field(default_factory=dict)
 
-    def add(self, start: int, explained: Explanation, notices: Sequence[str]) -> None:
+    def add(self, start: int, explained: Explanation) -> None:
         """Add the explanation of items that follow each other."""
         self.parts.append((start, explained))
+
+    def fail(self, position: int, reason: str, name: Any) -> None:
+        """Add an item that failed, with what the data calls it, if that is known."""
+        self.failed.append((position, one_line(reason, _LONGEST)))
+        if (plain := plain_name(name)) is not None:
+            self.names[position] = plain
+
+    def note(self, notices: Sequence[str]) -> None:
+        """Add what the user is to be told."""
         self.notices += [sentence for sentence in notices if sentence not in self.notices]
 
     def ids(self) -> list[Any]:
