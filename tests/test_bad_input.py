@@ -495,6 +495,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "ids of another number": ({"ids": [1, 2]}, ("2 ids for 5 items", "one an item")),
     "the same id twice": ({"ids": [1, 2, 3, 4, 1]}, ("share an id", "unique")),
+    "an empty id": ({"ids": ["a", "", "c", "d", "e"]}, ("an id is an empty string", "another")),
     "baseline of another shape": (
         {"calculator": IntegratedGradients(baseline=torch.ones(2))},
         ("baseline", "(2,)", "(3,)"),

@@ -129,6 +129,14 @@ def test_ids_and_labels_are_lines_of_files(place: Path) -> None:
     assert results.where(label="train").positions == [*range(0, 20, 2)]
 
 
+def test_programs_that_share_a_run_have_stripes(place: Path) -> None:
+    first = salience("run", "config.toml", "--stripe", "0/2")
+    assert first.exit_code == 0 and "2 of 4 units" in first.output
+    assert "4 of 4 units" in salience("run", "config.toml", "--stripe", "1/2").output
+    for wrong in ("2/2", "1", "a/b"):
+        assert salience("run", "config.toml", "--stripe", wrong).exit_code == 1
+
+
 def test_a_config_may_begin_with_a_byte_order_mark(place: Path) -> None:
     (place / "config.toml").write_text(CONFIG, encoding="utf-8-sig")
     ran = salience("run", "config.toml")

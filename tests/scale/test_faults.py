@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import scale_models
 import torch
 
 from salience import Executor, Explainer, InputError, Report, ResultSet, load_model
+from salience_tabular import Tabular
 
 PROGRAM = Path(__file__).with_name("driver_program.py")
 UNITS = 32  # of 16 items
@@ -344,3 +347,42 @@ def no_process_is_left() -> Iterator[None]:
     before = set(children_of(os.getpid()))
     yield
     wait_for(lambda: not [c for c in children_of(os.getpid()) if c not in before], 10)
+
+
+@pytest.mark.parametrize("executor", ["serial", "pool:processes=1"])
+def test_many_items_in_front_that_cannot_be_read_hide_no_others(
+    executor: str, tmp_path: Path
+) -> None:
+    data = scale_models.rows(1000)
+    data[:400] = torch.nan
+    explainer = Explainer(load_model("scale_models:table", None), "tensor", max_rows=64)
+    for _ in range(2):
+        results = explainer.explain_dataset(
+            data, tmp_path / "run", unit_items=200, executor=executor
+        )
+        assert results.positions == [*range(400, 1000)] and len(results.failed) == 400
+    data[:] = torch.nan
+    with pytest.raises(InputError, match="item 0 holds NaN"):
+        explainer.explain_dataset(data, tmp_path / "none", executor=executor)
+    assert not (tmp_path / "none" / "manifest.json").exists()
+
+
+def test_broken_items_are_found_in_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = pd.DataFrame(scale_models.rows(64).numpy(), columns=list("abcdef"))
+    given.iloc[::3, 1] = np.nan
+    explainer = Explainer(load_model("scale_models:table", None), "tabular", max_rows=64)
+    read: list[int] = []
+    inner = Tabular._load
+
+    def counted(domain: Tabular, data: Any) -> Any:
+        read.append(len(data))
+        return inner(domain, data)
+
+    monkeypatch.setattr(Tabular, "_load", counted)
+    results = explainer.explain_dataset(given, tmp_path / "run", unit_items=64)
+    assert len(results.failed) == 22 and results.positions == [n for n in range(64) if n % 3]
+    assert read.count(64) < 10 and len(read) < 150  # those of the pilot among them
+    expected = explainer.explain(given.iloc[results.positions])
+    torch.testing.assert_close(results.explanation().values, expected.values)

@@ -117,3 +117,16 @@ class Counted:
     def read_row_group(self, group: int, *columns: Any) -> Any:
         self._read.append(group)
         return self._file.read_row_group(group, *columns)
+
+
+def test_a_row_group_that_is_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    frame().to_parquet(path, row_group_size=20, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[4:60] = bytes(56)  # of the first pages
+    path.write_bytes(data)
+    with (
+        pytest.raises(InputError, match=r"row group 0 of .*rows\.parquet' is damaged"),
+        ParquetFile(path).reading(0, 4),
+    ):
+        pass

@@ -261,3 +261,14 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     exec(compile(program, "document", "exec"), {"__name__": "document"})
     assert Path("row.png").is_file()
     assert ResultSet.open("run").is_complete
+
+
+def test_items_that_were_chosen_are_found_by_id_wherever_they_stand(tmp_path: Path) -> None:
+    explainer = Explainer(scale_models.table(), "tensor", max_rows=64)
+    ids = [f"row {n}" for n in range(100)]
+    results = explainer.explain_dataset(scale_models.rows(100), tmp_path / "run", ids=ids)
+    chosen = results[[70, 3, 70, 5]]
+    assert chosen.loc["row 70"].ids == ["row 70", "row 70"]
+    assert chosen.loc[["row 5", "row 3"]].positions == [5, 3]
+    with pytest.raises(InputError, match="no item of these has the id 'row 4'"):
+        chosen.loc["row 4"]

@@ -150,8 +150,11 @@ def report(**options: Any) -> None:
 @click.argument("config", required=False)
 @click.option("--init", is_flag=True, help="Print a config to edit, with all parts.")
 @click.option("--domain", help="Kind of data of that config.")
+@click.option("--stripe", metavar="RANK/WORLD", help="Which of the programs that share the run.")
 @click.option("--progress/--no-progress", default=None, help="Default: in a terminal.")
-def run_dataset(config: str | None, init: bool, domain: str | None, progress: bool | None) -> None:
+def run_dataset(
+    config: str | None, init: bool, domain: str | None, stripe: str | None, progress: bool | None
+) -> None:
     """Explain the data set of CONFIG, a TOML file, unit by unit; a run that was stopped goes on.
 
     A config names code (the model, data, parts), and running a config is running that code: run
@@ -164,7 +167,7 @@ def run_dataset(config: str | None, init: bool, domain: str | None, progress: bo
     if init:
         _work(print_config, {"domain": domain})
     else:
-        _work(run_config, {"config": config, "progress": progress})
+        _work(run_config, {"config": config, "progress": progress, "stripe": stripe})
 
 
 @main.command(cls=Command, needs=("folder",), short_help="Print what a run over a data set has.")

@@ -6,7 +6,7 @@ import click
 
 from salience.cli.config import read_config, written_config
 from salience.cli.inputs import names_in, note
-from salience.errors import InputError
+from salience.errors import InputError, brief
 from salience.explainer import Explainer
 from salience.runs.loading import load_model
 from salience.runs.stored.result_set import ResultSet
@@ -22,8 +22,13 @@ _OF_CALL = (
 )
 
 
-def run_config(config: str, progress: bool | None) -> None:
+def run_config(config: str, progress: bool | None, stripe: str | None) -> None:
     """Explain a data set as a config says; a run that was stopped goes on.
+
+    Args:
+        config: The file.
+        progress: Whether to show a progress bar; only in a terminal where ``None``.
+        stripe: Rank and number of the programs that share the run, as in ``"0/4"``, or ``None``.
 
     Raises:
         InputError: As for :meth:`salience.Explainer.explain_dataset`, or an entry is wrong.
@@ -35,10 +40,20 @@ def run_config(config: str, progress: bool | None) -> None:
         note(f"no weights, so the weights are as {given['model']} makes them")
     explainer = Explainer(model, **{name: given[name] for name in _OF_EXPLAINER})
     settings = {name: given[name] for name in _OF_CALL}
+    settings["stripe"] = _stripe(stripe)
     settings |= {name: names_in(given[name], name) for name in ("ids", "labels")}
     results = explainer.explain_dataset(given["data"], given["out"], progress=progress, **settings)
     click.echo(repr(results))
     _print_failed(results)
+
+
+def _stripe(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    rank, _, world = text.partition("/")
+    if not (rank.isdecimal() and world.isdecimal()):
+        raise InputError(f"--stripe is {brief(text)}; pass RANK/WORLD, such as 0/4")
+    return int(rank), int(world)
 
 
 def print_config(domain: str | None) -> None:

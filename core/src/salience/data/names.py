@@ -216,6 +216,8 @@ def _within_64_bits(value: Any, name: str) -> int:
 
 def _id(value: Any) -> int | str:
     if isinstance(value, str):
+        if not value:
+            raise InputError("an id is an empty string, by which no item is found; pass another")
         return _text(value, "id")
     number = scalar(value)
     truth = isinstance(number, bool | np.bool_ | np.timedelta64)

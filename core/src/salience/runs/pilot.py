@@ -17,6 +17,7 @@ from salience.engine.promises import info_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult
 from salience.engine.worker import Worker
+from salience.errors import InputError
 from salience.runs.ranges import ItemRange
 from salience.runs.sources.base import Source
 from salience.runs.sources.reading import read_items
@@ -54,10 +55,18 @@ class Beginning:
     info: dict[str, Any]
 
 
+class UnreadableError(InputError):
+    """Raised where none of the items of a range can be read."""
+
+
 def starts(n_items: int) -> Iterator[int]:
-    """First items of the ranges that may be looked at, where those before kill the process."""
+    """First items of the ranges that may be looked at, where those before are of no use.
+
+    The distances double, so that many broken items in front do not hide the others.
+    """
     step = max(1, min(FIRST, n_items // _STARTS))
-    return iter(range(0, min(n_items, _STARTS * step), step))
+    every = [0, *(step * 2**power for power in range(_STARTS - 1))]
+    return iter([start for start in every if start < n_items])
 
 
 def beginning(request: Request, source: Source, items: ItemRange, record_errors: bool) -> Beginning:
@@ -70,7 +79,8 @@ def beginning(request: Request, source: Source, items: ItemRange, record_errors:
         record_errors: Whether items that cannot be read are passed over.
 
     Raises:
-        InputError: An item cannot be read; none can, where these are passed over.
+        InputError: An item cannot be read.
+        UnreadableError: None can, where these are passed over.
     """
     stop = min(items.stop, items.start + FIRST)
     try:
@@ -87,7 +97,7 @@ def _readable(request: Request, source: Source, items: ItemRange, stop: int) -> 
     """The most items that follow each other and can be read, as found by halves.
 
     Raises:
-        InputError: None of them can be read.
+        UnreadableError: None of them can be read.
     """
     found: Unit | None = None
     failed: Exception | None = None
@@ -104,8 +114,7 @@ def _readable(request: Request, source: Source, items: ItemRange, stop: int) -> 
                 middle = (start + end) // 2
                 ranges += [(middle, end), (start, middle)]
     if found is None:
-        assert failed is not None
-        raise failed
+        raise UnreadableError(str(failed)) from failed
     return found
 
 

@@ -13,7 +13,15 @@ from salience.runs.driver import TRIES
 from salience.runs.head import first_explained
 from salience.runs.manifest import load
 from salience.runs.origin import origin_of
-from salience.runs.pilot import FIRST, beginning, piloted, prepared, starts
+from salience.runs.pilot import (
+    FIRST,
+    Beginning,
+    UnreadableError,
+    beginning,
+    piloted,
+    prepared,
+    starts,
+)
 from salience.runs.ranges import ItemRange
 from salience.runs.run import Run
 from salience.runs.work import RunWorker
@@ -89,9 +97,9 @@ def settled(run: Run, record_errors: bool, threads: int) -> Run:
     """
     unit_items = run.manifest.entries["unit_items"]
     if not run.executor.other_processes:
-        items = run.items(0, len(run.source))
-        first = beginning(run.request, run.source, items, record_errors)
-        return _written(run, threads, Settled(0, *piloted(first, run.source, items, unit_items)))
+        first, items = _first_readable(run, record_errors)
+        sizes = piloted(first, run.source, items, unit_items)
+        return _written(run, threads, Settled(items.start, *sizes))
     with run.folder.early_weights() as weights:
         origin = origin_of(run.request.settings.model, weights)
         found = _tried(
@@ -102,6 +110,23 @@ def settled(run: Run, record_errors: bool, threads: int) -> Run:
         if not run.folder.weights.exists():
             weights.replace(run.folder.weights)
     return made
+
+
+def _first_readable(run: Run, record_errors: bool) -> tuple[Beginning, ItemRange]:
+    """The first items that can be read, and the range that they begin.
+
+    Raises:
+        InputError: An item cannot be read; none of many can, where these are passed over.
+    """
+    refused: UnreadableError | None = None
+    for start in starts(len(run.source)):
+        items = run.items(start, len(run.source))
+        try:
+            return beginning(run.request, run.source, items, record_errors), items
+        except UnreadableError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def _written(run: Run, threads: int, found: Settled) -> Run:
@@ -119,21 +144,28 @@ def _tried(run: Run, settler: Settler) -> Settled:
     """What is found by the first items that do not kill the process.
 
     Raises:
-        InputError: All of them do.
+        InputError: All of them do, or none can be read.
     """
     numbers = (_reach(run), *[FIRST] * (TRIES - 1))
+    refused: InputError | None = None
     for start in starts(len(run.source)):
         for number in numbers:
             items = run.items(start, start + number)
             results = in_order(run.executor, settler, [items], _is_settled)
-            with closing(results):
-                found = next(results)
+            try:
+                with closing(results):
+                    found = next(results)
+            except UnreadableError as error:
+                refused = refused or error
+                break
             if found.lost is None:
                 return found
-    raise InputError(
-        f"the processes that look at items of the data die ({found.lost}); pass fewer processes, "
-        f"where memory is short, or executor='serial' to see why"
-    )
+            refused = InputError(
+                f"the processes that look at items of the data die ({found.lost}); pass fewer "
+                f"processes, where memory is short, or executor='serial' to see why"
+            )
+    assert refused is not None
+    raise refused
 
 
 def _is_settled(asked: Asked, found: Settled, _: ItemRange) -> bool:

@@ -84,8 +84,14 @@ class ParquetFile(Source):
         """A row group; the last one is kept, as it may be all of the file."""
         last = self._last
         if last is None or last[0] != group:
-            last = self._last = None  # not two at a time
-            last = self._last = group, self._file.read_row_group(group)
+            self._last = None  # not two at a time
+            try:
+                last = self._last = group, self._file.read_row_group(group)
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"row group {group} of {brief(str(self.path), 80)} is damaged "
+                    f"({brief(error, 60)}); write the file again, or copy it again"
+                ) from error
         return last[1]
 
     def _counted(self, frame: Any, start: int, stop: int) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,9 @@ from salience.intake import choice
 from salience.naming import path_of
 from salience.results.explanation import Explanation
 from salience.results.selection import entries, positions, sliced
-from salience.runs.fingerprints.values import of_values
 from salience.runs.folder import RunFolder
 from salience.runs.manifest import load
+from salience.runs.stored.digest import digest_of
 from salience.runs.stored.importance import Importance, importance_of
 from salience.runs.stored.index import Index
 from salience.runs.stored.joined import joined
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray
 
-# Columns of the items that a digest is made of.
-_SUMMED = ("prediction", "score", "delta", "n_points", "n_independent")
+_SIDES: tuple[Any, Any] = ("left", "right")
 
 
 class ResultSet:
@@ -164,14 +162,23 @@ class ResultSet:
         positions, index = self._positions, self._stored.index
         if index is None:
             return [at for at, own in enumerate(self.ids) if (type(own), own) == (type(name), name)]
-        places = []
+        places: list[int] = []
         for position in index.candidates(name).tolist():
             if isinstance(positions, range):
                 own = [position - positions.start] if position in positions else []
             else:
-                own = np.flatnonzero(positions == position).tolist()
+                ordered, order = self._ordered
+                first, last = (int(np.searchsorted(ordered, position, side)) for side in _SIDES)
+                own = sorted(order[first:last].tolist())
             places += [place for place in own if self[place].ids == [name]]
         return places
+
+    @cached_property
+    def _ordered(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions in ascending order, and the place of each of them."""
+        positions = np.asarray(self._positions, np.int64)
+        order = np.argsort(positions, kind="stable")
+        return positions[order], order
 
     def where(self, *, label: Any) -> ResultSet:
         """The items with a label, or with one of a list of labels.
@@ -269,17 +276,7 @@ class ResultSet:
 
         It does not depend on how the items are cut into units, as long as the numbers do not.
         """
-        sums: dict[str, Any] = defaultdict(hashlib.sha256)
-        for part in self.explanations():
-            sums["ids"].update("".join(f"{name!r}\n" for name in part.ids).encode())
-            columns = {name: getattr(part, name) for name in _SUMMED}
-            for name, saliency in part.saliency.items():
-                columns |= {f"{name} values": saliency.flat, f"{name} errors": saliency.flat_error}
-                if saliency.counts is not None:
-                    columns[f"{name} counts"] = saliency.counts
-            for name, values in columns.items():
-                sums[name].update(values.contiguous().reshape(-1).view(torch.uint8).numpy())
-        return of_values([[name, made.hexdigest()] for name, made in sorted(sums.items())])
+        return digest_of(self.explanations())
 
     def _names(self, of: str) -> list[Any]:
         if of == "label" and self._stored.manifest.entries["labels"] is None:
