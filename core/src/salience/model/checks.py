@@ -39,6 +39,11 @@ def check_value(
             f"target variable {variable.name!r} is {an(type(value).__name__)}, expected a tensor; "
             f"pass Target(..., index=...) to pick one"
         )
+    if value.is_complex():
+        raise InputError(
+            f"target variable {variable.name!r} is complex ({value.dtype}), but saliency is of "
+            f"real numbers; explain the real variable that it is computed from"
+        )
     if needs_gradient and not value.is_floating_point():
         raise InputError(
             f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
@@ -118,6 +123,11 @@ def scalars_of(
             f"({form or type(output).__name__}): {type(error).__name__}: {brief(error)}; pass an "
             f"output that fits it"
         ) from error
+    if isinstance(scalars, Tensor) and scalars.is_complex():
+        raise InputError(
+            f"the output variable is complex ({scalars.dtype}), expected one real number an item; "
+            f"pass a function of the model's output, e.g. output=lambda out: out[:, 0].abs()"
+        )
     if isinstance(scalars, Tensor) and not scalars.is_floating_point():
         scalars = scalars.to(torch.get_default_dtype())
     check_scalars(scalars, n_rows)
