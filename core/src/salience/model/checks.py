@@ -123,13 +123,18 @@ def scalars_of(
             f"({form or type(output).__name__}): {type(error).__name__}: {brief(error)}; pass an "
             f"output that fits it"
         ) from error
-    if isinstance(scalars, Tensor) and scalars.is_complex():
-        raise InputError(
-            f"the output variable is complex ({scalars.dtype}), expected one real number an item; "
-            f"pass a function of the model's output, e.g. output=lambda out: out[:, 0].abs()"
-        )
     if isinstance(scalars, Tensor) and not scalars.is_floating_point():
+        if scalars.is_complex():
+            raise InputError(
+                f"the output variable is complex ({scalars.dtype}), expected one real number an "
+                f"item; pass a function of what is read, e.g. output=lambda out: out[:, 0].abs()"
+            )
         scalars = scalars.to(torch.get_default_dtype())
+    elif isinstance(scalars, Tensor) and scalars.dtype.itemsize < 2:
+        raise InputError(
+            f"the output variable is of {scalars.dtype}, expected numbers of 16 bits or more; "
+            f"pass a function of what is read, e.g. output=lambda out: out[:, 0].float()"
+        )
     check_scalars(scalars, n_rows)
     return at_least_float32(scalars)
 
