@@ -95,10 +95,10 @@ def _read(request: Request, chunk: Any, offset: int, info: dict[str, Any] | None
     except InputError as error:
         if not offset:
             raise
-        told = InputError(f"in the piece of the stream that begins with item {offset}: {error}")
+        placed = InputError(f"in the piece of the stream that begins with item {offset}: {error}")
         for note in getattr(error, "__notes__", ()):
-            told.add_note(note)
-        raise told from error
+            placed.add_note(note)
+        raise placed from error
 
 
 def _units(

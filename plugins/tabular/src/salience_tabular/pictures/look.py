@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from os.path import commonprefix
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -48,7 +47,8 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 def _told_apart(lines: Sequence[str]) -> dict[str, str]:
     """Different lines → their beginning, and what follows the beginning that all of them share."""
-    shared = len(commonprefix(lines))
+    first, last = min(lines), max(lines)  # what these share, all share
+    shared = next((i for i, c in enumerate(first) if last[i] != c), len(first))
     found = {
         line: shortened(f"{line[:_BEGIN]}…{line[max(shared - 4, _BEGIN) :]}", _NAME)
         for line in lines
