@@ -24,7 +24,7 @@ from salience.scoring.budget import Budget, fitting
 from salience.scoring.precision import placed
 from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 from salience.shown import ShortRepr
 from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
@@ -202,6 +202,9 @@ def _predict(
     )
     if runner.observer is not None:
         runner.observer.predicted(rows, output)
+        if explained and not graph:  # with a graph it is shown as the pass of the gradient
+            done = FinishedPass("value", rows, x, scalars=score.detach(), gradients={})
+            runner.observer.scored(runner, done)
     return PredictedBatch(
         rows,
         variables=probe.variables,

@@ -9,8 +9,9 @@ import torch
 
 from salience.data.batch import Batch
 from salience.engine.preflight.choice import turned_round
+from salience.engine.preflight.disproved import DisprovedError
 from salience.engine.preflight.fallbacks import keeps_state, one_by_one, without
-from salience.engine.preflight.proof import DisprovedError, Proof
+from salience.engine.preflight.proof import Proof
 from salience.engine.preflight.reference import Reference, RowResult, probe_of, row_of
 from salience.engine.promises import collated
 from salience.engine.request import Verdicts
