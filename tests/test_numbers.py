@@ -116,6 +116,28 @@ def test_data_is_rounded_where_the_model_takes_16_bits_only() -> None:
     assert torch.equal(found.score, net(FAR.bfloat16())[:, 0].detach().float())
 
 
+STAMPS = torch.tensor([[1700000013.0, 0.1], [1700000111.0, 0.1]], dtype=torch.float64)
+PLAIN = torch.tensor([[13.3, 0.1], [111.1, 0.1]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "data, dtype, told",
+    [
+        (STAMPS, torch.float32, True),
+        (FAR, torch.bfloat16, True),
+        (PLAIN, torch.float32, False),
+        (PLAIN, torch.bfloat16, False),
+        (STAMPS, torch.float64, False),
+    ],
+    ids=["time stamps", "16 bits", "plain", "plain in 16 bits", "double"],
+)
+def test_rounding_that_leaves_little_of_how_items_differ_is_told(
+    data: Tensor, dtype: torch.dtype, told: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    salience.explain(nn.Linear(2, 1).to(dtype), data, Tensors(output="value"))
+    assert told == any("rounds numbers of argument 'x'" in str(w.message) for w in recwarn)
+
+
 EIGHT = [torch.float8_e4m3fn, torch.float8_e5m2]
 
 
