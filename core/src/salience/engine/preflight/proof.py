@@ -140,14 +140,25 @@ class Proof:
         undrawn, chosen = replace(runner, samplers=(), weights=None), chosen_rows(done.rows, 2)
         reference, same = Reference(self.request, undrawn), self.judge(runner.probe, done)
         for row in {chosen[0], chosen[-1]}:
-            try:
-                single = reference.row(done, row, self.unit)
-            except Exception:  # the user's forward may raise anything; the passes to come say why
-                return
+            single = self._single(reference, done, row)
+            if single is None:
+                return  # the passes to come say why no row runs alone
             if not same(row_of(done, row, runner.probe.variables), single):
                 raise DisprovedError(undrawn, done, chosen)
         self._scored.add(shown)
         self.tried(done, (chosen[0], chosen[-1]))
+
+    def _single(self, reference: Reference, done: FinishedPass, row: int) -> RowResult | None:
+        """A row of a pass alone; ``None`` where it cannot run, at a second try either."""
+        assert self.unit is not None
+        try:
+            return reference.row(done, row, self.unit)
+        except Exception as error:  # the user's forward may raise anything for a single row
+            try:
+                reference.row(done, row, self.unit)
+            except Exception:
+                return None
+            raise error
 
     def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
         """See whether a pass that failed relied on something.
