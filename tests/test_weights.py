@@ -370,10 +370,15 @@ class Counting(nn.Module):
 @pytest.mark.parametrize("kind", [Ensemble, SWAG])
 @pytest.mark.parametrize("max_rows", [1, 4, "auto"])
 def test_what_a_forward_writes_stays_in_its_pass(kind: Any, max_rows: Any) -> None:
-    members = [Counting(seed) for seed in range(3)]
-    settings: dict[str, Any] = {"samplers": [kind(members)], "n_samples": 3}
-    found = salience.explain(Counting(0), rows(), DOMAIN, max_rows=max_rows, **settings)
-    assert [float(member.calls) for member in members] == [0, 0, 0]
+    members, net = [Counting(seed) for seed in range(3)], Counting(0)
+    settings: dict[str, Any] = {"samplers": [kind(members)], "n_samples": 3, "max_rows": max_rows}
+    if max_rows != 1:  # draws begin anew in each pass, but f(x) would be of one of many passes
+        with pytest.raises(InputError, match="keeps a state from pass to pass"):
+            salience.explain(net, rows(), DOMAIN, **settings)
+        assert [float(member.calls) for member in (*members, net)] == [0, 0, 0, 0]
+        return
+    found = salience.explain(net, rows(), DOMAIN, **settings)
+    assert [float(member.calls) for member in (*members, net)] == [0, 0, 0, 0]
     if kind is Ensemble:
         # The first forward of each member, whatever the packing.
         plain = [salience.explain(member.net, rows(), DOMAIN).values for member in members]
