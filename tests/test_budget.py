@@ -113,11 +113,16 @@ def test_passes_over_graphs_are_counted_in_elements(
 @pytest.mark.parametrize(
     ("calculator", "samplers", "passes"),
     [
-        # A row alone and two in another order are what each first pass is compared with.
+        # A row alone and two in another order are what each first pass is compared with, and
+        # two rows alone what a prediction is that is no pass of the gradient.
         ("gradient", [], [11, 1, 2]),  # the pass that predicts
-        ("gradient", ["gaussian"], [11, 11, 1, 2]),
-        (IntegratedGradients(7), [], [11, 77, 1, 2, 11]),  # the prediction, the path, f(baseline)
-        (Occlusion(2, 1), [], [11, 33, 1, 2]),  # f(x) is known
+        ("gradient", ["gaussian"], [11, 1, 1, 11, 1, 2]),
+        (
+            IntegratedGradients(7),
+            [],
+            [11, 1, 1, 77, 1, 2, 11],
+        ),  # the prediction, the path, f(baseline)
+        (Occlusion(2, 1), [], [11, 1, 1, 33, 1, 2]),  # f(x) is known
     ],
     ids=["gradient", "smoothgrad", "integrated gradients", "occlusion"],
 )
@@ -138,7 +143,7 @@ def test_the_number_of_passes_does_not_grow_when_draws_and_path_points_fill_them
     model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
     explainer = salience.Explainer(model, Tensors(), max_rows=66)
     explainer.explain(DATA, IntegratedGradients(7), samplers=["gaussian"], n_samples=6)
-    assert sizes == [11, 66, 1, 2, *[66] * 6, 66, 11]
+    assert sizes == [11, 1, 1, 66, 1, 2, *[66] * 6, 66, 11]
 
 
 def test_an_item_that_no_pass_can_hold_is_refused_before_computing(

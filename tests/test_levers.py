@@ -101,9 +101,9 @@ def test_batch_normalisation_is_folded_without_a_trace(bias: bool, normalised: l
     found = salience.explain(
         model, x, WHOLE, samplers=["gaussian:scale=0"], n_samples=8, max_rows=2
     )
-    # A row that shows what to fold, where a function mode makes the call twice, and two passes of
+    # A row that shows what to fold, where a function mode makes the call twice, and four passes of
     # reference rows; the others would be 18.
-    assert len(normalised) == 4
+    assert len(normalised) == 6
     torch.testing.assert_close(found.values, expected, rtol=1e-12, atol=1e-14)
     assert isinstance(model.norm, nn.BatchNorm2d)
     assert model.convolution.bias is None or bias
@@ -280,3 +280,19 @@ def test_explaining_alone_does_not_load_what_only_tests_and_pictures_need() -> N
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("device", [None, ["cpu", "cpu"]], ids=["one", "two"])
+def test_autocast_around_a_call_rounds_no_gradients(device: Any) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2))
+    x = torch.randn(6, 4)
+    explainer = salience.Explainer(net, salience.Tensors(), device=device)
+    settings: dict[str, Any] = {"samplers": ["mc_dropout"], "n_samples": 4}
+    plain = explainer.explain(x, **settings)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = explainer.explain(x, **settings)
+        assert torch.is_autocast_enabled("cpu")
+        assert net(x).dtype == torch.bfloat16
+    assert torch.equal(found.values, plain.values)
+    assert torch.equal(found.std_error, plain.std_error)

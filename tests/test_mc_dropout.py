@@ -701,3 +701,52 @@ def test_layers_and_rates_that_make_no_sense_are_refused(kind: str) -> None:
     with pytest.raises(InputError) as caught:
         masks(make())
     assert all(word in str(caught.value) for word in words)
+
+
+class ByHand(nn.Module):
+    """Draws in training mode by other means than torch's dropout, beside dropout."""
+
+    def __init__(self, draw: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.drop, self.draw = nn.Linear(4, 4), nn.Dropout(0.5), draw
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.drop(self.layer(x))
+        return (self.draw(h) if self.training else h).sum(1)
+
+
+DRAWS = {
+    "locked dropout": lambda h: h * h.new_empty(len(h), 1).bernoulli_(0.5) * 2,
+    "stochastic depth": lambda h: h * (torch.rand(len(h), 1) > 0.5),
+    "noise": lambda h: h + torch.randn_like(h),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_what_only_training_mode_draws_by_hand_is_said_to_stay_off(draw: str) -> None:
+    with pytest.warns(salience.Notice, match="draws otherwise than by torch's dropout"):
+        found = salience.explain(
+            ByHand(DRAWS[draw]),
+            torch.ones(2, 4),
+            Tensors(output="value"),
+            samplers=["mc_dropout"],
+            n_samples=4,
+        )
+    assert any("stays off" in notice for notice in found.provenance["notices"])
+
+
+@pytest.mark.parametrize("layers", [None, ("drop",)])
+def test_plain_dropout_is_not_said_to_draw_otherwise(layers: Any, recwarn: Any) -> None:
+    net = nn.Sequential()
+    net.add_module("drop", nn.Dropout(0.5))
+    net.add_module("other", nn.AlphaDropout(0.5))
+    net.add_module("layer", nn.Linear(4, 1))
+    salience.explain(
+        net,
+        torch.ones(2, 4),
+        Tensors(output="value"),
+        samplers=[MCDropout(layers=layers)],
+        n_samples=4,
+    )
+    assert not [w for w in recwarn if "otherwise" in str(w.message)]

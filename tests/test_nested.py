@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import torch
 from torch import Tensor, nn
 
 import salience
-from salience import Ensemble, GaussianNoise, Gradient, InputError, MCDropout, Tensors, WeightNoise
+from salience import (
+    Aggregator,
+    Ensemble,
+    GaussianNoise,
+    Gradient,
+    InputError,
+    MCDropout,
+    Tensors,
+    WeightNoise,
+)
 
 DOMAIN = Tensors(output="value")
 OUTER, INNER = 3000, 8
@@ -156,3 +166,38 @@ def test_what_cannot_be_nested_is_refused(name: str) -> None:
 def test_only_nested_draws_have_parts() -> None:
     with pytest.raises(InputError, match="nested"):
         _ = nested(4).variance_parts
+
+
+@dataclass(frozen=True)
+class Last:
+    """A state that knows of nothing but the last draw."""
+
+    value: Tensor | None = None
+
+    def add(self, draw: Tensor) -> Last:
+        return Last(draw.clone())
+
+
+@dataclass(frozen=True)
+class LastDraw(Aggregator):
+    """An aggregator with a state of its own, such as authors of plugins write."""
+
+    def init(self, group: int = 1) -> Last:
+        return Last()
+
+    def finalize(self, state: Last) -> tuple[Tensor, Tensor]:
+        assert state.value is not None
+        return state.value, torch.full_like(state.value, torch.nan)
+
+
+def test_nested_draws_are_served_by_a_state_that_knows_no_parts() -> None:
+    explainer = salience.Explainer(Linear(), DOMAIN)
+    settings: dict[str, Any] = {
+        "samplers": [WeightNoise(), GaussianNoise()],
+        "n_samples": (3, 4),
+    }
+    found = explainer.explain(POINT, aggregator=LastDraw(), **settings)
+    draws = explainer.compute(POINT, **settings).draws["input"]
+    assert torch.equal(found.values, draws[-1])
+    with pytest.raises(InputError, match="aggregated by means"):
+        _ = found.variance_parts

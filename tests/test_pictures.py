@@ -14,11 +14,14 @@ import matplotlib
 import pytest
 import torch
 from matplotlib import pyplot
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import nn
 
 import salience
 from salience import Explanation, InputError, Visualizer, number_words, score_name, score_words
+from salience.colors import GROUND
 from salience_tabular import BarPlot, Tabular
 
 matplotlib.use("Agg")
@@ -260,3 +263,43 @@ def test_a_grid_does_not_take_positions_of_a_selection_for_those_of_others() -> 
     explanation = salience.explain(nn.Linear(3, 2), torch.randn(4, 3), "tabular")
     with pytest.raises(InputError, match="item 0 is 0 in the first and 1 in 'b'"):
         salience.grid({"a": explanation.iloc[[0, 1]], "b": explanation.iloc[[1, 2]]})
+
+
+LOOKS = [(0, "points"), (0, "bar"), (None, "points"), (None, "beeswarm"), (None, "scatter")]
+
+
+@pytest.mark.parametrize("item, visualizer", LOOKS)
+def test_a_dark_style_leaves_pictures_on_their_light_ground(
+    item: int | None, visualizer: str, tmp_path: Path
+) -> None:
+    found, path = explained(), tmp_path / "a.png"
+    with pyplot.style.context("dark_background"):
+        figure = found.visualize(item, visualizer=visualizer, path=path)
+    assert [to_hex(axes.get_facecolor()) for axes in figure.axes[:1]] == [GROUND]
+    assert to_hex(figure.get_facecolor()) == GROUND
+    with Image.open(path) as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("ground, refused", [("black", True), ("#333333", True), ("white", False)])
+def test_a_dark_figure_of_the_user_is_refused(ground: str, refused: bool) -> None:
+    for handed in ("ax", "figure"):
+        figure = Figure(facecolor=ground)
+        options = {handed: figure.subplots() if handed == "ax" else figure}
+        if refused:
+            with pytest.raises(InputError, match="cannot be read; pass a light one"):
+                explained().visualize(0, **options)
+        else:
+            explained().visualize(0, **options)
+
+
+def test_a_transparent_figure_of_the_user_may_stand_on_anything() -> None:
+    figure = Figure(facecolor="none")
+    assert explained().visualize(0, ax=figure.subplots()) is figure
+
+
+@pytest.mark.parametrize("projection", ["3d", "polar"])
+def test_axes_with_a_projection_are_refused(projection: str) -> None:
+    ax = Figure().add_subplot(projection=projection)
+    with pytest.raises(InputError, match=f"the projection '{projection}'"):
+        explained().visualize(0, ax=ax)

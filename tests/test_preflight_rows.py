@@ -125,19 +125,44 @@ def test_three_rows_are_proven_once_a_request(kind: str) -> None:
     net = Meeting(lambda net, x: x).eval()
     sizes = passes(net)
     salience.explain(net, X, Tensors(), max_rows=3, **SETTINGS[kind])
+    if kind != "gradient":  # two rows of the prediction, which is no pass of the gradient here
+        assert sizes[:3] == [3, 1, 1]
+        del sizes[1:3]
     proven = sizes.index(1)
     assert sizes[proven : proven + 2] == [1, 2]
     assert set(sizes[:proven] + sizes[proven + 2 :]) == {3}
 
 
-def test_dropout_costs_no_more_than_three_rows_forward_and_backward() -> None:
+CLIPPED: dict[str, Any] = {
+    "norm": lambda net, x: x * (1 / x.norm()).clamp(max=1),
+    "largest": lambda net, x: x / x.abs().max().clamp(min=1).detach(),
+    "level": lambda net, x: x - x.mean(0) * (x.abs().max() > 0.9),
+}
+
+
+@pytest.mark.parametrize("way", CLIPPED)
+@pytest.mark.parametrize("size", [2, 3, 4, 6])
+@pytest.mark.parametrize("baseline", [0.0, 0.01])
+def test_rows_that_meet_at_x_only_are_not_missed_on_the_way_to_it(
+    way: str, size: int, baseline: float
+) -> None:
+    net = Meeting(CLIPPED[way]).eval()
+    calculator = salience.IntegratedGradients(steps=6, baseline=baseline)
+    settings: dict[str, Any] = {"calculator": calculator, "output": "class:0"}
+    found = salience.explain(net, 3 * X, Tensors(), max_rows=size, **settings)
+    alone = salience.explain(net, 3 * X, Tensors(), max_rows=1, **settings)
+    torch.testing.assert_close(found.score, alone.score)
+    torch.testing.assert_close(found.values, alone.values)
+
+
+def test_dropout_costs_no_more_than_five_rows_forward_and_backward() -> None:
     net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3)).double()
     forward = passes(net)
     backward: list[int] = []
     net[0].register_full_backward_hook(lambda module, into, out: backward.append(len(out[0])))
     salience.explain(net, X, Tensors(), samplers=["mc_dropout"], n_samples=6, max_rows=6)
     # The hooks do not see the pass in training mode, which is one more row forward.
-    assert [size for size in forward if size != 6] == [1, 1, 2]
+    assert [size for size in forward if size != 6] == [1, 1, 1, 1, 2]
     assert [size for size in backward if size != 6] == [1]
 
 

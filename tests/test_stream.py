@@ -130,3 +130,16 @@ def test_values_that_are_left_over_are_refused(what: str) -> None:
     explainer = salience.Explainer(net, salience.Tensors(), output=output)
     with pytest.raises(salience.InputError, match="for 4 items"):
         list(explainer.stream([data[:2], data[2:]], calculator))
+
+
+@pytest.mark.parametrize("wrong", [None, 5, object()])
+def test_a_stream_of_nothing_that_comes_in_pieces_is_refused(wrong: Any) -> None:
+    with pytest.raises(salience.InputError, match="pass an iterable of pieces"):
+        list(salience.Explainer(model(), "tensor").stream(wrong))
+
+
+def test_a_later_piece_that_cannot_be_read_says_where_it_begins() -> None:
+    pieces = [ROWS[:7], torch.cat([ROWS[7:9], ROWS[9:11] * torch.nan])]
+    stream = salience.Explainer(model(), "tensor").stream(pieces)
+    with pytest.raises(salience.InputError, match="begins with item 7: item 2 holds NaN"):
+        list(stream)

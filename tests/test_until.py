@@ -78,8 +78,8 @@ def test_items_that_are_done_leave_the_batch(watched: Any) -> None:
     sizes: list[int] = []
     explainer = salience.Explainer(watched(Bowl(), sizes), DOMAIN, max_rows=6)
     found = explainer.explain(DATA, samplers=[GaussianNoise(1.0, "absolute")], n_samples=RULE)
-    # The prediction, then each draw of each item once, and three rows with which to compare.
-    assert sum(sizes) == len(DATA) + int(found.draws.sum()) + 3
+    # The prediction, then each draw of each item once, and five rows with which to compare.
+    assert sum(sizes) == len(DATA) + int(found.draws.sum()) + 5
 
 
 def test_ragged_items_and_paths_stop_too(graphs: Any) -> None:

@@ -157,10 +157,10 @@ def test_upstream_runs_once_a_batch_however_many_draws() -> None:
     settings: dict[str, Any] = {"target": "target", "samplers": ["gaussian"], "n_samples": 9}
     salience.explain(model, X, DOMAIN, max_rows=5, **settings)
     # The batch, and the rows with which it is compared; nine draws are not there.
-    assert model.stem.passes == [5, 1, 2]
+    assert model.stem.passes == [5, 1, 1, 1, 2]
     model.stem.passes.clear()
     salience.explain(model, X, DOMAIN, max_rows=2, **settings)
-    assert model.stem.passes == [2, 1, 2, 2, 1]
+    assert model.stem.passes == [2, 1, 1, 1, 2, 2, 1]
 
 
 def test_a_model_that_keeps_state_is_run_as_a_whole() -> None:

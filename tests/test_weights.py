@@ -370,10 +370,15 @@ class Counting(nn.Module):
 @pytest.mark.parametrize("kind", [Ensemble, SWAG])
 @pytest.mark.parametrize("max_rows", [1, 4, "auto"])
 def test_what_a_forward_writes_stays_in_its_pass(kind: Any, max_rows: Any) -> None:
-    members = [Counting(seed) for seed in range(3)]
-    settings: dict[str, Any] = {"samplers": [kind(members)], "n_samples": 3}
-    found = salience.explain(Counting(0), rows(), DOMAIN, max_rows=max_rows, **settings)
-    assert [float(member.calls) for member in members] == [0, 0, 0]
+    members, net = [Counting(seed) for seed in range(3)], Counting(0)
+    settings: dict[str, Any] = {"samplers": [kind(members)], "n_samples": 3, "max_rows": max_rows}
+    if max_rows != 1:  # draws begin anew in each pass, but f(x) would be of one of many passes
+        with pytest.raises(InputError, match="keeps a state from pass to pass"):
+            salience.explain(net, rows(), DOMAIN, **settings)
+        assert [float(member.calls) for member in (*members, net)] == [0, 0, 0, 0]
+        return
+    found = salience.explain(net, rows(), DOMAIN, **settings)
+    assert [float(member.calls) for member in (*members, net)] == [0, 0, 0, 0]
     if kind is Ensemble:
         # The first forward of each member, whatever the packing.
         plain = [salience.explain(member.net, rows(), DOMAIN).values for member in members]
@@ -594,3 +599,25 @@ def test_what_cannot_be_served_is_refused_before_any_pass(name: str, watched: An
         assert word in str(caught.value)
     assert len(str(caught.value)) < 300
     assert not sizes
+
+
+class Spectral(nn.Module):
+    """Complex weights of frequencies, as neural operators have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrum = nn.Parameter(torch.ones(3, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x) * self.spectrum, n=4).sum(1)
+
+
+def test_complex_parameters_are_not_left_as_they_are_without_a_word() -> None:
+    net, x = Spectral(), torch.eye(4)[:2]
+    state = net.state_dict()
+    for sampler in (WeightNoise(), SWAG([state, {"spectrum": 2 * state["spectrum"]}])):
+        with pytest.raises(InputError, match=r"'spectrum' is of torch\.complex64"):
+            salience.explain(net, x, DOMAIN, samplers=[sampler], n_samples=3)
+    members = Ensemble([state, {"spectrum": 3 * state["spectrum"]}])
+    found = salience.explain(net, x, DOMAIN, samplers=[members], n_samples=2)
+    torch.testing.assert_close(found.values, torch.full((2, 4), 2.0))

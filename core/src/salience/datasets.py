@@ -69,13 +69,20 @@ def chunks_of(data: Any) -> Iterable[Any]:
 
     Args:
         data: A DataLoader, a Dataset, also one without a length, or an iterable of chunks.
+
+    Raises:
+        InputError: The data is none of these.
     """
     if isinstance(data, DataLoader):
         plain = data.collate_fn is default_collate
         return (_input(batch, data, plain=plain) for batch in data)
     if not isinstance(data, Dataset):
-        chunks: Iterable[Any] = data
-        return chunks
+        if not isinstance(data, Iterable):
+            raise InputError(
+                f"the stream is {brief(data, 60)}; pass an iterable of pieces of the data, such as "
+                f"a list, a generator or a DataLoader"
+            )
+        return data
     length = None if isinstance(data, IterableDataset) else _length(data, data)
     return _pieces(_items(data, length), data)
 

@@ -127,8 +127,10 @@ def array(value: Any, name: str, expected: str = "real numbers") -> Tensor:
     """
     if isinstance(value, Tensor):
         sparse = value.is_nested or value.layout != torch.strided
-        if sparse or value.is_complex() or value.is_meta or value.is_quantized:
-            raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {expected}")
+        tiny = value.is_floating_point() and value.dtype.itemsize < 2
+        if sparse or tiny or value.is_complex() or value.is_meta or value.is_quantized:
+            numbers = "whole numbers" if "whole" in expected else "real numbers"
+            raise InputError(f"{name} is {_kind(value)}; pass a dense tensor of {numbers}")
         # Most operations of torch lack unsigned integers of more than 8 bits.
         unsigned = value.dtype in (torch.uint16, torch.uint32, torch.uint64)
         return _signed(value.detach().cpu().long(), name) if unsigned else value.detach().cpu()

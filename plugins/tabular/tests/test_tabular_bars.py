@@ -195,6 +195,28 @@ def test_names_are_not_read_as_mathematics_and_do_not_outgrow_the_picture(by_han
     assert len(long) == 32 and long.endswith("…")
 
 
+ALIKE = {
+    "ends": ["how often do you eat in company: never", "how often do you eat in company: daily"],
+    "several": ["x" * 90 + "a" * 40 + "1", "x" * 90 + "a" * 40 + "2", "x" * 90 + "b" * 40 + "1"],
+    "one is the beginning": ["n" * 40, "n" * 41, "n" * 80],
+    "white space": ["n" * 31 + " 1", "n" * 31 + " 2"],
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_names_that_begin_alike_are_told_apart(by_hand, kind):
+    names = ALIKE[kind]
+    figure = by_hand([range(1, len(names) + 1)], columns=names).visualize(0, visualizer="bar")
+    shown = labels(figure.axes[0])
+    assert len(set(shown)) == len(names)
+    assert all(len(label) <= 32 for label in shown)
+
+
+def test_equal_names_stay_equal(by_hand):
+    figure = by_hand([[2.0, 1.0]], columns=["n" * 50] * 2).visualize(0, visualizer="bar")
+    assert labels(figure.axes[0]) == ["n" * 31 + "…"] * 2
+
+
 def test_grid_has_items_by_explanations_in_one_order_a_row(by_hand):
     first = by_hand([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]], columns=["a", "b"])
     second = by_hand([[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]], columns=["a", "b"])

@@ -21,9 +21,10 @@ from salience.model.checks import NotFiniteError
 from salience.model.probe import Values
 from salience.model.targets import Variable, view_of
 from salience.scoring.budget import Budget, fitting
+from salience.scoring.precision import placed
 from salience.scoring.reusable import ReusablePass
 from salience.scoring.rows import Rows
-from salience.scoring.runner import Runner
+from salience.scoring.runner import FinishedPass, Runner
 from salience.shown import ShortRepr
 from salience.support.memory import elapsed, out_of_memory, too_large
 from salience.support.numerics import all_finite
@@ -112,7 +113,7 @@ def sample_row(runner: Runner, unit: Unit, request: Request) -> tuple[Batch, Uni
     else:
         at, (_, _, full) = 0, next(_collated(runner, unit, request))
         batch = full.select(torch.zeros(1, dtype=torch.int64)).batch()
-    return batch.to(probe.device, probe.dtype), unit.part(at, at + 1)
+    return placed(batch, probe), unit.part(at, at + 1)
 
 
 def predict_row(runner: Runner, row: Batch, unit: Unit) -> PredictedBatch:
@@ -168,14 +169,14 @@ def _settle_speedups(runner: Runner, batch: Batch, request: Request) -> None:
     probe = runner.probe
     if not probe.speedups_settled:
         row = batch.select(torch.zeros(1, dtype=torch.int64)).batch()
-        probe.use_speedups(request.verdicts.speedups, row.to(probe.device, probe.dtype))
+        probe.use_speedups(request.verdicts.speedups, placed(row, probe))
 
 
 def _predict(
     runner: Runner, batch: Batch, unit: Unit, *, graph: bool, explained: bool
 ) -> PredictedBatch:
     probe = runner.probe
-    batch = batch.to(probe.device, probe.dtype)
+    batch = placed(batch, probe)
     positions = torch.arange(unit.offset, unit.offset + len(unit), device=probe.device)
     began = time.perf_counter()
     try:
@@ -201,6 +202,9 @@ def _predict(
     )
     if runner.observer is not None:
         runner.observer.predicted(rows, output)
+        if explained and not graph:  # with a graph it is shown as the pass of the gradient
+            done = FinishedPass("value", rows, x, scalars=score.detach(), gradients={})
+            runner.observer.scored(runner, done)
     return PredictedBatch(
         rows,
         variables=probe.variables,

@@ -84,6 +84,23 @@ def _check_positions(request: Request, own_groups: bool = False) -> None:
         ) from error
 
 
+def _read(request: Request, chunk: Any, offset: int, info: dict[str, Any] | None) -> Unit:
+    """Read a chunk; what its domain refuses is told with the position of the chunk.
+
+    Raises:
+        InputError: The chunk cannot be read.
+    """
+    try:
+        return read(request.settings.domain, chunk, offset=offset, like=info)
+    except InputError as error:
+        if not offset:
+            raise
+        placed = InputError(f"in the piece of the stream that begins with item {offset}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            placed.add_note(note)
+        raise placed from error
+
+
 def _units(
     request: Request, chunks: Iterable[Any], waiting: deque[Unit], hearing: Hearing
 ) -> Iterator[Unit]:
@@ -101,7 +118,7 @@ def _units(
         if chunk is each:
             break
         with isolated(), hearing:
-            unit = read(request.settings.domain, chunk, offset=offset, like=info)
+            unit = _read(request, chunk, offset, info)
             request = request.fitted(unit.samples)
             request.check(offset + len(unit), more=True)
             info = info or info_of(request.settings.domain, unit.samples)

@@ -15,7 +15,8 @@ from salience.engine.batching import PredictedBatch, batches
 from salience.engine.collecting.collect import collected
 from salience.engine.endless import check_room
 from salience.engine.preflight.diagnosis import diagnosed
-from salience.engine.preflight.proof import DisprovedError, Proof
+from salience.engine.preflight.disproved import DisprovedError
+from salience.engine.preflight.proof import Proof
 from salience.engine.preflight.reference import probe_of
 from salience.engine.request import Request
 from salience.engine.units import Unit, UnitResult, join

@@ -50,6 +50,11 @@ def check_value(
             f"target variable {variable.name!r} is {an(type(value).__name__)}, expected a tensor; "
             f"pass Target(..., index=...) to pick one"
         )
+    if value.is_complex():
+        raise InputError(
+            f"target variable {variable.name!r} is complex ({value.dtype}), but saliency is of "
+            f"real numbers; explain the real variable that it is computed from"
+        )
     if needs_gradient and not value.is_floating_point():
         raise InputError(
             f"target variable {variable.name!r} holds integers ({value.dtype}), which have no "
@@ -130,7 +135,17 @@ def scalars_of(
             f"output that fits it"
         ) from error
     if isinstance(scalars, Tensor) and not scalars.is_floating_point():
+        if scalars.is_complex():
+            raise InputError(
+                f"the output variable is complex ({scalars.dtype}), expected one real number an "
+                f"item; pass a function of what is read, e.g. output=lambda out: out[:, 0].abs()"
+            )
         scalars = scalars.to(torch.get_default_dtype())
+    elif isinstance(scalars, Tensor) and scalars.dtype.itemsize < 2:
+        raise InputError(
+            f"the output variable is of {scalars.dtype}, expected numbers of 16 bits or more; "
+            f"pass a function of what is read, e.g. output=lambda out: out[:, 0].float()"
+        )
     check_scalars(scalars, n_rows)
     return at_least_float32(scalars)
 

@@ -66,8 +66,9 @@ class Probe:
         needs_gradient: bool = True,
     ) -> None:
         check_output(output, model)
-        own_device, self.dtype = home(model)
-        self.device = device if device is not None else own_device
+        own, self.dtype = home(model)
+        self.device = device or own
+        self.rounds: bool | None = None  # whether data is rounded to 16 bits; unknown where None
         self.variables = variables
         self._domain = domain
         self._needs_gradient = needs_gradient
@@ -137,7 +138,7 @@ class Probe:
         keeping = self._speedups.keeping(batch.n_items, not graph)
         guard, self._guard = self._guard, nullcontext()
         with torch.set_grad_enabled(graph), keeping, refusing(batch), full_graph, guard:
-            state = self._run(batch, state=state, guard=True)
+            state = self.run(batch, state=state, guard=True)
         values = {v.name: state.value(v, batch) for v in self.variables}
         tell_calls(state, self.variables, self._output)
         self._fitting = batch.n_items
@@ -161,13 +162,13 @@ class Probe:
                 reused. ``None`` where the model differs from the one in that pass.
         """
         with self._speedups.giving(items), refusing(batch, self._fitting):
-            state = self._run(batch, values)
+            state = self.run(batch, values)
         return self.read(state.output, fixed, batch.n_items)
 
     def output(self, batch: Batch, values: Mapping[str, Tensor]) -> list[Tensor]:
         """The tensors in the model's output for rows, with ``values`` as target variables."""
         with torch.no_grad():
-            found = self._run(batch, values).output
+            found = self.run(batch, values).output
         return [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
 
     def with_weights(
@@ -188,7 +189,7 @@ class Probe:
 
         def one(rows: Batch, values: Values, fixed: Tensor | None, weights: Values) -> Tensor:
             with refusing(rows, self._fitting):
-                state = self._run(rows, values, weights=weights)
+                state = self.run(rows, values, weights=weights)
             return self.read(state.output, fixed, rows.n_items)
 
         axes, by_vmap = row_axes(self.variables, batch.layout), self._swapping.by_vmap
@@ -209,7 +210,7 @@ class Probe:
 
         def one(weights: Values) -> Values:
             with torch.no_grad():
-                state = self._run(batch, weights=weights)
+                state = self.run(batch, weights=weights)
             return {v.name: state.value(v, batch) for v in self.variables}
 
         return values_of_draws(one, weights, row_axes(self.variables, batch.layout))
@@ -235,7 +236,7 @@ class Probe:
         Raises:
             InputError: A name is unknown, or the model cannot be run on the row.
         """
-        self._speedups.use(names, row, self._run)
+        self._speedups.use(names, row, self.run)
 
     def fix(self, output: Any, positions: Tensor) -> Tensor | None:
         """What stays fixed while an item is explained, as :meth:`Output.fix` says."""
@@ -254,7 +255,7 @@ class Probe:
         """
         return scalars_of(self._output, output, fixed, n_rows, half=self._half)
 
-    def _run(
+    def run(
         self,
         batch: Batch,
         values: Mapping[str, Tensor] | None = None,
@@ -267,8 +268,7 @@ class Probe:
 
         Args:
             batch: The rows.
-            values: Target variable → the values that replace its own; where ``None``, the target
-                variables are read.
+            values: Target variable → the values that replace its own; ``None`` reads them.
             state: The pass, before it runs; a plain one with ``values`` where ``None``.
             guard: Whether to check that the pass reads what folding leaves as it was.
             weights: Name of a parameter or buffer → the values that replace the model's own.
@@ -288,7 +288,7 @@ class Probe:
         state.output = by_item_of(self._domain, state.output, named)
         if batch.n_items == 1:
             two = partial(twice, batch, values, self.variables)
-            run = partial(self._run, weights=weights)
+            run = partial(self.run, weights=weights)
             state.output = self._single_row.restored(state.output, lambda: run(*two()).output)
         return state
 

@@ -291,6 +291,6 @@ def home(model: Any) -> tuple[torch.device, torch.dtype | None]:
     modules = [model] if is_module else Rebuilding({}, nn.Module.eval).look([model])
     for module in modules:
         for tensor in itertools.chain(module.parameters(), module.buffers()):
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() and tensor.dtype.itemsize > 1:  # none computes in 8 bits
                 return tensor.device, tensor.dtype if is_module else None
     return torch.device("cpu"), None

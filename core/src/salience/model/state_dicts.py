@@ -123,6 +123,24 @@ def own_weights(state: State, model: nn.Module, what: str) -> dict[str, Tensor]:
     return found
 
 
+def refuse_unreal(model: nn.Module, what: str) -> None:
+    """Refuse parameters that a normal number cannot move, which would keep their values.
+
+    Args:
+        model: The model.
+        what: What moves them, for the message.
+
+    Raises:
+        InputError: A parameter is complex or has floats of 8 bits.
+    """
+    for name, value in model.named_parameters():
+        if value.is_complex() or (value.is_floating_point() and value.dtype.itemsize < 2):
+            raise InputError(
+                f"{what} moves real parameters of 16 bits or more, but {name!r} is of "
+                f"{value.dtype}; pass an ensemble or a posterior that draws it"
+            )
+
+
 def _first_names(model: nn.Module) -> dict[str, str]:
     """Name of a parameter or buffer → the first name of the same tensor."""
     named = [

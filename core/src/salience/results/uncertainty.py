@@ -124,8 +124,8 @@ class UncertainSaliency:
         flat = {name: part for name, part in self.only.flat_parts.items() if name != _TOP_SHARE}
         if not flat:
             raise InputError(
-                "only nested draws tell where variance comes from; pass a noise sampler, a "
-                "parameter sampler and n_samples=(8, 16)"
+                "only nested draws, aggregated by means such as 'raw', tell where variance comes "
+                "from; pass a noise sampler, a parameter sampler and n_samples=(8, 16)"
             )
         return {name: self.only.split(part) for name, part in flat.items()}
 

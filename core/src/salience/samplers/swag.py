@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salience.errors import InputError, brief
-from salience.model.state_dicts import State, read_state, states_like
+from salience.model.state_dicts import State, read_state, refuse_unreal, states_like
 from salience.samplers.base import LARGEST_SCALE, ModelDraw, WeightDraw, WeightSampler
 
 # Name of the random numbers that all tensors share. No name of a tensor begins with a dot.
@@ -78,6 +78,7 @@ class SWAG(WeightSampler):
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
         """Compute mean and deviations of the checkpoints; refuse those of another architecture."""
+        refuse_unreal(draw.model, "swag")
         states = states_like(draw.model, self.checkpoints, "checkpoint")
         return self._fitted(states, {name for name, _ in draw.model.named_parameters()})
 

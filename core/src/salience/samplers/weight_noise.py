@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from salience.errors import InputError, brief
-from salience.model.state_dicts import State
+from salience.model.state_dicts import State, refuse_unreal
 from salience.samplers.base import LARGEST_SCALE, ModelDraw, WeightDraw, WeightSampler
 
 
@@ -42,7 +42,8 @@ class WeightNoise(WeightSampler):
             )
 
     def prepare(self, draw: ModelDraw, forward: Callable[[], object]) -> WeightSampler:
-        """Refuse a model without parameters."""
+        """Refuse a model without parameters, or with some that are not real numbers."""
+        refuse_unreal(draw.model, "weight_noise")
         if not any(p.is_floating_point() for p in draw.model.parameters()):
             raise InputError("weight_noise needs a model with parameters, and this one has none")
         return self

@@ -66,6 +66,9 @@ class Observer(Protocol):
     def predicted(self, rows: Rows, prediction: Any) -> None:
         """A batch was predicted: its items, and the model's output."""
 
+    def scored(self, runner: Runner, done: FinishedPass) -> None:
+        """The prediction of items that are explained: a pass of values at x, without draws."""
+
     def watching_draws(
         self, runner: Runner, again: Callable[[], Any]
     ) -> AbstractContextManager[Callable[[Any], None]]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -38,13 +39,14 @@ class isolated:  # noqa: N801
     those are that were named to :func:`moved_by_us`, so that a thread that draws beside us, such as
     a training loop, goes on with numbers that it has not seen. Where several threads are inside,
     the last thread to leave restores the states that the first one found. Inference mode is off
-    inside because tensors made in it cannot take part in autograd. SIGINT is held back as in
+    inside because tensors made in it cannot take part in autograd, and the user's autocast, which
+    would round backward passes alone and reach no other thread. SIGINT is held back as in
     :class:`salience.support.interrupts.holding`.
     """
 
     def __init__(self) -> None:
         self._holding = holding()
-        self._inference: Any = None
+        self._modes = ExitStack()
 
     def __enter__(self) -> None:
         global _inside, _before, _started, _ticks
@@ -56,13 +58,14 @@ class isolated:  # noqa: N801
                 _before = generator_states()
                 _moved.clear()
             _inside += 1
-        self._inference = torch.inference_mode(False)
-        self._inference.__enter__()
+        self._modes.enter_context(torch.inference_mode(False))
+        for kind in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
+            self._modes.enter_context(torch.autocast(kind, enabled=False))
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         global _inside
         try:
-            self._inference.__exit__(kind, error, trace)
+            self._modes.__exit__(kind, error, trace)
             with _lock:
                 _inside -= 1
                 if _inside == 0:

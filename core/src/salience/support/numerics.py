@@ -21,6 +21,8 @@ def all_finite(values: Tensor) -> bool:
     # only then the extremes are looked at, which takes twice as long: a NaN makes both of them NaN.
     # Checking each value takes several times as long, and aminmax copies tensors that are not
     # contiguous.
+    if values.dtype.itemsize < 2:  # torch sums no floats of 8 bits
+        values = values.float()
     if math.isfinite(values.sum(dtype=torch.promote_types(values.dtype, torch.float32))):
         return True
     return math.isfinite(values.amin()) and math.isfinite(values.amax())
@@ -32,7 +34,9 @@ def real_dtype(values: Tensor) -> torch.dtype:
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Numbers of 16 bits as float32; others as they are."""
+    """Numbers of 8 and 16 bits as float32; others as they are."""
+    if values.dtype.itemsize < 2:
+        return values.float()
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 

@@ -54,11 +54,19 @@ def png_of(figure: Any, width: int = _WIDEST, format: str = "png") -> bytes:
         width: Largest width in pixels; it lowers the resolution of figures of matplotlib.
         format: Another format that the figure can be written in.
     """
-    stream, options = BytesIO(), {}
+    stream, options = BytesIO(), ground_of(figure)
     if hasattr(figure, "get_size_inches") and hasattr(figure, "dpi"):
         options["dpi"] = min(float(figure.dpi), width / float(figure.get_size_inches()[0]))
     figure.savefig(stream, format=format, **options)
     return stream.getvalue()
+
+
+def ground_of(figure: Any) -> dict[str, Any]:
+    """What ``savefig`` is to be given, so that a figure keeps its ground in every style.
+
+    A style of matplotlib, such as a dark one, has a ground of its own for files.
+    """
+    return {"facecolor": "auto"} if hasattr(figure, "get_facecolor") else {}
 
 
 def pictures(choices: Sequence[tuple[str, Callable[[], Any]]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from salience.colors import INK, contrast
 from salience.errors import InputError, brief
 from salience.plugins import host
 from salience.visualize.visualizer import Visualizer
@@ -37,6 +38,7 @@ def filling(renderer: Visualizer, figure: Any) -> Iterator[Visualizer]:
             "the figure holds axes already, which would be drawn over; pass an empty figure or "
             "subfigure, or axes by ax="
         )
+    _check_ground(figure)
     try:
         yield renderer.into(figure)
     except BaseException:
@@ -66,6 +68,28 @@ def check_axes(ax: Any, renderer: Visualizer) -> None:
             f"{type(renderer).__name__} draws figures of its own, not into ax=; leave ax out and "
             f"use the figure that is returned, or pass visualizer=... of those that do: {known}"
         )
+    if ax.name != "rectilinear":
+        raise InputError(
+            f"ax has the projection {ax.name!r}, but pictures are drawn in plain axes of x and y; "
+            f"pass axes without a projection, as in figure, ax = pyplot.subplots()"
+        )
+    _check_ground(ax.figure)
+
+
+def _check_ground(figure: Any) -> None:
+    """Raise InputError where texts, which are dark, cannot be read on a figure of the user's.
+
+    A ground that is partly transparent may stand on anything, and passes.
+    """
+    from matplotlib.colors import to_hex, to_rgba  # the figure is of matplotlib
+
+    ground = figure.get_facecolor()
+    if to_rgba(ground)[3] < 1 or contrast(INK, to_hex(ground)) >= 4.5:
+        return
+    raise InputError(
+        f"the figure has the ground {to_hex(ground)}, on which the dark texts of pictures cannot "
+        f"be read; pass a light one, as in pyplot.subplots(facecolor='white')"
+    )
 
 
 def _into_axes() -> list[str]:

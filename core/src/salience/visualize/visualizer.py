@@ -14,7 +14,7 @@ from salience.naming import path_of
 from salience.support.files import write_whole
 from salience.support.settings import CheckedSettings
 from salience.visualize.alternative import alternative_of
-from salience.visualize.display import showing
+from salience.visualize.display import ground_of, showing
 
 if TYPE_CHECKING:
     from salience.results.explanation import Explanation
@@ -157,14 +157,16 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     if not suffix:
         raise InputError(f"the path {str(path)!r} has no suffix; end it in .png or .svg")
 
+    ground = ground_of(figure)
+
     def write(stream: IO[bytes]) -> None:
         try:
             words = alternative_of(figure) if suffix == "svg" else None
             if words is None:
-                figure.savefig(stream, format=suffix)
+                figure.savefig(stream, format=suffix, **ground)
                 return
             plain = BytesIO()
-            figure.savefig(plain, format=suffix)
+            figure.savefig(plain, format=suffix, **ground)
             stream.write(words.written_into(plain.getvalue()))
         except ValueError as error:
             raise InputError(f"cannot write a picture as {suffix!r}: {error}") from error

@@ -29,7 +29,9 @@ def figure(explanation: Explanation, item: int) -> str:
         InputError: The domain has no visualizer, or it cannot draw the item.
     """
     drawn, stream = explanation.visualize(item), BytesIO()
-    options = {}
+    options: dict[str, Any] = {}
+    if hasattr(drawn, "get_facecolor"):  # a style of matplotlib may have another for files
+        options["facecolor"] = "auto"
     if hasattr(drawn, "get_size_inches"):
         options["dpi"] = _WIDTH / float(drawn.get_size_inches()[0])
     drawn.savefig(stream, format="png", **options)

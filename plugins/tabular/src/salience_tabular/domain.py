@@ -26,7 +26,14 @@ from salience.errors import brief, nearest
 from salience_tabular.coding import Categories, coded, labels
 from salience_tabular.coding import declared as declared_categories
 from salience_tabular.held import held_values
-from salience_tabular.order import in_order, labels_of, listed, numbered_names, take_names
+from salience_tabular.order import (
+    check_codes,
+    in_order,
+    labels_of,
+    listed,
+    numbered_names,
+    take_names,
+)
 from salience_tabular.payload import payload_of
 from salience_tabular.reading import codes, floats, load, to_array
 from salience_tabular.rows import Rows
@@ -159,11 +166,14 @@ class Tabular(Domain):
         Where one of the tables has no names, or names that were counted up, positions count.
 
         Raises:
-            InputError: As :meth:`read`; or the table lacks a column of the first.
+            InputError: As :meth:`read`; or the table lacks a column of the first, or has another
+                code for a category.
         """
         table, rows = self._load(data)
         table, row_names = take_names(table, self.id_column, optional=True)
-        return self._read(in_order(table, dataset_info), row_names, rows)
+        found = self._read(in_order(table, dataset_info), row_names, rows)
+        check_codes(found, dataset_info)
+        return found
 
     def _load(self, data: Any) -> tuple[Any, Rows]:
         as_written = [column for column in self.categories if isinstance(column, str)]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from salience import InputError, labels_in_column, row_names
 from salience.errors import brief
+from salience_tabular.table import Table
 
 
 def labels_of(table: Any) -> tuple[str, ...] | None:
@@ -97,3 +98,24 @@ def in_order(table: Any, dataset_info: Mapping[str, Any]) -> Any:
             f"the same columns"
         )
     return table
+
+
+def check_codes(table: Table, dataset_info: Mapping[str, Any]) -> None:
+    """Check that the codes of a further table mean the categories that they mean in the first.
+
+    Args:
+        table: The further table, in the order of the first.
+        dataset_info: What the domain knows of the first table.
+
+    Raises:
+        InputError: A column of pandas' category dtype has other categories, or another order.
+    """
+    first = dataset_info.get("categories") or ()
+    for at, own, known in zip(table.categorical_at, table.categories, first, strict=False):
+        if own is not None and known is not None and list(own) != list(known):
+            name = dataset_info["columns"][at]
+            raise InputError(
+                f"column {name!r} of a further table has the categories {brief(list(own), 50)}, "
+                f"but in the first table {brief(list(known), 50)}, so that a code means another one"
+                f"; give both tables one CategoricalDtype, or pass Tabular(categories=...)"
+            )

@@ -156,6 +156,8 @@ def _tensor(number: int, name: str, item: Tensor) -> Photo | Ready:
                 f".permute(2, 0, 1) if they come last"
             )
         return _pixels(number, name, item.detach().cpu().permute(1, 2, 0).numpy())
+    if item.dtype.itemsize < 2:  # models take no floats of 8 bits
+        raise _wrong_dtype(name, item.dtype)
     if not bool(torch.isfinite(item).all()):
         raise _not_finite(name)
     return Ready(number, name, item)

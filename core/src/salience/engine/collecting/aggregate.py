@@ -74,7 +74,8 @@ def estimate(aggregator: Aggregator, state: Any, draws: Draws) -> dict[str, Tens
             f"it is aggregated by {type(aggregator).__name__}; pass the model and the data in "
             f"double precision, or scale the output"
         )
-    parts = state.parts() if draws.nested else {}
+    # A state of another author's need not know where the variance comes from.
+    parts = state.parts() if draws.nested and hasattr(state, "parts") else {}
     cast = {name: part.to(values.dtype).cpu() for name, part in parts.items()}
     beside = {name: figures.cpu() for name, figures in aggregator.beside(state).items()}
     return {"values": values.cpu(), "errors": errors.cpu(), **cast, **beside}

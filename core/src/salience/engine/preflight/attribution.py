@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from salience.errors import InputError
 from salience.support.isolation import clocks, differing, generator_states, moved_by_us
 from salience.support.private_draws import DrawWatch
 
@@ -45,3 +46,16 @@ def attributed(moved: set[str], again: Callable[[], Result]) -> Result:
         if clean:
             break
     return found[0]
+
+
+def drawing(served: bool) -> InputError:
+    """The error for a model that draws random numbers of its own.
+
+    Args:
+        served: Whether a parameter sampler was asked to draw.
+    """
+    dropout = "" if served else ", or let samplers=['mc_dropout'] draw its dropout"
+    return InputError(
+        f"the model draws random numbers in eval mode, so that its output differs from pass to "
+        f"pass; switch them off in eval mode (dropout by training=self.training){dropout}"
+    )

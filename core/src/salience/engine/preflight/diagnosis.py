@@ -9,8 +9,9 @@ import torch
 
 from salience.data.batch import Batch
 from salience.engine.preflight.choice import turned_round
+from salience.engine.preflight.disproved import DisprovedError
 from salience.engine.preflight.fallbacks import keeps_state, one_by_one, without
-from salience.engine.preflight.proof import DisprovedError, Proof
+from salience.engine.preflight.proof import Proof
 from salience.engine.preflight.reference import Reference, RowResult, probe_of, row_of
 from salience.engine.promises import collated
 from salience.engine.request import Verdicts
@@ -19,6 +20,7 @@ from salience.model.checks import NotFiniteError
 from salience.model.folding import NotExactError
 from salience.model.outputs import Custom, Tap
 from salience.results.preflight import FALLBACK, Verdict
+from salience.scoring.precision import placed
 from salience.scoring.runner import FinishedPass, Runner
 from salience.support.notices import tell
 
@@ -127,7 +129,7 @@ class _Pass:
             position = int(self._done.rows.positions[0]) - self._unit.offset
             domain = self._proof.request.settings.domain
             batch = collated(domain, self._unit.samples[position : position + 1])
-            probe.use_speedups(left, batch.to(probe.device, probe.dtype))
+            probe.use_speedups(left, placed(batch, probe))
             reference.probe, reference.runner = probe, replace(reference.runner, probe=probe)
             if self._packed(reference, singles):
                 return without(self._proof, (name,), "a row comes out otherwise with it")
@@ -246,7 +248,7 @@ class _Prediction:
                 left = tuple(other for other in in_use if other != name)
                 probe = probe_of(self._proof.request, self._runner.probe.device, left)
                 row = self._batch.select(torch.zeros(1, dtype=torch.int64)).batch()
-                probe.use_speedups(left, row.to(probe.device, probe.dtype))
+                probe.use_speedups(left, placed(row, probe))
                 if self._runs(replace(reference.runner, probe=probe), [self._batch]):
                     return without(self._proof, (name,), "the model fails with it")
             return without(self._proof, in_use, "the model fails with it")
@@ -262,7 +264,7 @@ class _Prediction:
     def _runs(self, runner: Runner, batches: Sequence[Batch]) -> bool:
         try:
             for batch in batches:
-                runner.predict(batch.to(runner.probe.device, runner.probe.dtype), graph=False)
+                runner.predict(placed(batch, runner.probe), graph=False)
         except Exception:  # the user's forward may raise anything
             return False
         return True

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from salience.data.batch import Batch
-from salience.engine.preflight.attribution import attributed
+from salience.engine.preflight.attribution import attributed, drawing
 from salience.engine.preflight.choice import (
     chosen_rows,
     same_output,
@@ -19,6 +19,7 @@ from salience.engine.preflight.choice import (
     tolerances,
     turned_round,
 )
+from salience.engine.preflight.disproved import DisprovedError
 from salience.engine.preflight.reference import Reference, RowResult, row_of
 from salience.engine.request import Request
 from salience.engine.units import Unit
@@ -40,33 +41,6 @@ _TIMES = 16
 _SHOWN = "rows of the first pass equal rows run alone by a pristine replica"
 
 
-class DisprovedError(Exception):
-    """Raised where rows of a pass differ from reference rows, or a pass fails that may not have to.
-
-    Args:
-        runner: Ran the pass.
-        done: The pass; ``None`` where a prediction failed.
-        rows: Indexes of the rows to compare; empty where any row serves.
-        error: What the pass raised, or ``None``.
-        batch: The batch whose prediction failed, or ``None``.
-        draws: Whether the prediction draws what a parameter sampler may switch off.
-    """
-
-    def __init__(
-        self,
-        runner: Runner,
-        done: FinishedPass | None,
-        rows: Sequence[int] = (),
-        *,
-        error: Exception | None = None,
-        batch: Batch | None = None,
-        draws: bool = False,
-    ) -> None:
-        super().__init__("a pass of several rows is not to be believed")
-        self.runner, self.done, self.rows = runner, done, tuple(rows)
-        self.error, self.batch, self.draws = error, batch, draws
-
-
 @dataclass
 class Proof:
     """What a worker has shown about its model; the observer of its runner.
@@ -83,6 +57,7 @@ class Proof:
     unit: Unit | None = None
     items: list[int | str] = field(default_factory=list)
     _proven: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    _scored: set[tuple[tuple[str, ...], bool]] = field(default_factory=set)
     _mixed: bool = False
     _watched: bool = False
     _batch: tuple[Rows, Any] | None = None
@@ -147,6 +122,43 @@ class Proof:
             raise DisprovedError(runner, done, chosen)
         self.tried(done, chosen)
         self._note(done, runner.probe.speedups_in_use)
+
+    def scored(self, runner: Runner, done: FinishedPass) -> None:
+        """Compare two rows of a prediction with themselves alone, once for each set of speed-ups.
+
+        What rows do to each other may show at x only, and not on the way to it. What one of the two
+        reads of its neighbours, such as the largest number of all, may be its own.
+
+        Raises:
+            DisprovedError: They differ.
+        """
+        in_use = runner.probe.speedups_in_use
+        shown = in_use, sizes_differ(done.rows)
+        if (len(done.rows) == 1 and not in_use) or runner.calm or shown in self._scored:
+            return
+        assert self.unit is not None
+        undrawn, chosen = replace(runner, samplers=(), weights=None), chosen_rows(done.rows, 2)
+        reference, same = Reference(self.request, undrawn), self.judge(runner.probe, done)
+        for row in {chosen[0], chosen[-1]}:
+            single = self._single(reference, done, row)
+            if single is None:
+                return  # the passes to come say why no row runs alone
+            if not same(row_of(done, row, runner.probe.variables), single):
+                raise DisprovedError(undrawn, done, chosen)
+        self._scored.add(shown)
+        self.tried(done, (chosen[0], chosen[-1]))
+
+    def _single(self, reference: Reference, done: FinishedPass, row: int) -> RowResult | None:
+        """A row of a pass alone; ``None`` where it cannot run, at a second try either."""
+        assert self.unit is not None
+        try:
+            return reference.row(done, row, self.unit)
+        except Exception as error:  # the user's forward may raise anything for a single row
+            try:
+                reference.row(done, row, self.unit)
+            except Exception:
+                return None
+            raise error
 
     def failed(self, runner: Runner, begun: FinishedPass, error: Exception) -> None:
         """See whether a pass that failed relied on something.
@@ -276,16 +288,3 @@ class _Comparison:
             pairs = zip(order, found, strict=True)
             return all(self._judge(self._packed(self._done, row), other) for row, other in pairs)
         raise error  # a second pass does not fail, so that the row is not the cause
-
-
-def drawing(served: bool) -> InputError:
-    """The error for a model that draws random numbers of its own.
-
-    Args:
-        served: Whether a parameter sampler was asked to draw.
-    """
-    dropout = "" if served else ", or let samplers=['mc_dropout'] draw its dropout"
-    return InputError(
-        f"the model draws random numbers in eval mode, so that its output differs from pass to "
-        f"pass; switch them off in eval mode (dropout by training=self.training){dropout}"
-    )

@@ -17,6 +17,7 @@ from salience.model.probe import Probe, Values
 from salience.model.targets import Variable, resolve
 from salience.samplers.weight_source import Weights
 from salience.scoring.budget import Budget
+from salience.scoring.precision import placed
 from salience.scoring.rows import Rows
 from salience.scoring.runner import FinishedPass, Runner
 
@@ -158,7 +159,7 @@ class Reference:
 
     def _batch(self, unit: Unit, position: int) -> Batch:
         batch = collated(self._request.settings.domain, unit.samples[position : position + 1])
-        return batch.to(self.probe.device, self.probe.dtype)
+        return placed(batch, self.probe)
 
     def _moved(
         self, variable: Variable, value: Tensor, rows: Rows, index: Tensor, own: Batch

@@ -21,6 +21,7 @@ from salience.model.probe import Probe
 from salience.model.replica import replicate
 from salience.samplers.base import ModelDraw, ParameterSampler
 from salience.support.hooks import removing
+from salience.support.notices import tell
 from salience.support.numerics import close
 from salience.support.private_draws import PrivateDraws
 
@@ -52,15 +53,11 @@ class Training:
         met = sampler.met
         if not met or not isinstance(self._request.settings.model, nn.Module):
             return ()
-        model = self._replica()
-        _train(model)
-        for module in model.modules():  # hooks of the user's see no training mode
-            module._forward_hooks.clear()
-            module._forward_pre_hooks.clear()
         try:
-            there = self._calls(sampler, model)
+            there = self._calls(sampler, self._trained())
         except Exception:  # the user's forward may raise anything, as where it asks for labels
             return ()
+        self._tell_other_draws(sampler)
         if not Counter(there) - Counter(met):
             return ()
         paths = self._missing(sampler, Counter(met))
@@ -76,6 +73,28 @@ class Training:
     def _replica(self) -> Any:
         model = replicate(self._request.settings.model, self._row.device)
         return model
+
+    def _trained(self) -> Any:
+        model = self._replica()
+        _train(model)
+        for module in model.modules():  # hooks of the user's see no training mode
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
+        return model
+
+    def _tell_other_draws(self, sampler: ParameterSampler) -> None:
+        """Tell of what the model draws in training mode that the sampler leaves off."""
+        found = []
+        for seed in (0, 1):
+            with sampler.inactive(), PrivateDraws(seed):
+                found.append(tree_leaves(self._forward(self._trained())))
+        pairs = zip(*found, strict=False)
+        if not all(_close(a, b) for a, b in pairs if isinstance(a, Tensor)):
+            tell(
+                "in training mode the model draws otherwise than by torch's dropout as well, such "
+                "as stochastic depth, noise or dropout made by hand; it stays off, so that the "
+                "spread over draws does not hold it"
+            )
 
     def _forward(self, model: Any) -> Any:
         named = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from salience import Explanation, InputError
 from salience_tabular.held import FeatureValues, held_values
-from salience_tabular.pictures.look import plain
+from salience_tabular.pictures.look import distinct
 
 
 def refusal_of(explanation: Explanation) -> str | None:
@@ -40,7 +40,7 @@ def names_of(explanation: Explanation) -> list[str]:
     columns = [str(name) for name in explanation.column_names(variable) or ()]
     if len(columns) != shape[1]:  # saliency of a layer
         columns = []
-    return [plain(name) for name in columns or [f"feature {i}" for i in range(shape[1])]]
+    return distinct(columns or [f"feature {i}" for i in range(shape[1])])
 
 
 def values_of(explanation: Explanation) -> FeatureValues | None:

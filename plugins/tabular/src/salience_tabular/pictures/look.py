@@ -12,20 +12,58 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from salience import Explanation, score_words
-from salience.colors import INK, LINE, MUTED
+from salience.colors import GROUND, INK, LINE, MUTED
+from salience.errors import shortened
 from salience_tabular.pictures.placing import balanced
 
 #: Size of a note's letters in points.
 NOTE = 8.0
 # Characters of a title in an inch, and of the note of axes.
 _TITLE, _NOTE = 11, 15
+# Characters of the longest name, and of the beginning of one that is cut in the middle.
+_NAME, _BEGIN = 32, 8
 
 
-def plain(text: str, longest: int = 32) -> str:
+def plain(text: str, longest: int = _NAME) -> str:
     """A text on one line, of at most ``longest`` characters, with ``$`` not read as mathematics."""
-    line = " ".join(str(text).split())
-    short = line if len(line) <= longest else line[: longest - 1] + "…"
-    return short.replace("$", r"\$")
+    return shortened(_one_line(text), longest).replace("$", r"\$")
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names by :func:`plain`; of those that would look alike, the part that differs is shown.
+
+    Names of columns often begin alike, such as those of one question of a survey.
+    """
+    lines = [_one_line(name) for name in names]
+    shown = {line: shortened(line, _NAME) for line in lines}
+    alike: dict[str, list[str]] = {}
+    for line, short in shown.items():
+        alike.setdefault(short, []).append(line)
+    for group in alike.values():
+        if len(group) > 1:
+            shown |= _told_apart(group)
+    return [plain(shown[line]) for line in lines]
+
+
+def _told_apart(lines: Sequence[str]) -> dict[str, str]:
+    """Different lines → their beginning, and what follows the beginning that all of them share."""
+    first, last = min(lines), max(lines)  # what these share, all share
+    shared = next((i for i, c in enumerate(first) if last[i] != c), len(first))
+    found = {
+        line: shortened(f"{line[:_BEGIN]}…{line[max(shared - 4, _BEGIN) :]}", _NAME)
+        for line in lines
+    }
+    alike: dict[str, list[str]] = {}
+    for line, short in found.items():
+        alike.setdefault(short, []).append(line)
+    for group in alike.values():
+        if len(group) > 1:
+            found |= _told_apart(group)  # fewer lines, since the first difference is shown
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
 
 
 def item_name(explanation: Explanation, item: int) -> str:
@@ -104,7 +142,7 @@ def new_figure(width: float, height: float, given: Any = None) -> Figure:
     if given is not None:
         return laid_out(given)
     engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    return Figure(figsize=(width, height), layout=engine, dpi=150)
+    return Figure(figsize=(width, height), layout=engine, dpi=150, facecolor=GROUND)
 
 
 def laid_out(given: Any) -> Figure:
@@ -139,7 +177,8 @@ def leave_room(figure: Figure) -> None:
 
 
 def tidy(axes: Axes, *, kept: Sequence[str] = ("bottom",)) -> None:
-    """Hide the frame lines that are not in ``kept``, and colour the ticks and the title."""
+    """Hide the frame lines that are not in ``kept``, and colour ground, ticks and title."""
+    axes.set_facecolor(GROUND)  # texts are dark, also in a style of matplotlib that is dark
     for side, spine in axes.spines.items():
         spine.set_visible(side in kept)
         spine.set_color(LINE)

@@ -16,6 +16,8 @@ from matplotlib.textpath import TextToPath
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from salience.colors import GROUND
+
 #: Room at the edges of a figure, in inches.
 PAD = 0.08
 #: Size in points of the labels of ticks, their distance from the axes, and that of a label.
@@ -156,7 +158,7 @@ class Spaces:
         # Between blocks is a column without axes, as wide as what is left of the distance.
         rest = max((self.blocks - 2 * self.between) / self.panel[0], 1e-3)
         columns = ([1.0] * per_block + [rest]) * n_blocks
-        figure = Figure(figsize=(width, height), dpi=150)
+        figure = Figure(figsize=(width, height), dpi=150, facecolor=GROUND)
         grid = figure.add_gridspec(
             n_lines,
             len(columns) - 1,
