@@ -23,6 +23,7 @@ from salience.model.speedups import SPEEDUPS, Speedups, forget_graphs
 from salience.model.targets import Variable
 from salience.model.weighted import Swapping, row_axes, scalars_of_draws, twice, values_of_draws
 from salience.support.interrupts import called
+from salience.support.isolation import default_device
 from salience.support.signatures import by_name
 from salience.support.single_row import SingleRow
 
@@ -282,7 +283,7 @@ class Probe:
             named = state.arguments(self.variables, batch)
             args, kwargs = self._arguments(self._speedups.copied(named))
             autocast = torch.autocast(self.device.type, torch.bfloat16, self._half)
-            with autocast, guarding, self._swapping.weights(weights):
+            with autocast, guarding, self._swapping.weights(weights), default_device():
                 result = called(self._replica, *args, **kwargs)
         state.finish(result, self._output)
         state.output = by_item_of(self._domain, state.output, named)

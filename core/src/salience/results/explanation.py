@@ -100,7 +100,7 @@ class Explanation(TabledSaliency, ItemTable):
         Raises:
             InputError: There is no such item, or several have the id.
         """
-        return self._at(torch.tensor([position_of(self.ids, item)]))
+        return self._at(torch.tensor([position_of(self.ids, item)], device="cpu"))
 
     def where(self, chosen: Any = None, /, **columns: Any) -> Explanation:
         """The explanation of the items that fit.

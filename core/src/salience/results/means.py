@@ -89,7 +89,7 @@ class MeanSaliency(UncertainSaliency):
         level, mean = share(level, 0.95), self.mean(of).double()
         if choice(over, "over", ("draws", "items")) == "draws":
             return self._interval_over_draws(level, of)
-        number = torch.tensor(len(self.n_independent))
+        number = torch.tensor(len(self.n_independent), device="cpu")
         if number < 2:
             raise InputError("a single item says nothing of other items; pass more items")
         half = self.mean_std_error(over, of).double() * quantile(level, number)

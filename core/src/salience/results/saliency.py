@@ -57,7 +57,9 @@ class Saliency(ShortRepr):
             # Element e of the i-th chosen item is the element e of its item in the whole.
             sizes = self.counts[positions]
             shift = (self.counts.cumsum(0) - self.counts)[positions] - (sizes.cumsum(0) - sizes)
-            rows = torch.arange(int(sizes.sum())) + torch.repeat_interleave(shift, sizes)
+            rows = torch.arange(int(sizes.sum()), device="cpu") + torch.repeat_interleave(
+                shift, sizes
+            )
         return Saliency(
             self.flat[rows],
             self.flat_error[rows],

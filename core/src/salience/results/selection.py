@@ -89,17 +89,17 @@ def positions(chosen: Any, n_items: int) -> Tensor:
     Raises:
         InputError: There is no such item, or no item is chosen.
     """
-    every = torch.arange(n_items)
+    every = torch.arange(n_items, device="cpu")
     if isinstance(chosen, slice):
-        found = torch.tensor(sliced(chosen, n_items), dtype=torch.int64)
+        found = torch.tensor(sliced(chosen, n_items), dtype=torch.int64, device="cpu")
         return _some(found, f"the slice {brief(chosen)}")
     several = entries(chosen)
     if several is None:
-        return torch.tensor([position(chosen, n_items)])
+        return torch.tensor([position(chosen, n_items)], device="cpu")
     if any(isinstance(entry, bool | np.bool_) for entry in several):
         return _some(every[_mask(chosen, n_items)], "the mask")
     at = [position(entry, n_items) for entry in several]
-    return _some(torch.tensor(at, dtype=torch.int64), "the list of positions")
+    return _some(torch.tensor(at, dtype=torch.int64, device="cpu"), "the list of positions")
 
 
 def sliced(chosen: slice, n_items: int) -> range:
@@ -137,7 +137,7 @@ def positions_of(ids: Sequence[int | str], wanted: Sequence[Any]) -> Tensor:
         InputError: No item has such an id.
     """
     if len(wanted) == 1 and (name := plain_name(wanted[0])) in ids:
-        return torch.tensor([at for at, own in enumerate(ids) if own == name])
+        return torch.tensor([at for at, own in enumerate(ids) if own == name], device="cpu")
     places: dict[int | str, list[int]] = {}
     for at, own in enumerate(ids):
         places.setdefault(own, []).append(at)
@@ -147,7 +147,7 @@ def positions_of(ids: Sequence[int | str], wanted: Sequence[Any]) -> Tensor:
         if name is None or name not in places:
             raise InputError(_unknown(label, places))
         found += places[name]
-    return torch.tensor(found, dtype=torch.int64)
+    return torch.tensor(found, dtype=torch.int64, device="cpu")
 
 
 def position_of(ids: Sequence[int | str], item: Any) -> int:
@@ -173,7 +173,7 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
     Raises:
         InputError: No item fits, or there is no such column.
     """
-    mask = torch.ones(len(table), dtype=torch.bool)
+    mask = torch.ones(len(table), dtype=torch.bool, device="cpu")
     if chosen is None and not columns:
         raise InputError("where() has no condition; pass a mask, or where(converged=False)")
     if callable(chosen):
@@ -187,7 +187,9 @@ def where(table: ItemTable, chosen: Any = None, columns: Mapping[str, Any] | Non
                 f"items of several ids by loc[[...]]"
             )
         wanted = plain_name(value) if name == "ids" else value
-        mask &= torch.tensor([_equal(entry, wanted) for entry in _column(table, name)])
+        mask &= torch.tensor(
+            [_equal(entry, wanted) for entry in _column(table, name)], device="cpu"
+        )
     asked = " and ".join(f"{name}={brief(value, 40)}" for name, value in (columns or {}).items())
     return _some(mask.nonzero()[:, 0], asked or "the mask")
 

@@ -97,7 +97,7 @@ def significant(saliency: Saliency, n_independent: Tensor, of: str, level: float
     level = share(level, 0.05)
     p = p_values(saliency, n_independent, of)
     counts = saliency.counts
-    sizes = torch.ones(len(p), dtype=torch.int64) if counts is None else counts
+    sizes = torch.ones(len(p), dtype=torch.int64, device="cpu") if counts is None else counts
     item = np.repeat(np.arange(len(sizes)), (sizes * p[:1].numel()).numpy())
     return torch.from_numpy(_discoveries(p.flatten().numpy(), item, level)).reshape(p.shape)
 

@@ -202,7 +202,7 @@ def _parts(explanation: MeanSaliency) -> Iterator[tuple[Tensor, Tensor, Tensor |
     tested = tested and not (explanation.interval_of == "draw" and bool((number == 0).any()))
     total = sum(s.flat.numel() for s in explanation.saliency.values())
     kept = max(1, n_items * _VALUES // max(total, 1))
-    chosen = torch.linspace(0, n_items - 1, min(kept, n_items)).round().long()
+    chosen = torch.linspace(0, n_items - 1, min(kept, n_items), device="cpu").round().long()
     for saliency in explanation.saliency.values():
         part = saliency if len(chosen) == n_items else saliency.select(chosen)
         mark = None

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ _lock = threading.Lock()
 _inside = 0
 _before: dict[str, Any] = {}
 _moved: set[str] = set()
+_default_device: ContextVar[torch.device | None] = ContextVar("default_device", default=None)
 # As of starts() and clocks() when the first thread came in.
 _started, _ticks = 0, dict[int, float | None]()
 
@@ -40,8 +42,9 @@ class isolated:  # noqa: N801
     a training loop, goes on with numbers that it has not seen. Where several threads are inside,
     the last thread to leave restores the states that the first one found. Inference mode is off
     inside because tensors made in it cannot take part in autograd, and the user's autocast, which
-    would round backward passes alone and reach no other thread. SIGINT is held back as in
-    :class:`salience.support.interrupts.holding`.
+    would round backward passes alone and reach no other thread. Tensors that we make are on the
+    CPU, whatever the user's default device, which only the model has (:func:`default_device`).
+    SIGINT is held back as in :class:`salience.support.interrupts.holding`.
     """
 
     def __init__(self) -> None:
@@ -61,6 +64,9 @@ class isolated:  # noqa: N801
         self._modes.enter_context(torch.inference_mode(False))
         for kind in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
             self._modes.enter_context(torch.autocast(kind, enabled=False))
+        if (device := torch.get_default_device()).type != "cpu":
+            self._modes.callback(_default_device.reset, _default_device.set(device))
+            self._modes.enter_context(torch.device("cpu"))
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         global _inside
@@ -82,6 +88,12 @@ class isolated:  # noqa: N801
                 return function(*args, **kwargs)
 
         return run
+
+
+def default_device() -> AbstractContextManager[Any]:
+    """A context in which tensors are made on the user's default device, for code of the user's."""
+    device = _default_device.get()
+    return nullcontext() if device is None else device
 
 
 def moved_by_us(names: Collection[str]) -> None:

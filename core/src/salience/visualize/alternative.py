@@ -136,4 +136,4 @@ def _uncertain(explanation: Explanation, variable: str) -> Tensor | None:
         p: Tensor = explanation.p_values(variable)[0]
     except InputError:
         return None
-    return torch.as_tensor(p) >= 0.05
+    return torch.as_tensor(p, device="cpu") >= 0.05

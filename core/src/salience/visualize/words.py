@@ -166,7 +166,7 @@ def _kinds(explanation: Explanation, items: Sequence[int]) -> list[tuple[str, in
     if not isinstance(index, int):
         classes = rows.argmax(1)
     elif -n_classes <= index < n_classes:
-        classes = torch.full((len(at),), index % n_classes)
+        classes = torch.full((len(at),), index % n_classes, device="cpu")
     else:
         return none
     scores = explanation.score[at].detach().cpu().double()

@@ -32,7 +32,7 @@ def payload_of(explanation: Explanation, item: int) -> Mapping[str, Any] | None:
     at = list(info.get("numeric" if variable == "input" else variable, range(len(info["columns"]))))
     if len(at) != len(names) or max(at, default=-1) >= len(values):
         return made
-    numbers = torch.as_tensor(values).double()[at].tolist()
+    numbers = torch.as_tensor(values, device="cpu").double()[at].tolist()
     texts = _texts(numbers, at, info)
     return made | {"numbers": numbers} | ({"texts": texts} if any(texts) else {})
 

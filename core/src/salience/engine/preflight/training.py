@@ -21,6 +21,7 @@ from salience.model.probe import Probe
 from salience.model.replica import replicate
 from salience.samplers.base import ModelDraw, ParameterSampler
 from salience.support.hooks import removing
+from salience.support.isolation import default_device
 from salience.support.notices import tell
 from salience.support.numerics import close
 from salience.support.private_draws import PrivateDraws
@@ -102,7 +103,8 @@ class Training:
             for name, value in self._row.arguments.items()
         }
         args, kwargs = arguments_of(self._request.settings.domain, named)
-        return model(*args, **kwargs)
+        with default_device():
+            return model(*args, **kwargs)
 
     def _calls(self, sampler: ParameterSampler, model: Any) -> list[Any]:
         draw = ModelDraw(self._key, self._row.all_rows(), model)

@@ -220,7 +220,7 @@ def _joined(
 def _columns(
     saliency: Mapping[str, Saliency], outputs: Outputs, n_items: int, errors: Errors
 ) -> dict[str, Any]:
-    nothing = torch.full((n_items,), torch.nan, dtype=torch.float64)
+    nothing = torch.full((n_items,), torch.nan, dtype=torch.float64, device="cpu")
 
     def column(values: Any, name: str, flat: bool = True) -> Tensor:
         if values is None:
@@ -239,7 +239,7 @@ def _columns(
     number = 1
     if errors.std_error is not None:
         number = 0 if errors.n_samples is None else integer(errors.n_samples, "n_samples", 2)
-    count = torch.full((n_items,), number)
+    count = torch.full((n_items,), number, device="cpu")
     score = column(outputs.score, "score")
     return {
         "prediction": score
@@ -248,10 +248,10 @@ def _columns(
         "score": score,
         "delta": delta,
         "completeness_gap": (sum(map(_totals, saliency.values())) - delta).abs(),
-        "converged": torch.ones(n_items, dtype=torch.bool),
-        "n_points": torch.zeros(n_items, dtype=torch.int64),
+        "converged": torch.ones(n_items, dtype=torch.bool, device="cpu"),
+        "n_points": torch.zeros(n_items, dtype=torch.int64, device="cpu"),
         "n_independent": count,
-        "drawn": torch.ones(n_items, dtype=torch.bool),
+        "drawn": torch.ones(n_items, dtype=torch.bool, device="cpu"),
     }
 
 
@@ -261,7 +261,9 @@ def _totals(saliency: Saliency) -> Tensor:
     if saliency.counts is None:
         return each
     owner = torch.repeat_interleave(saliency.counts)
-    return torch.zeros(len(saliency.counts), dtype=torch.float64).index_add(0, owner, each)
+    return torch.zeros(len(saliency.counts), dtype=torch.float64, device="cpu").index_add(
+        0, owner, each
+    )
 
 
 def _is_signed(saliency: Mapping[str, Saliency], given: bool | None) -> bool:

@@ -89,7 +89,7 @@ def _dims(
     behind = tuple(f"{variable}_{axis}" if axis == element else axis for axis in behind)
     owner = torch.repeat_interleave(saliency.counts)
     first = saliency.counts.cumsum(0) - saliency.counts
-    within = torch.arange(len(owner)) - first[owner]
+    within = torch.arange(len(owner), device="cpu") - first[owner]
     own = {
         f"{prefix}item_of_position": (element, owner.numpy()),
         f"{prefix}place": (element, within.numpy()),

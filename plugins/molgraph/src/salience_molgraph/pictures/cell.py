@@ -359,7 +359,7 @@ def bond_of_edge(explanation: Explanation, item: int, mol: Chem.Mol) -> NDArray[
     for bond in mol.GetBonds():
         first, second = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
         index[first, second] = index[second, first] = bond.GetIdx()
-    pairs = torch.as_tensor(edges).T.tolist()
+    pairs = torch.as_tensor(edges, device="cpu").T.tolist()
     return np.array([index.get((a, b), -1) for a, b in pairs], dtype=np.int64)
 
 
