@@ -71,8 +71,7 @@ class Probe:
         self.device = device or own
         self.rounds: bool | None = None  # whether data is rounded to 16 bits; unknown where None
         self.variables = variables
-        self._domain = domain
-        self._needs_gradient = needs_gradient
+        self._domain, self._needs_gradient = domain, needs_gradient
         self._half = precision == "bf16"
         self._output = output
         self._replica = replicate(model, device)
