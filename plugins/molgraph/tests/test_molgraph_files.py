@@ -9,7 +9,7 @@ import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem, rdDepictor
 
-from salience import InputError, Notice
+from salience import Explainer, InputError, Notice
 from salience_molgraph import MolGraph
 from salience_molgraph.pictures.structure import flatten
 
@@ -186,3 +186,11 @@ def test_maps_of_atoms_are_kept_in_saved_annotations(text):
     again = domain.decode(domain.encode(note))
     assert set(again) == {"mol", "name"}
     assert Chem.MolToSmiles(again["mol"]) == Chem.MolToSmiles(graph.mol)
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_has_no_order(kind):
+    explainer = Explainer(lambda z, edge_index, owner: z.float(), MolGraph(), output="value")
+    for work in (explainer.explain, explainer.compute, explainer.check):
+        with pytest.raises(InputError, match=r"the data is a set.*sorted\(data\)"):
+            work(kind(["CCO", "CN"]))

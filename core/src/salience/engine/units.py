@@ -212,6 +212,11 @@ def read(
         for sentence in data.notices:
             tell(sentence)
         return data
+    if isinstance(data, set | frozenset):
+        raise InputError(
+            "the data is a set, whose order is another in each process, so that no position says "
+            "which item is meant; pass a list, such as sorted(data)"
+        )
     before = sentences()
     items = items_of(data)
     asked = Asked("domains", domain, "read" if like is None else "read_like")
