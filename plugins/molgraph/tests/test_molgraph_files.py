@@ -190,7 +190,8 @@ def test_maps_of_atoms_are_kept_in_saved_annotations(text):
 
 @pytest.mark.parametrize("kind", [set, frozenset])
 def test_a_set_has_no_order(kind):
-    explainer = Explainer(lambda z, edge_index, owner: z.float(), MolGraph(), output="value")
+    model = torch.nn.ModuleDict({"embed": torch.nn.Embedding(100, 2)})
+    explainer = Explainer(model, MolGraph(), output="value")
     for work in (explainer.explain, explainer.compute, explainer.check):
         with pytest.raises(InputError, match=r"the data is a set.*sorted\(data\)"):
             work(kind(["CCO", "CN"]))
