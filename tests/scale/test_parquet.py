@@ -126,7 +126,7 @@ def test_a_row_group_that_is_damaged_is_named(tmp_path: Path) -> None:
     data[4:60] = bytes(56)  # of the first pages
     path.write_bytes(data)
     with (
-        pytest.raises(InputError, match=r"row group 0 of .*rows\.parquet' is damaged"),
+        pytest.raises(InputError, match=r"row group 0 of 'rows\.parquet' is damaged"),
         ParquetFile(path).reading(0, 4),
     ):
         pass

@@ -34,7 +34,7 @@ class ParquetFile(Source):
             self._file = arrow().parquet.ParquetFile(self.path)
         except ValueError as error:  # ArrowInvalid is one
             raise InputError(
-                f"{brief(str(self.path), 80)} is no Parquet file, or damaged ({brief(error, 60)}); "
+                f"{brief(self.path.name)} is no Parquet file, or damaged ({brief(error, 60)}); "
                 f"pass one that pandas can read"
             ) from error
 
@@ -89,7 +89,7 @@ class ParquetFile(Source):
                 last = self._last = group, self._file.read_row_group(group)
             except (OSError, ValueError) as error:
                 raise InputError(
-                    f"row group {group} of {brief(str(self.path), 80)} is damaged "
+                    f"row group {group} of {brief(self.path.name)} is damaged "
                     f"({brief(error, 60)}); write the file again, or copy it again"
                 ) from error
         return last[1]
