@@ -64,7 +64,8 @@ class isolated:  # noqa: N801
         self._modes.enter_context(torch.inference_mode(False))
         for kind in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
             self._modes.enter_context(torch.autocast(kind, enabled=False))
-        if (device := torch.get_default_device()).type != "cpu":
+        # Asked in this way, since get_default_device of torch 2.5 fails once none was set again.
+        if (device := torch.empty(0).device).type != "cpu":
             self._modes.callback(_default_device.reset, _default_device.set(device))
             self._modes.enter_context(torch.device("cpu"))
 
